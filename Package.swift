@@ -1,0 +1,21 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Settings of everything under Sources: the language of the project at its strictest.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Octets cross module borders on the data path, so their small functions must be visible to the optimiser.
+let fast: [SwiftSetting] = strict + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+
+let package = Package(
+    name: "gateway",
+    targets: [
+        .target(name: "CGatewayABI")
+    ],
+    swiftLanguageModes: [.v6]
+)
