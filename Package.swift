@@ -15,7 +15,12 @@ let fast: [SwiftSetting] = strict + [.unsafeFlags(["-cross-module-optimization"]
 let package = Package(
     name: "gateway",
     targets: [
-        .target(name: "CGatewayABI")
+        .target(name: "CGatewayABI"),
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "Bytes", swiftSettings: fast),
+        .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
+        .target(name: "WebSocket", dependencies: ["Bytes"], swiftSettings: fast),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,121 @@
+import Glibc
+
+/// The memory that queued output lives in: blocks of two sizes, handed out and taken back by one thread.
+///
+/// A block is cut from the heap when the pool is empty and goes back there when the pool is full, so a burst is
+/// paid for once and a quiet gateway holds little.
+@safe
+package struct BlockPool: ~Copyable {
+    /// What stands at the front of every block.
+    @unsafe
+    package struct Block {
+        package var next: UnsafeMutablePointer<Block>?
+        /// The octets of this block: behind its header, or somebody else's that it refers to.
+        package var base: UnsafeMutableRawPointer
+        /// The first octet that has not been sent.
+        package var start: Int
+        /// Behind the last octet.
+        package var end: Int
+        /// Room at `base`; 0 in a block that refers to shared octets.
+        package var capacity: Int
+        package var shared: UnsafeMutablePointer<SharedOctets>?
+    }
+
+    /// How many octets a block of each size offers, with the header counted off.
+    package enum Size: Int {
+        /// For a connection that gets an odd message from others.
+        case small = 1024
+        /// For a connection that is answering what it just received.
+        case large = 32768
+    }
+
+    @unsafe
+
+    private struct Shelf {
+        var first: UnsafeMutablePointer<Block>?
+        var count = 0
+    }
+
+    @unsafe
+
+    private struct State {
+        var small = Shelf()
+        var large = Shelf()
+        var references = Shelf()
+    }
+
+    private static let header = MemoryLayout<Block>.stride
+    private let state: UnsafeMutablePointer<State>
+
+    package init() {
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: State())
+    }
+
+    deinit {
+        unsafe Self.empty(&state.pointee.small)
+        unsafe Self.empty(&state.pointee.large)
+        unsafe Self.empty(&state.pointee.references)
+        unsafe state.deallocate()
+    }
+
+    /// An empty block; its owner gives it back.
+    package func take(_ size: Size) -> UnsafeMutablePointer<Block> {
+        let block: UnsafeMutablePointer<Block>
+        switch size {
+        case .small: unsafe block = Self.pop(&state.pointee.small) ?? Self.cut(size.rawValue)
+        case .large: unsafe block = Self.pop(&state.pointee.large) ?? Self.cut(size.rawValue)
+        }
+        unsafe block.pointee = Block(
+            next: nil, base: UnsafeMutableRawPointer(block) + Self.header, start: 0, end: 0,
+            capacity: size.rawValue - Self.header, shared: nil)
+        return unsafe block
+    }
+
+    /// A block that refers to shared octets; it takes over one ownership of them.
+    package func refer(to shared: UnsafeMutablePointer<SharedOctets>, from start: Int) -> UnsafeMutablePointer<Block>? {
+        guard let base = unsafe shared.pointee.start else { return nil }
+        let block = unsafe Self.pop(&state.pointee.references) ?? Self.cut(Self.header)
+        unsafe block.pointee = Block(
+            next: nil, base: UnsafeMutableRawPointer(mutating: base), start: start, end: shared.pointee.count,
+            capacity: 0, shared: shared)
+        return unsafe block
+    }
+
+    package func give(back block: UnsafeMutablePointer<Block>) {
+        if let shared = unsafe block.pointee.shared {
+            unsafe SharedOctets.release(shared)
+            unsafe Self.push(block, &state.pointee.references, atMost: 4096)
+        } else if unsafe block.pointee.capacity == Size.small.rawValue - Self.header {
+            unsafe Self.push(block, &state.pointee.small, atMost: 1024)
+        } else {
+            unsafe Self.push(block, &state.pointee.large, atMost: 32)
+        }
+    }
+
+    private static func cut(_ octets: Int) -> UnsafeMutablePointer<Block> {
+        guard let memory = unsafe malloc(octets) else { fatalError("out of memory for \(octets) octets") }
+        return unsafe memory.bindMemory(to: Block.self, capacity: 1)
+    }
+
+    private static func pop(_ shelf: inout Shelf) -> UnsafeMutablePointer<Block>? {
+        guard let block = unsafe shelf.first else { return nil }
+        unsafe shelf.first = block.pointee.next
+        shelf.count -= 1
+        return unsafe block
+    }
+
+    private static func push(_ block: UnsafeMutablePointer<Block>, _ shelf: inout Shelf, atMost most: Int) {
+        if shelf.count >= most {
+            unsafe free(block)
+            return
+        }
+        unsafe block.pointee.next = shelf.first
+        unsafe shelf.first = block
+        shelf.count += 1
+    }
+
+    private static func empty(_ shelf: inout Shelf) {
+        while let block = unsafe pop(&shelf) { unsafe free(block) }
+    }
+}

@@ -1,0 +1,127 @@
+package import Glibc
+
+/// What one connection still has to send, in order: blocks of copied octets and references to shared ones.
+///
+/// Empty queues hold no memory. One thread owns queue and pool; the pool lent to the calls is always the same.
+@safe
+package struct SendQueue: ~Copyable {
+    package typealias Block = BlockPool.Block
+
+    private var first: UnsafeMutablePointer<Block>?
+    private var last: UnsafeMutablePointer<Block>?
+    /// Octets that have not been sent.
+    package private(set) var count = 0
+
+    package init() {}
+
+    deinit { precondition(unsafe first == nil, "a send queue was dropped with blocks in it") }
+
+    package var isEmpty: Bool { count == 0 }
+
+    /// Appends a frame header of up to ten octets, given as the little-endian words it is stored with.
+    @inline(__always)
+    package mutating func append(
+        header low: UInt64, _ high: UInt16, count length: Int, pool: borrowing BlockPool, size: BlockPool.Size
+    ) {
+        let block = unsafe room(16, pool, size)
+        let target = unsafe block.pointee.base + block.pointee.end
+        unsafe target.storeBytes(of: low.littleEndian, as: UInt64.self)
+        unsafe (target + 8).storeBytes(of: high.littleEndian, as: UInt16.self)
+        unsafe block.pointee.end &+= length
+        count &+= length
+    }
+
+    /// Appends a copy.
+    @inline(__always)
+    package mutating func append(
+        _ octets: UnsafeRawBufferPointer, pool: borrowing BlockPool, size: BlockPool.Size
+    ) {
+        guard var source = octets.baseAddress else { return }
+        var left = octets.count
+        count &+= left
+        while left > 0 {
+            let block = unsafe room(1, pool, size)
+            let step = unsafe min(left, block.pointee.capacity &- block.pointee.end)
+            unsafe memcpy(block.pointee.base + block.pointee.end, source, step)
+            unsafe block.pointee.end &+= step
+            unsafe source += step
+            left &-= step
+        }
+    }
+
+    /// Appends a reference and takes over one ownership of what it refers to.
+    package mutating func append(
+        shared: UnsafeMutablePointer<SharedOctets>, from start: Int, pool: borrowing BlockPool
+    ) {
+        let octets = unsafe shared.pointee.count - start
+        guard octets > 0, let block = unsafe pool.refer(to: shared, from: start) else {
+            unsafe SharedOctets.release(shared)
+            return
+        }
+        unsafe link(block)
+        count += octets
+    }
+
+    /// Describes the front of the queue for one system call.
+    ///
+    /// - Returns: how many of `vectors` were filled.
+    package func gather(into vectors: UnsafeMutableBufferPointer<iovec>) -> Int {
+        var filled = 0
+        var block = unsafe first
+        while let current = unsafe block, filled < vectors.count {
+            let base = unsafe current.pointee.base + current.pointee.start
+            unsafe vectors[filled] = iovec(iov_base: base, iov_len: current.pointee.end - current.pointee.start)
+            filled += 1
+            unsafe block = current.pointee.next
+        }
+        return filled
+    }
+
+    /// The only run of octets; nil when there is none or more than one.
+    @inline(__always)
+    package var single: UnsafeRawBufferPointer? {
+        guard let block = unsafe first, unsafe block.pointee.next == nil else { return nil }
+        return unsafe UnsafeRawBufferPointer(
+            start: block.pointee.base + block.pointee.start, count: block.pointee.end &- block.pointee.start)
+    }
+
+    /// Forgets octets that were sent; blocks that are done go back to the pool.
+    @inline(__always)
+    package mutating func removeFirst(_ octets: Int, pool: borrowing BlockPool) {
+        precondition(octets >= 0 && octets <= count, "sent more than was queued")
+        count &-= octets
+        var left = octets
+        while let block = unsafe first {
+            let held = unsafe block.pointee.end &- block.pointee.start
+            if held > left {
+                unsafe block.pointee.start &+= left
+                return
+            }
+            left &-= held
+            unsafe first = block.pointee.next
+            unsafe pool.give(back: block)
+        }
+        unsafe last = nil
+    }
+
+    package mutating func removeAll(pool: borrowing BlockPool) {
+        removeFirst(count, pool: pool)
+    }
+
+    /// The last block when it has so much room, else a new one behind it.
+    @inline(__always)
+    private mutating func room(
+        _ octets: Int, _ pool: borrowing BlockPool, _ size: BlockPool.Size
+    ) -> UnsafeMutablePointer<Block> {
+        if let block = unsafe last, unsafe block.pointee.capacity &- block.pointee.end >= octets { return unsafe block }
+        // A second block means that the output is no odd message any more.
+        let block = unsafe pool.take(last == nil ? size : .large)
+        unsafe link(block)
+        return unsafe block
+    }
+
+    private mutating func link(_ block: UnsafeMutablePointer<Block>) {
+        if let tail = unsafe last { unsafe tail.pointee.next = block } else { unsafe first = block }
+        unsafe last = block
+    }
+}

@@ -1,0 +1,92 @@
+import Glibc
+package import Synchronization
+
+/// Immutable octets with many owners, counted; this is what a `gw_buf` points at.
+///
+/// Any thread may retain and release. Three kinds: octets behind the header in one allocation, octets of a
+/// handler that are handed back through its release function, and octets that are only lent for the length of a
+/// callback (these are not counted; whoever wants to keep them copies).
+@unsafe
+package struct SharedOctets: ~Copyable {
+    package typealias Release = @convention(c) (UnsafeMutableRawPointer?) -> Void
+
+    private let owners: Atomic<Int>
+    package private(set) var start: UnsafeRawPointer?
+    package private(set) var count: Int
+    /// True when the octets die with the callback that lends them.
+    package let isLent: Bool
+    private let release: Release?
+    private let context: UnsafeMutableRawPointer?
+    /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
+    private let keeper: UnsafeMutablePointer<Atomic<Int>>?
+
+    private init(
+        start: UnsafeRawPointer?, count: Int, isLent: Bool, release: Release? = nil,
+        context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
+    ) {
+        owners = Atomic(1)
+        unsafe self.start = start
+        self.count = count
+        self.isLent = isLent
+        unsafe self.release = release
+        unsafe self.context = context
+        unsafe self.keeper = keeper
+    }
+
+    package var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
+
+    /// A copy with one owner; nil when there is no memory.
+    package static func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
+        let header = MemoryLayout<SharedOctets>.size
+        let size = header.addingReportingOverflow(octets.count)
+        guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
+        let payload = unsafe memory + header
+        if let source = octets.baseAddress { unsafe memcpy(payload, source, octets.count) }
+        let shared = unsafe memory.bindMemory(to: SharedOctets.self, capacity: 1)
+        unsafe shared.initialize(to: SharedOctets(start: payload, count: octets.count, isLent: false))
+        return unsafe shared
+    }
+
+    /// Octets that stay where they are until the last owner lets go; nil when there is no memory, and then
+    /// nothing was taken over.
+    package static func wrap(
+        _ octets: UnsafeRawBufferPointer, release: Release?, context: UnsafeMutableRawPointer?,
+        keeper: UnsafeMutablePointer<Atomic<Int>>?
+    ) -> UnsafeMutablePointer<SharedOctets>? {
+        guard let memory = unsafe malloc(MemoryLayout<SharedOctets>.size) else { return nil }
+        let shared = unsafe memory.bindMemory(to: SharedOctets.self, capacity: 1)
+        unsafe keeper?.pointee.add(1, ordering: .relaxed)
+        unsafe shared.initialize(
+            to: SharedOctets(
+                start: octets.baseAddress, count: octets.count, isLent: false, release: release, context: context,
+                keeper: keeper))
+        return unsafe shared
+    }
+
+    /// One lender's header, which is pointed at other octets for every callback.
+    package static func lender() -> UnsafeMutablePointer<SharedOctets> {
+        let shared = UnsafeMutablePointer<SharedOctets>.allocate(capacity: 1)
+        unsafe shared.initialize(to: SharedOctets(start: nil, count: 0, isLent: true))
+        return unsafe shared
+    }
+
+    /// Lender only: what the next callback borrows.
+    package mutating func lend(_ octets: UnsafeRawBufferPointer) {
+        unsafe start = octets.baseAddress
+        count = octets.count
+    }
+
+    /// Adds an owner.
+    package func retain() { owners.add(1, ordering: .relaxed) }
+
+    /// Takes an owner away; the last one frees the octets.
+    package static func release(_ shared: UnsafeMutablePointer<SharedOctets>) {
+        if unsafe shared.pointee.isLent { return }
+        let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue
+        if left > 0 { return }
+        unsafe shared.pointee.release?(shared.pointee.context)
+        unsafe shared.pointee.keeper?.pointee.subtract(1, ordering: .releasing)
+        unsafe shared.deinitialize(count: 1)
+        unsafe free(shared)
+    }
+}

@@ -1,0 +1,41 @@
+/* What Swift cannot import from the C library by itself: headers outside its module map, macros with casts,
+ * variadic calls, thread-local variables. Nothing here decides anything. */
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+/* The worker that runs on this thread, as an opaque pointer; NULL on every other thread. */
+extern __thread void *clinux_current_worker;
+
+static inline void *clinux_worker(void) { return clinux_current_worker; }
+static inline void clinux_set_worker(void *worker) { clinux_current_worker = worker; }
+
+/* Accepts one peer, non-blocking and close-on-exec; -1 with errno set. */
+int clinux_accept(int listener);
+
+/* Blocks every signal in the calling thread, and so in all threads it starts later. */
+int clinux_block_signals(void);
+
+/* A non-blocking, close-on-exec descriptor that reads TERM, INT, HUP, USR1, USR2; -1 with errno set. */
+int clinux_signal_descriptor(void);
+
+/* The next signal number that waits on a signal descriptor; 0 when there is none. */
+int clinux_next_signal(int descriptor);
+
+/* Names the calling thread for ps, top and debuggers (at most 15 octets count). */
+void clinux_name_thread(const char *name);
+
+#endif

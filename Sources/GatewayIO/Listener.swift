@@ -1,0 +1,174 @@
+import CLinux
+import Glibc
+
+/// A bound, listening, non-blocking socket that several workers may accept from.
+package struct Listener: ~Copyable {
+    /// Where to listen.
+    package enum Address: Equatable, Sendable, CustomStringConvertible {
+        /// Every IPv4 and IPv6 address; IPv4 alone where the kernel has no IPv6.
+        case any(port: UInt16)
+        case ipv4(String, port: UInt16)
+        case ipv6(String, port: UInt16)
+        case unix(path: String)
+        /// A listening descriptor that whoever started us has opened.
+        case inherited(Int32)
+
+        package var description: String {
+            switch self {
+            case .any(let port): "port \(port)"
+            case .ipv4(let host, let port): "\(host):\(port)"
+            case .ipv6(let host, let port): "[\(host)]:\(port)"
+            case .unix(let path): "unix:\(path)"
+            case .inherited(let number): "fd:\(number)"
+            }
+        }
+    }
+
+    /// What accepting came to.
+    package enum Accepted: ~Copyable {
+        case socket(Socket)
+        /// Nobody waits any more.
+        case none
+        /// This peer is gone already; the next one may be fine.
+        case lost
+        /// No descriptor or no memory is left: pause, serve whom we have, try again later.
+        case exhausted(Errno)
+    }
+
+    private static let backlog: Int32 = 4096
+
+    private let descriptor: FileDescriptor
+    /// Where it really listens: port 0 has become a number.
+    package let address: SocketAddress
+    /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
+    private let path: String?
+
+    package var number: Int32 { descriptor.number }
+
+    package init(_ address: Address) throws(Errno) {
+        switch address {
+        case .any(let port):
+            do throws(Errno) {
+                try self.init(AF_INET6, host: "::", port: port, dualStack: true)
+            } catch {
+                guard error.code == EAFNOSUPPORT || error.code == EADDRNOTAVAIL else { throw error }
+                try self.init(AF_INET, host: "0.0.0.0", port: port, dualStack: false)
+            }
+        case .ipv4(let host, let port): try self.init(AF_INET, host: host, port: port, dualStack: false)
+        case .ipv6(let host, let port): try self.init(AF_INET6, host: host, port: port, dualStack: false)
+        case .unix(let path): try self.init(unixPath: path)
+        case .inherited(let number): try self.init(inherited: number)
+        }
+    }
+
+    deinit {
+        if let path { unsafe unlink(path) }
+    }
+
+    private init(_ family: Int32, host: String, port: UInt16, dualStack: Bool) throws(Errno) {
+        let socket = try Self.open(family)
+        Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
+        var bound: Int32
+        if family == AF_INET6 {
+            Self.enable(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, !dualStack)
+            var name = sockaddr_in6()
+            name.sin6_family = sa_family_t(AF_INET6)
+            name.sin6_port = port.bigEndian
+            guard unsafe inet_pton(AF_INET6, host, &name.sin6_addr) == 1 else { throw Errno(EINVAL) }
+            bound = Self.bind(socket, &name)
+        } else {
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = port.bigEndian
+            guard unsafe inet_pton(AF_INET, host, &name.sin_addr) == 1 else { throw Errno(EINVAL) }
+            bound = Self.bind(socket, &name)
+        }
+        guard bound == 0 else { throw Errno.last }
+        try self.init(listening: socket, path: nil)
+    }
+
+    private init(unixPath path: String) throws(Errno) {
+        var name = sockaddr_un()
+        name.sun_family = sa_family_t(AF_UNIX)
+        let octets = Array(path.utf8)
+        guard octets.count < MemoryLayout.size(ofValue: name.sun_path) else { throw Errno(ENAMETOOLONG) }
+        unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: octets) }
+        try Self.removeStale(path, &name)
+        let socket = try Self.open(AF_UNIX)
+        guard Self.bind(socket, &name) == 0 else { throw Errno.last }
+        try self.init(listening: socket, path: path)
+    }
+
+    /// A socket file that nobody listens on any more is left over from a crash; one that answers is in use.
+    private static func removeStale(_ path: String, _ name: inout sockaddr_un) throws(Errno) {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else { throw Errno(EADDRINUSE) }
+        let probe = try open(AF_UNIX)
+        let answer = unsafe withUnsafePointer(to: &name) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe connect(probe.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        let error = Errno.last
+        guard answer != 0, error.code == ECONNREFUSED else { throw Errno(EADDRINUSE) }
+        unsafe unlink(path)
+    }
+
+    private init(inherited number: Int32) throws(Errno) {
+        var listening: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard unsafe getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 else { throw Errno.last }
+        guard listening != 0 else { throw Errno(EINVAL) }
+        let flags = fcntl(number, F_GETFL)
+        guard flags >= 0, fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 else { throw Errno.last }
+        _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+        let descriptor = FileDescriptor(adopting: number)
+        guard let address = SocketAddress(boundTo: number) else { throw Errno.last }
+        self.descriptor = descriptor
+        self.address = address
+        path = nil
+    }
+
+    private init(listening socket: consuming FileDescriptor, path: String?) throws(Errno) {
+        guard listen(socket.number, Self.backlog) == 0 else { throw Errno.last }
+        guard let address = SocketAddress(boundTo: socket.number) else { throw Errno.last }
+        descriptor = socket
+        self.address = address
+        self.path = path
+    }
+
+    private static func open(_ family: Int32) throws(Errno) -> FileDescriptor {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let number = socket(family, type, 0)
+        guard number >= 0 else { throw Errno.last }
+        return FileDescriptor(adopting: number)
+    }
+
+    private static func enable(_ socket: borrowing FileDescriptor, _ level: Int32, _ name: Int32, _ on: Bool) {
+        var value: Int32 = on ? 1 : 0
+        _ = unsafe setsockopt(socket.number, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func bind<Name>(_ socket: borrowing FileDescriptor, _ name: inout Name) -> Int32 {
+        unsafe withUnsafePointer(to: &name) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe Glibc.bind(socket.number, $0, socklen_t(MemoryLayout<Name>.size))
+            }
+        }
+    }
+
+    /// Takes the next peer that waits.
+    package func accept() -> Accepted {
+        let number = clinux_accept(descriptor.number)
+        if number >= 0 { return .socket(Socket(adopting: number)) }
+        let error = Errno.last
+        switch error.code {
+        case EAGAIN: return .none
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(error)
+        // Whatever else befell this peer on its way in (ECONNABORTED, EINTR, EPROTO, network errors that accept
+        // passes on) says nothing about the next one: a listener never ends over it.
+        default: return .lost
+        }
+    }
+}

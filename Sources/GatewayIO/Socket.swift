@@ -1,0 +1,107 @@
+package import Bytes
+import CLinux
+import Glibc
+
+/// A connected, non-blocking stream socket with one owner.
+package struct Socket: ~Copyable {
+    private let descriptor: FileDescriptor
+
+    package init(adopting number: Int32) { descriptor = FileDescriptor(adopting: number) }
+
+    package var number: Int32 { descriptor.number }
+
+    /// Gives the descriptor away.
+    package consuming func release() -> Int32 { descriptor.release() }
+
+    /// Small messages leave at once: what belongs together is already in one call.
+    package func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+
+    /// How long sent octets may stay unacknowledged before the kernel gives the peer up.
+    package func setUserTimeout(milliseconds: UInt32) {
+        option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: milliseconds))
+    }
+
+    private func option(_ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        // A unix socket refuses TCP options; it needs none of them.
+        _ = unsafe setsockopt(number, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Reads once into the buffer.
+    @inline(__always)
+    package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0))
+    }
+
+    /// Reads once into two buffers, the first one first.
+    package func read(
+        into first: UnsafeMutableRawBufferPointer, then second: UnsafeMutableRawBufferPointer
+    ) -> IOResult {
+        var vectors = unsafe (
+            iovec(iov_base: first.baseAddress, iov_len: first.count),
+            iovec(iov_base: second.baseAddress, iov_len: second.count)
+        )
+        let count = unsafe withUnsafeMutableBytes(of: &vectors) { raw in
+            unsafe readv(number, raw.assumingMemoryBound(to: iovec.self).baseAddress, 2)
+        }
+        return Self.received(count)
+    }
+
+    @inline(__always)
+    private static func received(_ count: Int) -> IOResult {
+        if count > 0 { return .moved(count) }
+        if count == 0 { return .endOfStream }
+        return interrupted()
+    }
+
+    /// Sends what the kernel takes of the queue, in one call, with `tail` behind it if there is one.
+    ///
+    /// - Returns: `.moved` with the octets taken of both together; nothing is removed from the queue.
+    @inline(__always)
+    package func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
+        if unsafe tail == nil, let single = unsafe queue.single {
+            let count = unsafe send(number, single.baseAddress, single.count, Int32(MSG_NOSIGNAL))
+            return count >= 0 ? .moved(count) : Self.interrupted()
+        }
+        return unsafe writeVectors(queue, tail: tail)
+    }
+
+    private func writeVectors(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer?) -> IOResult {
+        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 65) { vectors in
+            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<64]))
+            if let tail = unsafe tail {
+                let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
+                unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
+                filled += 1
+            }
+            var message = unsafe msghdr()
+            unsafe message.msg_iov = vectors.baseAddress
+            unsafe message.msg_iovlen = filled
+            return unsafe sendmsg(number, &message, Int32(MSG_NOSIGNAL))
+        }
+        return count >= 0 ? .moved(count) : Self.interrupted()
+    }
+
+    private static func interrupted() -> IOResult {
+        let error = Errno.last
+        switch error.code {
+        // An interrupted call on a non-blocking socket moved nothing; the level-triggered poller comes back to it.
+        case EAGAIN, EINTR: return .wouldBlock
+        default: return .failed(error)
+        }
+    }
+
+    /// Says that nothing more will be sent; reading goes on.
+    package func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
+
+    /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
+    package func resetOnClose() {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// The address at the far end; nil when the peer has gone already.
+    package var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
+    /// The address at our end.
+    package var localAddress: SocketAddress? { SocketAddress(boundTo: number) }
+}

@@ -1,0 +1,79 @@
+import CLinux
+import Glibc
+
+/// Where a socket is bound or connected: an IPv4 or IPv6 address and port, or the path of a unix socket.
+package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
+    /// The numeric address without port, without brackets; for a unix socket its path, empty when it has none.
+    package let host: String
+    /// 0 for a unix socket.
+    package let port: UInt16
+    package let isUnix: Bool
+
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+        isUnix = false
+    }
+
+    package init(unixPath: String) {
+        host = unixPath
+        port = 0
+        isUnix = true
+    }
+
+    init?(peerOf number: Int32) {
+        unsafe self.init { address, length in unsafe getpeername(number, address, length) }
+    }
+
+    init?(boundTo number: Int32) {
+        unsafe self.init { address, length in unsafe getsockname(number, address, length) }
+    }
+
+    private init?(_ ask: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let answer = unsafe withUnsafeMutableBytes(of: &storage) { raw in
+            unsafe ask(raw.assumingMemoryBound(to: sockaddr.self).baseAddress!, &length)
+        }
+        guard answer == 0 else { return nil }
+        self.init(storage, length: Int(length))
+    }
+
+    private init?(_ storage: sockaddr_storage, length: Int) {
+        let parsed: SocketAddress? = unsafe withUnsafeBytes(of: storage) { raw in
+            switch Int32(storage.ss_family) {
+            case AF_INET:
+                var address = unsafe raw.loadUnaligned(as: sockaddr_in.self)
+                let host = unsafe Self.text(AF_INET, &address.sin_addr)
+                return SocketAddress(host: host, port: UInt16(bigEndian: address.sin_port))
+            case AF_INET6:
+                var address = unsafe raw.loadUnaligned(as: sockaddr_in6.self)
+                var host = unsafe Self.text(AF_INET6, &address.sin6_addr)
+                // A dual-stack listener shows IPv4 peers as mapped addresses; people know them by four numbers.
+                if host.hasPrefix("::ffff:"), host.contains(".") { host.removeFirst(7) }
+                return SocketAddress(host: host, port: UInt16(bigEndian: address.sin6_port))
+            case AF_UNIX:
+                let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
+                let path = unsafe raw[min(offset, length)..<length].prefix { $0 != 0 }
+                return unsafe SocketAddress(unixPath: String(decoding: path, as: UTF8.self))
+            default:
+                return nil
+            }
+        }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    private static func text(_ family: Int32, _ address: UnsafeRawPointer) -> String {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { buffer in
+            guard let start = buffer.baseAddress else { return "" }
+            guard unsafe inet_ntop(family, address, start, socklen_t(buffer.count)) != nil else { return "" }
+            return unsafe String(cString: start)
+        }
+    }
+
+    package var description: String {
+        if isUnix { return "unix:\(host)" }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}

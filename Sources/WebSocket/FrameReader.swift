@@ -1,0 +1,146 @@
+/// Turns the octets of one client into pieces of messages and control frames (RFC 6455 5), in place.
+///
+/// A value without I/O: the caller keeps the octets contiguous, hands them over from where it stands, and acts
+/// on what comes back. A frame that is not whole is passed on as far as it has come; only headers and control
+/// frames are waited for.
+///
+///     octets ─ next ─┬─ piece     unmasked part of a data frame, with its place in the message
+///                    ├─ control   a whole ping, pong or close
+///                    ├─ needMore  keep what is left (less than 140 octets) and come back
+///                    └─ violation fail the connection
+package struct FrameReader: ~Copyable {
+    /// What a peer may send at most, in octets.
+    package struct Limits: Sendable {
+        package var frame: Int
+        package var message: Int
+
+        package init(frame: Int, message: Int) {
+            self.frame = frame
+            self.message = message
+        }
+    }
+
+    /// A run of payload octets of one message.
+    package struct Piece: Equatable {
+        /// Where the octets stand in the buffer that was handed over.
+        package var start: Int
+        package var count: Int
+        /// `text` or `binary`, also for continuations.
+        package var kind: Opcode
+        package var isFirst: Bool
+        package var isLast: Bool
+    }
+
+    package enum Event: Equatable {
+        case needMore
+        case piece(Piece)
+        case control(Opcode, start: Int, count: Int)
+        case violation(ProtocolViolation)
+    }
+
+    /// Payload octets of the current data frame that have not come yet.
+    package private(set) var remaining = 0
+    /// Octets of the current message in the frames announced so far.
+    private var messageLength = 0
+    private var key = MaskingKey(word: 0)
+    /// The kind of the message under way; continuation when there is none.
+    private var kind = Opcode.continuation
+    private var isFinal = true
+    /// The next piece is the first of its message.
+    private var isFirst = true
+
+    package init() {}
+
+    /// A message has begun and not ended.
+    package var isInsideMessage: Bool { kind != .continuation }
+
+    /// Makes one step.
+    ///
+    /// - Parameters:
+    ///   - buffer: everything that is there; payload in it is unmasked in place as it is passed on.
+    ///   - position: where to go on; moved behind what was used.
+    @inline(__always)
+    package mutating func next(
+        in buffer: UnsafeMutableRawBufferPointer, from position: inout Int, limits: Limits
+    ) -> Event {
+        if remaining > 0 { return unsafe passOn(buffer, &position) }
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[position...])
+        let header: FrameHeader
+        switch unsafe FrameHeader.parse(rest) {
+        case .needMore: return .needMore
+        case .violation(let violation): return .violation(violation)
+        case .header(let parsed): header = parsed
+        }
+        if header.reserved != 0 { return .violation(.reservedBits) }
+        if header.opcode.rawValue & 0x8 != 0 {
+            return unsafe control(header, buffer, &position, left: rest.count)
+        }
+        if let violation = begin(header, limits) { return .violation(violation) }
+        position &+= header.length
+        return unsafe passOn(buffer, &position)
+    }
+
+    /// Control frames may stand between the fragments of a message (RFC 6455 5.4) and change nothing about it.
+    private func control(
+        _ header: FrameHeader, _ buffer: UnsafeMutableRawBufferPointer, _ position: inout Int, left: Int
+    ) -> Event {
+        guard left &- header.length >= header.payloadLength else { return .needMore }
+        let start = position &+ header.length
+        var key = header.maskingKey
+        unsafe key.unmask(UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start &+ header.payloadLength]))
+        position = start &+ header.payloadLength
+        return .control(header.opcode, start: start, count: header.payloadLength)
+    }
+
+    @inline(__always)
+    private mutating func begin(_ header: FrameHeader, _ limits: Limits) -> ProtocolViolation? {
+        if header.opcode == .continuation {
+            if kind == .continuation { return .unexpectedContinuation }
+        } else {
+            if kind != .continuation { return .expectedContinuation }
+            kind = header.opcode
+            isFirst = true
+            messageLength = 0
+        }
+        // RFC 6455 10.4: limits hold as soon as a header shows the excess, before any octet of it is kept.
+        if header.payloadLength > limits.frame { return .frameTooBig }
+        let total = messageLength.addingReportingOverflow(header.payloadLength)
+        if total.overflow || total.partialValue > limits.message { return .messageTooBig }
+        messageLength = total.partialValue
+        remaining = header.payloadLength
+        key = header.maskingKey
+        isFinal = header.isFinal
+        return nil
+    }
+
+    /// Unmasks what is there of the current frame.
+    @inline(__always)
+    private mutating func passOn(_ buffer: UnsafeMutableRawBufferPointer, _ position: inout Int) -> Event {
+        let start = position
+        let count = min(remaining, buffer.count &- start)
+        unsafe key.unmask(UnsafeMutableRawBufferPointer(rebasing: buffer[start..<start &+ count]))
+        position = start &+ count
+        return piece(start: start, count: count)
+    }
+
+    /// Accounts for octets of the current frame that were received straight into their place.
+    ///
+    /// - Parameter octets: at most `remaining`, not unmasked yet; unmasked here.
+    package mutating func take(_ octets: UnsafeMutableRawBufferPointer) -> Piece {
+        unsafe key.unmask(octets)
+        guard case .piece(let piece) = piece(start: 0, count: octets.count) else {
+            preconditionFailure("taking octets makes a piece")
+        }
+        return piece
+    }
+
+    @inline(__always)
+    private mutating func piece(start: Int, count: Int) -> Event {
+        remaining &-= count
+        let isLast = isFinal && remaining == 0
+        let piece = Piece(start: start, count: count, kind: kind, isFirst: isFirst, isLast: isLast)
+        isFirst = false
+        if isLast { kind = .continuation }
+        return .piece(piece)
+    }
+}

@@ -1,0 +1,29 @@
+/// The header of a frame to a client, as words ready to be stored (RFC 6455 5.2); servers do not mask (5.1).
+package struct FrameWriter: Sendable {
+    /// The first eight octets, the first one lowest.
+    package let low: UInt64
+    /// The two behind them.
+    package let high: UInt16
+    /// How many of the ten count.
+    package let count: Int
+
+    @inline(__always)
+    package init(_ opcode: Opcode, isFinal: Bool, payloadLength length: Int) {
+        let first = UInt64(opcode.rawValue | (isFinal ? 0x80 : 0))
+        if length < 126 {
+            low = first | UInt64(truncatingIfNeeded: length) << 8
+            high = 0
+            count = 2
+        } else if length <= 0xFFFF {
+            let wire = UInt64(UInt16(truncatingIfNeeded: length).byteSwapped)
+            low = first | 126 << 8 | wire << 16
+            high = 0
+            count = 4
+        } else {
+            let wire = UInt64(truncatingIfNeeded: length).byteSwapped
+            low = first | 127 << 8 | wire << 16
+            high = UInt16(truncatingIfNeeded: wire >> 48)
+            count = 10
+        }
+    }
+}

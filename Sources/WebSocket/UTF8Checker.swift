@@ -1,0 +1,113 @@
+/// Checks that octets which come in pieces are UTF-8, and says so at the first octet that makes it impossible.
+///
+/// RFC 6455 8.1 and RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Between pieces it holds at
+/// most the three octets of an unfinished sequence.
+package struct UTF8Checker: Sendable {
+    /// The unfinished sequence, first octet lowest.
+    private var held: UInt32 = 0
+    private var heldCount: UInt8 = 0
+
+    package init() {}
+
+    /// The octets so far end between two characters.
+    package var isComplete: Bool { heldCount == 0 }
+    /// Octets of a character that is not finished.
+    package var heldOctets: Int { Int(heldCount) }
+
+    /// Whether octets are UTF-8 from beginning to end.
+    @inline(__always)
+    package static func isValid(_ octets: UnsafeRawBufferPointer) -> Bool {
+        guard let base = octets.baseAddress, octets.count > 0 else { return true }
+        // Most text is short and ASCII: look eight octets at a time before asking anybody.
+        var at = 0
+        while at &+ 8 <= octets.count {
+            if unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
+            at &+= 8
+        }
+        while at < octets.count {
+            if unsafe base.load(fromByteOffset: at, as: UInt8.self) & 0x80 != 0 {
+                return unsafe isValidSlow(UnsafeRawBufferPointer(rebasing: octets[at...]))
+            }
+            at &+= 1
+        }
+        return true
+    }
+
+    @inline(never)
+    private static func isValidSlow(_ octets: UnsafeRawBufferPointer) -> Bool {
+        let span = unsafe Span<UInt8>(_unsafeBytes: octets)
+        return (try? UTF8Span(validating: span)) != nil
+    }
+
+    /// Takes the next piece.
+    ///
+    /// - Returns: false when no continuation can make this UTF-8.
+    package mutating func accept(_ piece: UnsafeRawBufferPointer) -> Bool {
+        var start = 0
+        while heldCount > 0, start < piece.count {
+            held |= UInt32(unsafe piece[start]) << (UInt32(heldCount) * 8)
+            heldCount += 1
+            start += 1
+            switch Self.state(held, Int(heldCount)) {
+            case .invalid: return false
+            case .unfinished: continue
+            case .whole: (held, heldCount) = (0, 0)
+            }
+        }
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: piece[start...])
+        let tail = unsafe Self.unfinishedTail(of: rest)
+        guard unsafe Self.isValid(UnsafeRawBufferPointer(rebasing: rest[..<(rest.count - tail)])) else { return false }
+        for index in rest.count - tail..<rest.count {
+            held |= UInt32(unsafe rest[index]) << (UInt32(heldCount) * 8)
+            heldCount += 1
+        }
+        return tail == 0 || Self.state(held, tail) == .unfinished
+    }
+
+    /// How many octets at the end begin a sequence that is longer than they are.
+    private static func unfinishedTail(of octets: UnsafeRawBufferPointer) -> Int {
+        for back in 1...3 where back <= octets.count {
+            let octet = unsafe octets[octets.count - back]
+            if octet & 0xC0 == 0x80 { continue }
+            return length(octet) > back ? back : 0
+        }
+        return 0
+    }
+
+    private static func length(_ lead: UInt8) -> Int {
+        switch lead {
+        case 0xC0...0xDF: 2
+        case 0xE0...0xEF: 3
+        case 0xF0...0xFF: 4
+        default: 1
+        }
+    }
+
+    private enum State {
+        case invalid
+        case unfinished
+        case whole
+    }
+
+    /// Judges the first octets of one sequence (RFC 3629 4, the table UTF8-octets).
+    private static func state(_ octets: UInt32, _ count: Int) -> State {
+        let lead = UInt8(truncatingIfNeeded: octets)
+        guard (0xC2...0xF4).contains(lead) else { return .invalid }
+        if count >= 2 {
+            let second = UInt8(truncatingIfNeeded: octets >> 8)
+            let allowed: ClosedRange<UInt8> =
+                switch lead {
+                case 0xE0: 0xA0...0xBF
+                case 0xED: 0x80...0x9F
+                case 0xF0: 0x90...0xBF
+                case 0xF4: 0x80...0x8F
+                default: 0x80...0xBF
+                }
+            guard allowed.contains(second) else { return .invalid }
+        }
+        for index in 2..<max(2, count) where UInt8(truncatingIfNeeded: octets >> (UInt32(index) * 8)) & 0xC0 != 0x80 {
+            return .invalid
+        }
+        return count == length(lead) ? .whole : .unfinished
+    }
+}
