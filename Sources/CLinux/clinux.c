@@ -2,7 +2,9 @@
 #include "clinux.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 __thread void *clinux_current_worker;
@@ -45,3 +47,10 @@ void clinux_name_thread(const char *name) {
     cut[sizeof cut - 1] = 0;
     pthread_setname_np(pthread_self(), cut);
 }
+
+int clinux_available_cores(void) {
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+ptrdiff_t clinux_random(void *memory, size_t octets) { return getrandom(memory, octets, 0); }

@@ -4,24 +4,16 @@ import Glibc
 /// A bound, listening, non-blocking socket that several workers may accept from.
 package struct Listener: ~Copyable {
     /// Where to listen.
-    package enum Address: Equatable, Sendable, CustomStringConvertible {
+    package enum Address: Equatable, Sendable {
         /// Every IPv4 and IPv6 address; IPv4 alone where the kernel has no IPv6.
         case any(port: UInt16)
-        case ipv4(String, port: UInt16)
-        case ipv6(String, port: UInt16)
+        /// One IPv4 address, 4 octets in network order.
+        case ipv4([UInt8], port: UInt16)
+        /// One IPv6 address, 16 octets in network order.
+        case ipv6([UInt8], port: UInt16)
         case unix(path: String)
         /// A listening descriptor that whoever started us has opened.
         case inherited(Int32)
-
-        package var description: String {
-            switch self {
-            case .any(let port): "port \(port)"
-            case .ipv4(let host, let port): "\(host):\(port)"
-            case .ipv6(let host, let port): "[\(host)]:\(port)"
-            case .unix(let path): "unix:\(path)"
-            case .inherited(let number): "fd:\(number)"
-            }
-        }
     }
 
     /// What accepting came to.
@@ -49,13 +41,13 @@ package struct Listener: ~Copyable {
         switch address {
         case .any(let port):
             do throws(Errno) {
-                try self.init(AF_INET6, host: "::", port: port, dualStack: true)
+                try self.init(ipv6: Array(repeating: 0, count: 16), port: port, dualStack: true)
             } catch {
                 guard error.code == EAFNOSUPPORT || error.code == EADDRNOTAVAIL else { throw error }
-                try self.init(AF_INET, host: "0.0.0.0", port: port, dualStack: false)
+                try self.init(ipv4: [0, 0, 0, 0], port: port)
             }
-        case .ipv4(let host, let port): try self.init(AF_INET, host: host, port: port, dualStack: false)
-        case .ipv6(let host, let port): try self.init(AF_INET6, host: host, port: port, dualStack: false)
+        case .ipv4(let host, let port): try self.init(ipv4: host, port: port)
+        case .ipv6(let host, let port): try self.init(ipv6: host, port: port, dualStack: false)
         case .unix(let path): try self.init(unixPath: path)
         case .inherited(let number): try self.init(inherited: number)
         }
@@ -65,25 +57,28 @@ package struct Listener: ~Copyable {
         if let path { unsafe unlink(path) }
     }
 
-    private init(_ family: Int32, host: String, port: UInt16, dualStack: Bool) throws(Errno) {
-        let socket = try Self.open(family)
+    private init(ipv4 octets: [UInt8], port: UInt16) throws(Errno) {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = port.bigEndian
+        guard octets.count == MemoryLayout.size(ofValue: name.sin_addr) else { throw Errno(EINVAL) }
+        unsafe withUnsafeMutableBytes(of: &name.sin_addr) { unsafe $0.copyBytes(from: octets) }
+        let socket = try Self.open(AF_INET)
         Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
-        var bound: Int32
-        if family == AF_INET6 {
-            Self.enable(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, !dualStack)
-            var name = sockaddr_in6()
-            name.sin6_family = sa_family_t(AF_INET6)
-            name.sin6_port = port.bigEndian
-            guard unsafe inet_pton(AF_INET6, host, &name.sin6_addr) == 1 else { throw Errno(EINVAL) }
-            bound = Self.bind(socket, &name)
-        } else {
-            var name = sockaddr_in()
-            name.sin_family = sa_family_t(AF_INET)
-            name.sin_port = port.bigEndian
-            guard unsafe inet_pton(AF_INET, host, &name.sin_addr) == 1 else { throw Errno(EINVAL) }
-            bound = Self.bind(socket, &name)
-        }
-        guard bound == 0 else { throw Errno.last }
+        guard Self.bind(socket, &name) == 0 else { throw Errno.last }
+        try self.init(listening: socket, path: nil)
+    }
+
+    private init(ipv6 octets: [UInt8], port: UInt16, dualStack: Bool) throws(Errno) {
+        var name = sockaddr_in6()
+        name.sin6_family = sa_family_t(AF_INET6)
+        name.sin6_port = port.bigEndian
+        guard octets.count == MemoryLayout.size(ofValue: name.sin6_addr) else { throw Errno(EINVAL) }
+        unsafe withUnsafeMutableBytes(of: &name.sin6_addr) { unsafe $0.copyBytes(from: octets) }
+        let socket = try Self.open(AF_INET6)
+        Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
+        Self.enable(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, !dualStack)
+        guard Self.bind(socket, &name) == 0 else { throw Errno.last }
         try self.init(listening: socket, path: nil)
     }
 

@@ -11,7 +11,9 @@ package struct TimerWheel: ~Copyable {
     private static let bucketCount: UInt32 = 1024
     private static let none = UInt32.max
 
-    private struct Link {
+    // Not private: the compiler (6.3.1) loses the metadata of a private type that a generic field of a public
+    // non-copyable struct holds, when another module destroys it.
+    package struct Link {
         var next: UInt32
         var previous: UInt32
         /// The tick at which the slot is due; 0 means not armed.

@@ -35,6 +35,12 @@ int clinux_signal_descriptor(void);
 /* The next signal number that waits on a signal descriptor; 0 when there is none. */
 int clinux_next_signal(int descriptor);
 
+/* Fills memory with randomness of the kernel; how many octets, or -1. */
+ptrdiff_t clinux_random(void *memory, size_t octets);
+
+/* How many cores this process may run on. */
+int clinux_available_cores(void);
+
 /* Names the calling thread for ps, top and debuggers (at most 15 octets count). */
 void clinux_name_thread(const char *name);
 

@@ -1,0 +1,8 @@
+public import GatewayHandler
+
+// The name is the ABI's; the compiler checks the rest against the prototype in gw_handler.h.
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
+public func gw_handler_entry_v1(_ host: UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>? {
+    Module.export(Chat.self, to: host)
+}

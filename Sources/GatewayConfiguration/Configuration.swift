@@ -1,0 +1,177 @@
+/// Everything gateway.conf says, as values: read once, never changed, sent to every thread.
+package struct Configuration: Sendable, Equatable {
+    /// Production or development.
+    package enum Mode: String, Sendable, CaseIterable {
+        /// Nothing is shown that was not asked for.
+        case production
+        /// The console is on unless it is switched off.
+        case development
+    }
+
+    /// The least important line that is logged.
+    package enum LogLevel: String, Sendable, CaseIterable {
+        /// Everything, also what is only useful beside the source.
+        case trace
+        /// What helps to find a fault.
+        case debug
+        /// What happened.
+        case info
+        /// What should be looked at.
+        case warn
+        /// What did not work.
+        case error
+    }
+
+    /// How requests and connections are logged.
+    package enum AccessLog: String, Sendable, CaseIterable {
+        /// One line of text for each, on standard error.
+        case text
+    }
+
+    /// How many workers there are.
+    package enum Threads: Sendable, Equatable {
+        /// As many as there are cores.
+        case automatic
+        /// This many, from 1 to 256.
+        case count(Int)
+    }
+
+    /// The file this was read from, as the operator named it.
+    package var file: String
+    /// Where to listen, in the order of the file; never empty after loading.
+    package var listeners: [ListenerConfiguration] = []
+    /// How many workers there are.
+    package var threads = Threads.automatic
+    /// The folder handlers are looked for in: an absolute path after loading.
+    package var pluginsFolder = "Plugins"
+    /// Production or development.
+    package var mode = Mode.production
+    /// The path of the built-in console; nil = there is none.
+    package var consolePath: String?
+    /// The least important line that is logged; nil = nothing is.
+    package var errorLog: LogLevel? = .info
+    /// How requests are logged; nil = not at all.
+    package var accessLog: AccessLog? = .text
+    /// `max_connections` of the whole gateway; above, 503.
+    package var maxConnections = 100_000
+    /// What a peer may cost before its route is known.
+    package var handshake = HandshakeLimits()
+    /// What a connection may cost unless its route says otherwise; each route has its own complete copy.
+    package var limits = Limits()
+    /// Where the directives of `defaults` were written, by name; what is missing has its built-in default.
+    package var limitOrigins: [String: SourceLocation] = [:]
+    /// The routes, in the order of the file.
+    package var routes: [RouteConfiguration] = []
+
+    /// A configuration that says nothing: every value has its default.
+    package init(file: String) {
+        self.file = file
+    }
+}
+
+/// One `listen` line.
+package struct ListenerConfiguration: Sendable, Equatable {
+    /// Where to listen.
+    package var address: ListenAddress
+    /// Where it was written.
+    package var origin: SourceLocation
+
+    /// Makes a listener from its parts.
+    package init(address: ListenAddress, origin: SourceLocation) {
+        self.address = address
+        self.origin = origin
+    }
+}
+
+/// One `route` block.
+package struct RouteConfiguration: Sendable, Equatable {
+    /// A `set key value` line: reaches the handler's `start`.
+    package struct Setting: Sendable, Equatable {
+        /// The name; no two of a route are the same.
+        package var key: String
+        /// The value.
+        package var value: String
+
+        /// Makes a setting from its parts.
+        package init(key: String, value: String) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    /// Which paths it serves.
+    package var pattern: RoutePattern
+    /// The name of the handler, never a path: letters, digits, `_`, `-`, `.`, and no `.` at the front.
+    package var handler: String
+    /// Where the route was written.
+    package var origin: SourceLocation
+    /// The `set` lines in the order of the file.
+    package var settings: [Setting] = []
+    /// What may be spoken, the order being the operator's; the client's first offer that is listed is taken.
+    package var subprotocols: [String] = []
+    /// `max_connections` of this route; nil = only the gateway's own limit. Above, 503.
+    package var maxConnections: Int?
+    /// Complete limits: those of `defaults` where the route says nothing.
+    package var limits = Limits()
+    /// Where this route's own limits were written, by name of the directive.
+    package var limitOrigins: [String: SourceLocation] = [:]
+
+    /// Makes a route with default limits.
+    package init(pattern: RoutePattern, handler: String, origin: SourceLocation) {
+        self.pattern = pattern
+        self.handler = handler
+        self.origin = origin
+    }
+}
+
+/// What came out of a file: the configuration, and what is odd about it.
+package struct LoadedConfiguration: Sendable, Equatable {
+    /// The values.
+    package var configuration: Configuration
+    /// What is likely a mistake, in the order of the text.
+    package var warnings: [Diagnostic]
+}
+
+extension Configuration {
+    /// Reads a file and what it includes. Relative paths in it resolve against the folder of the file they stand in.
+    package static func load(file: String) throws(ConfigurationError) -> LoadedConfiguration {
+        let octets: [UInt8]
+        do throws(FileReader.Failure) {
+            octets = try FileReader.text(of: file)
+        } catch {
+            throw ConfigurationError(file: file, cannotRead: error)
+        }
+        return try evaluate(octets, file: file)
+    }
+
+    /// Reads a text as if it stood in a file of that name, which need not exist.
+    package static func parse(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+        let checked: [UInt8]
+        do throws(FileReader.Failure) {
+            checked = try FileReader.checked(octets)
+        } catch {
+            throw ConfigurationError(file: file, cannotRead: error)
+        }
+        return try evaluate(checked, file: file)
+    }
+
+    /// Reads a text as if it stood in a file of that name, which need not exist.
+    package static func parse(_ text: String, file: String) throws(ConfigurationError) -> LoadedConfiguration {
+        try parse(Array(text.utf8), file: file)
+    }
+
+    private static func evaluate(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+        var report = Report()
+        var inclusion = Inclusion()
+        let statements = inclusion.read(octets, from: file, &report)
+        // With a brace missing, everything below would be judged in the wrong block.
+        if report.isStructureDoubtful { throw report.failure }
+        return try Evaluator.evaluate(statements, file: file, report: report)
+    }
+}
+
+extension ConfigurationError {
+    fileprivate init(file: String, cannotRead failure: FileReader.Failure) {
+        diagnostics = [Diagnostic(.error, file: file, message: "cannot read the configuration: \(failure.sentence)")]
+    }
+}

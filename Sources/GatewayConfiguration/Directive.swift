@@ -1,0 +1,186 @@
+/// The kinds of blocks a directive can stand in.
+struct Place: OptionSet, Sendable {
+    let rawValue: Int
+
+    /// Outside of every block.
+    static let top = Place(rawValue: 1)
+    /// `defaults { }`
+    static let defaults = Place(rawValue: 2)
+    /// `route PATH { }`
+    static let route = Place(rawValue: 4)
+    /// `plugins FOLDER { }`
+    static let plugins = Place(rawValue: 8)
+
+    /// How a message speaks of it, as in "not allowed in a route".
+    var phrase: String {
+        var names: [String] = []
+        if contains(.top) { names.append("at the top level") }
+        if contains(.defaults) { names.append("in \"defaults\"") }
+        if contains(.route) { names.append("in a route") }
+        if contains(.plugins) { names.append("in the block of \"plugins\"") }
+        return names.joined(separator: " or ")
+    }
+}
+
+/// What is set by one block, `defaults` or a route: the place the limits are written to before they become values.
+struct Scope: Sendable {
+    var limits = Limits()
+    var handshake = HandshakeLimits()
+    /// `max_connections` in `defaults`.
+    var maxConnections = Configuration(file: "").maxConnections
+    /// `max_connections` in a route.
+    var routeConnections: Int?
+    /// Where the keys of `set` stand.
+    var keys: [String: SourceRange] = [:]
+    /// Where the directives of this block stand, by name.
+    var ranges: [String: SourceRange] = [:]
+}
+
+/// One value of a block.
+typealias ScopePath<Value> = any WritableKeyPath<Scope, Value> & Sendable
+
+/// What a directive takes and where that goes.
+enum Setting: Sendable {
+    /// A size.
+    case octets(ScopePath<Int>, ClosedRange<Int64>)
+    /// A plain number.
+    case count(ScopePath<Int>, ClosedRange<Int64>)
+    /// A plain number or `off`.
+    case countOrOff(ScopePath<Int?>, ClosedRange<Int64>)
+    /// A duration in milliseconds.
+    case time(ScopePath<Int64>, ClosedRange<Int64>)
+    /// A duration in milliseconds or `off`.
+    case timeOrOff(ScopePath<Int64?>, ClosedRange<Int64>)
+    /// Only the value that says what happens today; every other one is refused as not supported yet.
+    case fixed(String)
+    /// Refused as not supported yet, whatever it says.
+    case later
+    /// Has a function of its own.
+    case special(Special)
+
+    /// The directives that are not numbers.
+    enum Special: Sendable {
+        case listen, threads, plugins, mode, console, accessLog, errorLog
+        case defaults, route, include
+        case handler, set, subprotocols
+    }
+}
+
+/// One row of the language: a name, where it may stand, what it takes.
+struct Directive: Sendable {
+    /// Whether braces follow.
+    enum Block: Sendable {
+        /// It ends in `;`.
+        case never
+        /// It may have a block.
+        case optional
+        /// It is nothing without its block.
+        case required
+    }
+
+    let name: String
+    let places: Place
+    let setting: Setting
+    let block: Block
+    /// True when it may stand in one block more than once.
+    let isRepeatable: Bool
+    /// What it takes, for messages; empty where the setting says it.
+    let form: String
+
+    private init(
+        _ name: String, _ places: Place, _ setting: Setting, _ form: String = "", block: Block = .never,
+        repeats: Bool = false
+    ) {
+        self.name = name
+        self.places = places
+        self.setting = setting
+        self.form = form
+        self.block = block
+        isRepeatable = repeats
+    }
+
+    private static let second: Int64 = 1000
+    private static let hour: Int64 = 3_600_000
+    private static let day: Int64 = 86_400_000
+    private static let anywhere: Place = [.defaults, .route]
+
+    /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
+    static let table: [Directive] = [
+        Directive(
+            "include", [.top, .defaults, .route, .plugins], .special(.include), "a file or pattern", repeats: true),
+        Directive("listen", .top, .special(.listen), "an address: " + ListenAddress.forms, repeats: true),
+        Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
+        Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
+        Directive("watch", .plugins, .fixed("off")),
+        Directive("settle", .plugins, .later),
+        Directive("retain", .plugins, .later),
+        Directive("mode", .top, .special(.mode), "\"production\" or \"development\""),
+        Directive("console", .top, .special(.console), "a path such as /, or \"off\""),
+        Directive("control", .top, .fixed("off")),
+        Directive("admin", .top, .fixed("off")),
+        Directive("access_log", .top, .special(.accessLog), "\"stderr text\" or \"off\""),
+        Directive(
+            "error_log", .top, .special(.errorLog), "\"stderr\" and one of trace, debug, info, warn, error; or \"off\""),
+        Directive("defaults", .top, .special(.defaults), "no value, only a block", block: .required),
+
+        Directive("max_message", anywhere, .octets(\.limits.maxMessageOctets, 1...(1 << 30))),
+        Directive("max_frame", anywhere, .octets(\.limits.maxFrameOctets, 1...(1 << 30))),
+        Directive("max_connections", .defaults, .count(\.maxConnections, 1...10_000_000)),
+        Directive("max_connections", .route, .countOrOff(\.routeConnections, 1...10_000_000)),
+        Directive("max_connections_per_ip", anywhere, .fixed("off")),
+        Directive("handshake_timeout", .defaults, .time(\.handshake.timeoutMilliseconds, 1...hour)),
+        Directive("reply_timeout", anywhere, .time(\.limits.replyTimeoutMilliseconds, 1...hour)),
+        Directive("max_head", .defaults, .octets(\.handshake.maxHeadOctets, 256...(1 << 20))),
+        Directive("max_headers", .defaults, .count(\.handshake.maxHeaders, 1...10_000)),
+        Directive("max_body", anywhere, .octets(\.limits.maxBodyOctets, 0...(1 << 30))),
+        Directive("ping_interval", anywhere, .timeOrOff(\.limits.pingIntervalMilliseconds, 1...day)),
+        Directive("pong_timeout", anywhere, .timeOrOff(\.limits.pongTimeoutMilliseconds, 1...day)),
+        Directive("idle_timeout", anywhere, .timeOrOff(\.limits.idleTimeoutMilliseconds, 1...(365 * day))),
+        Directive("close_timeout", anywhere, .time(\.limits.closeTimeoutMilliseconds, 1...hour)),
+        Directive("send_buffer", anywhere, .octets(\.limits.sendBufferOctets, 1024...(1 << 30))),
+        Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
+        Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
+        Directive("origin", anywhere, .fixed("any")),
+        Directive("compression", anywhere, .fixed("off")),
+        Directive("dispatch", anywhere, .fixed("loop")),
+        Directive("reload", anywhere, .fixed("off")),
+        Directive("drain_timeout", anywhere, .later),
+
+        Directive("route", .top, .special(.route), "a path such as /echo", block: .required, repeats: true),
+        Directive("handler", .route, .special(.handler), "the name of a handler"),
+        Directive("subprotocols", .route, .special(.subprotocols), "at least one name"),
+        Directive("set", .route, .special(.set), "a key and a value", repeats: true),
+        Directive("host", .top, .later, block: .optional, repeats: true),
+    ]
+
+    /// The rows of each name; most have one, some mean different things in different blocks.
+    static let rows = Dictionary(grouping: table, by: \.name)
+}
+
+extension Directive {
+    /// What it takes, as a message says it.
+    var expected: String {
+        switch setting {
+        case .octets: "a size such as 512, 64k or 1m"
+        case .count: "a number"
+        case .countOrOff: "a number or \"off\""
+        case .time: "a duration such as 200ms, 30s or 5m"
+        case .timeOrOff: "a duration such as 200ms, 30s or 5m, or \"off\""
+        case .fixed(let value): "\"\(value)\""
+        case .later, .special: form
+        }
+    }
+
+    /// The value a block gives it, as it is written in a file; nil for directives that are not plain values.
+    func text(in scope: Scope) -> String? {
+        switch setting {
+        case .octets(let path, _): Unit.text(octets: Int64(clamping: scope[keyPath: path]))
+        case .count(let path, _): String(scope[keyPath: path])
+        case .countOrOff(let path, _): scope[keyPath: path].map { String($0) } ?? "off"
+        case .time(let path, _): Unit.text(milliseconds: scope[keyPath: path])
+        case .timeOrOff(let path, _): scope[keyPath: path].map { Unit.text(milliseconds: $0) } ?? "off"
+        case .fixed(let value): value
+        case .later, .special: nil
+        }
+    }
+}

@@ -1,0 +1,126 @@
+extension Evaluator {
+    mutating func evaluateListen(_ entry: Admitted) {
+        guard let word = entry.statement.arguments.first else {
+            report.error("\"listen\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return
+        }
+        if let extra = entry.statement.arguments.dropFirst().first {
+            let isPlanned = ["tls", "http2"].contains(extra.text)
+            let shown = Quotation.short(extra.text)
+            let message = isPlanned ? "\(shown) is not supported yet" : "unexpected \(shown) behind the address"
+            report.error(message, at: extra.range)
+            return
+        }
+        do throws(ListenAddress.Failure) {
+            let address = try ListenAddress(word.text, relativeTo: absoluteFolder(of: word.range.file))
+            // Port 0 is a different port each time.
+            if address.port != 0, let first = listenerRanges[address] {
+                return reportDuplicate("listener \(Quotation.short(word.text))", at: word.range, first: first)
+            }
+            listenerRanges[address] = word.range
+            let origin = report.location(of: entry.statement.name.range)
+            configuration.listeners.append(ListenerConfiguration(address: address, origin: origin))
+        } catch {
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+        }
+    }
+
+    mutating func evaluateThreads(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        if word.text == "auto" {
+            configuration.threads = .automatic
+        } else if let number = try? Unit.count(word.text), (1...256).contains(number) {
+            configuration.threads = .count(Int(clamping: number))
+        } else {
+            reportValue(word, entry)
+        }
+    }
+
+    mutating func evaluatePlugins(_ entry: Admitted) {
+        for inner in admit(entry.statement.block ?? [], in: .plugins) {
+            var unused = Scope()
+            apply(inner, to: &unused)
+        }
+        guard let word = onlyValue(entry) else { return }
+        guard !word.text.isEmpty else { return reportValue(word, entry) }
+        configuration.pluginsFolder = absolute(word.text, in: word.range.file)
+    }
+
+    mutating func evaluateMode(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        guard let mode = Configuration.Mode(rawValue: word.text) else { return reportValue(word, entry) }
+        configuration.mode = mode
+    }
+
+    mutating func evaluateConsole(_ entry: Admitted) {
+        isConsoleSet = true
+        guard let word = onlyValue(entry) else { return }
+        if word.text == "off" {
+            configuration.consolePath = nil
+            return
+        }
+        do throws(RoutePattern.Failure) {
+            let pattern = try RoutePattern(word.text)
+            guard pattern.kind == .exact else { return reportValue(word, entry) }
+            configuration.consolePath = pattern.description
+        } catch {
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+        }
+    }
+
+    mutating func evaluateAccessLog(_ entry: Admitted) {
+        guard let arguments = logArguments(entry) else { return }
+        guard let form = arguments.first else { return configuration.accessLog = nil }
+        if form.text == "json" {
+            report.error("\"json\" is not supported yet", at: form.range)
+        } else if let log = Configuration.AccessLog(rawValue: form.text) {
+            configuration.accessLog = log
+        } else {
+            reportValue(form, entry)
+        }
+    }
+
+    mutating func evaluateErrorLog(_ entry: Admitted) {
+        guard let arguments = logArguments(entry) else { return }
+        guard let word = arguments.first else { return configuration.errorLog = nil }
+        if let level = Configuration.LogLevel(rawValue: word.text) {
+            configuration.errorLog = level
+        } else {
+            let levels = Configuration.LogLevel.allCases.map(\.rawValue)
+            let hint = Suggestion.nearest(to: word.text, among: levels).map { " (did you mean \"\($0)\"?)" } ?? ""
+            report.error("\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range)
+        }
+    }
+
+    /// What stands behind `stderr`, one word; empty for `off`; nil after a report.
+    private mutating func logArguments(_ entry: Admitted) -> [Word]? {
+        let words = entry.statement.arguments
+        guard let target = words.first else {
+            report.error(
+                "\"\(entry.directive.name)\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return nil
+        }
+        let isOff = target.text == "off"
+        guard isOff || target.text == "stderr" else {
+            report.error(
+                "logging to \(Quotation.short(target.text)) is not supported yet (only to \"stderr\")",
+                at: target.range)
+            return nil
+        }
+        if let extra = words.dropFirst(isOff ? 1 : 2).first {
+            report.error("unexpected \(Quotation.short(extra.text))", at: extra.range)
+            return nil
+        }
+        if !isOff && words.count == 1 {
+            report.error("\"\(entry.directive.name)\" needs \(entry.directive.expected)", at: target.range.after)
+            return nil
+        }
+        return Array(words.dropFirst())
+    }
+
+    /// Says that a value is none of those a directive takes.
+    mutating func reportValue(_ word: Word, _ entry: Admitted) {
+        let name = Quotation.short(entry.directive.name)
+        report.error("\(name) takes \(entry.directive.expected), not \(Quotation.short(word.text))", at: word.range)
+    }
+}

@@ -1,0 +1,121 @@
+extension Evaluator {
+    /// Writes a plain value to its place in a block.
+    mutating func apply(_ entry: Admitted, to scope: inout Scope) {
+        scope.ranges[entry.directive.name] = entry.statement.name.range
+        switch entry.directive.setting {
+        case .octets(let path, let range):
+            if let value = number(entry, range, Unit.octets, { Unit.text(octets: $0) }) {
+                scope[keyPath: path] = Int(clamping: value)
+            }
+        case .count(let path, let range):
+            if let value = number(entry, range, Unit.count, { String($0) }) {
+                scope[keyPath: path] = Int(clamping: value)
+            }
+        case .countOrOff(let path, let range):
+            if isOff(entry) {
+                scope[keyPath: path] = nil
+            } else if let value = number(entry, range, Unit.count, { String($0) }) {
+                scope[keyPath: path] = Int(clamping: value)
+            }
+        case .time(let path, let range):
+            if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
+                scope[keyPath: path] = value
+            }
+        case .timeOrOff(let path, let range):
+            if isOff(entry) {
+                scope[keyPath: path] = nil
+            } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
+                scope[keyPath: path] = value
+            }
+        case .fixed(let value):
+            let words = entry.statement.arguments.map(\.text)
+            if words.isEmpty {
+                _ = onlyValue(entry)
+            } else if words != [value] {
+                reportUnsupported(entry.statement, supported: value)
+            }
+        case .later, .special:
+            break
+        }
+    }
+
+    /// The one value of a directive that takes one; its lack and what is too much are reported.
+    mutating func onlyValue(_ entry: Admitted) -> Word? {
+        let name = Quotation.short(entry.directive.name)
+        let words = entry.statement.arguments
+        guard let word = words.first else {
+            report.error("\(name) needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return nil
+        }
+        if words.count > 1 {
+            report.error("\(name) takes one value: \(entry.directive.expected)", at: words[1].range)
+            return nil
+        }
+        return word
+    }
+
+    private func isOff(_ entry: Admitted) -> Bool { entry.statement.arguments.map(\.text) == ["off"] }
+
+    private mutating func number(
+        _ entry: Admitted, _ range: ClosedRange<Int64>, _ read: (String) throws(UnitError) -> Int64,
+        _ write: (Int64) -> String
+    ) -> Int64? {
+        guard let word = onlyValue(entry) else { return nil }
+        let shown = Quotation.short(word.text)
+        do throws(UnitError) {
+            let value = try read(word.text)
+            if range.contains(value) { return value }
+        } catch {
+            switch error {
+            case .notANumber:
+                report.error("\(shown) is not \(entry.directive.expected)", at: word.range)
+                return nil
+            case .missing:
+                report.error("\(shown) has no unit (ms, s, m, h or d)", at: word.range)
+                return nil
+            case .unknown(let unit):
+                let known = if case .octets = entry.directive.setting { "k, m or g" } else { "ms, s, m, h or d" }
+                report.error("unknown unit \(Quotation.short(unit)) in \(shown) (\(known))", at: word.range)
+                return nil
+            case .tooLarge:
+                break
+            }
+        }
+        let bounds = "\(write(range.lowerBound)) to \(write(range.upperBound))"
+        report.error("\(shown) is out of range for \"\(entry.directive.name)\" (\(bounds))", at: word.range)
+        return nil
+    }
+
+    /// Brings the limits of a block into agreement, once all of its directives are read.
+    ///
+    /// `inheritsFrame` says that `defaults` set `max_frame`, so that a route that does not keeps it.
+    mutating func settle(_ scope: inout Scope, inheritsFrame: Bool) {
+        let limits = scope.limits
+        if let range = scope.ranges["max_frame"], limits.maxFrameOctets > limits.maxMessageOctets {
+            let message = Unit.text(octets: Int64(clamping: limits.maxMessageOctets))
+            report.warning(
+                "\"max_frame\" above \"max_message\" has no effect (it is \(message) here)", at: range,
+                notes: ["A frame is part of a message, so the smaller limit is the one that counts."])
+        }
+        if scope.ranges["max_frame"] == nil, !inheritsFrame {
+            // Who raises max_message alone means messages of that size, however they are cut into frames.
+            scope.limits.maxFrameOctets = limits.maxMessageOctets
+        } else {
+            scope.limits.maxFrameOctets = min(limits.maxFrameOctets, limits.maxMessageOctets)
+        }
+        if limits.pingIntervalMilliseconds == nil {
+            if let range = scope.ranges["pong_timeout"], limits.pongTimeoutMilliseconds != nil {
+                report.warning(
+                    "\"pong_timeout\" has no effect while \"ping_interval\" is off", at: range,
+                    notes: ["Without pings there are no pongs to wait for."])
+            }
+            scope.limits.pongTimeoutMilliseconds = nil
+        }
+    }
+
+    /// The absolute form of a path written in one of the files.
+    func absolute(_ path: String, in file: Int) -> String { FilePath.joined(absoluteFolder(of: file), path) }
+
+    /// The absolute folder of one of the files.
+    func absoluteFolder(of file: Int) -> String { FilePath.joined(workingFolder, report.files[file].folder) }
+}

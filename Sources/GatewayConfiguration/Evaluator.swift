@@ -1,0 +1,191 @@
+/// Turns statements into a configuration; everything that is wrong is collected, so that one run shows it all.
+struct Evaluator {
+    /// A statement whose name, place and shape are right.
+    struct Admitted {
+        let statement: Statement
+        let directive: Directive
+    }
+
+    var report: Report
+    var configuration: Configuration
+    /// Where each listener and each shape of a route was first written.
+    var listenerRanges: [ListenAddress: SourceRange] = [:]
+    var routeRanges: [String: SourceRange] = [:]
+    /// The values of `defaults`, before they are settled, and what it mentioned.
+    var defaults = Scope()
+    /// `console` was written, so `mode` no longer decides.
+    var isConsoleSet = false
+    /// What relative paths start from when the folder of a file is relative itself.
+    let workingFolder = FileReader.workingFolder()
+
+    private init(file: String, report: Report) {
+        configuration = Configuration(file: file)
+        self.report = report
+    }
+
+    /// The configuration the statements describe, or everything that is wrong with them.
+    static func evaluate(
+        _ statements: [Statement], file: String, report: Report
+    ) throws(ConfigurationError) -> LoadedConfiguration {
+        var evaluator = Evaluator(file: file, report: report)
+        evaluator.evaluateTop(statements)
+        if evaluator.report.hasErrors { throw evaluator.report.failure }
+        return LoadedConfiguration(
+            configuration: evaluator.configuration, warnings: evaluator.report.sortedWarnings)
+    }
+
+    private mutating func evaluateTop(_ statements: [Statement]) {
+        let admitted = admit(statements, in: .top)
+        configuration.pluginsFolder = absolute(configuration.pluginsFolder, in: 0)
+        // Routes inherit from `defaults` wherever it stands, so it goes first.
+        for entry in admitted where entry.directive.name == "defaults" { evaluateDefaults(entry.statement) }
+        for entry in admitted { evaluate(entry) }
+        if !isConsoleSet { configuration.consolePath = configuration.mode == .development ? "/" : nil }
+        var scope = defaults
+        settle(&scope, inheritsFrame: false)
+        configuration.limits = scope.limits
+        configuration.handshake = scope.handshake
+        configuration.maxConnections = scope.maxConnections
+        configuration.limitOrigins = scope.ranges.mapValues { report.location(of: $0) }
+        checkWhole(admitted)
+    }
+
+    private mutating func checkWhole(_ admitted: [Admitted]) {
+        // What is missing may be the very line that was just found wrong.
+        if report.hasErrors { return }
+        if !admitted.contains(where: { $0.directive.name == "listen" }) {
+            report.error(
+                "there is no \"listen\", so nobody could connect", file: configuration.file,
+                notes: ["Add a line such as: listen 8080;"])
+        }
+        if !admitted.contains(where: { $0.directive.name == "route" }), configuration.consolePath == nil {
+            report.warning(
+                "there is no \"route\", so every request is answered 404", file: configuration.file,
+                notes: ["Add a block such as: route /echo { handler echo; }"])
+        }
+    }
+
+    private mutating func evaluate(_ entry: Admitted) {
+        guard case .special(let special) = entry.directive.setting else {
+            // At the top level there are no plain values, only those that say what happens today.
+            var unused = Scope()
+            return apply(entry, to: &unused)
+        }
+        switch special {
+        case .listen: evaluateListen(entry)
+        case .threads: evaluateThreads(entry)
+        case .plugins: evaluatePlugins(entry)
+        case .mode: evaluateMode(entry)
+        case .console: evaluateConsole(entry)
+        case .accessLog: evaluateAccessLog(entry)
+        case .errorLog: evaluateErrorLog(entry)
+        case .route: evaluateRoute(entry)
+        case .defaults, .include, .handler, .set, .subprotocols: break
+        }
+    }
+
+    private mutating func evaluateDefaults(_ statement: Statement) {
+        if let extra = statement.arguments.first {
+            report.error("\"defaults\" takes no value, only a block", at: extra.range)
+        }
+        var scope = Scope()
+        for entry in admit(statement.block ?? [], in: .defaults) { apply(entry, to: &scope) }
+        defaults = scope
+    }
+}
+
+extension Evaluator {
+    /// The statements that may stand in a block, each with its row; the others are reported.
+    mutating func admit(_ statements: [Statement], in place: Place) -> [Admitted] {
+        var admitted: [Admitted] = []
+        var first: [String: SourceRange] = [:]
+        for statement in statements where !report.isFull {
+            guard let directive = directive(of: statement, in: place) else { continue }
+            if !directive.isRepeatable {
+                if let range = first[directive.name] {
+                    reportDuplicate(Quotation.short(directive.name), at: statement.name.range, first: range)
+                    continue
+                }
+                first[directive.name] = statement.name.range
+            }
+            if hasRightBlock(statement, directive) {
+                admitted.append(Admitted(statement: statement, directive: directive))
+            }
+        }
+        return admitted
+    }
+
+    /// Says that something was said before, and where.
+    mutating func reportDuplicate(_ what: String, at range: SourceRange, first: SourceRange) {
+        report.error("duplicate \(what) (first set at \(report.location(of: first)))", at: range)
+    }
+
+    private mutating func directive(of statement: Statement, in place: Place) -> Directive? {
+        let name = statement.name.text
+        let shown = Quotation.short(name)
+        guard !statement.name.isQuoted else {
+            report.error("the name of a directive does not stand in quotes", at: statement.name.range)
+            return nil
+        }
+        guard let rows = Directive.rows[name] else {
+            let legal = Directive.table.filter { $0.places.contains(place) }.map(\.name)
+            let hint = Suggestion.nearest(to: name, among: legal).map { " (did you mean \"\($0)\"?)" } ?? ""
+            report.error("unknown directive \(shown)" + hint, at: statement.name.range)
+            return nil
+        }
+        guard let row = rows.first(where: { $0.places.contains(place) }) else {
+            let places = rows.reduce(into: Place()) { $0.formUnion($1.places) }
+            var notes: [String] = []
+            if place == .route, places == .defaults {
+                notes = ["It acts before the route of a request is known."]
+            }
+            report.error(
+                "\(shown) is not allowed \(place.phrase), only \(places.phrase)", at: statement.name.range,
+                notes: notes)
+            return nil
+        }
+        if case .later = row.setting {
+            report.error("\(shown) is not supported yet", at: statement.name.range)
+            return nil
+        }
+        return row
+    }
+
+    private mutating func hasRightBlock(_ statement: Statement, _ directive: Directive) -> Bool {
+        let name = Quotation.short(directive.name)
+        switch directive.block {
+        case .optional:
+            return true
+        case .required:
+            guard statement.block == nil else { return true }
+            let place = (statement.arguments.last ?? statement.name).range.after
+            report.error("\(name) needs a block in braces", at: place)
+            return false
+        case .never:
+            guard let brace = statement.brace else { return true }
+            // Blocks of a directive that is refused as a whole are not looked into.
+            if case .fixed(let value) = directive.setting {
+                reportUnsupported(statement, supported: value)
+            } else if directive.name == "listen" {
+                reportUnsupportedListener(statement, at: brace)
+            } else {
+                report.error("\(name) does not take a block", at: brace)
+            }
+            return false
+        }
+    }
+
+    private mutating func reportUnsupportedListener(_ statement: Statement, at brace: SourceRange) {
+        if let word = statement.arguments.dropFirst().first {
+            report.error("\(Quotation.short(word.text)) is not supported yet", at: word.range)
+        } else {
+            report.error("\"listen\" does not take a block", at: brace)
+        }
+    }
+
+    /// Says that a directive exists but only with the value that changes nothing.
+    mutating func reportUnsupported(_ statement: Statement, supported value: String) {
+        let name = statement.name.text
+        report.error("\"\(name)\" is not supported yet (only \"\(name) \(value)\" is)", at: statement.name.range)
+    }
+}

@@ -1,0 +1,47 @@
+/// What a connection of a route may cost: every number has a name in gateway.conf, a default and a unit.
+package struct Limits: Sendable, Equatable {
+    /// What happens to a peer that does not read what is sent to it.
+    package enum SlowConsumer: String, Sendable, CaseIterable {
+        /// It is closed with 1013.
+        case close
+    }
+
+    /// `max_message`: octets of one incoming message after joining its fragments; above, 1009.
+    package var maxMessageOctets = 1 << 20
+    /// `max_frame`: octets of one incoming frame; never more than `max_message`, and equal to it when it is not set.
+    package var maxFrameOctets = 1 << 20
+    /// `max_body`: octets of the body of a plain HTTP request; above, 413.
+    package var maxBodyOctets = 64 << 10
+    /// `ping_interval`: silence of a peer before it is sent a ping; nil = never.
+    package var pingIntervalMilliseconds: Int64? = 30_000
+    /// `pong_timeout`: how long the answer to a ping may take; nil = for ever. Always nil without pings.
+    package var pongTimeoutMilliseconds: Int64? = 20_000
+    /// `idle_timeout`: how long a connection may stay without a message; nil = for ever.
+    package var idleTimeoutMilliseconds: Int64?
+    /// `close_timeout`: how long the peer's half of the closing handshake is waited for.
+    package var closeTimeoutMilliseconds: Int64 = 5_000
+    /// `send_buffer`: octets that may wait for a peer to read them.
+    package var sendBufferOctets = 1 << 20
+    /// `slow_consumer`: what happens above `send_buffer`.
+    package var slowConsumer = SlowConsumer.close
+    /// `start_timeout`: how long a handler may take to start.
+    package var startTimeoutMilliseconds: Int64 = 10_000
+    /// `reply_timeout`: how long a handler may think about an upgrade or a plain request; above, 504.
+    package var replyTimeoutMilliseconds: Int64 = 10_000
+
+    /// The defaults.
+    package init() {}
+}
+
+/// What a peer may cost before its route is known.
+package struct HandshakeLimits: Sendable, Equatable {
+    /// `handshake_timeout`: from accepting to the end of the request head, however slowly octets come; above, 408.
+    package var timeoutMilliseconds: Int64 = 10_000
+    /// `max_head`: octets of a request head; above, 431.
+    package var maxHeadOctets = 16 << 10
+    /// `max_headers`: header lines of a request head; above, 431.
+    package var maxHeaders = 100
+
+    /// The defaults.
+    package init() {}
+}

@@ -1,0 +1,41 @@
+internal import CGatewayABI
+
+extension String {
+    /// A copy of a string of the gateway; what is not UTF-8 in it (a header may be anything) is repaired.
+    init(_ borrowed: gw_str) {
+        let octets = unsafe UnsafeRawBufferPointer(start: borrowed.ptr, count: borrowed.len)
+        self = unsafe String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Lends the text as a C string; `nil` when a NUL in it would cut it short.
+    func withName<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result? {
+        utf8.contains(0) ? nil : unsafe withCString(body)
+    }
+}
+
+extension Array where Element == String {
+    /// A copy of a list of strings of the gateway.
+    init(_ borrowed: gw_strs) {
+        let items = unsafe UnsafeBufferPointer(start: borrowed.ptr, count: borrowed.len)
+        self = unsafe items.map { unsafe String($0) }
+    }
+}
+
+extension Headers {
+    /// A copy of a list of pairs of the gateway, in its order.
+    init(_ borrowed: gw_kvs) {
+        let pairs = unsafe UnsafeBufferPointer(start: borrowed.ptr, count: borrowed.len)
+        self.init(unsafe pairs.map { unsafe Field(name: String($0.key), value: String($0.value)) })
+    }
+}
+
+extension gw_bytes {
+    /// The octets, not copied; only while the callback that got them runs (rule R2).
+    var span: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let octets = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: ptr, count: len))
+            return unsafe _overrideLifetime(octets, borrowing: self)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+public import CGatewayABI
+
+extension Connection {
+    /// Sends a text message. [any]
+    @inlinable
+    @discardableResult
+    public func send(_ text: String) -> SendResult {
+        var text = text
+        return text.withUTF8 { unsafe send(GW_TEXT, UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Sends a binary message. [any]
+    @inlinable
+    @discardableResult
+    public func send(_ octets: [UInt8]) -> SendResult {
+        unsafe octets.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
+    }
+
+    /// Sends a binary message from borrowed memory. [any]
+    @inlinable
+    @discardableResult
+    public func send(_ octets: RawSpan) -> SendResult {
+        unsafe octets.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
+    }
+
+    /// Sends a message that came in on to this connection, as the same kind, without copying it first. [any]
+    @inlinable
+    @discardableResult
+    public func send(_ message: borrowing Message) -> SendResult {
+        unsafe message.bytes.withUnsafeBytes { unsafe send(message.kind == .text ? GW_TEXT : GW_BINARY, $0) }
+    }
+
+    /// Sends a piece of a text message: the first call opens the message, `isFinal` ends it. [any]
+    ///
+    /// In between, whole messages to this connection answer `outOfTurn`.
+    @discardableResult
+    public func sendFragment(_ text: String, isFinal: Bool) -> SendResult {
+        var text = text
+        return text.withUTF8 { unsafe sendFragment(GW_TEXT, UnsafeRawBufferPointer($0), isFinal) }
+    }
+
+    /// Sends a piece of a binary message: the first call opens the message, `isFinal` ends it. [any]
+    ///
+    /// In between, whole messages to this connection answer `outOfTurn`.
+    @discardableResult
+    public func sendFragment(_ octets: RawSpan, isFinal: Bool) -> SendResult {
+        unsafe octets.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
+    }
+
+    /// Sends a ping with at most 125 octets. [any]
+    @discardableResult
+    public func ping(_ payload: [UInt8] = []) -> SendResult {
+        guard let ping = unsafe host.table.pointee.ping else { return .unsupported }
+        return unsafe payload.withUnsafeBytes {
+            SendResult(status: unsafe ping(host.table, id, $0.baseAddress, $0.count))
+        }
+    }
+
+    /// Sends a pong with at most 125 octets, unasked or as the answer to a ping when pongs are manual. [any]
+    @discardableResult
+    public func pong(_ payload: [UInt8] = []) -> SendResult {
+        guard let pong = unsafe host.table.pointee.pong else { return .unsupported }
+        return unsafe payload.withUnsafeBytes {
+            SendResult(status: unsafe pong(host.table, id, $0.baseAddress, $0.count))
+        }
+    }
+
+    @inlinable
+    func send(_ kind: Int, _ octets: UnsafeRawBufferPointer) -> SendResult {
+        guard let send = unsafe host.table.pointee.send else { return .unsupported }
+        let status = unsafe send(host.table, id, UInt32(truncatingIfNeeded: kind), 0, octets.baseAddress, octets.count)
+        return SendResult(status: status)
+    }
+
+    private func sendFragment(_ kind: Int, _ octets: UnsafeRawBufferPointer, _ isFinal: Bool) -> SendResult {
+        guard let sendFragment = unsafe host.table.pointee.send_fragment else { return .unsupported }
+        let status = unsafe sendFragment(
+            host.table, id, UInt32(truncatingIfNeeded: kind), isFinal ? UInt32(GW_FIN) : 0, octets.baseAddress,
+            octets.count)
+        return SendResult(status: status)
+    }
+}

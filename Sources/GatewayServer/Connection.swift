@@ -1,0 +1,141 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import WebSocket
+
+/// One peer, from `accept` to the end, in a slot of its worker.
+///
+///                    ┌──────────── keep-alive ───────────┐
+///     accept ─▶ head ─┬─▶ body ─▶ answering ─▶ response ─┤
+///                     └─▶ answering ─▶ open ─▶ closing ─▶ ending ─▶ lingering ─▶ gone
+///
+/// Only the worker that owns the slot touches it; what other threads may know stands in `ConnectionBoard`.
+@safe struct Connection: ~Copyable {
+    enum Phase: UInt8 {
+        /// Octets of a request head are awaited or collected.
+        case head
+        /// Octets of a plain request's body are collected.
+        case body
+        /// The handler owes a reply; what the peer sends meanwhile waits.
+        case answering
+        /// Messages flow.
+        case open
+        /// Our Close is queued or sent, the peer's is awaited; data is thrown away.
+        case closing
+        /// Nothing more is sent but what is queued; then the end of our side is sent.
+        case ending
+        /// Our side has ended; the peer's octets are thrown away until it ends too, so that a reset does not
+        /// destroy what we sent last.
+        case lingering
+        /// To be taken out of its slot at the end of the turn.
+        case gone
+    }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+
+        /// In the worker's list of connections with output of this turn.
+        static let dirty = Flags(rawValue: 1 << 0)
+        /// The kernel took less than everything: wait until the socket is writable.
+        static let blocked = Flags(rawValue: 1 << 1)
+        /// The handler switched reading off.
+        static let readingOff = Flags(rawValue: 1 << 2)
+        /// Too much output waits: the peer is not read from before it reads.
+        static let throttled = Flags(rawValue: 1 << 3)
+        /// The handler was told GW_BACKPRESSURE and will hear `drained`.
+        static let owesDrained = Flags(rawValue: 1 << 4)
+        /// `open` was called and `close` was not.
+        static let opened = Flags(rawValue: 1 << 5)
+        /// A ping of ours has not been answered.
+        static let pinged = Flags(rawValue: 1 << 6)
+        /// Both Close frames have passed: no lingering is needed.
+        static let clean = Flags(rawValue: 1 << 7)
+        /// The peer left while the handler was making up its mind.
+        static let peerLeft = Flags(rawValue: 1 << 8)
+        /// Listed to be looked at again in this turn: held input may go on.
+        static let resumed = Flags(rawValue: 1 << 9)
+        /// Over `max_connections`: only there to be told so.
+        static let surplus = Flags(rawValue: 1 << 10)
+        /// Counted against its route.
+        static let counted = Flags(rawValue: 1 << 11)
+        /// The peer finished sending.
+        static let inputEnded = Flags(rawValue: 1 << 12)
+    }
+
+    let id: ConnectionID
+    let socket: Socket
+    var phase = Phase.head
+    var flags: Flags = []
+    var interest = Poller.Interest.readable
+
+    var reader = FrameReader()
+    var utf8 = UTF8Checker()
+    /// Octets that were received and not used yet: the front of a head, a frame header, or input that is held.
+    var leftover = OctetBuffer()
+    /// A message that has begun and not ended.
+    var assembly = OctetBuffer()
+    var outbox = SendQueue()
+
+    /// The route and instance; nil until a request has been routed.
+    var binding: UnsafeMutablePointer<Binding>?
+    /// The handler's own.
+    var state: UnsafeMutableRawPointer?
+    /// The request under way, from its head to its answer; kept longer only for GW_HF_KEEP_REQUEST.
+    var exchange: Exchange?
+    /// A head that has come in part.
+    var pendingHead: PendingHead?
+
+    /// Why it ends, as the handler will hear it: the first Close frame decides.
+    var closeCode: UInt16 = 0
+    var closeBy: UInt16 = 0
+    var osError: Int32 = 0
+    var closeReason: [UInt8] = []
+
+    /// When the phase must be over; 0 for never. Ticks.
+    var deadline: UInt32 = 0
+    var openedAt: UInt32 = 0
+    var lastIn: UInt32 = 0
+    var lastOut: UInt32 = 0
+    /// When the next ping is due, or the pong to the last one.
+    var pingDue: UInt32 = 0
+    /// When the last ping left, in microseconds of the monotonic clock: its payload.
+    var pingStamp: UInt64 = 0
+    var roundTripMicroseconds: UInt32 = 0
+
+    var messagesIn: UInt64 = 0
+    var messagesOut: UInt64 = 0
+    var octetsIn: UInt64 = 0
+    var octetsOut: UInt64 = 0
+
+    init(slot: UInt32, serial: UInt32, worker: UInt8, socket: consuming Socket, now: UInt32) {
+        id = ConnectionID(worker: worker, slot: slot, serial: serial)
+        self.socket = socket
+        openedAt = now
+        lastIn = now
+        lastOut = now
+    }
+
+    var slot: UInt32 { id.slot }
+    var serial: UInt32 { id.serial }
+
+    /// The poller's name for this peer in this slot; of another one it will not be.
+    var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }
+
+    /// Input that arrived may be used.
+    var mayRead: Bool { flags.isDisjoint(with: [.readingOff, .throttled]) && phase != .answering }
+}
+
+/// The place of a connection: valid memory for as long as the worker lives, so it cannot dangle.
+///
+/// That it still is the same peer is what serials are for; within a turn no slot is given to another one.
+@safe struct ConnectionPlace {
+    private let address: UnsafeMutablePointer<Connection>
+
+    init(_ address: UnsafeMutablePointer<Connection>) { unsafe self.address = address }
+
+    /// The connection there.
+    var its: Connection {
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(address) }
+        @inline(__always) nonmutating unsafeMutableAddress { unsafe address }
+    }
+}

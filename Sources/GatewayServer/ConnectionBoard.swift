@@ -1,0 +1,100 @@
+import Bytes
+import Synchronization
+
+/// The little that other threads may know and change about the connections of one worker.
+///
+/// The owner posts a notice when a connection opens and withdraws it when it begins to close; anybody reads. All
+/// fields are atomics, and a notice says which serial it is about, so a stale reader finds nothing.
+final class ConnectionBoard: @unchecked Sendable {
+    // @unchecked: the memory is reserved once, never moves, and holds nothing but atomics.
+
+    struct Notice: ~Copyable {
+        /// The serial of the open connection in this slot; 0 when none is open.
+        let serial: Atomic<UInt32>
+        /// Whether a fragmented message to the peer is under way, and of which kind.
+        let stream: Atomic<UInt32>
+        let instance: Atomic<UInt64>
+        let binding: Atomic<UInt>
+        /// Octets that wait in the connection's own queue, as of the last turn that changed it.
+        let queued: Atomic<Int>
+        /// Octets on their way to it in the worker's mailbox.
+        let underway: Atomic<Int>
+        let openedAt: Atomic<UInt32>
+        let lastIn: Atomic<UInt32>
+        let lastOut: Atomic<UInt32>
+        let roundTripMicroseconds: Atomic<UInt32>
+        let readingOff: Atomic<Bool>
+        /// A sender elsewhere was told GW_BACKPRESSURE.
+        let owesDrained: Atomic<Bool>
+        /// The serial of whoever is in this slot, open or closing; 0 when it is empty.
+        let occupant: Atomic<UInt32>
+    }
+
+    private let notices: Reserved<Notice>
+    private let used = Atomic<UInt32>(0)
+
+    /// - Returns: nil when the kernel refuses the address space.
+    init?(capacity: Int) {
+        guard let notices = Reserved<Notice>(capacity: capacity) else { return nil }
+        self.notices = notices
+    }
+
+    /// Owner: a connection is open.
+    func post(_ id: ConnectionID, binding: UnsafeMutablePointer<Binding>, openedAt: UInt32) {
+        let slot = id.slot
+        notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .relaxed)
+        notices[slot].binding.store(UInt(bitPattern: binding), ordering: .relaxed)
+        notices[slot].queued.store(0, ordering: .relaxed)
+        notices[slot].underway.store(0, ordering: .relaxed)
+        notices[slot].stream.store(0, ordering: .relaxed)
+        notices[slot].readingOff.store(false, ordering: .relaxed)
+        notices[slot].roundTripMicroseconds.store(0, ordering: .relaxed)
+        notices[slot].openedAt.store(openedAt, ordering: .relaxed)
+        notices[slot].owesDrained.store(false, ordering: .relaxed)
+        notices[slot].lastIn.store(openedAt, ordering: .relaxed)
+        notices[slot].lastOut.store(openedAt, ordering: .relaxed)
+        notices[slot].occupant.store(id.serial, ordering: .relaxed)
+        notices[slot].serial.store(id.serial, ordering: .releasing)
+        if slot >= used.load(ordering: .relaxed) { used.store(slot + 1, ordering: .releasing) }
+    }
+
+    /// Owner: from here on sends to it are refused everywhere.
+    func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .releasing) }
+
+    /// Owner: the slot is empty.
+    func clear(_ slot: UInt32) { notices[slot].occupant.store(0, ordering: .releasing) }
+
+    /// Any thread: withdraws a notice for the owner; false when somebody has done so already.
+    func takeDown(_ id: ConnectionID) -> Bool {
+        notices[id.slot].serial.compareExchange(expected: id.serial, desired: 0, ordering: .acquiringAndReleasing)
+            .exchanged
+    }
+
+    /// Any thread: whether the connection is open or closing.
+    func isKnown(_ id: ConnectionID) -> Bool {
+        id.slot < used.load(ordering: .acquiring) && id.serial != 0
+            && notices[id.slot].occupant.load(ordering: .acquiring) == id.serial
+    }
+
+    /// The notice of an open connection; nil when it is closing, gone, or never was.
+    func find(_ id: ConnectionID) -> UInt32? {
+        let slot = id.slot
+        guard slot < used.load(ordering: .acquiring), id.serial != 0,
+            notices[slot].serial.load(ordering: .acquiring) == id.serial
+        else { return nil }
+        return slot
+    }
+
+    subscript(slot: UInt32) -> Notice {
+        unsafeAddress { unsafe UnsafePointer(notices.address(slot)) }
+    }
+
+    /// The open connections of one instance.
+    func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
+        for slot in 0..<used.load(ordering: .acquiring) {
+            let serial = notices[slot].serial.load(ordering: .acquiring)
+            guard serial != 0, notices[slot].instance.load(ordering: .relaxed) == instance else { continue }
+            visit(ConnectionID(worker: worker, slot: slot, serial: serial))
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import Bytes
+import CGatewayABI
+
+extension HostFunctions {
+    static func fillBuffers(_ table: inout gw_host) {
+        unsafe table.buf_copy = { _, start, count in
+            guard unsafe start != nil || count == 0 else { return nil }
+            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map { OpaquePointer($0) }
+        }
+        unsafe table.buf_wrap = { _, start, count, release, context in
+            let octets = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
+            let shared = unsafe SharedOctets.wrap(octets, release: release, context: context, keeper: nil)
+            // The header promises that release is called exactly once, also when this fails.
+            if unsafe shared == nil { unsafe release?(context) }
+            return unsafe shared.map { OpaquePointer($0) }
+        }
+        unsafe table.buf_retain = { _, buffer in
+            guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
+            if unsafe shared.pointee.isLent { return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) } }
+            unsafe shared.pointee.retain()
+            return unsafe buffer
+        }
+        unsafe table.buf_release = { _, buffer in
+            if let shared = unsafe HostFunctions.shared(buffer) { unsafe SharedOctets.release(shared) }
+        }
+        unsafe table.buf_bytes = { _, buffer in
+            guard let shared = unsafe HostFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
+            return unsafe gw_bytes(shared.pointee.octets)
+        }
+    }
+
+    /// What a `gw_buf` points at.
+    static func shared(_ buffer: OpaquePointer?) -> UnsafeMutablePointer<SharedOctets>? {
+        unsafe buffer.map { unsafe UnsafeMutablePointer<SharedOctets>($0) }
+    }
+}

@@ -1,0 +1,159 @@
+import CGatewayABI
+import GatewayIO
+import Glibc
+import Synchronization
+import WebSocket
+
+extension HostFunctions {
+    static func fillConnections(_ table: inout gw_host) {
+        unsafe table.close = { host, connection, code, reason, count in
+            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.close(connection, code, reason, count) }
+        }
+        unsafe table.abort = { host, connection in
+            unsafe HostContext.with(host, else: Status.invalid) { $0.abort(connection) }
+        }
+        unsafe table.set_reading = { host, connection, on in
+            unsafe HostContext.with(host, else: Status.invalid) { $0.setReading(connection, on != 0) }
+        }
+        unsafe table.conn_info = { host, connection, out in
+            guard let out = unsafe out else { return Status.invalid }
+            return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.info(connection, out) }
+        }
+        unsafe table.conn_state = { _, connection in
+            unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.state } ?? nil
+        }
+        unsafe table.conn_set_state = { _, connection, state in
+            unsafe HostFunctions.inCallback(of: connection) { peer in
+                unsafe peer.its.state = unsafe state
+                return Status.ok
+            } ?? Status.thread
+        }
+        unsafe table.conn_request = { _, connection in
+            unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.exchange?.record.request ?? nil } ?? nil
+        }
+        unsafe table.conns = { host, instance, out, capacity in
+            unsafe HostContext.with(host, else: 0) { unsafe $0.connections(of: instance, out, capacity) }
+        }
+    }
+
+    /// The connection whose callback is running on this thread; nil anywhere else ([conn] is checked, never UB).
+    private static func inCallback<Result>(of connection: gw_conn, _ body: (ConnectionPlace) -> Result) -> Result? {
+        let result: Result?? = unsafe onWorker { worker in
+            let id = ConnectionID(connection)
+            guard worker.current == connection, connection != 0,
+                let peer = worker.table.find(slot: id.slot, serial: id.serial)
+            else { return nil }
+            return body(peer)
+        }
+        return result ?? nil
+    }
+}
+
+extension HostContext {
+    func close(
+        _ connection: gw_conn, _ code: UInt16, _ reason: UnsafePointer<CChar>?, _ count: Int
+    ) -> gw_status {
+        guard let reason = unsafe reason.map({ unsafe Array(UnsafeRawBufferPointer(start: $0, count: max(0, count))) })
+            ?? (count == 0 ? [] : nil)
+        else { return Status.invalid }
+        let isEmpty = code == 0 && reason.isEmpty
+        guard isEmpty || CloseCode.isAllowedOnWire(code), reason.count <= ClosePayload.maximumReason,
+            unsafe reason.withUnsafeBytes({ unsafe UTF8Checker.isValid($0) })
+        else { return Status.invalid }
+        let id = ConnectionID(connection)
+        guard let notice = find(id) else { return refusal }
+        let isHere =
+            unsafe HostFunctions.onWorker { worker in
+                guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
+                    return false
+                }
+                worker.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER))
+                return true
+            } ?? false
+        if isHere { return Status.ok }
+        // Whoever takes the notice down is the one that closes: a second close, or a send, finds nothing any more.
+        guard notice.port.board.takeDown(id) else { return Status.closed }
+        notice.port.post(.close(id, code: code, reason: reason, by: UInt16(GW_BY_HANDLER)))
+        return Status.ok
+    }
+
+    /// Works on a connection that is closing as well, which the board does not know any more.
+    func abort(_ connection: gw_conn) -> gw_status {
+        if isRetired.load(ordering: .acquiring) { return Status.retired }
+        let id = ConnectionID(connection)
+        guard id.worker < server.ports.count else { return Status.closed }
+        let port = server.ports[id.worker]
+        let answer: gw_status? = unsafe HostFunctions.onWorker { worker in
+            guard worker.port === port else { return nil }
+            return worker.abort(id, module: module)
+        } ?? nil
+        if let answer { return answer }
+        guard port.board.isKnown(id) else { return Status.closed }
+        port.post(.abort(id, module: module))
+        return Status.ok
+    }
+
+    func setReading(_ connection: gw_conn, _ on: Bool) -> gw_status {
+        let id = ConnectionID(connection)
+        guard let notice = find(id) else { return refusal }
+        let isHere =
+            unsafe HostFunctions.onWorker { worker in
+                guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
+                    return false
+                }
+                worker.setReading(peer, on)
+                return true
+            } ?? false
+        if !isHere { notice.port.post(.setReading(id, on)) }
+        return Status.ok
+    }
+
+    /// Fills what fits the caller's struct_size.
+    func info(_ connection: gw_conn, _ out: UnsafeMutablePointer<gw_conn_info>) -> gw_status {
+        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        let board = notice.port.board
+        let now = UInt64(server.tick(at: Clock.monotonicNanoseconds()))
+        func age(_ tick: UInt32) -> UInt64 {
+            now > UInt64(tick) ? (now - UInt64(tick)) * TimerWheel.tickMilliseconds : 0
+        }
+        var info = gw_conn_info()
+        let isStreaming = board[notice.slot].stream.load(ordering: .relaxed) != 0
+        info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
+        let waiting = board[notice.slot].queued.load(ordering: .relaxed)
+            + board[notice.slot].underway.load(ordering: .relaxed)
+        info.queued_bytes = UInt64(max(0, waiting))
+        info.high_water = UInt64(notice.limits.highWater)
+        info.age_ms = age(board[notice.slot].openedAt.load(ordering: .relaxed))
+        info.last_in_ms = age(board[notice.slot].lastIn.load(ordering: .relaxed))
+        info.last_out_ms = age(board[notice.slot].lastOut.load(ordering: .relaxed))
+        info.rtt_us = board[notice.slot].roundTripMicroseconds.load(ordering: .relaxed)
+        let size = unsafe min(Int(out.pointee.struct_size), MemoryLayout<gw_conn_info>.size)
+        guard size >= 4 else { return Status.invalid }
+        info.struct_size = UInt32(size)
+        unsafe UnsafeMutableRawPointer(out).copyMemory(from: &info, byteCount: size)
+        return Status.ok
+    }
+
+    func connections(of instance: gw_instance, _ out: UnsafeMutablePointer<gw_conn>?, _ capacity: Int) -> Int {
+        var count = 0
+        for port in server.ports {
+            port.board.connections(of: instance, worker: port.index) { id in
+                if count < capacity, let out = unsafe out { unsafe out[count] = id.number }
+                count += 1
+            }
+        }
+        return count
+    }
+}
+
+extension Worker {
+    /// Aborts for a handler that is on the owner's thread.
+    func abort(_ id: ConnectionID, module: UInt32) -> gw_status {
+        guard let peer = table.find(slot: id.slot, serial: id.serial), peer.its.phase != .gone,
+            let binding = unsafe peer.its.binding, unsafe binding.pointee.module == module,
+            peer.its.flags.contains(.opened)
+        else { return Status.closed }
+        abort(peer)
+        return Status.ok
+    }
+}

@@ -1,0 +1,16 @@
+/// Something another thread wants done by the worker that owns a connection; done in the order of arrival.
+enum Letter: Sendable {
+    /// A peer that another worker accepted; the descriptor changes its owner.
+    case adopt(Int32)
+    /// A whole frame: opcode and final bit as in the first octet of the wire.
+    case frame(ConnectionID, head: UInt8, payload: [UInt8])
+    /// A whole message in shared octets, one ownership of which travels with it.
+    case shared(ConnectionID, head: UInt8, address: UInt)
+    case close(ConnectionID, code: UInt16, reason: [UInt8], by: UInt16)
+    case abort(ConnectionID, module: UInt32)
+    case setReading(ConnectionID, Bool)
+    /// An answer to a request whose callback may have returned.
+    case reply(ConnectionID, ticket: UInt64, Reply)
+    /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
+    case stop
+}

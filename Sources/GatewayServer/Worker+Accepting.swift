@@ -1,0 +1,97 @@
+import GatewayIO
+import Glibc
+import Synchronization
+
+extension Worker {
+    /// So many peers a turn: a storm of them must not starve those who are here.
+    private static let acceptsPerTurn = 64
+    /// Peers beyond `max_connections` that may be here to be told so.
+    private static let surplusMargin = 64
+
+    func watchListeners() throws(Errno) {
+        for (index, entry) in listeners.entries.enumerated() {
+            try poller.add(
+                entry.listener.number, token: UInt64(Special.firstListener + UInt32(index)),
+                interest: [.readable, .exclusive])
+        }
+        listenAgainAt = nil
+    }
+
+    /// Leaves new peers to the backlog, or to other workers.
+    func ignoreListeners() {
+        for entry in listeners.entries { try? poller.remove(entry.listener.number) }
+    }
+
+    func acceptPeers(_ index: Int) {
+        guard !isStopping, index < listeners.entries.count else { return }
+        for _ in 0..<Self.acceptsPerTurn {
+            switch listeners.entries[index].listener.accept() {
+            case .socket(let socket): place(socket)
+            case .none: return
+            case .lost: continue
+            case .exhausted(let error):
+                pauseListening(error)
+                return
+            }
+        }
+    }
+
+    /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for
+    /// a while; those who wait in the backlog are served when descriptors have come back.
+    private func pauseListening(_ error: Errno) {
+        if listenAgainAt == nil {
+            server.log.warn("cannot accept: \(error); new peers wait, those connected are served")
+        }
+        ignoreListeners()
+        listenAgainAt = now + TimerWheel.ticks(milliseconds: 100)
+    }
+
+    func resumeListening() {
+        guard !isStopping else {
+            listenAgainAt = nil
+            return
+        }
+        do throws(Errno) {
+            try watchListeners()
+        } catch {
+            listenAgainAt = now + TimerWheel.ticks(milliseconds: 100)
+            ignoreListeners()
+        }
+    }
+
+    /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
+    private func place(_ socket: consuming Socket) {
+        let total = server.connections.add(1, ordering: .relaxed).newValue
+        if total > server.maxConnections + Self.surplusMargin {
+            server.connections.subtract(1, ordering: .relaxed)
+            return
+        }
+        let target = server.leastLoaded(startingAt: port)
+        target.load.add(1, ordering: .relaxed)
+        if target === port {
+            admit(socket)
+        } else {
+            target.post(.adopt(socket.release()))
+        }
+    }
+
+    /// Takes a peer in, which has been counted.
+    func admit(_ socket: consuming Socket) {
+        let number = socket.number
+        socket.disableDelay()
+        guard !isStopping, let peer = table.insert(socket, worker: port.index, now: now) else {
+            port.load.subtract(1, ordering: .relaxed)
+            server.connections.subtract(1, ordering: .relaxed)
+            return
+        }
+        do throws(Errno) {
+            try poller.add(number, token: peer.its.token, interest: .readable)
+        } catch {
+            lose(peer, error)
+            return
+        }
+        if server.connections.load(ordering: .relaxed) > server.maxConnections { peer.its.flags.insert(.surplus) }
+        peer.its.deadline = now + server.handshakeTimeout
+        schedule(peer)
+    }
+}

@@ -1,0 +1,201 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+extension Worker {
+    /// How long the end of our side may wait for the end of the peer's.
+    private static let lingerMilliseconds: Int64 = 2000
+
+    // MARK: WebSocket
+
+    /// Begins the closing handshake behind what is queued (RFC 6455 7.1.2). Does nothing unless open.
+    func beginClosing(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
+        guard peer.its.phase == .open else { return }
+        noteEnd(peer, code: code, reason: reason, by: by)
+        queueClose(peer, code: code, reason: reason)
+        peer.its.phase = .closing
+        peer.its.flags.remove(.readingOff)
+        peer.its.flags.remove(.throttled)
+        if let binding = unsafe peer.its.binding {
+            unsafe setDeadline(peer, ticks: binding.pointee.limits.closeTimeout)
+        }
+        // The peer's Close may lie in input that was held back.
+        resumeLater(peer)
+    }
+
+    /// A Close frame came (RFC 6455 5.5.1).
+    func closeReceived(_ peer: ConnectionPlace, _ body: UnsafeRawBufferPointer) {
+        let payload: ClosePayload
+        switch unsafe ClosePayload.parse(body) {
+        case .success(let parsed): payload = parsed
+        case .failure(let violation): return fail(peer, violation)
+        }
+        if peer.its.phase == .open {
+            let reason = unsafe Array(body.dropFirst(2))
+            noteEnd(peer, code: payload.code, reason: reason, by: UInt16(GW_BY_PEER))
+            queueClose(peer, code: payload.code == CloseCode.none ? 0 : payload.code, reason: reason)
+        }
+        peer.its.flags.insert(.clean)
+        end(peer)
+    }
+
+    /// The peer broke a rule: the connection fails (RFC 6455 7.1.7).
+    func fail(_ peer: ConnectionPlace, _ violation: ProtocolViolation) {
+        let reason = violation.reason
+        if peer.its.phase == .open {
+            let isLimit = violation == .frameTooBig || violation == .messageTooBig
+            report(peer, isLimit ? GW_E_LIMIT : GW_E_INVALID, reason)
+            // The callback may have closed or aborted.
+            if peer.its.phase == .open {
+                noteEnd(peer, code: violation.closeCode, reason: Array(reason.utf8), by: UInt16(GW_BY_GATEWAY))
+                queueClose(peer, code: violation.closeCode, reason: Array(reason.utf8))
+            }
+        }
+        if peer.its.phase != .gone { end(peer) }
+    }
+
+    private func queueClose(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8]) {
+        var body: [UInt8] = []
+        if code != 0 {
+            body.reserveCapacity(2 + reason.count)
+            body.append(UInt8(truncatingIfNeeded: code >> 8))
+            body.append(UInt8(truncatingIfNeeded: code))
+            body.append(contentsOf: reason.prefix(ClosePayload.maximumReason))
+        }
+        unsafe body.withUnsafeBytes { unsafe queueFrame(peer, .close, isFinal: true, $0) }
+    }
+
+    /// Writes down why a connection ends, once, and makes it closed to everybody who would send.
+    private func noteEnd(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
+        guard peer.its.closeBy == 0 else { return }
+        peer.its.closeCode = code == 0 ? CloseCode.none : code
+        peer.its.closeReason = reason
+        peer.its.closeBy = by
+        port.board.withdraw(peer.its.slot)
+        if port.board[peer.its.slot].stream.load(ordering: .relaxed) != 0 {
+            _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
+        }
+    }
+
+    // MARK: The transport
+
+    /// Sends what is queued and then the end of our side.
+    func end(_ peer: ConnectionPlace) {
+        peer.its.phase = .ending
+        peer.its.assembly.free()
+        let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? server.handshakeTimeout
+        setDeadline(peer, ticks: closeTimeout)
+        markDirty(peer)
+    }
+
+    /// Everything was sent that will ever be.
+    func sent(_ peer: ConnectionPlace) {
+        if peer.its.flags.contains(.clean) || peer.its.flags.contains(.inputEnded) { return depart(peer) }
+        // Closing a socket with unread input resets the connection, and a reset overtakes what was sent: say that
+        // we have ended, and throw input away until the peer has read that.
+        peer.its.socket.finishSending()
+        peer.its.phase = .lingering
+        peer.its.leftover.free()
+        setDeadline(peer, ticks: TimerWheel.ticks(milliseconds: Self.lingerMilliseconds))
+        sayClosed(peer)
+    }
+
+    /// The peer finished sending.
+    func inputEnded(_ peer: ConnectionPlace) {
+        peer.its.flags.insert(.inputEnded)
+        switch peer.its.phase {
+        case .open:
+            noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT))
+            depart(peer)
+        // A client may end its side behind a request and wait for the answer; there will be no other request.
+        case .head where !peer.its.outbox.isEmpty: end(peer)
+        case .head, .body, .closing, .lingering: depart(peer)
+        case .ending: if peer.its.outbox.isEmpty { depart(peer) }
+        case .answering, .gone: break
+        }
+    }
+
+    /// The connection broke.
+    func lose(_ peer: ConnectionPlace, _ error: Errno) {
+        if peer.its.phase == .gone { return }
+        peer.its.osError = error.code
+        if peer.its.phase == .open {
+            noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT))
+        }
+        depart(peer)
+    }
+
+    /// A handler wants it gone without a handshake.
+    func abort(_ peer: ConnectionPlace) {
+        switch peer.its.phase {
+        case .open, .closing, .ending:
+            noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER))
+            // GW_BY_HANDLER with 1006 also when the closing handshake had begun: abort is what ended it.
+            if peer.its.phase == .closing { (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt16(GW_BY_HANDLER)) }
+            peer.its.socket.resetOnClose()
+            depart(peer)
+        case .head, .body, .answering, .lingering, .gone: break
+        }
+    }
+
+    /// Nothing more is done for this peer; its slot is emptied at the end of the turn.
+    func depart(_ peer: ConnectionPlace) {
+        if peer.its.phase == .gone { return }
+        if peer.its.phase == .answering, let exchange = peer.its.exchange, server.desk.close(exchange.ticket) {
+            // The handler's answer was taken and is on its way here: a connection it accepted is still owed its
+            // `open` and `close`, so that the state in the answer can be freed.
+            peer.its.flags.insert(.peerLeft)
+            peer.its.deadline = 0
+            try? poller.remove(peer.its.socket.number)
+            wheel.cancel(peer.its.slot)
+            return
+        }
+        if peer.its.phase == .open { noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT)) }
+        peer.its.phase = .gone
+        goners.append(peer.its.slot)
+    }
+
+    // MARK: What the handler hears
+
+    /// Tells the handler of an error; `close` follows.
+    func report(_ peer: ConnectionPlace, _ status: Int, _ what: String) {
+        guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding,
+            let callback = unsafe binding.pointee.handler.error
+        else { return }
+        var what = what
+        current = peer.its.id.number
+        what.withUTF8 { text in
+            let view = unsafe gw_str(
+                ptr: UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe callback(binding.pointee.instance, current, peer.its.state, gw_status(status), view)
+        }
+        current = 0
+    }
+
+    /// Calls `close` of a connection that was opened, the first time it is asked to.
+    func sayClosed(_ peer: ConnectionPlace) {
+        guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
+        peer.its.flags.remove(.opened)
+        logClosed(peer)
+        guard let callback = unsafe binding.pointee.handler.close else { return }
+        var close = unsafe gw_close()
+        unsafe close.struct_size = UInt32(MemoryLayout<gw_close>.size)
+        unsafe close.code = peer.its.closeCode
+        unsafe close.by = peer.its.closeBy
+        unsafe close.msgs_in = peer.its.messagesIn
+        unsafe close.msgs_out = peer.its.messagesOut
+        unsafe close.bytes_in = peer.its.octetsIn
+        unsafe close.bytes_out = peer.its.octetsOut
+        unsafe close.os_error = peer.its.osError
+        let reason = peer.its.closeReason
+        current = peer.its.id.number
+        unsafe reason.withUnsafeBytes { text in
+            unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe callback(binding.pointee.instance, current, peer.its.state, &close)
+        }
+        current = 0
+    }
+}

@@ -1,0 +1,78 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import Synchronization
+import WebSocket
+
+extension Worker {
+    func readLetters() {
+        port.waker.answer()
+        port.collect(into: &letters)
+        for letter in letters { open(letter) }
+        letters.removeAll(keepingCapacity: true)
+    }
+
+    private func find(_ id: ConnectionID) -> ConnectionPlace? { table.find(slot: id.slot, serial: id.serial) }
+
+    private func open(_ letter: Letter) {
+        switch letter {
+        case .adopt(let number): admit(Socket(adopting: number))
+        case .frame(let id, let head, let payload):
+            port.board[id.slot].underway.subtract(payload.count, ordering: .relaxed)
+            guard let peer = find(id), peer.its.phase == .open else { return }
+            unsafe payload.withUnsafeBytes { unsafe deliver(head: head, $0, to: peer) }
+        case .shared(let id, let head, let address):
+            openShared(id, head, address)
+        case .close(let id, let code, let reason, let by):
+            guard let peer = find(id), peer.its.phase == .open else { return }
+            beginClosing(peer, code: code, reason: reason, by: by)
+        case .abort(let id, let module): _ = abort(id, module: module)
+        case .setReading(let id, let on):
+            if let peer = find(id) { setReading(peer, on) }
+        case .reply(let id, let ticket, let reply):
+            guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
+                peer.its.phase == .answering
+            else { return }
+            conclude(peer, exchange, reply)
+            processLeftover(peer)
+        case .stop: beginStopping()
+        }
+    }
+
+    private func openShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt) {
+        guard let shared = unsafe UnsafeMutablePointer<SharedOctets>(bitPattern: address) else { return }
+        unsafe port.board[id.slot].underway.subtract(shared.pointee.count, ordering: .relaxed)
+        guard let peer = find(id), peer.its.phase == .open else {
+            unsafe SharedOctets.release(shared)
+            return
+        }
+        unsafe deliver(head: head, shared: shared, to: peer)
+    }
+
+    /// Output that another thread asked for and was promised: it is queued whatever the queue holds.
+    private func deliver(head: UInt8, _ payload: UnsafeRawBufferPointer, to peer: ConnectionPlace) {
+        guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        unsafe queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
+        noteDelivery(peer, isMessage: head & 0x88 == 0x80)
+    }
+
+    private func deliver(head: UInt8, shared: UnsafeMutablePointer<SharedOctets>, to peer: ConnectionPlace) {
+        guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        unsafe queueShared(peer, opcode, shared)
+        noteDelivery(peer, isMessage: true)
+    }
+
+    private func noteDelivery(_ peer: ConnectionPlace, isMessage: Bool) {
+        if isMessage {
+            peer.its.messagesOut &+= 1
+            peer.its.lastOut = now
+        }
+        noteQueue(peer)
+        // Whoever was told GW_BACKPRESSURE elsewhere waits for `drained`.
+        let board = port.board
+        if board[peer.its.slot].owesDrained.load(ordering: .acquiring) {
+            board[peer.its.slot].owesDrained.store(false, ordering: .relaxed)
+            peer.its.flags.insert(.owesDrained)
+        }
+    }
+}

@@ -1,0 +1,379 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+extension Worker {
+    /// From so many octets that are still to come of a frame on, they are received straight into the message.
+    private static let directThreshold = 16 * 1024
+    /// What is reserved at once on the word of a frame header; the rest is reserved as octets arrive.
+    private static let trustedLength = 64 * 1024
+
+    /// The socket has something, an end or an error.
+    func readable(_ peer: ConnectionPlace, hangUp: Bool) {
+        guard peer.its.mayRead else {
+            // Nobody may read now, and an error or a dead socket would be reported again and again.
+            if hangUp { lose(peer, Errno(104)) }
+            return
+        }
+        let result: IOResult
+        if peer.its.leftover.isEmpty, receivesDirectly(peer) {
+            result = receiveDirectly(peer)
+        } else {
+            let space = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin...])
+            result = unsafe peer.its.socket.read(into: space)
+            if case .moved(let count) = result { use(peer, count: count) }
+        }
+        switch result {
+        case .moved, .wouldBlock: break
+        case .endOfStream: inputEnded(peer)
+        case .failed(let error): lose(peer, error)
+        }
+        afterInput(peer)
+    }
+
+    /// What a connection got and asked for in its turn goes out at once, while its memory is warm.
+    private func afterInput(_ peer: ConnectionPlace) {
+        if peer.its.flags.contains(.dirty) { flush(peer) }
+        updateInterest(peer)
+    }
+
+    /// Octets of the socket lie in the read buffer, behind its margin.
+    @inline(__always)
+    private func use(_ peer: ConnectionPlace, count: Int) {
+        peer.its.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        if peer.its.phase == .open { port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed) }
+        let left = peer.its.leftover.count
+        if left == 0 {
+            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin &+ count]))
+        } else if left <= Self.margin, peer.its.phase == .open {
+            // The front of a frame goes before the rest of it, so that the reader sees one run.
+            let start = Self.margin - left
+            unsafe UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin])
+                .copyMemory(from: UnsafeRawBufferPointer(peer.its.leftover.octets))
+            peer.its.leftover.free()
+            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin + count]))
+        } else {
+            unsafe peer.its.leftover.append(
+                UnsafeRawBufferPointer(rebasing: input[Self.margin..<Self.margin + count]))
+            processLeftover(peer)
+        }
+    }
+
+    /// Goes on with what was kept; it is taken out of the connection meanwhile, since callbacks run.
+    func processLeftover(_ peer: ConnectionPlace) {
+        if !peer.its.leftover.isEmpty {
+            var taken = OctetBuffer()
+            swap(&taken, &peer.its.leftover)
+            let used = unsafe consume(peer, taken.octets)
+            if used < taken.count, peer.its.phase != .gone {
+                taken.removeFirst(used)
+                swap(&taken, &peer.its.leftover)
+            }
+        }
+        afterInput(peer)
+    }
+
+    /// Uses a run of input and keeps what is left of it.
+    @inline(__always)
+    private func process(_ peer: ConnectionPlace, _ octets: UnsafeMutableRawBufferPointer) {
+        let used = unsafe consume(peer, octets)
+        if used < octets.count, peer.its.phase != .gone {
+            unsafe peer.its.leftover.append(UnsafeRawBufferPointer(rebasing: octets[used...]))
+        }
+    }
+
+    /// Walks over input as long as the phase of the connection allows.
+    ///
+    /// - Returns: how many octets are done with.
+    private func consume(_ peer: ConnectionPlace, _ octets: UnsafeMutableRawBufferPointer) -> Int {
+        var position = 0
+        while position < octets.count {
+            switch peer.its.phase {
+            case .open, .closing:
+                guard peer.its.mayRead, unsafe readFrames(peer, octets, &position) else { return position }
+            case .head:
+                guard unsafe readHead(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+            case .body:
+                guard unsafe readBody(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+            case .answering: return position
+            case .ending, .lingering, .gone: return octets.count
+            }
+        }
+        return position
+    }
+
+    /// Takes frame after frame.
+    ///
+    /// - Returns: false when more octets are needed, or input is held back, and the rest has to be kept.
+    private func readFrames(
+        _ peer: ConnectionPlace, _ octets: UnsafeMutableRawBufferPointer, _ position: inout Int
+    ) -> Bool {
+        guard let binding = unsafe peer.its.binding else { return false }
+        let limits = unsafe binding.pointee.limits.frames
+        while position < octets.count {
+            switch unsafe peer.its.reader.next(in: octets, from: &position, limits: limits) {
+            case .needMore: return false
+            case .piece(let piece):
+                let run = unsafe octets[piece.start..<piece.start &+ piece.count]
+                unsafe take(peer, piece, UnsafeMutableRawBufferPointer(rebasing: run))
+            case .control(let opcode, let start, let count):
+                let run = unsafe octets[start..<start &+ count]
+                unsafe control(peer, opcode, UnsafeRawBufferPointer(rebasing: run))
+            case .violation(let violation): fail(peer, violation)
+            }
+            if peer.its.phase != .open {
+                if peer.its.phase != .closing { return true }
+            } else if !mayGoOn(peer) {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Whether the next frame may be used now: not when reading is off, nor while the peer leaves too much unread.
+    @inline(__always)
+    private func mayGoOn(_ peer: ConnectionPlace) -> Bool {
+        if peer.its.flags.contains(.readingOff) { return false }
+        guard let binding = unsafe peer.its.binding else { return false }
+        if unsafe peer.its.outbox.count <= binding.pointee.limits.highWater { return true }
+        return !throttle(peer)
+    }
+
+    /// Tries to get rid of output before input is held back over it.
+    ///
+    /// - Returns: true when the connection is held back.
+    private func throttle(_ peer: ConnectionPlace) -> Bool {
+        write(peer)
+        guard let binding = unsafe peer.its.binding, peer.its.phase == .open else { return false }
+        if unsafe peer.its.outbox.count <= binding.pointee.limits.highWater { return false }
+        peer.its.flags.insert(.throttled)
+        return true
+    }
+
+    // MARK: Messages
+
+    /// A run of payload, unmasked, of a message that is or is not whole.
+    @inline(__always)
+    private func take(
+        _ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ octets: UnsafeMutableRawBufferPointer
+    ) {
+        // RFC 6455 5.5.1: after our Close data is of no use to anybody.
+        guard peer.its.phase == .open, let binding = unsafe peer.its.binding else { return }
+        if unsafe binding.pointee.handler.fragment != nil {
+            return unsafe stream(peer, piece, UnsafeRawBufferPointer(octets))
+        }
+        if piece.isFirst, piece.isLast {
+            if piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
+                unsafe !UTF8Checker.isValid(UnsafeRawBufferPointer(octets))
+            {
+                return fail(peer, .invalidUTF8)
+            }
+            return unsafe deliver(peer, binding, piece.kind, UnsafeRawBufferPointer(octets))
+        }
+        unsafe assemble(peer, binding, piece, UnsafeRawBufferPointer(octets))
+    }
+
+    /// Keeps a piece until its message is whole.
+    private func assemble(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
+        _ octets: UnsafeRawBufferPointer
+    ) {
+        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
+        if unsafe !checkText(peer, binding, piece, octets) { return }
+        if piece.isFirst, peer.its.reader.remaining > 0 { reserveTrusted(peer, peer.its.reader.remaining + octets.count) }
+        unsafe peer.its.assembly.append(octets)
+        if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
+    }
+
+    /// RFC 6455 8.1: text that cannot become UTF-8 any more fails at the fragment that shows it.
+    private func checkText(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
+        _ octets: UnsafeRawBufferPointer
+    ) -> Bool {
+        guard piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8) else { return true }
+        if unsafe peer.its.utf8.accept(octets), !piece.isLast || peer.its.utf8.isComplete { return true }
+        fail(peer, .invalidUTF8)
+        return false
+    }
+
+    private func deliverAssembled(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode
+    ) {
+        var whole = OctetBuffer()
+        swap(&whole, &peer.its.assembly)
+        unsafe deliver(peer, binding, kind, UnsafeRawBufferPointer(whole.octets))
+        recycle(&whole)
+    }
+
+    /// A large message in octets that its peer announced is believed up to a point.
+    private func reserveTrusted(_ peer: ConnectionPlace, _ announced: Int) {
+        if peer.its.assembly.capacity == 0, spareBuffer.capacity > 0 { swap(&spareBuffer, &peer.its.assembly) }
+        peer.its.assembly.reserve(min(announced, Self.trustedLength))
+    }
+
+    /// One buffer is kept for the next large message, so that each does not pay for fresh pages.
+    private func recycle(_ buffer: inout OctetBuffer) {
+        guard buffer.capacity > spareBuffer.capacity, buffer.capacity <= 4 << 20 else { return }
+        buffer.removeAll()
+        swap(&buffer, &spareBuffer)
+    }
+
+    /// Calls the handler with a whole message that is borrowed for the length of the call.
+    @inline(__always)
+    private func deliver(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode,
+        _ octets: UnsafeRawBufferPointer
+    ) {
+        peer.its.messagesIn &+= 1
+        peer.its.lastIn = now
+        guard let callback = unsafe binding.pointee.handler.message else { return }
+        unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
+        current = peer.its.id.number
+        unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        current = 0
+        // Nothing is lent any more.
+        unsafe message.pointee.kind = 0
+    }
+
+    /// Points the message that handlers are given at octets.
+    @inline(__always)
+    private func lend(_ kind: Opcode, flags: UInt32, _ octets: UnsafeRawBufferPointer) {
+        unsafe lender.pointee.lend(octets)
+        unsafe message.pointee.kind = UInt32(kind.rawValue)
+        unsafe message.pointee.flags = flags
+        unsafe message.pointee.data.ptr = octets.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        unsafe message.pointee.data.len = octets.count
+        unsafe message.pointee.received_ns = nowNanoseconds
+    }
+
+    // MARK: Streaming handlers
+
+    /// Passes a piece on as it came; text is cut between characters, so up to three octets wait for the next piece.
+    private func stream(_ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ octets: UnsafeRawBufferPointer) {
+        guard let binding = unsafe peer.its.binding else { return }
+        var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
+        if piece.isLast { flags |= UInt32(GW_FIN) }
+        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
+        if unsafe !checkText(peer, binding, piece, octets) { return }
+        let held = peer.its.assembly.count
+        let tail = piece.kind == .text ? peer.its.utf8.heldOctets : 0
+        if held == 0, tail == 0 {
+            return unsafe deliverPiece(peer, binding, piece, flags, octets)
+        }
+        unsafe peer.its.assembly.append(octets)
+        var whole = OctetBuffer()
+        swap(&whole, &peer.its.assembly)
+        let count = max(0, whole.count - tail)
+        unsafe peer.its.assembly.append(UnsafeRawBufferPointer(rebasing: whole.octets[count...]))
+        unsafe deliverPiece(peer, binding, piece, flags, UnsafeRawBufferPointer(rebasing: whole.octets[..<count]))
+    }
+
+    private func deliverPiece(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
+        _ flags: UInt32, _ octets: UnsafeRawBufferPointer
+    ) {
+        peer.its.lastIn = now
+        if piece.isLast { peer.its.messagesIn &+= 1 }
+        // An empty piece says nothing unless it begins or ends the message.
+        guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else { return }
+        unsafe lend(piece.kind, flags: flags, octets)
+        current = peer.its.id.number
+        unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        current = 0
+        unsafe message.pointee.kind = 0
+    }
+
+    // MARK: Large frames
+
+    /// The rest of a large frame belongs to the message and to nobody else: it needs no stop in the read buffer.
+    private func receivesDirectly(_ peer: ConnectionPlace) -> Bool {
+        guard peer.its.phase == .open, peer.its.reader.remaining >= Self.directThreshold,
+            let binding = unsafe peer.its.binding
+        else { return false }
+        return unsafe binding.pointee.handler.fragment == nil
+    }
+
+    private func receiveDirectly(_ peer: ConnectionPlace) -> IOResult {
+        let wanted = peer.its.reader.remaining
+        let held = peer.its.assembly.count
+        // Doubling as octets arrive: what a header claims is never reserved before half of it has come.
+        peer.its.assembly.reserve(held + min(wanted, max(held, Self.trustedLength)))
+        let space = unsafe peer.its.assembly.spare
+        let first = unsafe UnsafeMutableRawBufferPointer(rebasing: space[..<min(space.count, wanted)])
+        // What lies behind the frame goes to the read buffer, but only if the frame's end is in reach.
+        let behind = first.count == wanted ? Self.readSize : 0
+        let second = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin + behind])
+        let result = unsafe peer.its.socket.read(into: first, then: second)
+        guard case .moved(let count) = result else { return result }
+        peer.its.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        let direct = min(count, first.count)
+        unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
+        if count > direct {
+            let rest = Self.margin..<Self.margin + count - direct
+            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[rest]))
+        }
+        return result
+    }
+
+    private func takeDirectly(_ peer: ConnectionPlace, _ octets: UnsafeMutableRawBufferPointer) {
+        let piece = unsafe peer.its.reader.take(octets)
+        guard peer.its.phase == .open, let binding = unsafe peer.its.binding else { return }
+        if unsafe !checkText(peer, binding, piece, UnsafeRawBufferPointer(octets)) { return }
+        peer.its.assembly.didFill(octets.count)
+        if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
+    }
+
+    // MARK: Control frames
+
+    private func control(_ peer: ConnectionPlace, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        switch opcode {
+        case .ping: if peer.its.phase == .open { unsafe ping(peer, payload) }
+        case .pong: if peer.its.phase == .open { unsafe pong(peer, payload) }
+        case .close: unsafe closeReceived(peer, payload)
+        case .continuation, .text, .binary: break
+        }
+    }
+
+    private func ping(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
+        guard let binding = unsafe peer.its.binding else { return }
+        // RFC 6455 5.5.3: the pong carries the same octets.
+        if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
+        guard let callback = unsafe binding.pointee.handler.ping else { return }
+        current = peer.its.id.number
+        unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        current = 0
+    }
+
+    private func pong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
+        unsafe notePong(peer, payload)
+        guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
+        current = peer.its.id.number
+        unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        current = 0
+    }
+
+    /// Switches reading on or off for a handler.
+    func setReading(_ peer: ConnectionPlace, _ on: Bool) {
+        guard peer.its.phase == .open else { return }
+        if on { peer.its.flags.remove(.readingOff) } else { peer.its.flags.insert(.readingOff) }
+        port.board[peer.its.slot].readingOff.store(!on, ordering: .relaxed)
+        // Never from here: a handler that switches reading on in a callback must not be called back inside it.
+        if on { resumeLater(peer) } else if current == 0 { updateInterest(peer) }
+    }
+
+    /// Held input goes on later in this turn or in the next one.
+    func resumeLater(_ peer: ConnectionPlace) {
+        if peer.its.flags.contains(.resumed) { return }
+        peer.its.flags.insert(.resumed)
+        resumed.append(peer.its.slot)
+    }
+}
+
+extension gw_bytes {
+    init(_ octets: UnsafeRawBufferPointer) {
+        unsafe self.init(ptr: octets.baseAddress?.assumingMemoryBound(to: UInt8.self), len: octets.count)
+    }
+}

@@ -1,0 +1,339 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import HTTP
+import Synchronization
+import WebSocket
+
+/// A head whose end has not come; the reader knows how far it has looked.
+final class PendingHead {
+    var reader: RequestHeadReader
+    init(_ reader: RequestHeadReader) { self.reader = reader }
+}
+
+extension Worker {
+    // MARK: Heads
+
+    /// Reads a request head and acts on it.
+    ///
+    /// - Returns: false when it is not whole.
+    func readHead(_ peer: ConnectionPlace, _ octets: UnsafeRawBufferPointer, _ position: inout Int) -> Bool {
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: octets[position...])
+        let pending = peer.its.pendingHead
+        peer.its.pendingHead = nil
+        var reader = pending?.reader ?? RequestHeadReader(limits: server.headLimits)
+        do throws(RequestHeadError) {
+            switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
+            case .needMore:
+                peer.its.pendingHead = PendingHead(reader)
+                return false
+            case .head(let head, let length):
+                position += length
+                route(peer, head)
+            }
+        } catch {
+            position = octets.count
+            // RFC 9112 2.2 and 11.2: after a framing error nothing that follows can be trusted.
+            server.log.debug("request refused: \(error.word)")
+            respond(peer, PlainResponse(refusing: error), headOnly: false)
+        }
+        return true
+    }
+
+    /// Decides who answers a request.
+    private func route(_ peer: ConnectionPlace, _ head: RequestHead) {
+        if isStopping {
+            return refuse(peer, head, status: 503, word: "draining", "the gateway is shutting down")
+        }
+        if peer.its.flags.contains(.surplus) {
+            return refuse(peer, head, status: 503, word: "too-many-connections", "max_connections is reached")
+        }
+        let outcome = OpeningHandshake.evaluate(head)
+        if case .notWebSocket = outcome, serveConsole(peer, head) { return }
+        let path = head.target.path
+        let segments = Array(path.segments)
+        guard let match = server.routing.router.match(path: path.octets, segments: segments) else {
+            return refuse(peer, head, status: 404, word: "no-route", "nothing is served at this path")
+        }
+        let route = server.routing.routes[match.route]
+        switch outcome {
+        case .refused(let refusal): respond(peer, refusal.response, headOnly: false)
+        case .notWebSocket: plainRequest(peer, head, route, parameters(route, match, path))
+        case .offered(let handshake): upgrade(peer, head, route, parameters(route, match, path), handshake)
+        }
+    }
+
+    private func parameters(
+        _ route: Route, _ match: Router.Match, _ path: NormalizedPath
+    ) -> [(name: String, value: [UInt8])] {
+        var values: [(name: String, value: [UInt8])] = []
+        // Matching is on raw segments; decoded here, a parameter may hold a slash that never changed the route.
+        for (name, range) in zip(route.parameterNames, match.parameters) { values.append((name, path.decode(range))) }
+        if let remainder = match.remainder { values.append(("*", path.decode(remainder))) }
+        return values
+    }
+
+    private func serveConsole(_ peer: ConnectionPlace, _ head: RequestHead) -> Bool {
+        guard let console = server.routing.consolePath, head.target.path.octets.elementsEqual(console.utf8),
+            head.method == .get || head.method == .head
+        else { return false }
+        let routes = server.routing.routes.map { route in
+            let isServed = unsafe route.binding != nil
+            return (
+                pattern: route.pattern, handler: route.handler,
+                state: isServed ? "serving" : route.unavailableReason ?? "unavailable"
+            )
+        }
+        var page = PlainResponse(
+            status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
+        page.keepsAlive = keepsAlive(head)
+        respond(peer, page, headOnly: head.method == .head)
+        return true
+    }
+
+    private func newExchange(
+        _ peer: ConnectionPlace, _ head: RequestHead, _ binding: UnsafeMutablePointer<Binding>, _ route: Route,
+        _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake?
+    ) -> Exchange {
+        nextTicket += 1
+        let milliseconds = UInt64(truncatingIfNeeded: Clock.wallSeconds()) * 1000 + nowNanoseconds / 1_000_000 % 1000
+        let exchange = unsafe Exchange(
+            head: head, binding: binding, parameters: parameters, handshake: handshake,
+            ticket: UInt64(port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
+        exchange.record.fill(
+            exchange, id: peer.its.id.number, route: route.pattern, peer: peer.its.socket.peerAddress,
+            local: peer.its.socket.localAddress)
+        return exchange
+    }
+
+    private func openTicket(_ peer: ConnectionPlace, _ exchange: Exchange) {
+        let head = exchange.head
+        server.desk.open(
+            exchange.ticket,
+            TicketDesk.Ticket(
+                connection: peer.its.id, module: unsafe exchange.binding.pointee.module,
+                offered: exchange.handshake?.subprotocols.map { Array(head.octets[$0]) } ?? [],
+                isUpgrade: exchange.handshake != nil))
+    }
+
+    // MARK: Opening handshakes
+
+    private func upgrade(
+        _ peer: ConnectionPlace, _ head: RequestHead, _ route: Route,
+        _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake
+    ) {
+        guard let binding = unsafe route.binding else { return unavailable(peer, head, route) }
+        let limit = unsafe binding.pointee.limits.connections
+        if unsafe binding.pointee.connections.add(1, ordering: .relaxed).newValue > limit {
+            unsafe binding.pointee.connections.subtract(1, ordering: .relaxed)
+            return refuse(peer, head, status: 503, word: "too-many-connections", "max_connections of the route is reached")
+        }
+        unsafe peer.its.binding = binding
+        peer.its.flags.insert(.counted)
+        let exchange = unsafe newExchange(peer, head, binding, route, parameters, handshake)
+        peer.its.exchange = exchange
+        guard let callback = unsafe binding.pointee.handler.upgrade else {
+            return conclude(peer, exchange, Reply(status: 101))
+        }
+        unsafe ask(peer, exchange, callback)
+    }
+
+    /// Calls `upgrade` or `http`; what it answers decides, unless it replied.
+    private func ask(
+        _ peer: ConnectionPlace, _ exchange: Exchange,
+        _ callback: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<gw_request>?) -> gw_status
+    ) {
+        openTicket(peer, exchange)
+        peer.its.phase = .answering
+        currentTicket = exchange.ticket
+        let status = unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
+        currentTicket = 0
+        let isUpgrade = exchange.handshake != nil
+        if let reply = exchange.reply { return conclude(peer, exchange, reply) }
+        if status == Status.deferred || server.desk.isAnswered(exchange.ticket) {
+            return unsafe setDeadline(peer, ticks: exchange.binding.pointee.limits.replyTimeout)
+        }
+        switch status {
+        case Status.ok where isUpgrade: conclude(peer, exchange, Reply(status: 101))
+        case Status.reject where isUpgrade:
+            forget(peer, exchange)
+            refuse(peer, exchange.head, status: 403, word: "handler-refused", "the handler refused the connection")
+        case Status.reject:
+            forget(peer, exchange)
+            refuse(peer, exchange.head, status: 404, word: "not-found", "the handler has nothing here")
+        default:
+            server.log.warn("\(unsafe describe(exchange.binding)): answered a request with status \(status)")
+            forget(peer, exchange)
+            refuse(peer, exchange.head, status: 500, word: "handler-failed", "the handler failed")
+        }
+    }
+
+    /// A handler's answer, given at once or later, takes effect.
+    func conclude(_ peer: ConnectionPlace, _ exchange: Exchange, _ reply: Reply) {
+        _ = server.desk.close(exchange.ticket)
+        if exchange.handshake != nil, reply.acceptsUpgrade { return accept(peer, exchange, reply) }
+        if peer.its.flags.contains(.peerLeft) { return depart(peer) }
+        var response = PlainResponse(status: reply.status, body: reply.body)
+        response.headers = reply.headers
+        // Nothing is served behind a refused upgrade: what follows may be frames.
+        response.keepsAlive = exchange.handshake == nil && keepsAlive(exchange.head)
+        let headOnly = exchange.head.method == .head
+        forget(peer, exchange)
+        respond(peer, response, headOnly: headOnly)
+    }
+
+    /// The request is over and its connection belongs to no route any more.
+    private func forget(_ peer: ConnectionPlace, _ exchange: Exchange) {
+        _ = server.desk.close(exchange.ticket)
+        uncount(peer)
+        unsafe peer.its.binding = nil
+        peer.its.exchange = nil
+    }
+
+    /// Says 101 and opens the connection (RFC 6455 4.2.2); frames may follow in the same packet.
+    private func accept(_ peer: ConnectionPlace, _ exchange: Exchange, _ reply: Reply) {
+        guard let handshake = exchange.handshake else { return }
+        let binding = unsafe exchange.binding
+        let head = exchange.head
+        var chosen = handshake.subprotocol(reply.subprotocol.span, in: head)
+        if reply.subprotocol.isEmpty {
+            let listed = unsafe server.routing.routes[binding.pointee.route].subprotocols
+            chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
+        }
+        response.removeAll(keepingCapacity: true)
+        handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
+        unsafe response.withUnsafeBytes { unsafe peer.its.outbox.append($0, pool: pool, size: .small) }
+        markDirty(peer)
+
+        unsafe peer.its.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
+        peer.its.phase = .open
+        peer.its.openedAt = now
+        peer.its.lastIn = now
+        peer.its.lastOut = now
+        peer.its.deadline = 0
+        peer.its.pingDue = unsafe binding.pointee.limits.pingInterval == 0 ? 0 : now + binding.pointee.limits.pingInterval
+        peer.its.flags.insert(.opened)
+        unsafe port.board.post(peer.its.id, binding: binding, openedAt: now)
+        schedule(peer)
+        logOpened(peer, exchange)
+        if let callback = unsafe binding.pointee.handler.open {
+            current = peer.its.id.number
+            unsafe callback(binding.pointee.instance, current, peer.its.state, exchange.record.request)
+            current = 0
+        }
+        if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
+        if peer.its.flags.contains(.peerLeft) {
+            // The peer had left before the handler answered: the connection is opened and closed in one go.
+            inputEnded(peer)
+        }
+    }
+
+    // MARK: Plain requests
+
+    private func plainRequest(
+        _ peer: ConnectionPlace, _ head: RequestHead, _ route: Route, _ parameters: [(name: String, value: [UInt8])]
+    ) {
+        guard let binding = unsafe route.binding else { return unavailable(peer, head, route) }
+        guard let callback = unsafe binding.pointee.handler.http else {
+            return refuse(
+                peer, head, status: 400, word: "not-a-websocket-request", "this path speaks WebSocket only")
+        }
+        if head.isChunked {
+            return refuse(peer, head, status: 411, word: "length-required", "a body needs a Content-Length")
+        }
+        let length = head.contentLength ?? 0
+        if unsafe length > binding.pointee.limits.body {
+            return refuse(peer, head, status: 413, word: "content-too-large", "the body is larger than max_body")
+        }
+        let exchange = unsafe newExchange(peer, head, binding, route, parameters, nil)
+        unsafe peer.its.binding = binding
+        peer.its.exchange = exchange
+        if length == 0 { return unsafe ask(peer, exchange, callback) }
+        peer.its.phase = .body
+        exchange.body.reserveCapacity(length)
+        if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
+            unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
+                unsafe peer.its.outbox.append($0, pool: pool, size: .small)
+            }
+            markDirty(peer)
+        }
+    }
+
+    /// Collects the body of a plain request.
+    ///
+    /// - Returns: false when it is not whole.
+    func readBody(_ peer: ConnectionPlace, _ octets: UnsafeRawBufferPointer, _ position: inout Int) -> Bool {
+        guard let exchange = peer.its.exchange, let length = exchange.head.contentLength else { return false }
+        let wanted = min(length - exchange.body.count, octets.count - position)
+        unsafe exchange.body.append(contentsOf: octets[position..<position + wanted])
+        position += wanted
+        guard exchange.body.count == length else { return false }
+        guard let callback = unsafe exchange.binding.pointee.handler.http else { return false }
+        unsafe exchange.body.withUnsafeBytes { body in
+            unsafe lender.pointee.lend(body)
+            unsafe exchange.record.setBody(body, owner: lender)
+            unsafe ask(peer, exchange, callback)
+        }
+        return true
+    }
+
+    // MARK: Answers
+
+    private func keepsAlive(_ head: RequestHead) -> Bool { head.keepsAlive && !isStopping }
+
+    private func unavailable(_ peer: ConnectionPlace, _ head: RequestHead, _ route: Route) {
+        // The reason may tell of files and functions: it is for the operator, not for strangers.
+        refuse(
+            peer, head, status: 503, word: "handler-unavailable", "handler \"\(route.handler)\" is not being served")
+    }
+
+    /// Answers with a code word and a sentence. A body that nobody will read closes the connection.
+    private func refuse(_ peer: ConnectionPlace, _ head: RequestHead, status: Int, word: String, _ sentence: String) {
+        var answer = PlainResponse(status: status, word: word, sentence: sentence)
+        answer.keepsAlive = keepsAlive(head) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+        server.log.debug("\(head.methodName) \(head.string(head.target.range)): \(status) \(word)")
+        respond(peer, answer, headOnly: head.method == .head)
+    }
+
+    /// Answers a request that is not whole, or too late.
+    func refuse(_ peer: ConnectionPlace, status: Int, word: String, _ sentence: String) {
+        respond(peer, PlainResponse(status: status, word: word, sentence: sentence), headOnly: false)
+    }
+
+    private func respond(_ peer: ConnectionPlace, _ answer: PlainResponse, headOnly: Bool) {
+        response.removeAll(keepingCapacity: true)
+        answer.append(to: &response, at: Clock.wallSeconds(), &dates, headOnly: headOnly)
+        unsafe response.withUnsafeBytes { unsafe peer.its.outbox.append($0, pool: pool, size: .small) }
+        markDirty(peer)
+        peer.its.exchange = nil
+        if answer.keepsAlive {
+            peer.its.phase = .head
+            setDeadline(peer, ticks: server.handshakeTimeout)
+        } else {
+            end(peer)
+        }
+    }
+
+    // MARK: Access log
+
+    private func logOpened(_ peer: ConnectionPlace, _ exchange: Exchange) {
+        guard server.logsAccess else { return }
+        let address = peer.its.socket.peerAddress?.description ?? "-"
+        let target = exchange.head.string(exchange.head.target.range)
+        Log.line("access: \(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
+    }
+
+    func logClosed(_ peer: ConnectionPlace) {
+        guard server.logsAccess else { return }
+        Log.line(
+            "access: id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
+                + " in=\(peer.its.messagesIn)/\(peer.its.octetsIn) out=\(peer.its.messagesOut)/\(peer.its.octetsOut)")
+    }
+
+    /// A binding for the log: handler and route.
+    func describe(_ binding: UnsafeMutablePointer<Binding>) -> String {
+        let route = unsafe server.routing.routes[binding.pointee.route]
+        return "handler \"\(route.handler)\" on \(route.pattern)"
+    }
+}

@@ -1,0 +1,210 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+extension Worker {
+    /// From so many octets on a payload is handed to the kernel where it lies instead of being copied first.
+    private static let directSize = 16 * 1024
+
+    // MARK: Queueing
+
+    /// Puts a connection on the list of those with output.
+    @inline(__always)
+    func markDirty(_ peer: ConnectionPlace) {
+        if peer.its.flags.contains(.dirty) { return }
+        peer.its.flags.insert(.dirty)
+        dirty.append(peer.its.slot)
+    }
+
+    /// Queues one frame. Limits are the caller's affair.
+    @inline(__always)
+    func queueFrame(
+        _ peer: ConnectionPlace, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+    ) {
+        let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count)
+        let size: BlockPool.Size = current == peer.its.id.number ? .large : .small
+        peer.its.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: size)
+        if payload.count >= Self.directSize, !peer.its.flags.contains(.blocked) {
+            unsafe writeThrough(peer, payload)
+        } else {
+            unsafe peer.its.outbox.append(payload, pool: pool, size: size)
+        }
+        markDirty(peer)
+    }
+
+    /// Queues one whole message in shared octets, taking over one ownership.
+    func queueShared(_ peer: ConnectionPlace, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedOctets>) {
+        let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
+        peer.its.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
+        unsafe peer.its.outbox.append(shared: shared, from: 0, pool: pool)
+        markDirty(peer)
+    }
+
+    /// Offers the kernel the queue and a large payload behind it; only what it leaves of the payload is copied.
+    private func writeThrough(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
+        let queued = peer.its.outbox.count
+        var taken = 0
+        switch unsafe peer.its.socket.write(peer.its.outbox, tail: payload) {
+        case .moved(let count):
+            noteWritten(peer, count)
+            peer.its.outbox.removeFirst(min(count, queued), pool: pool)
+            taken = max(0, count - queued)
+            if count < queued + payload.count { peer.its.flags.insert(.blocked) }
+        case .wouldBlock: peer.its.flags.insert(.blocked)
+        // The turn's own write meets the same error and deals with it.
+        case .endOfStream, .failed: break
+        }
+        unsafe peer.its.outbox.append(UnsafeRawBufferPointer(rebasing: payload[taken...]), pool: pool, size: .large)
+    }
+
+    // MARK: What handlers ask for, on the worker's own thread
+
+    /// Queues a message if the route's limit lets it.
+    @inline(__always)
+    func send(
+        _ peer: ConnectionPlace, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> gw_status {
+        guard let limits = unsafe peer.its.binding?.pointee.limits else { return Status.closed }
+        let queued = peer.its.outbox.count
+        if queued > 0, queued &+ payload.count > limits.sendBuffer, !makeRoom(peer, for: payload.count, limits) {
+            return Status.closed
+        }
+        unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
+        if isFinal, opcode.rawValue & 0x8 == 0 {
+            peer.its.messagesOut &+= 1
+            peer.its.lastOut = now
+        }
+        return pressure(peer, limits)
+    }
+
+    /// The same with shared octets, one ownership of which is taken over in any case.
+    func send(
+        _ peer: ConnectionPlace, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedOctets>
+    ) -> gw_status {
+        let count = unsafe shared.pointee.count
+        guard let limits = unsafe peer.its.binding?.pointee.limits else {
+            unsafe SharedOctets.release(shared)
+            return Status.closed
+        }
+        if peer.its.outbox.count > 0, peer.its.outbox.count + count > limits.sendBuffer,
+            !makeRoom(peer, for: count, limits)
+        {
+            unsafe SharedOctets.release(shared)
+            return Status.closed
+        }
+        unsafe queueShared(peer, opcode, shared)
+        peer.its.messagesOut &+= 1
+        peer.its.lastOut = now
+        return pressure(peer, limits)
+    }
+
+    /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
+    /// `slow_consumer close` ends it, with what was queued going first.
+    private func makeRoom(_ peer: ConnectionPlace, for octets: Int, _ limits: RouteLimits) -> Bool {
+        if !peer.its.flags.contains(.blocked) { write(peer) }
+        let queued = peer.its.outbox.count
+        if queued == 0 || queued + octets <= limits.sendBuffer { return peer.its.phase == .open }
+        beginClosing(
+            peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
+        return false
+    }
+
+    @inline(__always)
+    private func pressure(_ peer: ConnectionPlace, _ limits: RouteLimits) -> gw_status {
+        if peer.its.outbox.count <= limits.highWater { return Status.ok }
+        if !peer.its.flags.contains(.blocked) { write(peer) }
+        if peer.its.outbox.count <= limits.highWater { return Status.ok }
+        peer.its.flags.insert(.owesDrained)
+        return Status.backpressure
+    }
+
+    // MARK: Writing
+
+    /// Output of the turn, each connection once.
+    func flushDirty() {
+        var index = 0
+        while index < dirty.count {
+            // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
+            if let peer = table.occupant(dirty[index]), peer.its.flags.contains(.dirty) {
+                flush(peer)
+                updateInterest(peer)
+            }
+            index += 1
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// The socket takes octets again.
+    func writable(_ peer: ConnectionPlace) {
+        peer.its.flags.remove(.blocked)
+        flush(peer)
+        updateInterest(peer)
+    }
+
+    /// Writes what is queued and does what follows from it.
+    func flush(_ peer: ConnectionPlace) {
+        peer.its.flags.remove(.dirty)
+        if !peer.its.flags.contains(.blocked) { write(peer) }
+        if peer.its.phase == .gone { return }
+        if peer.its.outbox.isEmpty, peer.its.phase == .ending { return sent(peer) }
+        if !peer.its.flags.isDisjoint(with: [.throttled, .owesDrained]) { relax(peer) }
+        noteQueue(peer)
+    }
+
+    /// Hands the queue to the kernel until it is empty or the kernel has enough; calls no handler.
+    @inline(__always)
+    func write(_ peer: ConnectionPlace) {
+        while !peer.its.outbox.isEmpty {
+            let queued = peer.its.outbox.count
+            switch unsafe peer.its.socket.write(peer.its.outbox) {
+            case .moved(let count):
+                noteWritten(peer, count)
+                peer.its.outbox.removeFirst(count, pool: pool)
+                // Many small blocks do not fit one call: less than everything is not yet "full" then.
+                if count == queued { return }
+            case .wouldBlock:
+                peer.its.flags.insert(.blocked)
+                return
+            case .endOfStream: return
+            case .failed(let error): return lose(peer, error)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func noteWritten(_ peer: ConnectionPlace, _ count: Int) {
+        peer.its.octetsOut &+= UInt64(truncatingIfNeeded: count)
+        if peer.its.phase == .open { port.board[peer.its.slot].lastOut.store(now, ordering: .relaxed) }
+    }
+
+    /// Below the low-water mark the peer is read from again and the handler hears `drained`.
+    private func relax(_ peer: ConnectionPlace) {
+        guard let binding = unsafe peer.its.binding,
+            unsafe peer.its.outbox.count <= binding.pointee.limits.lowWater
+        else { return }
+        if peer.its.flags.contains(.throttled) {
+            peer.its.flags.remove(.throttled)
+            resumeLater(peer)
+        }
+        guard peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
+        peer.its.flags.remove(.owesDrained)
+        guard let callback = unsafe binding.pointee.handler.drained else { return }
+        current = peer.its.id.number
+        unsafe callback(binding.pointee.instance, current, peer.its.state)
+        current = 0
+    }
+
+    /// Tells other threads how much waits, so that their sends are bounded as well.
+    @inline(__always)
+    func noteQueue(_ peer: ConnectionPlace) {
+        guard peer.its.phase == .open else { return }
+        let slot = peer.its.slot
+        let queued = peer.its.outbox.count
+        if port.board[slot].queued.load(ordering: .relaxed) != queued {
+            port.board[slot].queued.store(queued, ordering: .relaxed)
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import GatewayIO
+import Glibc
+import HTTP
+import Synchronization
+
+/// One thread with its event loop, its connections and everything they need; nothing in it takes a lock.
+///
+///     wait ─▶ events ─▶ letters ─▶ held input ─▶ output of the turn ─▶ deadlines ─▶ bury the dead ─▶ wait
+///
+/// Callbacks of handlers run inside a turn. What they ask for through host functions is only noted down (queued
+/// output, a phase, an entry in a list), so no callback ever runs inside another one.
+@safe final class Worker {
+    /// One read takes at most so much; a peer that has more gets another turn.
+    static let readSize = 256 * 1024
+    /// Room in front of the read buffer for what was left of the last read.
+    static let margin = 256
+
+    enum Special {
+        static let waker = UInt32.max
+        static let firstListener: UInt32 = 0xFF00_0000
+    }
+
+    let port: WorkerPort
+    let server: ServerContext
+    let listeners: Listeners
+    let poller: Poller
+    let pool = BlockPool()
+    let input: UnsafeMutableRawBufferPointer
+    let lender: UnsafeMutablePointer<SharedOctets>
+    let message: UnsafeMutablePointer<gw_message>
+    var table: ConnectionTable
+    var wheel: TimerWheel
+    var dates = DateCache()
+    var identifiers = Identifiers()
+
+    /// Ticks since the gateway started, and the clock they were read from; once a turn.
+    var now: UInt32 = 1
+    var nowNanoseconds: UInt64
+    /// The connection whose callback runs; 0 when none does.
+    var current: UInt64 = 0
+    /// The ticket whose callback runs; 0 when none does.
+    var currentTicket: UInt64 = 0
+    var nextTicket: UInt64 = 0
+
+    /// Slots with output of this turn.
+    var dirty: [UInt32] = []
+    /// Slots whose held input may go on.
+    var resumed: [UInt32] = []
+    /// Slots to be emptied at the end of the turn.
+    var goners: [UInt32] = []
+    var letters: [Letter] = []
+    var due: [UInt32] = []
+    /// Memory of the last large message, kept for the next one.
+    var spareBuffer = OctetBuffer()
+    /// Scratch for responses.
+    var response: [UInt8] = []
+
+    /// When to look at the listeners again after descriptors ran out; nil while they are watched.
+    var listenAgainAt: UInt32?
+    var isStopping = false
+    var stopDeadline: UInt32 = 0
+
+    init(port: WorkerPort, server: ServerContext, listeners: Listeners, capacity: Int) throws(Errno) {
+        guard let table = ConnectionTable(capacity: capacity), let wheel = TimerWheel(capacity: capacity, now: 0)
+        else { throw Errno(ENOMEM) }
+        self.port = port
+        self.server = server
+        self.listeners = listeners
+        self.table = table
+        self.wheel = wheel
+        poller = try Poller()
+        unsafe input = .allocate(byteCount: Self.margin + Self.readSize, alignment: 64)
+        unsafe lender = SharedOctets.lender()
+        unsafe message = .allocate(capacity: 1)
+        unsafe message.initialize(to: gw_message())
+        unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
+        unsafe message.pointee.buf = OpaquePointer(lender)
+        nowNanoseconds = server.startedAt
+        try poller.add(port.waker.number, token: UInt64(Special.waker), interest: .readable)
+        try watchListeners()
+    }
+
+    deinit {
+        unsafe input.deallocate()
+        unsafe lender.deinitialize(count: 1)
+        unsafe lender.deallocate()
+        unsafe message.deallocate()
+    }
+
+    /// Runs until it was told to stop and the last connection is gone.
+    func run() {
+        unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
+        defer { clinux_set_worker(nil) }
+        while !isFinished { turn() }
+    }
+
+    private var isFinished: Bool { isStopping && table.count == 0 }
+
+    private func turn() {
+        let count: Int
+        do throws(Errno) {
+            count = try poller.wait(milliseconds: patience)
+        } catch {
+            // Nothing but a broken descriptor of our own can do this, and no turn can be made without it.
+            fatalError("worker \(port.index): epoll_wait: \(error)")
+        }
+        readClock()
+        for index in 0..<count { dispatch(poller[index]) }
+        resume()
+        flushDirty()
+        expireDue()
+        flushDirty()
+        bury()
+    }
+
+    /// How long the poller may sleep.
+    private var patience: Int32? {
+        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty { return 0 }
+        var ticks = wheel.ticksUntilNext()
+        if isStopping { ticks = min(ticks ?? 8, 8) }
+        if let again = listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
+        return ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
+    }
+
+    func readClock() {
+        nowNanoseconds = Clock.monotonicNanoseconds()
+        now = server.tick(at: nowNanoseconds)
+    }
+
+    @inline(__always)
+    private func dispatch(_ event: Poller.Event) {
+        let slot = UInt32(truncatingIfNeeded: event.token)
+        if slot >= Special.firstListener {
+            if slot == Special.waker { readLetters() } else { acceptPeers(Int(slot - Special.firstListener)) }
+            return
+        }
+        // A token of a peer that left in this turn finds nobody: its event is void.
+        guard let peer = table.find(slot: slot, serial: UInt32(truncatingIfNeeded: event.token >> 32)) else { return }
+        if event.isWritable { writable(peer) }
+        if event.isReadable { readable(peer, hangUp: event.isHangUp) }
+    }
+
+    private func expireDue() {
+        if let again = listenAgainAt, now >= again { resumeListening() }
+        wheel.advance(to: now, due: &due)
+        if due.isEmpty { return }
+        for slot in due {
+            if let peer = table.occupant(slot) { expire(peer) }
+        }
+        due.removeAll(keepingCapacity: true)
+    }
+
+    /// Input that was held back and may go on, without waiting for more from the socket.
+    private func resume() {
+        if resumed.isEmpty { return }
+        let slots = resumed
+        resumed.removeAll(keepingCapacity: true)
+        for slot in slots {
+            guard let peer = table.occupant(slot), peer.its.flags.contains(.resumed) else { continue }
+            peer.its.flags.remove(.resumed)
+            processLeftover(peer)
+        }
+    }
+
+    /// Empties the slots of those who are gone; whoever was opened hears `close` now at the latest.
+    private func bury() {
+        var index = 0
+        while index < goners.count {
+            if let peer = table.occupant(goners[index]), peer.its.phase == .gone { remove(peer) }
+            index += 1
+        }
+        goners.removeAll(keepingCapacity: true)
+        if isStopping, now >= stopDeadline { dropEverybody() }
+    }
+
+    private func remove(_ peer: ConnectionPlace) {
+        sayClosed(peer)
+        if let exchange = peer.its.exchange { _ = server.desk.close(exchange.ticket) }
+        uncount(peer)
+        wheel.cancel(peer.its.slot)
+        peer.its.outbox.removeAll(pool: pool)
+        port.board.clear(peer.its.slot)
+        table.remove(peer.its.slot)
+        port.load.subtract(1, ordering: .relaxed)
+        server.connections.subtract(1, ordering: .relaxed)
+    }
+
+    /// Takes a peer out of the count of its route.
+    func uncount(_ peer: ConnectionPlace) {
+        guard peer.its.flags.contains(.counted), let binding = unsafe peer.its.binding else { return }
+        peer.its.flags.remove(.counted)
+        unsafe binding.pointee.connections.subtract(1, ordering: .relaxed)
+    }
+
+    /// Asks the poller for what the connection waits for now; no call when that has not changed.
+    func updateInterest(_ peer: ConnectionPlace) {
+        var wanted: Poller.Interest = []
+        if peer.its.mayRead, !peer.its.flags.contains(.inputEnded) { wanted.insert(.readable) }
+        if peer.its.flags.contains(.blocked) { wanted.insert(.writable) }
+        if wanted == peer.its.interest { return }
+        do throws(Errno) {
+            try poller.modify(peer.its.socket.number, token: peer.its.token, interest: wanted)
+            peer.its.interest = wanted
+        } catch {
+            lose(peer, error)
+        }
+    }
+}

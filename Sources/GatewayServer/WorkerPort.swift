@@ -1,0 +1,35 @@
+import GatewayIO
+import Synchronization
+
+/// What other threads see of a worker: its mailbox, its board, how much it has to do.
+final class WorkerPort: Sendable {
+    let index: UInt8
+    let board: ConnectionBoard
+    /// Peers that it has or will have; whoever accepts counts before handing over.
+    let load = Atomic<Int>(0)
+    let waker: Waker
+    private let mailbox = Mutex<[Letter]>([])
+    /// Fragmented messages that are under way to peers; only streaming handlers come here.
+    let streams = Mutex<[UInt64: OutgoingStream]>([:])
+
+    init(index: UInt8, capacity: Int) throws(Errno) {
+        guard let board = ConnectionBoard(capacity: capacity) else { throw Errno(12) }
+        self.index = index
+        self.board = board
+        waker = try Waker()
+    }
+
+    /// Any thread. Only the letter that finds the box empty rings.
+    func post(_ letter: Letter) {
+        let wasEmpty = mailbox.withLock { letters in
+            letters.append(letter)
+            return letters.count == 1
+        }
+        if wasEmpty { waker.ring() }
+    }
+
+    /// The owner: takes everything out, leaving an empty box with memory in it.
+    func collect(into letters: inout [Letter]) {
+        mailbox.withLock { swap(&$0, &letters) }
+    }
+}

@@ -1,0 +1,148 @@
+/// A path in the one spelling that routing and authorisation compare (RFC 3986 6.2.2).
+///
+/// Unreserved characters are decoded, other percent-encodings are kept with upper-case digits, dot segments are gone.
+/// `%2F` stays as it is and so never changes the route; a backslash is an ordinary character; empty segments (`//`)
+/// are kept, so such a path equals no route that is written without them.
+package struct NormalizedPath: Sendable, Hashable {
+    /// The normalised path, which begins with a slash.
+    package let octets: [UInt8]
+    /// The path for handlers: valid UTF-8, everything decoded but `%2F`.
+    package let decoded: [UInt8]
+
+    /// The `*` of OPTIONS, which is no path.
+    static let asterisk = NormalizedPath(octets: [0x2A], decoded: [0x2A])
+
+    private init(octets: [UInt8], decoded: [UInt8]) {
+        self.octets = octets
+        self.decoded = decoded
+    }
+
+    /// Normalises a path that begins with a slash or is empty, which means `/`.
+    package init(_ raw: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) {
+        guard let first = range.first else {
+            self.init(octets: [Octet.slash], decoded: [Octet.slash])
+            return
+        }
+        guard raw[first] == Octet.slash else { throw .badTarget }
+        if Self.isNormal(raw, in: range) {
+            let octets = raw.copy(range)
+            self.init(octets: octets, decoded: octets)
+        } else {
+            let octets = try Self.normalize(raw, in: range)
+            self.init(octets: octets, decoded: try Self.decode(octets))
+        }
+    }
+
+    /// Normalises a text, such as a path in a configuration.
+    package init(_ text: String) throws(RequestHeadError) {
+        let octets = Array(text.utf8)
+        try self.init(octets.span, in: octets.indices)
+    }
+
+    /// The raw segments of the path, as ranges into `octets`: `/a//b` has `a`, an empty one and `b`; `/` an empty one.
+    package var segments: Segments { Segments(octets: octets) }
+
+    /// A segment, or the rest of the path from one on, with everything decoded, `%2F` too.
+    package func decode(_ range: Range<Int>) -> [UInt8] {
+        PercentEncoding.decode(octets.span, in: range)
+    }
+
+    /// The segments of a path in order; walking them allocates nothing.
+    package struct Segments: Sequence, IteratorProtocol, Sendable {
+        private let octets: [UInt8]
+        private var slash = 0
+
+        fileprivate init(octets: [UInt8]) {
+            self.octets = octets
+        }
+
+        package mutating func next() -> Range<Int>? {
+            guard slash < octets.count, octets[slash] == Octet.slash else { return nil }
+            let start = slash + 1
+            var end = start
+            while end < octets.count, octets[end] != Octet.slash { end += 1 }
+            slash = end
+            return start..<end
+        }
+    }
+
+    /// Whether nothing needs to be done, as for nearly every path: no escape and no segment that begins with a dot.
+    private static func isNormal(_ raw: Span<UInt8>, in range: Range<Int>) -> Bool {
+        var isSegmentStart = false
+        for offset in range {
+            let octet = raw[offset]
+            if octet == Octet.percent || octet >= 0x80 || (octet == Octet.dot && isSegmentStart) { return false }
+            isSegmentStart = octet == Octet.slash
+        }
+        return true
+    }
+
+    private static func normalize(_ raw: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) -> [UInt8] {
+        var path: [UInt8] = []
+        path.reserveCapacity(range.count)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            // `position` stands at the slash in front of a segment.
+            let start = path.count
+            path.append(Octet.slash)
+            position += 1
+            while position < range.upperBound, raw[position] != Octet.slash {
+                position = try appendNormalized(raw, at: position, before: range.upperBound, to: &path)
+            }
+            // RFC 3986 5.2.4, after decoding: "." and ".." are the same written as %2e.
+            let isLast = position == range.upperBound
+            switch path.count - start {
+            case 2 where path[start + 1] == Octet.dot:
+                path.removeSubrange(start...)
+            case 3 where path[start + 1] == Octet.dot && path[start + 2] == Octet.dot:
+                path.removeSubrange(start...)
+                // RFC 3986 would stay at the root; climbing out of it is never an honest request.
+                guard let parent = path.lastIndex(of: Octet.slash) else { throw .pathEscapesRoot }
+                path.removeSubrange(parent...)
+            default: continue
+            }
+            if isLast { path.append(Octet.slash) }
+        }
+        return path
+    }
+
+    /// Writes the octet or the escape at `position` in its normal form and returns where the next one begins.
+    private static func appendNormalized(
+        _ raw: Span<UInt8>, at position: Int, before end: Int, to path: inout [UInt8]
+    ) throws(RequestHeadError) -> Int {
+        let octet = raw[position]
+        guard octet == Octet.percent else {
+            path.append(octet)
+            return position + 1
+        }
+        guard let decoded = PercentEncoding.octet(raw, at: position, before: end) else { throw .badPath }
+        guard !Octet.isControl(decoded) else { throw .badPath }
+        if Octet.isUnreserved(decoded) {
+            path.append(decoded)
+        } else {
+            // RFC 3986 6.2.2.1: the digits of a percent-encoding are normalised to upper case.
+            path.append(Octet.percent)
+            path.append(PercentEncoding.digits[Int(decoded >> 4)])
+            path.append(PercentEncoding.digits[Int(decoded & 15)])
+        }
+        return position + 3
+    }
+
+    private static func decode(_ path: [UInt8]) throws(RequestHeadError) -> [UInt8] {
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(path.count)
+        let octets = path.span
+        var position = 0
+        while position < path.count {
+            if let octet = PercentEncoding.octet(octets, at: position, before: path.count), octet != Octet.slash {
+                decoded.append(octet)
+                position += 3
+            } else {
+                decoded.append(path[position])
+                position += 1
+            }
+        }
+        guard (try? UTF8Span(validating: decoded.span)) != nil else { throw .badPath }
+        return decoded
+    }
+}

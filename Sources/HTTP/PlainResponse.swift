@@ -1,0 +1,82 @@
+/// A small response with its whole body in memory.
+package struct PlainResponse: Sendable {
+    /// 200 to 599. Anything else that is given becomes 500: it was a mistake made on this side of the wire.
+    package let status: Int
+    package var contentType: String
+    package var body: [UInt8]
+    /// Further header lines; a Content-Type among them replaces `contentType`.
+    package var headers = ResponseHeaders()
+    /// The methods of an Allow header, which a 405 has to have (RFC 9110 15.5.6); nil for none.
+    package var allow: String?
+    /// The version of WebSocket to upgrade to, for a 426; nil for none.
+    package var webSocketVersion: String?
+    /// Whether the connection stays open behind the response.
+    package var keepsAlive = false
+
+    package init(status: Int, contentType: String = "text/plain; charset=utf-8", body: [UInt8] = []) {
+        self.status = (200...599).contains(status) ? status : 500
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// A refusal that says its code word and a sentence in the body.
+    package init(status: Int, word: String, sentence: String) {
+        self.init(status: status, body: Array("\(word): \(sentence)\n".utf8))
+    }
+
+    /// The answer to a bad head, after which the connection closes.
+    package init(refusing error: RequestHeadError) {
+        self.init(status: error.status, word: error.word, sentence: error.sentence)
+        if error.status == 405 { allow = "GET, HEAD, OPTIONS, POST" }
+    }
+
+    /// Writes the response behind what `output` has already.
+    ///
+    /// - Parameters:
+    ///   - second: now, in seconds since the epoch.
+    ///   - dates: the worker's cache of the Date header.
+    ///   - headOnly: true answers HEAD: everything but the body, with the length of the body (RFC 9110 9.3.2).
+    package func append(to output: inout [UInt8], at second: Int64, _ dates: inout DateCache, headOnly: Bool = false) {
+        output.reserveCapacity(output.count + 256 + headers.octets.count + body.count)
+        output.append(contentsOf: "HTTP/1.1 ".utf8)
+        output.append(decimal: status)
+        output.append(Octet.space)
+        output.append(contentsOf: reasonPhrase(of: status).utf8)
+        output.append(contentsOf: "\r\nDate: ".utf8)
+        output.append(contentsOf: dates.octets(at: second))
+        output.append(contentsOf: "\r\n".utf8)
+        // RFC 9110 8.6: no Content-Length in a 204; a 304 would have to give that of the 200, which is not known.
+        let hasContent = status != 204 && status != 304
+        if hasContent {
+            if !headers.hasContentType, !body.isEmpty { line("Content-Type: ", contentType, to: &output) }
+            output.append(contentsOf: "Content-Length: ".utf8)
+            output.append(decimal: body.count)
+            output.append(contentsOf: "\r\n".utf8)
+        }
+        if let allow { line("Allow: ", allow, to: &output) }
+        if let webSocketVersion {
+            line("Upgrade: ", "websocket", to: &output)
+            line("Sec-WebSocket-Version: ", webSocketVersion, to: &output)
+        }
+        output.append(contentsOf: headers.octets)
+        line("Connection: ", connection, to: &output)
+        output.append(contentsOf: "\r\n".utf8)
+        if hasContent, !headOnly { output.append(contentsOf: body) }
+    }
+
+    /// RFC 9110 7.8: who sends Upgrade has to name it in Connection, too.
+    private var connection: String {
+        switch (webSocketVersion != nil, keepsAlive) {
+        case (false, false): "close"
+        case (false, true): "keep-alive"
+        case (true, false): "Upgrade, close"
+        case (true, true): "Upgrade, keep-alive"
+        }
+    }
+
+    private func line(_ name: String, _ value: String, to output: inout [UInt8]) {
+        output.append(contentsOf: name.utf8)
+        output.append(contentsOf: value.utf8)
+        output.append(contentsOf: "\r\n".utf8)
+    }
+}

@@ -1,0 +1,83 @@
+/// A request head that keeps every rule of RFC 9112 the gateway relies on: one array of octets and ranges into it.
+package struct RequestHead: Sendable {
+    /// One header line.
+    package struct Field: Sendable {
+        // Four words of 32 bits: a head of a browser has a dozen of these.
+        private let nameStart: UInt32
+        private let nameEnd: UInt32
+        private let valueStart: UInt32
+        private let valueEnd: UInt32
+
+        init(name: Range<Int>, value: Range<Int>) {
+            // A head never exceeds 1 GiB (HeadLimits), so nothing is cut off.
+            nameStart = UInt32(truncatingIfNeeded: name.lowerBound)
+            nameEnd = UInt32(truncatingIfNeeded: name.upperBound)
+            valueStart = UInt32(truncatingIfNeeded: value.lowerBound)
+            valueEnd = UInt32(truncatingIfNeeded: value.upperBound)
+        }
+
+        /// The name, in lower case.
+        package var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
+        /// The value, without whitespace around it.
+        package var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
+    }
+
+    /// The octets of the head, as sent but for header names, which are in lower case.
+    package let octets: [UInt8]
+    package let method: Method
+    package let methodRange: Range<Int>
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    package let minorVersion: Int
+    package let target: RequestTarget
+    /// The header lines in the order of the wire.
+    package let fields: [Field]
+    /// Who is asked: of the target if it says so, else of the Host header; nil for an HTTP/1.0 request without either.
+    package let authority: Authority?
+    /// The length of the body as announced; nil if it is not.
+    package let contentLength: Int?
+    /// Whether the body comes in chunks.
+    package let isChunked: Bool
+    /// Whether the client expects the connection to stay open after the answer.
+    package let keepsAlive: Bool
+
+    /// Copies the first `length` octets and judges what the header lines mean together.
+    init(
+        _ span: Span<UInt8>, length: Int, _ requestLine: RequestLine, _ fields: [Field]
+    ) throws(RequestHeadError) {
+        var octets = span.copy(0..<length)
+        Self.lowercaseNames(in: &octets, fields)
+        let framing = try Framing(octets.span, fields, minorVersion: requestLine.minorVersion)
+        method = requestLine.method
+        methodRange = requestLine.methodRange
+        minorVersion = requestLine.minorVersion
+        target = requestLine.target
+        // RFC 9112 3.2.2: a server that gets an absolute-form target "MUST ignore the received Host header field".
+        authority = requestLine.target.authority ?? framing.host
+        contentLength = framing.contentLength
+        isChunked = framing.isChunked
+        keepsAlive = framing.keepsAlive
+        self.fields = fields
+        self.octets = octets
+    }
+
+    private static func lowercaseNames(in octets: inout [UInt8], _ fields: [Field]) {
+        var span = octets.mutableSpan
+        for field in fields {
+            for offset in field.name { span[offset] = Octet.lowercased(span[offset]) }
+        }
+    }
+
+    /// The host as sent, with its port.
+    package var host: Range<Int>? { authority?.range }
+
+    /// Whether octets follow the head that belong to it.
+    package var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
+
+    /// The name of the method as sent.
+    package var methodName: String { string(methodRange) }
+
+    /// A range of the head as text; octets that are not UTF-8 become replacement characters.
+    package func string(_ range: Range<Int>) -> String {
+        String(decoding: octets[range], as: UTF8.self)
+    }
+}

@@ -1,0 +1,54 @@
+/// Why a header may not go into a response.
+package enum ResponseHeaderError: Error, Sendable {
+    /// The name is empty or not a token.
+    case badName
+    /// The value has a line end, NUL or another control character, which could begin a header or a response of its own.
+    case badValue
+    /// The header says where the message ends or what was agreed on, which only the gateway can say.
+    case reservedName
+}
+
+/// Header lines that were checked and are ready to be written.
+package struct ResponseHeaders: Sendable {
+    /// The lines with their line ends.
+    package private(set) var octets: [UInt8] = []
+    /// Whether one of them is Content-Type, which then replaces the default.
+    package private(set) var hasContentType = false
+
+    package init() {}
+
+    /// Adds a line after checking that it is one line and the caller's to say.
+    package mutating func append(_ name: Span<UInt8>, _ value: Span<UInt8>) throws(ResponseHeaderError) {
+        guard name.count > 0 else { throw .badName }
+        for offset in name.indices where !Octet.isToken(name[offset]) { throw .badName }
+        guard !Self.isReserved(name) else { throw .reservedName }
+        // RFC 9110 5.5: CR, LF and NUL are dangerous; the other controls are invalid. HTAB is fine.
+        for offset in value.indices {
+            let octet = value[offset]
+            guard !Octet.isControl(octet) || octet == Octet.tab else { throw .badValue }
+        }
+        if name.equalsIgnoringCase("content-type", in: name.indices) { hasContentType = true }
+        octets.reserveCapacity(octets.count + name.count + value.count + 4)
+        for offset in name.indices { octets.append(name[offset]) }
+        octets.append(Octet.colon)
+        octets.append(Octet.space)
+        for offset in value.indices { octets.append(value[offset]) }
+        octets.append(Octet.carriageReturn)
+        octets.append(Octet.lineFeed)
+    }
+
+    /// Adds a line from text after the same checks.
+    package mutating func append(_ name: String, _ value: String) throws(ResponseHeaderError) {
+        try append(name.utf8.span, value.utf8.span)
+    }
+
+    private static func isReserved(_ name: Span<UInt8>) -> Bool {
+        let reserved: InlineArray<11, String> = [
+            "date", "upgrade", "trailer", "connection", "keep-alive", "content-length", "transfer-encoding",
+            "proxy-connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions",
+        ]
+        for index in reserved.indices
+        where name.equalsIgnoringCase(reserved[index].utf8.span, in: name.indices) { return true }
+        return false
+    }
+}

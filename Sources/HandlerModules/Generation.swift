@@ -1,0 +1,118 @@
+package import CGatewayABI
+import Synchronization
+
+/// One loaded copy of a module, and what may still call into it.
+///
+/// Everything but the phase and the pins is fixed when it is loaded, so every thread may read it. It is never unmapped,
+/// and its host table is never freed.
+@safe package final class Generation: Sendable {
+    /// Where it stands; the control thread alone changes it.
+    package enum Phase: UInt8, AtomicRepresentable, Sendable {
+        case loading
+        /// Gets the new connections.
+        case live
+        /// Keeps the connections it has.
+        case retiring
+        /// Has none left and gets none; its instances can be stopped.
+        case ended
+    }
+
+    /// 1, 2, 3 ... per handler file.
+    package let number: UInt64
+    /// The name in gateway.conf.
+    package let handler: String
+    /// The file it was copied from.
+    package let source: String
+    /// The copy in the run directory, which stays there for debuggers.
+    package let path: String
+    package let digest: UInt64
+    package let image: ELFImage
+
+    /// What the handler calls itself.
+    package let name: String
+    package let version: String
+    package let sdk: String
+    package let abiVersion: ABIVersion
+    /// GW_HF_*.
+    package let flags: UInt32
+    package let stateFormat: UInt64
+    package let stateVersion: UInt32
+    package let callbacks: HandlerCallbacks
+
+    /// What the handler last said through `fail`.
+    package let failureNote: FailureNote
+    private let hostTable: ImmortalPointer<gw_host>
+
+    private let currentPhase = Atomic(Phase.loading)
+    /// How many pins, and `closed` once it has ended. One word, so that the last unpin and a new pin cannot miss
+    /// each other.
+    private let pins = Atomic<Int>(0)
+    private static let closed = Int.min
+
+    init(
+        candidate: borrowing Candidate, table: HandlerTable, host: UnsafePointer<gw_host>, failureNote: FailureNote
+    ) {
+        number = candidate.number
+        handler = candidate.handler
+        source = candidate.source
+        path = candidate.staged.path
+        digest = candidate.staged.digest
+        image = candidate.image
+        name = table.name
+        version = table.version
+        sdk = table.sdk
+        abiVersion = table.abiVersion
+        flags = table.flags
+        stateFormat = table.stateFormat
+        stateVersion = table.stateVersion
+        callbacks = table.callbacks
+        self.failureNote = failureNote
+        unsafe hostTable = ImmortalPointer(host)
+    }
+
+    /// The table that this generation, and no other, passes back to us.
+    package var host: UnsafePointer<gw_host> { unsafe hostTable.pointer }
+
+    /// Whether a GW_HF_* flag is set.
+    package func has(_ flag: Int) -> Bool {
+        flags & UInt32(truncatingIfNeeded: flag) != 0
+    }
+
+    package var phase: Phase { currentPhase.load(ordering: .acquiring) }
+
+    /// How many connections, running callbacks, queued events, timers, jobs and borrowed buffers hold on to it.
+    package var pinned: Int { pins.load(ordering: .relaxed) & Int.max }
+
+    /// Holds on to it; false when it has ended, and then the caller looks up the current one again. Any thread.
+    package func pin() -> Bool {
+        let (old, _) = pins.wrappingAdd(1, ordering: .acquiringAndReleasing)
+        guard old < 0 else { return true }
+        pins.wrappingSubtract(1, ordering: .releasing)
+        return false
+    }
+
+    /// Lets go of it; true when that was the last pin. Any thread.
+    @discardableResult
+    package func unpin() -> Bool {
+        pins.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0
+    }
+
+    /// Loading or retiring to live: it gets the new connections. Retiring to live is a rollback. Control thread.
+    func makeLive() {
+        currentPhase.store(.live, ordering: .releasing)
+    }
+
+    /// It gets no new connections. Control thread.
+    package func retire() {
+        currentPhase.store(.retiring, ordering: .releasing)
+    }
+
+    /// Ends it if nothing is pinned; from then on no pin succeeds. Control thread.
+    package func end() -> Bool {
+        guard pins.compareExchange(expected: 0, desired: Self.closed, ordering: .acquiringAndReleasing).exchanged else {
+            return phase == .ended
+        }
+        currentPhase.store(.ended, ordering: .releasing)
+        return true
+    }
+}

@@ -1,0 +1,48 @@
+/// One handler file and its generations. It belongs to the control thread.
+///
+/// There is one per handler for the life of the process, also while no route names the handler: the numbers it gives
+/// are in the names of staged files, and a name is loaded once.
+package final class Module {
+    /// The name in gateway.conf.
+    package let handler: String
+    /// Oldest first; those that have ended are gone from it.
+    package private(set) var generations: [Generation] = []
+    private var nextNumber: UInt64 = 1
+
+    package init(handler: String) {
+        self.handler = handler
+    }
+
+    /// The one that gets the new connections; nil before the first and after all failed.
+    package var current: Generation? {
+        generations.last { $0.phase == .live }
+    }
+
+    /// A number of its own for each attempt, also those that fail: it is in the name of the staged file.
+    func takeNumber() -> UInt64 {
+        defer { nextNumber += 1 }
+        return nextNumber
+    }
+
+    func add(_ generation: Generation) {
+        generations.append(generation)
+    }
+
+    /// The commit point of a reload or a rollback: the one before, which is answered, retires.
+    @discardableResult
+    package func makeLive(_ generation: Generation) -> Generation? {
+        let previous = current
+        guard previous !== generation else { return nil }
+        generation.makeLive()
+        previous?.retire()
+        return previous
+    }
+
+    /// Forgets the generations that have ended; answers them.
+    @discardableResult
+    package func forgetEnded() -> [Generation] {
+        let ended = generations.filter { $0.phase == .ended }
+        generations.removeAll { $0.phase == .ended }
+        return ended
+    }
+}

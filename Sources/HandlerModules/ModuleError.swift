@@ -1,0 +1,58 @@
+/// Why a handler could not be brought into service: what failed, where, why, what still works, what to do.
+package struct ModuleError: Error, Equatable, Sendable {
+    /// How far it came; also the label of the metric.
+    package enum Stage: String, Sendable {
+        case locating
+        case staging
+        case probing
+        case loading
+        case starting
+    }
+
+    /// The name in gateway.conf.
+    package let handler: String
+    package let stage: Stage
+    /// What is wrong, a clause without a full stop.
+    package let reason: String
+    /// Where, with its label: "File: /srv/Plugins/feed.so".
+    package let place: String
+    /// What the reader can do about it, a sentence without a full stop.
+    package let remedy: String
+    /// The generation that goes on serving; nil when there is none.
+    package var serving: UInt64?
+
+    package init(
+        handler: String, stage: Stage, reason: String, place: String, remedy: String, serving: UInt64? = nil
+    ) {
+        self.handler = handler
+        self.stage = stage
+        self.reason = reason
+        self.place = place
+        self.remedy = remedy
+        self.serving = serving
+    }
+
+    /// The same error with what is known about the generation that still serves.
+    package func serving(_ generation: UInt64?) -> ModuleError {
+        var error = self
+        error.serving = generation
+        return error
+    }
+}
+
+extension ModuleError: CustomStringConvertible {
+    package var description: String {
+        let effect =
+            if let serving {
+                "Still serving: generation \(serving)."
+            } else {
+                "Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served."
+            }
+        return """
+            handler "\(handler)": \(reason).
+               \(place)
+               To do: \(remedy).
+               \(effect)
+            """
+    }
+}

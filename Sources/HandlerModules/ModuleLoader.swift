@@ -1,0 +1,116 @@
+package import CGatewayABI
+
+/// Brings a handler from its file into the process: locate, stage, examine, load, negotiate. Control thread.
+///
+/// Nothing it does touches a generation that serves: whatever fails, the one before goes on.
+@safe package final class ModuleLoader {
+    /// Makes the host table of a generation; it is never freed, and its `fail` records in the note.
+    package typealias HostFactory =
+        (_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host>
+
+    private let locator: ModuleLocator
+    private let runDirectory: RunDirectory
+    private let makeHost: HostFactory
+    /// Which generation has its entry at an address. Nothing is ever unmapped, so it only grows.
+    private var entries: [UInt: String] = [:]
+
+    package init(locator: ModuleLocator, runDirectory: RunDirectory, makeHost: @escaping HostFactory) {
+        self.locator = locator
+        self.runDirectory = runDirectory
+        unsafe self.makeHost = makeHost
+    }
+
+    /// Locates, copies and examines the module of a handler, without running any of it.
+    package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
+        do throws(ModuleError) {
+            let file = try locator.find(module.handler)
+            let number = module.takeNumber()
+            let staged = try stage(file, module.handler, number)
+            let image = try examine(staged, file.path, module.handler)
+            return Candidate(
+                handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+        } catch {
+            throw error.serving(module.current?.number)
+        }
+    }
+
+    /// Loads what was prepared; the new generation is not live yet, and has no instances.
+    package func activate(_ candidate: consuming Candidate, of module: Module) throws(ModuleError) -> Generation {
+        do throws(ModuleError) {
+            let generation = try load(candidate)
+            module.add(generation)
+            return generation
+        } catch {
+            throw error.serving(module.current?.number)
+        }
+    }
+
+    /// All in one: for the first load, and where nobody asks for a probe.
+    package func load(_ module: Module) throws(ModuleError) -> Generation {
+        try activate(prepare(module), of: module)
+    }
+
+    private func stage(_ file: borrowing ModuleFile, _ handler: String, _ number: UInt64) throws(ModuleError)
+        -> StagedModule
+    {
+        do throws(StagingError) {
+            return try StagedModule.copy(of: file, handler: handler, generation: number, to: runDirectory)
+        } catch {
+            throw ModuleError(
+                handler: handler, stage: .staging, reason: "its module was not taken: \(error)",
+                place: "File: \(file.path). Copy in: \(runDirectory.path)",
+                remedy: error == .changing
+                    ? "wait until it is written, or put a finished file there with mv"
+                    : "look at space and mode of the folder of copies")
+        }
+    }
+
+    private func examine(
+        _ staged: borrowing StagedModule, _ source: String, _ handler: String
+    ) throws(ModuleError) -> ELFImage {
+        do throws(ELFError) {
+            return try ELFImage(reading: staged.file)
+        } catch {
+            throw ModuleError(
+                handler: handler, stage: .probing, reason: "its module cannot be loaded: \(error)",
+                place: "File: \(source)", remedy: error.remedy)
+        }
+    }
+
+    private func load(_ candidate: consuming Candidate) throws(ModuleError) -> Generation {
+        let handler = candidate.handler
+        let place = "File: \(candidate.source)"
+        let title = "generation \(candidate.number) of \(handler)"
+        func refusal(_ reason: String, _ remedy: String) -> ModuleError {
+            ModuleError(handler: handler, stage: .loading, reason: reason, place: place, remedy: remedy)
+        }
+
+        let image: ModuleImage
+        do throws(ModuleImageError) {
+            image = try ModuleImage(path: candidate.path)
+        } catch {
+            throw refusal(
+                "its module cannot be loaded: \(error.linkerText)",
+                "link everything it needs, and look at its libraries")
+        }
+        // Two generations that share an image would share its variables, and with them the host table.
+        if let twin = entries[image.entryAddress] {
+            throw refusal("its module is the same image as \(twin)", "report this: it is a fault of the gateway")
+        }
+        entries[image.entryAddress] = title
+
+        let note = FailureNote()
+        let host = unsafe makeHost(candidate.number, handler, note)
+        guard let pointer = unsafe image.callEntry(host) else {
+            let why = note.take().map { "\"\($0)\"" } ?? "it gave no reason"
+            throw refusal("its entry declined: \(why)", "see what it says about itself")
+        }
+        do throws(HandlerTableError) {
+            let table = try unsafe HandlerTable(reading: pointer)
+            candidate.staged.keep()
+            return unsafe Generation(candidate: candidate, table: table, host: host, failureNote: note)
+        } catch {
+            throw refusal("its module cannot be used: \(error)", error.remedy)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+package import Glibc
+
+/// A descriptor that is closed when its owner goes.
+package struct OpenFile: ~Copyable {
+    /// The raw number, for calls of this target only.
+    let descriptor: Int32
+
+    init(adopting descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    /// Opens `path` and never follows a symbolic link in its last part; `mode` counts when the file is created.
+    package init(path: String, flags: Int32, mode: mode_t = 0) throws(SystemError) {
+        let descriptor = unsafe open(path, flags | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard descriptor >= 0 else { throw SystemError("open") }
+        self.init(adopting: descriptor)
+    }
+
+    package init(reading path: String) throws(SystemError) {
+        try self.init(path: path, flags: O_RDONLY)
+    }
+
+    deinit {
+        // Nothing is lost when close fails: what was written was checked by write.
+        _ = close(descriptor)
+    }
+
+    /// How many octets it has now.
+    func size() throws(SystemError) -> Int {
+        Int(try status().st_size)
+    }
+
+    func status() throws(SystemError) -> stat {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw SystemError("fstat") }
+        return status
+    }
+
+    /// Reads until the buffer is full or the file ends; answers how many octets there were.
+    func read(into buffer: inout [UInt8], at offset: Int) throws(SystemError) -> Int {
+        var filled = 0
+        while filled < buffer.count {
+            let count = unsafe buffer.withUnsafeMutableBytes { octets in
+                unsafe pread(descriptor, octets.baseAddress! + filled, octets.count - filled, offset &+ filled)
+            }
+            if count == 0 { break }
+            if count < 0 {
+                guard errno == EINTR else { throw SystemError("pread") }
+                continue
+            }
+            filled += count
+        }
+        return filled
+    }
+
+    /// Writes the first `count` octets of the buffer, all of them.
+    func write(_ buffer: [UInt8], count: Int) throws(SystemError) {
+        var written = 0
+        while written < count {
+            let result = unsafe buffer.withUnsafeBytes { octets in
+                unsafe Glibc.write(descriptor, octets.baseAddress! + written, count - written)
+            }
+            if result < 0 {
+                guard errno == EINTR else { throw SystemError("write") }
+                continue
+            }
+            written += result
+        }
+    }
+}

@@ -1,0 +1,137 @@
+"""Starting, listening, and the two ways of ending."""
+import asyncio
+import signal
+import socket
+import stat
+
+import pytest
+import websockets
+from websockets.sync.client import connect, unix_connect
+
+from gateway_process import DEADLINE
+from raw_peer import TEXT, RawPeer, accepted, frame
+
+
+def echoes(connection, text="hello"):
+    connection.send(text)
+    return connection.recv(DEADLINE) == text
+
+
+def test_a_unix_listener(make_gateway):
+    running = make_gateway(listen=["unix:gateway.sock"]).start()
+    path = running.folder / "gateway.sock"
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    with unix_connect(str(path), "ws://localhost/echo", compression=None) as connection:
+        assert echoes(connection)
+    running.stop()
+    assert not path.exists(), "the socket file is left over"
+
+
+def test_a_unix_socket_left_over_by_a_crash_is_replaced(make_gateway):
+    running = make_gateway(listen=["unix:gateway.sock"])
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(running.folder / "gateway.sock"))
+    running.start()
+    with unix_connect(str(running.folder / "gateway.sock"), "ws://localhost/echo", compression=None) as connection:
+        assert echoes(connection)
+
+
+def test_several_listeners_and_both_families(make_gateway):
+    running = make_gateway(listen=["127.0.0.1:0", "0"]).start()
+    ports = [int(address.rpartition(":")[2]) for address in running.addresses()]
+    assert len(set(ports)) == 2 and 0 not in ports
+    with connect(f"ws://127.0.0.1:{ports[0]}/echo", proxy=None) as connection:
+        assert echoes(connection)
+    dual = ports[1] if running.addresses()[1].startswith("[::]") else ports[0]
+    hosts = ["127.0.0.1"] + (["[::1]"] if socket.has_ipv6 and loopback_has_ipv6() else [])
+    for host in hosts:
+        with connect(f"ws://{host}:{dual}/echo", proxy=None) as connection:
+            assert echoes(connection)
+
+
+def loopback_has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_graceful_end_says_1001_and_exits_0(make_gateway, number):
+    running = make_gateway().start()
+
+    async def scenario():
+        peers = [await websockets.connect(running.url(path), proxy=None) for path in ["/echo", "/echo", "/chat"]]
+        running.signal(number)
+        for peer in peers:
+            await asyncio.wait_for(peer.wait_closed(), DEADLINE)
+        return [peer.close_code for peer in peers]
+
+    assert asyncio.run(scenario()) == [1001, 1001, 1001]
+    assert running.exit_status() == 0
+
+
+def test_the_port_is_free_at_once(make_gateway):
+    running = make_gateway().start()
+    port = running.port
+    with RawPeer(running).opened():
+        running.stop()
+        again = make_gateway(listen=[f"127.0.0.1:{port}"]).start()
+    with connect(again.url(), proxy=None) as connection:
+        assert echoes(connection)
+
+
+def test_a_stuck_peer_does_not_hold_up_the_end(make_gateway):
+    running = make_gateway(main="defaults { close_timeout 200ms; }").start()
+    with RawPeer(running).opened() as stuck:
+        running.signal()
+        assert stuck.read_close() == 1001
+        # It never answers; the gateway goes without it.
+        assert running.exit_status() == 0
+
+
+def test_a_second_signal_ends_at_once(make_gateway):
+    # The deadline for the end is far below the close_timeout that the first signal would wait.
+    running = make_gateway(main="defaults { close_timeout 5m; }").start()
+    with RawPeer(running).opened() as stuck:
+        running.signal()
+        assert stuck.read_close() == 1001
+        running.signal()
+        running.exit_status()
+
+
+def test_no_new_connections_while_draining(make_gateway):
+    running = make_gateway(main="defaults { close_timeout 5m; }").start()
+    with RawPeer(running).opened() as stuck:
+        running.signal()
+        assert stuck.read_close() == 1001
+        assert accepted(running) is None
+        running.signal()
+        running.exit_status()
+
+
+MISSPELT = r'gateway\.conf:\d+:12: error: unknown directive "max_mesage" \(did you mean "max_message"\?\)'
+
+
+@pytest.mark.parametrize("main, said", [
+    ("defaults { max_mesage 1m; }", MISSPELT),
+    ("listen 0.0.0.0:99999;", r"gateway\.conf:\d+:\d+: error: "),
+    ("route /echo { handler echo; }", r"gateway\.conf:\d+:\d+: error: .*first"),
+    ("compression on;", r"gateway\.conf:\d+:\d+: error: "),
+], ids=["misspelt", "port out of range", "a route twice", "not supported here"])
+def test_an_invalid_file_is_78_and_says_where(make_gateway, main, said):
+    refused = make_gateway(main=main).launch()
+    assert refused.exit_status() == 78
+    refused.wait_for(said)
+
+
+def test_a_port_in_use_is_said(make_gateway):
+    first = make_gateway().start()
+    second = make_gateway(listen=[f"127.0.0.1:{first.port}"]).launch()
+    assert second.exit_status() not in (0, None)
+    second.wait_for(rf"127\.0\.0\.1:{first.port}")
+    with RawPeer(first).opened() as peer:
+        peer.send(frame(TEXT, b"unharmed"))
+        assert peer.read_frame() == (TEXT, True, b"unharmed")

@@ -1,0 +1,142 @@
+"""Limits crossed by one, descriptors that run out, peers that vanish."""
+import pytest
+from websockets.sync.client import connect
+
+from gateway_process import DEADLINE, eventually
+from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, RawPeer, accepted, close_payload, frame
+
+
+def answers(peer, text=b"hello"):
+    peer.send(frame(TEXT, text))
+    return peer.read_frame() == (TEXT, True, text)
+
+
+@pytest.mark.parametrize("main, routes", [
+    ("defaults { max_connections 3; }", "route /echo { handler echo; }"),
+    ("", "route /echo { handler echo; max_connections 3; }"),
+], ids=["of the gateway", "of a route"])
+def test_max_connections(make_gateway, main, routes):
+    running = make_gateway(main=main, routes=routes).start()
+    peers = [RawPeer(running).opened() for _ in range(3)]
+    with RawPeer(running) as fourth:
+        assert fourth.status in (429, 503)
+        assert fourth.body.strip()
+    assert all(answers(peer) for peer in peers)
+    peers.pop().close()
+    peers.append(eventually("a place for the next", lambda: accepted(running)))
+    assert all(answers(peer) for peer in peers)
+
+
+@pytest.mark.parametrize("size, code", [(1023, None), (1024, None), (1025, 1009)])
+def test_max_message(make_gateway, size, code):
+    routes = "route /echo { handler echo; max_message 1k; max_frame 1k; }"
+    with make_gateway(routes=routes) as running, RawPeer(running).opened() as peer:
+        peer.send(frame(BINARY, b"x" * size))
+        if code:
+            assert peer.read_close() == code
+        else:
+            assert peer.read_frame() == (BINARY, True, b"x" * size)
+
+
+def test_max_message_counts_all_fragments(make_gateway):
+    routes = "route /echo { handler echo; max_message 1k; max_frame 1k; }"
+    with make_gateway(routes=routes) as running, RawPeer(running).opened() as peer:
+        peer.send(frame(BINARY, b"x" * 1000, fin=False) + frame(0, b"x" * 25))
+        assert peer.read_close() == 1009
+
+
+def test_a_handshake_has_an_end(make_gateway):
+    with make_gateway(main="defaults { handshake_timeout 300ms; }") as running, running.connect() as sock:
+        sock.sendall(b"GET /echo HTTP/1.1\r\nHost: a\r\n")
+        answer = b""
+        while more := sock.recv(65536):
+            answer += more
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_silent_peer_is_pinged_and_then_dropped(make_gateway):
+    main = "defaults { ping_interval 200ms; pong_timeout 200ms; close_timeout 200ms; }"
+    with make_gateway(main=main) as running, RawPeer(running).opened() as silent:
+        assert silent.read_frame()[0] == PING
+        with pytest.raises((EOFError, ConnectionError)):
+            while True:
+                silent.read_frame()
+
+
+def test_an_idle_peer_that_answers_is_kept(make_gateway):
+    main = "defaults { ping_interval 100ms; pong_timeout 5s; }"
+    with make_gateway(main=main) as running, RawPeer(running).opened() as idle:
+        for _ in range(10):
+            opcode, _, payload = idle.read_frame()
+            assert opcode == PING
+            idle.send(frame(PONG, payload))
+        idle.send(frame(TEXT, b"alive"))
+        while (got := idle.read_frame())[0] == PING:
+            idle.send(frame(PONG, got[2]))
+        assert got == (TEXT, True, b"alive")
+
+
+def test_descriptors_run_out_and_come_back(make_gateway):
+    running = make_gateway(descriptors=64).start()
+    served = RawPeer(running).opened()
+    # More than there are descriptors, fewer than the listener's backlog would make wait for it.
+    flood = [running.connect() for _ in range(90)]
+    eventually("the descriptors to run out", lambda: running.descriptor_count() >= 60)
+    # What is connected goes on being served while accept() answers EMFILE.
+    assert all(answers(served, b"%d" % n) for n in range(200))
+    for sock in flood:
+        sock.close()
+    with eventually("a new connection", lambda: accepted(running)) as again:
+        assert answers(again)
+    eventually("the flood to be gone", lambda: running.descriptor_count() < 40)
+    assert answers(served)
+    running.stop()
+
+
+def test_5000_connections_that_vanish_leave_nothing_behind(make_gateway):
+    running = make_gateway().start()
+    with RawPeer(running).opened() as steady:
+        assert answers(steady)
+        descriptors, threads = running.descriptor_count(), running.thread_count()
+        for n in range(5000):
+            reset_somewhere(running, n % 5)
+            if n % 500 == 0:
+                assert answers(steady)
+        eventually("every descriptor closed", lambda: running.descriptor_count() <= descriptors)
+        assert running.thread_count() == threads
+        assert answers(steady)
+    running.stop()
+
+
+def reset_somewhere(running, stage):
+    """A connection that ends with a RST: before, inside, or after the handshake, inside a message, at the close."""
+    if stage < 2:
+        peer = RawPeer.__new__(RawPeer)
+        peer.socket = running.connect()
+        if stage == 1:
+            peer.send(b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgr")
+    else:
+        peer = RawPeer(running).opened()
+        peer.send({2: b"", 3: frame(BINARY, b"x" * 3000)[:2000], 4: frame(CLOSE, close_payload(1000))}[stage])
+    peer.reset()
+
+
+def test_connections_spread_over_the_workers(make_gateway):
+    running = make_gateway(main="threads 2;").start()
+    before = running.watched_counts()
+    peers = [RawPeer(running).opened() for _ in range(64)]
+    assert all(answers(peer) for peer in peers)
+    grown = [count - before.get(name, 0) for name, count in running.watched_counts().items()]
+    assert sum(1 for n in grown if n >= 8) >= 2, f"connections per event loop: {grown}"
+
+
+def test_a_peer_that_does_not_read_hurts_nobody(make_gateway):
+    running = make_gateway(main="defaults { send_buffer 64k; }").start()
+    with RawPeer(running).opened() as deaf, connect(running.url(), proxy=None) as other:
+        deaf.socket.settimeout(1)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            # Without reading a single answer: in the end the gateway stops reading, or it drops the peer.
+            for _ in range(2000):
+                deaf.send(frame(BINARY, b"x" * 32768))
+        other.send("still here")
+        assert other.recv(DEADLINE) == "still here"

@@ -1,0 +1,69 @@
+"""Starts the gateway, runs Autobahn's cases through /echo and holds the verdicts against expected.json."""
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "Clients"))
+from gateway_process import TOP, Gateway  # noqa: E402  (the path above comes first)
+
+GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*"
+RESULTS = TOP / ".build/autobahn"
+# Groups 9.1 and 9.2 send messages of up to 16 MiB.
+LIMITS = "defaults { max_message 32m; max_frame 32m; send_buffer 64m; }"
+WORSE_FIRST = ["FAILED", "UNIMPLEMENTED", "NON-STRICT", "INFORMATIONAL", "OK"]
+
+
+def drive(url, cases):
+    """Runs the cases and answers {id: result}."""
+    ported = RESULTS / "ported"
+    site = sysconfig.get_paths()["purelib"]
+    subprocess.run([sys.executable, HERE / "port_cases.py", site, ported], check=True)
+    environment = dict(os.environ, PYTHONPATH=str(ported), PYTHONDONTWRITEBYTECODE="1")
+    jobs = ["--light-jobs", "8", "--heavy-jobs", str(min(os.cpu_count() or 1, 2))]
+    done = subprocess.run([sys.executable, HERE / "fuzz.py", url, RESULTS, "--cases", cases, *jobs], env=environment,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode not in (0, 1):
+        sys.exit(done.returncode)
+    index = json.loads((RESULTS / "index.json").read_text())
+    return {case["id"]: case for case in index["cases"]}
+
+
+def differences(results, cases):
+    """Yields a line for each case that is worse, or better, than the file says."""
+    expected = json.loads((HERE / "expected.json").read_text())
+    patterns = cases.split(",")
+    for name, result in results.items():
+        wanted = expected["cases"].get(name, {"verdict": expected["default"]})["verdict"]
+        got = result["verdict"]
+        if got != wanted:
+            word = "worse" if WORSE_FIRST.index(got) < WORSE_FIRST.index(wanted) else "better"
+            yield f"{name}: {got}, {word} than expected ({wanted}): {result['result']}"
+    for name in expected["cases"]:
+        if name not in results and any(fnmatchcase(name, pattern) for pattern in patterns):
+            yield f"{name}: listed in expected.json, but there is no such case"
+
+
+def main():
+    cases = sys.argv[1] if len(sys.argv) > 1 else GROUPS
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    if url := os.environ.get("AUTOBAHN_URL"):
+        results = drive(url, cases)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            with Gateway(folder, main=LIMITS, routes="route /echo { handler echo; }") as gateway:
+                results = drive(gateway.url(), cases)
+    lines = list(differences(results, cases))
+    for line in lines:
+        print("conformance:", line)
+    print(f"conformance: {len(results)} cases, {len(lines)} not as expected")
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+import GatewayConfiguration
+import Testing
+
+@Suite("gateway -T: the effective configuration")
+struct ConfigurationPrinterTests {
+    @Test(arguments: [
+        "listen 1;",
+        "listen 1; mode development;",
+        "listen 1; mode development; console off; error_log off;",
+        """
+        listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
+        threads 3; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
+        defaults {
+            max_message 3000; max_frame 1k; max_body 0; max_connections 7; handshake_timeout 1500ms; max_head 1m;
+            max_headers 3; ping_interval off; idle_timeout 90s; close_timeout 1h; send_buffer 1g; start_timeout 1s;
+            reply_timeout 61s;
+        }
+        route "/a;b" { handler x; }
+        route /rooms/:room/* {
+            handler chat; subprotocols b a; set "k;1" "v \\" \\n \\t \\\\ é"; set empty ''; max_connections 9;
+            ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
+        }
+        route /é { handler h; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
+        """,
+    ])
+    func `reads back to the same values`(_ text: String) throws {
+        let first = try Configuration.parse(text, file: "/etc/gateway/gateway.conf").configuration
+        let printed = first.effectiveText()
+        let again = try Configuration.parse(printed, file: "/elsewhere/gateway.conf")
+        #expect(again.configuration.withoutOrigins == first.withoutOrigins)
+        #expect(again.warnings.allSatisfy { $0.line == nil })
+        // Nothing is lost or gained a second time either, but for the comments that say where things stood.
+        let uncommented = { (text: String) in text.split(separator: "\n").filter { !$0.hasPrefix("#") } }
+        #expect(uncommented(again.configuration.effectiveText()) == uncommented(printed))
+    }
+
+    @Test func `says what is a default`() throws {
+        let text = "listen 8080;\ndefaults { max_head 8k; idle_timeout 1m; }\nroute /echo { handler echo; max_body 1; }"
+        let printed = try Configuration.parse(text, file: "/g/gateway.conf").configuration.effectiveText()
+        #expect(printed == expectedText)
+    }
+}
+
+extension Configuration {
+    /// The values alone.
+    fileprivate var withoutOrigins: Configuration {
+        let nowhere = SourceLocation(file: "", line: 0)
+        var copy = self
+        copy.file = ""
+        copy.limitOrigins = [:]
+        for index in copy.listeners.indices { copy.listeners[index].origin = nowhere }
+        for index in copy.routes.indices {
+            copy.routes[index].origin = nowhere
+            copy.routes[index].limitOrigins = [:]
+        }
+        return copy
+    }
+}
+
+private let expectedText = """
+    # effective configuration of "/g/gateway.conf"
+    listen 8080;
+    threads auto;                           # default
+    plugins /g/Plugins;
+    mode production;                        # default
+    console off;                            # default
+    control off;                            # default
+    admin off;                              # default
+    access_log stderr text;                 # default
+    error_log stderr info;                  # default
+
+    defaults {
+        max_message 1m;                     # default
+        max_frame 1m;                       # default
+        max_connections 100000;             # default
+        max_connections_per_ip off;         # default
+        handshake_timeout 10s;              # default
+        reply_timeout 10s;                  # default
+        max_head 8k;
+        max_headers 100;                    # default
+        max_body 64k;                       # default
+        ping_interval 30s;                  # default
+        pong_timeout 20s;                   # default
+        idle_timeout 1m;
+        close_timeout 5s;                   # default
+        send_buffer 1m;                     # default
+        slow_consumer close;                # default
+        start_timeout 10s;                  # default
+        origin any;                         # default
+        compression off;                    # default
+        dispatch loop;                      # default
+        reload off;                         # default
+    }
+
+    # "/g/gateway.conf:3"
+    route /echo {
+        handler echo;
+        max_message 1m;                     # default
+        max_frame 1m;                       # default
+        max_connections off;                # default
+        max_connections_per_ip off;         # default
+        reply_timeout 10s;                  # default
+        max_body 1;
+        ping_interval 30s;                  # default
+        pong_timeout 20s;                   # default
+        idle_timeout 1m;                    # from defaults
+        close_timeout 5s;                   # default
+        send_buffer 1m;                     # default
+        slow_consumer close;                # default
+        start_timeout 10s;                  # default
+        origin any;                         # default
+        compression off;                    # default
+        dispatch loop;                      # default
+        reload off;                         # default
+    }
+
+    """

@@ -1,0 +1,69 @@
+import GatewayConfiguration
+import Testing
+
+@Suite("gateway.conf: the values")
+struct ConfigurationTests {
+    @Test func `defaults are those the manual names`() throws {
+        let configuration = try #require(Reading("listen 1;").configuration)
+        #expect(configuration.threads == .automatic)
+        #expect(configuration.mode == .production)
+        #expect(configuration.consolePath == nil)
+        #expect(configuration.errorLog == .info)
+        #expect(configuration.accessLog == .text)
+        #expect(configuration.maxConnections == 100_000)
+        #expect(configuration.handshake.timeoutMilliseconds == 10_000)
+        #expect(configuration.handshake.maxHeadOctets == 16384)
+        #expect(configuration.handshake.maxHeaders == 100)
+        let limits = configuration.limits
+        #expect(limits == Limits())
+        #expect(limits.maxMessageOctets == 1_048_576)
+        #expect(limits.maxFrameOctets == 1_048_576)
+        #expect(limits.maxBodyOctets == 65536)
+        #expect(limits.pingIntervalMilliseconds == 30_000)
+        #expect(limits.pongTimeoutMilliseconds == 20_000)
+        #expect(limits.idleTimeoutMilliseconds == nil)
+        #expect(limits.closeTimeoutMilliseconds == 5000)
+        #expect(limits.sendBufferOctets == 1_048_576)
+        #expect(limits.slowConsumer == .close)
+        #expect(limits.startTimeoutMilliseconds == 10_000)
+        #expect(limits.replyTimeoutMilliseconds == 10_000)
+        #expect(configuration.limitOrigins.isEmpty)
+    }
+
+    @Test func `relative paths start from the folder of the file`() {
+        let text = "listen unix:g.sock; console /; plugins ./P;"
+        let configuration = Reading(text, file: "/etc/gateway/gateway.conf").configuration
+        #expect(configuration?.pluginsFolder == "/etc/gateway/P")
+        #expect(configuration?.listeners.map(\.address) == [.unix(path: "/etc/gateway/g.sock")])
+        let standard = Reading("listen 1; console /;", file: "/etc/gateway/gateway.conf").configuration
+        #expect(standard?.pluginsFolder == "/etc/gateway/Plugins")
+        let here = Reading("listen 1; console /; plugins .;").configuration
+        #expect(here?.pluginsFolder.first == "/")
+    }
+
+    @Test func `a file that is not there is an error with its name`() {
+        #expect(throws: ConfigurationError.self) { try Configuration.load(file: "/nonexistent/g.conf") }
+        do throws(ConfigurationError) {
+            _ = try Configuration.load(file: "/nonexistent/g.conf")
+        } catch {
+            #expect(
+                error.rendered()
+                    == "/nonexistent/g.conf: error: cannot read the configuration: No such file or directory\n")
+        }
+    }
+
+    @Test func `the gateway.conf of this repository is valid and says what it claims to be the defaults`() throws {
+        let path = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/gateway.conf"
+        let loaded = try Configuration.load(file: path)
+        #expect(loaded.warnings.isEmpty)
+        let configuration = loaded.configuration
+        #expect(configuration.listeners.map(\.address) == [.any(port: 8080)])
+        #expect(configuration.routes.map(\.pattern.description) == ["/echo", "/chat"])
+        #expect(configuration.routes.map(\.handler) == ["echo", "chat"])
+        #expect(configuration.consolePath == "/")
+        #expect(configuration.limits == Limits())
+        #expect(configuration.handshake == HandshakeLimits())
+        #expect(configuration.maxConnections == 100_000)
+        #expect(configuration.pluginsFolder.hasSuffix("/Plugins"))
+    }
+}

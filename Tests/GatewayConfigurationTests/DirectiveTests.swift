@@ -1,0 +1,348 @@
+import GatewayConfiguration
+import Testing
+
+@Suite("gateway.conf: every directive")
+struct DirectiveTests {
+    @Test(arguments: acceptedDirectives)
+    func `takes effect`(_ acceptance: Acceptance) {
+        let reading = Reading(complete(acceptance.text))
+        #expect(reading.findings == [])
+        #expect(reading.configuration.map(acceptance.holds) == true)
+    }
+
+    @Test(arguments: [
+        "control off;", "admin off;", "plugins ./P { watch off; }", "plugins P { }", "defaults { }",
+        "defaults { max_connections_per_ip off; slow_consumer close; origin any; compression off; dispatch loop; }",
+        "defaults { reload off; }", "route /x { handler h; origin any; compression off; dispatch loop; reload off; }",
+    ])
+    func `a value that says what happens anyway is accepted and changes nothing`(_ text: String) {
+        guard var configuration = Reading(complete(text)).configuration, var plain = Reading(complete("")).configuration
+        else {
+            Issue.record("refused")
+            return
+        }
+        // Where things stand is another matter than what they say.
+        configuration.routes.removeAll { $0.pattern.description == "/x" }
+        for index in configuration.routes.indices { configuration.routes[index].origin.line = 2 }
+        configuration.limitOrigins = [:]
+        plain.pluginsFolder = configuration.pluginsFolder
+        #expect(configuration == plain)
+    }
+
+    @Test(arguments: refusedDirectives)
+    func `refuses with the place and what is legal`(_ refusal: Refusal) {
+        #expect(Reading(complete(refusal.text)).findings == refusal.findings)
+    }
+}
+
+private let acceptedDirectives: [Acceptance] = [
+    Acceptance("threads auto;") { $0.threads == .automatic },
+    Acceptance("threads 1;") { $0.threads == .count(1) },
+    Acceptance("threads 256;") { $0.threads == .count(256) },
+    Acceptance("plugins /opt/h;") { $0.pluginsFolder == "/opt/h" },
+    Acceptance("plugins /opt/h/;") { $0.pluginsFolder == "/opt/h" },
+    Acceptance("mode production;") { $0.mode == .production && $0.consolePath == nil },
+    Acceptance("mode development;") { $0.mode == .development && $0.consolePath == "/" },
+    Acceptance("console /c; mode production;") { $0.consolePath == "/c" },
+    Acceptance("console off; mode development;") { $0.consolePath == nil },
+    Acceptance("access_log off;") { $0.accessLog == nil },
+    Acceptance("access_log stderr text;") { $0.accessLog == .text },
+    Acceptance("error_log off;") { $0.errorLog == nil },
+    Acceptance("error_log stderr trace;") { $0.errorLog == .trace },
+    Acceptance("error_log stderr debug;") { $0.errorLog == .debug },
+    Acceptance("error_log stderr info;") { $0.errorLog == .info },
+    Acceptance("error_log stderr warn;") { $0.errorLog == .warn },
+    Acceptance("error_log stderr error;") { $0.errorLog == .error },
+    Acceptance("defaults { max_message 1; }") { $0.limits.maxMessageOctets == 1 },
+    Acceptance("defaults { max_message 1g; }") { $0.limits.maxMessageOctets == 1 << 30 },
+    Acceptance("defaults { max_frame 1; }") { $0.limits.maxFrameOctets == 1 },
+    Acceptance("defaults { max_body 0; }") { $0.limits.maxBodyOctets == 0 },
+    Acceptance("defaults { max_body 1g; }") { $0.limits.maxBodyOctets == 1 << 30 },
+    Acceptance("defaults { send_buffer 1k; }") { $0.limits.sendBufferOctets == 1024 },
+    Acceptance("defaults { max_connections 1; }") { $0.maxConnections == 1 },
+    Acceptance("defaults { max_connections 10000000; }") { $0.maxConnections == 10_000_000 },
+    Acceptance("defaults { max_head 256; }") { $0.handshake.maxHeadOctets == 256 },
+    Acceptance("defaults { max_head 1m; }") { $0.handshake.maxHeadOctets == 1 << 20 },
+    Acceptance("defaults { max_headers 1; }") { $0.handshake.maxHeaders == 1 },
+    Acceptance("defaults { max_headers 10000; }") { $0.handshake.maxHeaders == 10_000 },
+    Acceptance("defaults { handshake_timeout 1ms; }") { $0.handshake.timeoutMilliseconds == 1 },
+    Acceptance("defaults { handshake_timeout 1h; }") { $0.handshake.timeoutMilliseconds == 3_600_000 },
+    Acceptance("defaults { reply_timeout 3s; }") { $0.limits.replyTimeoutMilliseconds == 3000 },
+    Acceptance("defaults { start_timeout 3s; }") { $0.limits.startTimeoutMilliseconds == 3000 },
+    Acceptance("defaults { close_timeout 3s; }") { $0.limits.closeTimeoutMilliseconds == 3000 },
+    Acceptance("defaults { ping_interval 1d; }") { $0.limits.pingIntervalMilliseconds == 86_400_000 },
+    Acceptance("defaults { ping_interval off; }") { $0.limits.pingIntervalMilliseconds == nil },
+    Acceptance("defaults { pong_timeout 1s; }") { $0.limits.pongTimeoutMilliseconds == 1000 },
+    Acceptance("defaults { pong_timeout off; }") { $0.limits.pongTimeoutMilliseconds == nil },
+    Acceptance("defaults { idle_timeout 1s; }") { $0.limits.idleTimeoutMilliseconds == 1000 },
+    Acceptance("defaults { idle_timeout off; }") { $0.limits.idleTimeoutMilliseconds == nil },
+]
+
+private let refusedDirectives: [Refusal] = [
+    Refusal(
+        "lisen 8080;",
+        ["1:1+5 error: unknown directive \"lisen\" (did you mean \"listen\"?)"]),
+    Refusal(
+        "frobnicate;",
+        ["1:1+10 error: unknown directive \"frobnicate\""]),
+    Refusal(
+        "threads;",
+        ["1:1+7 error: \"threads\" needs \"auto\" or a number from 1 to 256"]),
+    Refusal(
+        "threads 0;",
+        ["1:9+1 error: \"threads\" takes \"auto\" or a number from 1 to 256, not \"0\""]),
+    Refusal(
+        "threads 257;",
+        ["1:9+3 error: \"threads\" takes \"auto\" or a number from 1 to 256, not \"257\""]),
+    Refusal(
+        "threads -1;",
+        ["1:9+2 error: \"threads\" takes \"auto\" or a number from 1 to 256, not \"-1\""]),
+    Refusal(
+        "threads many;",
+        ["1:9+4 error: \"threads\" takes \"auto\" or a number from 1 to 256, not \"many\""]),
+    Refusal(
+        "threads 1 2;",
+        ["1:11+1 error: \"threads\" takes one value: \"auto\" or a number from 1 to 256"]),
+    Refusal(
+        "threads auto { }",
+        ["1:14+1 error: \"threads\" does not take a block"]),
+    Refusal(
+        "threads 1;\nthreads 2;",
+        ["2:1+7 error: duplicate \"threads\" (first set at gateway.conf:1)"]),
+    Refusal(
+        "'threads' 1;",
+        ["1:1+9 error: the name of a directive does not stand in quotes"]),
+    Refusal(
+        "plugins;",
+        ["1:1+7 error: \"plugins\" needs a folder"]),
+    Refusal(
+        "plugins '';",
+        ["1:9+2 error: \"plugins\" takes a folder, not \"\""]),
+    Refusal(
+        "plugins ./P { watch on; settle 200ms; retain 8; }",
+        [
+            "1:15+5 error: \"watch\" is not supported yet (only \"watch off\" is)",
+            "1:25+6 error: \"settle\" is not supported yet",
+            "1:39+6 error: \"retain\" is not supported yet",
+        ]),
+    Refusal(
+        "plugins a b;",
+        ["1:11+1 error: \"plugins\" takes one value: a folder"]),
+    Refusal(
+        "plugins a { wach on; }",
+        ["1:13+4 error: unknown directive \"wach\" (did you mean \"watch\"?)"]),
+    Refusal(
+        "plugins a { threads 1; }",
+        ["1:13+7 error: \"threads\" is not allowed in the block of \"plugins\", only at the top level"]),
+    Refusal(
+        "mode;",
+        ["1:1+4 error: \"mode\" needs \"production\" or \"development\""]),
+    Refusal(
+        "mode prod;",
+        ["1:6+4 error: \"mode\" takes \"production\" or \"development\", not \"prod\""]),
+    Refusal(
+        "mode production development;",
+        ["1:17+11 error: \"mode\" takes one value: \"production\" or \"development\""]),
+    Refusal(
+        "console;",
+        ["1:1+7 error: \"console\" needs a path such as /, or \"off\""]),
+    Refusal(
+        "console x;",
+        ["1:9+1 error: \"x\" does not begin with \"/\""]),
+    Refusal(
+        "console /a/*;",
+        ["1:9+4 error: \"console\" takes a path such as /, or \"off\", not \"/a/*\""]),
+    Refusal(
+        "console /a/:b;",
+        ["1:9+5 error: \"console\" takes a path such as /, or \"off\", not \"/a/:b\""]),
+    Refusal(
+        "console /a/../b;",
+        ["1:9+7 error: \"/a/../b\" has a segment \".\" or \"..\""]),
+    Refusal(
+        "control unix:./g.sock;",
+        ["1:1+7 error: \"control\" is not supported yet (only \"control off\" is)"]),
+    Refusal(
+        "admin 127.0.0.1:9090;",
+        ["1:1+5 error: \"admin\" is not supported yet (only \"admin off\" is)"]),
+    Refusal(
+        "admin;",
+        ["1:1+5 error: \"admin\" needs \"off\""]),
+    Refusal(
+        "access_log;",
+        ["1:1+10 error: \"access_log\" needs \"stderr text\" or \"off\""]),
+    Refusal(
+        "access_log json;",
+        ["1:12+4 error: logging to \"json\" is not supported yet (only to \"stderr\")"]),
+    Refusal(
+        "access_log stderr json;",
+        ["1:19+4 error: \"json\" is not supported yet"]),
+    Refusal(
+        "access_log stderr xml;",
+        ["1:19+3 error: \"access_log\" takes \"stderr text\" or \"off\", not \"xml\""]),
+    Refusal(
+        "access_log stderr;",
+        ["1:18+1 error: \"access_log\" needs \"stderr text\" or \"off\""]),
+    Refusal(
+        "access_log stderr text more;",
+        ["1:24+4 error: unexpected \"more\""]),
+    Refusal(
+        "access_log off more;",
+        ["1:16+4 error: unexpected \"more\""]),
+    Refusal(
+        "access_log /var/log/x;",
+        ["1:12+10 error: logging to \"/var/log/x\" is not supported yet (only to \"stderr\")"]),
+    Refusal(
+        "error_log;",
+        ["1:1+9 error: \"error_log\" needs \"stderr\" and one of trace, debug, info, warn, error; or \"off\""]),
+    Refusal(
+        "error_log stderr warning;",
+        ["1:18+7 error: \"warning\" is no level of \"error_log\" (did you mean \"warn\"?)"]),
+    Refusal(
+        "error_log stderr loud;",
+        ["1:18+4 error: \"loud\" is no level of \"error_log\""]),
+    Refusal(
+        "error_log stderr;",
+        ["1:17+1 error: \"error_log\" needs \"stderr\" and one of trace, debug, info, warn, error; or \"off\""]),
+    Refusal(
+        "host api.example.com { route /ws { handler api; } }",
+        ["1:1+4 error: \"host\" is not supported yet"]),
+    Refusal(
+        "defaults;",
+        ["1:9+1 error: \"defaults\" needs a block in braces"]),
+    Refusal(
+        "defaults x { }",
+        ["1:10+1 error: \"defaults\" takes no value, only a block"]),
+    Refusal(
+        "defaults { }\ndefaults { }",
+        ["2:1+8 error: duplicate \"defaults\" (first set at gateway.conf:1)"]),
+    Refusal(
+        "max_message 1m;",
+        ["1:1+11 error: \"max_message\" is not allowed at the top level, only in \"defaults\" or in a route"]),
+    Refusal(
+        "handler echo;",
+        ["1:1+7 error: \"handler\" is not allowed at the top level, only in a route"]),
+    Refusal(
+        "defaults { handler echo; }",
+        ["1:12+7 error: \"handler\" is not allowed in \"defaults\", only in a route"]),
+    Refusal(
+        "defaults { route /x { } }",
+        ["1:12+5 error: \"route\" is not allowed in \"defaults\", only at the top level"]),
+    Refusal(
+        "defaults { max_mesage 1m; }",
+        ["1:12+10 error: unknown directive \"max_mesage\" (did you mean \"max_message\"?)"]),
+    Refusal(
+        "defaults { max_message; }",
+        ["1:12+11 error: \"max_message\" needs a size such as 512, 64k or 1m"]),
+    Refusal(
+        "defaults { max_message 1m 2m; }",
+        ["1:27+2 error: \"max_message\" takes one value: a size such as 512, 64k or 1m"]),
+    Refusal(
+        "defaults { max_message 0; }",
+        ["1:24+1 error: \"0\" is out of range for \"max_message\" (1 to 1g)"]),
+    Refusal(
+        "defaults { max_message 2g; }",
+        ["1:24+2 error: \"2g\" is out of range for \"max_message\" (1 to 1g)"]),
+    Refusal(
+        "defaults { max_message off; }",
+        ["1:24+3 error: \"off\" is not a size such as 512, 64k or 1m"]),
+    Refusal(
+        "defaults { max_frame 0; }",
+        ["1:22+1 error: \"0\" is out of range for \"max_frame\" (1 to 1g)"]),
+    Refusal(
+        "defaults { max_body 1025m; }",
+        ["1:21+5 error: \"1025m\" is out of range for \"max_body\" (0 to 1g)"]),
+    Refusal(
+        "defaults { send_buffer 1023; }",
+        ["1:24+4 error: \"1023\" is out of range for \"send_buffer\" (1k to 1g)"]),
+    Refusal(
+        "defaults { send_buffer 0; }",
+        ["1:24+1 error: \"0\" is out of range for \"send_buffer\" (1k to 1g)"]),
+    Refusal(
+        "defaults { max_head 255; }",
+        ["1:21+3 error: \"255\" is out of range for \"max_head\" (256 to 1m)"]),
+    Refusal(
+        "defaults { max_head 1025k; }",
+        ["1:21+5 error: \"1025k\" is out of range for \"max_head\" (256 to 1m)"]),
+    Refusal(
+        "defaults { max_headers 1k; }",
+        ["1:24+2 error: \"1k\" is not a number"]),
+    Refusal(
+        "defaults { max_headers 0; }",
+        ["1:24+1 error: \"0\" is out of range for \"max_headers\" (1 to 10000)"]),
+    Refusal(
+        "defaults { max_headers 10001; }",
+        ["1:24+5 error: \"10001\" is out of range for \"max_headers\" (1 to 10000)"]),
+    Refusal(
+        "defaults { max_connections off; }",
+        ["1:28+3 error: \"off\" is not a number"]),
+    Refusal(
+        "defaults { max_connections 0; }",
+        ["1:28+1 error: \"0\" is out of range for \"max_connections\" (1 to 10000000)"]),
+    Refusal(
+        "defaults { max_connections 10000001; }",
+        ["1:28+8 error: \"10000001\" is out of range for \"max_connections\" (1 to 10000000)"]),
+    Refusal(
+        "defaults { ping_interval 0s; }",
+        ["1:26+2 error: \"0s\" is out of range for \"ping_interval\" (1ms to 1d)"]),
+    Refusal(
+        "defaults { ping_interval 25h; }",
+        ["1:26+3 error: \"25h\" is out of range for \"ping_interval\" (1ms to 1d)"]),
+    Refusal(
+        "defaults { pong_timeout 2d; }",
+        ["1:25+2 error: \"2d\" is out of range for \"pong_timeout\" (1ms to 1d)"]),
+    Refusal(
+        "defaults { idle_timeout 366d; }",
+        ["1:25+4 error: \"366d\" is out of range for \"idle_timeout\" (1ms to 365d)"]),
+    Refusal(
+        "defaults { ping_interval never; }",
+        ["1:26+5 error: \"never\" is not a duration such as 200ms, 30s or 5m, or \"off\""]),
+    Refusal(
+        "defaults { close_timeout off; }",
+        ["1:26+3 error: \"off\" is not a duration such as 200ms, 30s or 5m"]),
+    Refusal(
+        "defaults { handshake_timeout off; }",
+        ["1:30+3 error: \"off\" is not a duration such as 200ms, 30s or 5m"]),
+    Refusal(
+        "defaults { handshake_timeout 61m; }",
+        ["1:30+3 error: \"61m\" is out of range for \"handshake_timeout\" (1ms to 1h)"]),
+    Refusal(
+        "defaults { reply_timeout 2h; }",
+        ["1:26+2 error: \"2h\" is out of range for \"reply_timeout\" (1ms to 1h)"]),
+    Refusal(
+        "defaults { start_timeout 0ms; }",
+        ["1:26+3 error: \"0ms\" is out of range for \"start_timeout\" (1ms to 1h)"]),
+    Refusal(
+        "defaults { max_connections_per_ip 5; }",
+        ["1:12+22 error: \"max_connections_per_ip\" is not supported yet (only \"max_connections_per_ip off\" is)"]),
+    Refusal(
+        "defaults { slow_consumer drop_new; }",
+        ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
+    Refusal(
+        "defaults { origin same-host; compression on; dispatch pool; reload auto; drain_timeout 60s; }",
+        [
+            "1:12+6 error: \"origin\" is not supported yet (only \"origin any\" is)",
+            "1:30+11 error: \"compression\" is not supported yet (only \"compression off\" is)",
+            "1:46+8 error: \"dispatch\" is not supported yet (only \"dispatch loop\" is)",
+            "1:61+6 error: \"reload\" is not supported yet (only \"reload off\" is)",
+            "1:74+13 error: \"drain_timeout\" is not supported yet",
+        ]),
+    Refusal(
+        "defaults { compression on { window 15; } }",
+        ["1:12+11 error: \"compression\" is not supported yet (only \"compression off\" is)"]),
+    Refusal(
+        "defaults { compression; }",
+        ["1:12+11 error: \"compression\" needs \"off\""]),
+    Refusal(
+        "defaults { compression off off; }",
+        ["1:12+11 error: \"compression\" is not supported yet (only \"compression off\" is)"]),
+    Refusal(
+        "route /x { handler h; threads 1; }",
+        ["1:23+7 error: \"threads\" is not allowed in a route, only at the top level"]),
+    Refusal(
+        "route /x { handler h; max_head 1k; handshake_timeout 1s; max_headers 3; }",
+        [
+            "1:23+8 error: \"max_head\" is not allowed in a route, only in \"defaults\"",
+            "1:36+17 error: \"handshake_timeout\" is not allowed in a route, only in \"defaults\"",
+            "1:58+11 error: \"max_headers\" is not allowed in a route, only in \"defaults\"",
+        ]),
+]

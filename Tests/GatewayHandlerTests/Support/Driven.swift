@@ -1,0 +1,118 @@
+import CGatewayABI
+import GatewayHandler
+
+/// A handler driven through its table as the gateway would drive it.
+final class Driven {
+    let host: MockHost
+    let table: gw_handler
+    let started: gw_status
+    private let instance: UnsafeMutableRawPointer?
+
+    convenience init(
+        _ handler: any Handler.Type, host: MockHost = MockHost(), settings: KeyValuePairs<String, String> = [:]
+    ) {
+        self.init(Module.export(handler, to: host.table)!.pointee, host, settings)
+    }
+
+    init(_ table: gw_handler, _ host: MockHost, _ settings: KeyValuePairs<String, String> = [:]) {
+        self.table = table
+        self.host = host
+        let arena = Arena()
+        var config = arena.config(settings: settings)
+        var instance: UnsafeMutableRawPointer?
+        started = table.start!(host.table, &config, &instance)
+        self.instance = instance
+    }
+
+    deinit {
+        if let instance { table.stop!(instance) }
+    }
+
+    /// What the gateway learns in the end: a status other than that of the reply is ignored after a reply.
+    @discardableResult
+    func upgrade(subprotocols: [String] = []) -> gw_status {
+        let arena = Arena()
+        var request = arena.request(subprotocols: subprotocols)
+        return table.upgrade!(instance, &request)
+    }
+
+    /// Opens a connection with the state the last upgrade left.
+    func open(_ connection: UInt64, _ state: UnsafeMutableRawPointer? = nil) {
+        let arena = Arena()
+        var request = arena.request()
+        table.open!(instance, connection, state, &request)
+    }
+
+    /// An upgrade and the open after it; the state pointer.
+    @discardableResult
+    func connect(_ connection: UInt64) -> UnsafeMutableRawPointer? {
+        upgrade()
+        let state = host.connectionState
+        open(connection, state)
+        return state
+    }
+
+    func text(_ connection: UInt64, _ text: String) { self.text(connection, nil, text) }
+
+    func binary(_ connection: UInt64, _ octets: [UInt8]) { binary(connection, nil, octets) }
+
+    func text(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ text: String) {
+        deliver(connection, state, Array(text.utf8), GW_TEXT)
+    }
+
+    func binary(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ octets: [UInt8]) {
+        deliver(connection, state, octets, GW_BINARY)
+    }
+
+    private func deliver(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ octets: [UInt8], _ kind: Int) {
+        let arena = Arena()
+        var message = arena.message(octets, kind: kind)
+        table.message!(instance, connection, state, &message)
+    }
+
+    func fragment(_ connection: UInt64, _ text: String, flags: Int) {
+        let arena = Arena()
+        var message = arena.message(Array(text.utf8), kind: GW_TEXT, flags: flags)
+        table.fragment!(instance, connection, nil, &message)
+    }
+
+    func ping(_ connection: UInt64, _ payload: [UInt8]) {
+        let arena = Arena()
+        table.ping!(instance, connection, nil, arena.octets(payload))
+    }
+
+    func pong(_ connection: UInt64, _ payload: [UInt8]) {
+        let arena = Arena()
+        table.pong!(instance, connection, nil, arena.octets(payload))
+    }
+
+    func drained(_ connection: UInt64) { table.drained!(instance, connection, nil) }
+
+    func error(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ text: String) {
+        let arena = Arena()
+        table.error!(instance, connection, state, -4, arena.text(text))
+    }
+
+    func close(_ connection: UInt64, _ state: UnsafeMutableRawPointer? = nil, code: UInt16 = 1000, reason: String = "")
+    {
+        let arena = Arena()
+        var event = gw_close()
+        event.struct_size = UInt32(MemoryLayout<gw_close>.size)
+        (event.code, event.by, event.reason) = (code, UInt16(GW_BY_PEER), arena.text(reason))
+        (event.msgs_in, event.msgs_out, event.bytes_in, event.bytes_out, event.os_error) = (1, 2, 3, 4, 104)
+        table.close!(instance, connection, state, &event)
+    }
+
+    func drop(_ connection: UInt64, _ state: UnsafeMutableRawPointer?) {
+        table.drop_conn!(instance, connection, state)
+    }
+
+    func request(method: String = "GET", body: [UInt8] = []) -> gw_status {
+        let arena = Arena()
+        var request = arena.request(method: method, body: body)
+        return table.http!(instance, &request)
+    }
+
+    /// Runs `body` with the arena and the instance, for the cases the calls above do not cover.
+    func raw<Result>(_ body: (Arena, UnsafeMutableRawPointer?) -> Result) -> Result { body(Arena(), instance) }
+}

@@ -1,0 +1,161 @@
+import CGatewayABI
+import Glibc
+import Synchronization
+
+/// What a handler did to its host.
+enum Call: Equatable, Sendable {
+    case send(UInt64, kind: UInt32, [UInt8])
+    case fragment(UInt64, kind: UInt32, isFinal: Bool, [UInt8])
+    case ping(UInt64, [UInt8])
+    case pong(UInt64, [UInt8])
+    case close(UInt64, UInt16, String)
+    case abort(UInt64)
+    case setReading(UInt64, UInt32)
+    case log(UInt64, Int32, String)
+    case fail(String)
+    case reply(UInt64, Reply)
+
+    struct Reply: Equatable, Sendable {
+        var status: UInt16
+        var subprotocol = ""
+        var headers: [[String]] = []
+        var body = ""
+        var hasState = false
+    }
+
+    static func text(_ connection: UInt64, _ text: String) -> Call { .send(connection, kind: 1, Array(text.utf8)) }
+}
+
+/// A `gw_host` that records what is asked of it and answers what a test wants.
+///
+/// The table is never freed, as in the gateway; a pointer behind its end leads from the table back to this object.
+final class MockHost: Sendable {
+    struct State: Sendable {
+        var calls: [Call] = []
+        var status: gw_status = 0
+        var replyStatus: gw_status = 0
+        var connections: [UInt64] = []
+        var info: gw_conn_info?
+        var queries: [String: String] = [:]
+        var cookies: [String: String] = [:]
+        /// The state pointer of the last reply that was taken.
+        var connectionState: UInt = 0
+    }
+
+    let state = Mutex(State())
+    private let address: UInt
+
+    var table: UnsafeMutablePointer<gw_host> { UnsafeMutablePointer(bitPattern: address)! }
+    var calls: [Call] { state.withLock { $0.calls } }
+    /// The calls that are no log lines.
+    var deeds: [Call] { calls.filter { if case .log = $0 { false } else { true } } }
+    var connectionState: UnsafeMutableRawPointer? {
+        UnsafeMutableRawPointer(bitPattern: state.withLock { $0.connectionState })
+    }
+
+    init() {
+        let size = MemoryLayout<gw_host>.stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: size + 8, alignment: 16)
+        address = UInt(bitPattern: memory)
+        table.initialize(to: gw_host())
+        (memory + size).storeBytes(of: Unmanaged.passRetained(self).toOpaque(), as: UnsafeMutableRawPointer.self)
+        fill()
+    }
+
+    func set(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    fileprivate func record(_ call: Call) -> gw_status {
+        state.withLock {
+            $0.calls.append(call)
+            return $0.status
+        }
+    }
+
+    private func fill() {
+        let host = table
+        host.pointee.struct_size = UInt32(MemoryLayout<gw_host>.size)
+        host.pointee.abi_version = 0x10000
+        host.pointee.generation = 3
+        host.pointee.now_ns = { _ in 1_500_000_000 }
+        host.pointee.log = { _ = mock($0).record(.log($1, $2, text($3, $4))) }
+        host.pointee.fail = { _ = mock($0).record(.fail(text($1, $2))) }
+        host.pointee.send = { mock($0).record(.send($1, kind: $2, octets($4, $5))) }
+        host.pointee.send_fragment = {
+            mock($0).record(.fragment($1, kind: $2, isFinal: $3 & UInt32(GW_FIN) != 0, octets($4, $5)))
+        }
+        host.pointee.ping = { mock($0).record(.ping($1, octets($2, $3))) }
+        host.pointee.pong = { mock($0).record(.pong($1, octets($2, $3))) }
+        host.pointee.close = { mock($0).record(.close($1, $2, text($3, $4))) }
+        host.pointee.abort = { mock($0).record(.abort($1)) }
+        host.pointee.set_reading = { mock($0).record(.setReading($1, $2)) }
+        host.pointee.conn_info = { table, _, out in
+            guard let info = mock(table).state.withLock({ $0.info }) else { return gw_status(GW_E_CLOSED) }
+            out!.pointee = info
+            return 0
+        }
+        host.pointee.conns = { table, _, out, room in
+            let connections = mock(table).state.withLock { $0.connections }
+            for (index, connection) in connections.prefix(room).enumerated() { out![index] = connection }
+            return connections.count
+        }
+        fillLookUps(host)
+    }
+
+    private func fillLookUps(_ host: UnsafeMutablePointer<gw_host>) {
+        host.pointee.config_get = { find($2, in: $1!.pointee.values, $3) }
+        host.pointee.req_header = { find($2, in: $1!.pointee.headers, $3) }
+        host.pointee.req_param = { find($2, in: $1!.pointee.params, $3) }
+        host.pointee.req_query = { table, _, name, out in
+            lend(mock(table).state.withLock { $0.queries }[String(cString: name!)], out)
+        }
+        host.pointee.req_cookie = { table, _, name, out in
+            lend(mock(table).state.withLock { $0.cookies }[String(cString: name!)], out)
+        }
+        host.pointee.reply = { table, ticket, reply in
+            let raw = reply!.pointee
+            let fields = UnsafeBufferPointer(start: raw.headers.ptr, count: raw.headers.len)
+            let body = UnsafeRawBufferPointer(start: raw.body.ptr, count: raw.body.len)
+            let copy = Call.Reply(
+                status: raw.status, subprotocol: text(raw.subprotocol.ptr, raw.subprotocol.len),
+                headers: fields.map { [text($0.key.ptr, $0.key.len), text($0.value.ptr, $0.value.len)] },
+                body: String(decoding: body, as: UTF8.self), hasState: raw.conn_state != nil)
+            let pointer = UInt(bitPattern: raw.conn_state)
+            return mock(table).state.withLock {
+                $0.calls.append(.reply(ticket, copy))
+                if $0.replyStatus >= 0 { $0.connectionState = pointer }
+                return $0.replyStatus
+            }
+        }
+    }
+}
+
+/// The mock behind a table.
+private func mock(_ table: UnsafePointer<gw_host>?) -> MockHost {
+    let owner = (UnsafeRawPointer(table!) + MemoryLayout<gw_host>.stride).load(as: UnsafeRawPointer.self)
+    return Unmanaged<MockHost>.fromOpaque(owner).takeUnretainedValue()
+}
+
+private func octets(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8] {
+    [UInt8](UnsafeRawBufferPointer(start: start, count: count))
+}
+
+private func text(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
+    String(decoding: octets(start, count), as: UTF8.self)
+}
+
+private func find(_ key: UnsafePointer<CChar>?, in pairs: gw_kvs, _ out: UnsafeMutablePointer<gw_str>?) -> gw_status {
+    let wanted = String(cString: key!).lowercased()
+    for pair in UnsafeBufferPointer(start: pairs.ptr, count: pairs.len)
+    where text(pair.key.ptr, pair.key.len).lowercased() == wanted {
+        out!.pointee = pair.value
+        return 0
+    }
+    return gw_status(GW_E_NOTFOUND)
+}
+
+private func lend(_ value: String?, _ out: UnsafeMutablePointer<gw_str>?) -> gw_status {
+    guard let value else { return gw_status(GW_E_NOTFOUND) }
+    // Never freed: a test's look-ups are few.
+    out!.pointee = gw_str(ptr: strdup(value), len: value.utf8.count)
+    return 0
+}

@@ -1,0 +1,123 @@
+import Glibc
+import HandlerModules
+import Testing
+
+@Suite("A handler's name leads to one file, in the configured folders only")
+struct ModuleLocatorTests {
+    let folder = TemporaryFolder()
+
+    /// The path that was found, or the error.
+    private func find(_ handler: String, in plugins: [String], beside: String? = nil) -> Result<String, ModuleError> {
+        do throws(ModuleError) {
+            let file = try ModuleLocator(plugins: plugins, executableFolder: beside).find(handler)
+            return .success(file.path)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func text(_ result: Result<String, ModuleError>) -> String {
+        guard case .failure(let error) = result else { return "found" }
+        return "\(error)"
+    }
+
+    @Test func `takes the plugins first and the plain name before lib`() {
+        let plugins = folder.folder("plugins")
+        let beside = folder.folder("bin")
+        folder.write("bin/libecho.so", [])
+        #expect(find("echo", in: [plugins], beside: beside) == .success("\(beside)/libecho.so"))
+        folder.write("bin/echo.so", [])
+        #expect(find("echo", in: [plugins], beside: beside) == .success("\(beside)/echo.so"))
+        folder.write("plugins/libecho.so", [])
+        #expect(find("echo", in: [plugins], beside: beside) == .success("\(plugins)/libecho.so"))
+        folder.write("plugins/echo.so", [])
+        #expect(find("echo", in: [plugins], beside: beside) == .success("\(plugins)/echo.so"))
+    }
+
+    @Test func `finds the built modules beside the executable`() {
+        let result = find("echo", in: [], beside: ModuleLocator.executableFolder())
+        #expect(result == .success("\(builtModules)/libecho.so"))
+    }
+
+    @Test func `says where it looked`() {
+        let plugins = folder.folder("plugins")
+        let beside = folder.folder("bin")
+        #expect(
+            text(find("feed", in: [plugins, "/nowhere"], beside: beside)) == """
+                handler "feed": there is no module of this name.
+                   Looked for: \(plugins)/feed.so, \(plugins)/libfeed.so, \(beside)/feed.so, \(beside)/libfeed.so
+                   To do: build it (`swift build` puts libfeed.so beside the gateway) or put feed.so there.
+                   Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served.
+                """)
+    }
+
+    @Test(arguments: [
+        "", ".", "..", "../etc/evil", "a/b", "/abs", "-x", "a b", "nul\0", "é", String(repeating: "n", count: 129),
+    ])
+    func `refuses what is no name`(_ name: String) {
+        folder.write("x.so", [])
+        #expect(text(find(name, in: [folder.path])).contains("this is not a handler name"))
+    }
+
+    @Test func `follows a link from one configured folder into another`() {
+        let plugins = folder.folder("plugins")
+        let beside = folder.folder("bin")
+        folder.write("bin/libecho.so", [])
+        #expect(symlink("../bin/libecho.so", "\(plugins)/echo.so") == 0)
+        #expect(find("echo", in: [plugins], beside: beside) == .success("\(beside)/libecho.so"))
+    }
+
+    @Test func `refuses a link that leads elsewhere`() {
+        let plugins = folder.folder("plugins")
+        _ = folder.folder("plugins-of-others")
+        folder.write("plugins-of-others/evil.so", [])
+        #expect(symlink("../plugins-of-others/evil.so", "\(plugins)/evil.so") == 0)
+        #expect(
+            text(find("evil", in: [plugins])) == """
+                handler "evil": its module is a link that leads outside the folders of modules.
+                   File: \(plugins)/evil.so -> \(folder.path)/plugins-of-others/evil.so
+                   To do: give file and folders to root or to the user of the gateway, writable by the owner alone.
+                   Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served.
+                """)
+    }
+
+    @Test func `refuses a file that everybody can write, and does not look further`() {
+        let plugins = folder.folder("plugins")
+        let beside = folder.folder("bin")
+        folder.write("plugins/echo.so", [], mode: 0o666)
+        folder.write("bin/libecho.so", [])
+        let text = text(find("echo", in: [plugins], beside: beside))
+        #expect(text.contains("its module cannot be trusted: it can be written by every user (mode 0666)."))
+    }
+
+    @Test func `refuses a folder that everybody can write, sticky or not`() {
+        for (name, mode) in [("open", mode_t(0o777)), ("sticky", 0o1777)] {
+            let plugins = folder.folder(name, mode: mode)
+            folder.write("\(name)/echo.so", [])
+            let text = text(find("echo", in: [plugins]))
+            #expect(text.contains("cannot be trusted: \(plugins) can be written by every user"))
+        }
+    }
+
+    @Test func `refuses a folder further up that everybody can write`() {
+        _ = folder.folder("shared", mode: 0o777)
+        let plugins = folder.folder("shared/plugins")
+        folder.write("shared/plugins/echo.so", [])
+        #expect(text(find("echo", in: [plugins])).contains("\(folder.path)/shared can be written by every user"))
+    }
+
+    @Test func `refuses what is no regular file, without waiting for a writer`() {
+        let plugins = folder.folder("plugins")
+        #expect(mkfifo("\(plugins)/pipe.so", 0o600) == 0)
+        _ = folder.folder("plugins/dir.so")
+        #expect(text(find("pipe", in: [plugins])).contains("its module is not a regular file."))
+        #expect(text(find("dir", in: [plugins])).contains("its module is not a regular file."))
+    }
+
+    @Test func `names a link that goes in circles`() {
+        #expect(symlink("loop.so", "\(folder.path)/loop.so") == 0)
+        #expect(
+            text(find("loop", in: [folder.path])).contains(
+                "cannot be opened (realpath: Too many levels of symbolic links)"))
+    }
+}

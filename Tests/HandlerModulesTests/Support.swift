@@ -1,0 +1,93 @@
+import CGatewayABI
+import Glibc
+import HandlerModules
+import Synchronization
+
+/// A folder of a test's own; gone with it.
+final class TemporaryFolder {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/handler-modules-XXXXXX".utf8CString)
+        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+    }
+
+    deinit {
+        _ = system("rm -rf '\(path)'")
+    }
+
+    @discardableResult
+    func write(_ name: String, _ octets: [UInt8], mode: mode_t = 0o644) -> String {
+        let file = "\(path)/\(name)"
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, mode)
+        _ = octets.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        _ = fchmod(descriptor, mode)
+        _ = close(descriptor)
+        return file
+    }
+
+    func folder(_ name: String, mode: mode_t = 0o755) -> String {
+        _ = mkdir("\(path)/\(name)", mode)
+        _ = chmod("\(path)/\(name)", mode)
+        return "\(path)/\(name)"
+    }
+}
+
+/// Beside the test runner lie the modules that the package builds.
+let builtModules = ModuleLocator.executableFolder()!
+
+/// The octets of a whole file.
+func contents(of path: String) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY)
+    defer { _ = close(descriptor) }
+    var octets = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
+    let count = octets.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+    return Array(octets.prefix(max(count, 0)))
+}
+
+func names(in folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { _ = closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+/// A host table that only knows how to listen to `fail`.
+enum TestHost {
+    private static let notes = Mutex<[UInt: FailureNote]>([:])
+
+    static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
+        let host = UnsafeMutablePointer<gw_host>.allocate(capacity: 1)
+        host.initialize(to: gw_host())
+        host.pointee.struct_size = UInt32(MemoryLayout<gw_host>.size)
+        host.pointee.abi_version = ABIVersion.current.number
+        host.pointee.generation = generation
+        host.pointee.fail = { host, why, length in
+            TestHost.notes.withLock { $0[UInt(bitPattern: host)] }?.record(why, length: length)
+        }
+        notes.withLock { $0[UInt(bitPattern: host)] = note }
+        return UnsafePointer(host)
+    }
+}
+
+/// Everything it takes to load the modules that the package builds, or those in a folder of the test.
+struct Workshop {
+    let folder = TemporaryFolder()
+    let run: RunDirectory
+    let loader: ModuleLoader
+
+    init(plugins: [String] = []) throws {
+        run = try RunDirectory(bases: [folder.path])
+        loader = ModuleLoader(
+            locator: ModuleLocator(plugins: plugins, executableFolder: builtModules), runDirectory: run,
+            makeHost: TestHost.make)
+    }
+
+    func load(_ handler: String) throws -> Generation {
+        try loader.load(Module(handler: handler))
+    }
+}
