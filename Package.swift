@@ -21,6 +21,11 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
         .target(name: "WebSocket", dependencies: ["Bytes"], swiftSettings: fast),
+        .target(name: "TestSupport", path: "Tests/Support"),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "GatewayIOTests", dependencies: ["GatewayIO", "Bytes", "TestSupport"]),
+        .testTarget(name: "WebSocketTests", dependencies: ["WebSocket", "Bytes", "TestSupport", "AllocationCounter"]),
     ],
     swiftLanguageModes: [.v6]
 )
