@@ -57,8 +57,15 @@ let package = Package(
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
         .target(name: "chat", dependencies: ["GatewayHandler"], path: "Plugins/chat", swiftSettings: fast),
 
+        // Tests mirror Sources, target for target.
+        .target(name: "TestSupport", path: "Tests/Support"),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "GatewayIOTests", dependencies: ["GatewayIO", "Bytes", "TestSupport"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-        .testTarget(name: "WebSocketTests", dependencies: ["WebSocket", "HTTP"]),
+        .testTarget(
+            name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
         .testTarget(

@@ -30,21 +30,19 @@ package struct BlockPool: ~Copyable {
     }
 
     @unsafe
-
     private struct Shelf {
         var first: UnsafeMutablePointer<Block>?
         var count = 0
     }
 
     @unsafe
-
     private struct State {
-        var small = Shelf()
-        var large = Shelf()
-        var references = Shelf()
+        var small = unsafe Shelf()
+        var large = unsafe Shelf()
+        var references = unsafe Shelf()
     }
 
-    private static let header = MemoryLayout<Block>.stride
+    private static let header = unsafe MemoryLayout<Block>.stride
     private let state: UnsafeMutablePointer<State>
 
     package init() {
@@ -101,18 +99,18 @@ package struct BlockPool: ~Copyable {
     private static func pop(_ shelf: inout Shelf) -> UnsafeMutablePointer<Block>? {
         guard let block = unsafe shelf.first else { return nil }
         unsafe shelf.first = block.pointee.next
-        shelf.count -= 1
+        unsafe shelf.count -= 1
         return unsafe block
     }
 
     private static func push(_ block: UnsafeMutablePointer<Block>, _ shelf: inout Shelf, atMost most: Int) {
-        if shelf.count >= most {
+        if unsafe shelf.count >= most {
             unsafe free(block)
             return
         }
         unsafe block.pointee.next = shelf.first
         unsafe shelf.first = block
-        shelf.count += 1
+        unsafe shelf.count += 1
     }
 
     private static func empty(_ shelf: inout Shelf) {

@@ -24,10 +24,10 @@ package struct SharedOctets: ~Copyable {
         start: UnsafeRawPointer?, count: Int, isLent: Bool, release: Release? = nil,
         context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
     ) {
-        owners = Atomic(1)
+        unsafe owners = Atomic(1)
         unsafe self.start = start
-        self.count = count
-        self.isLent = isLent
+        unsafe self.count = count
+        unsafe self.isLent = isLent
         unsafe self.release = release
         unsafe self.context = context
         unsafe self.keeper = keeper
@@ -37,7 +37,7 @@ package struct SharedOctets: ~Copyable {
 
     /// A copy with one owner; nil when there is no memory.
     package static func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
-        let header = MemoryLayout<SharedOctets>.size
+        let header = unsafe MemoryLayout<SharedOctets>.size
         let size = header.addingReportingOverflow(octets.count)
         guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
         let payload = unsafe memory + header
@@ -73,11 +73,11 @@ package struct SharedOctets: ~Copyable {
     /// Lender only: what the next callback borrows.
     package mutating func lend(_ octets: UnsafeRawBufferPointer) {
         unsafe start = octets.baseAddress
-        count = octets.count
+        unsafe count = octets.count
     }
 
     /// Adds an owner.
-    package func retain() { owners.add(1, ordering: .relaxed) }
+    package func retain() { unsafe owners.add(1, ordering: .relaxed) }
 
     /// Takes an owner away; the last one frees the octets.
     package static func release(_ shared: UnsafeMutablePointer<SharedOctets>) {

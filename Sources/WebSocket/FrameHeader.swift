@@ -21,8 +21,8 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// Reads the header at the front of the octets.
     ///
-    /// A rule is applied as soon as the octets it needs are there, so that a wrong first octet is answered
-    /// without waiting for the rest.
+    /// A rule is applied as soon as the octets it needs are there, from the two on that every header has. What
+    /// is known stays known: a header that arrives in parts is judged as it is when it arrives whole.
     @inline(__always)
     package static func parse(_ octets: UnsafeRawBufferPointer) -> Parsed {
         guard octets.count >= 2, let base = octets.baseAddress else { return .needMore }

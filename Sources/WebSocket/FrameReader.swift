@@ -63,7 +63,11 @@ package struct FrameReader: ~Copyable {
     package mutating func next(
         in buffer: UnsafeMutableRawBufferPointer, from position: inout Int, limits: Limits
     ) -> Event {
-        if remaining > 0 { return unsafe passOn(buffer, &position) }
+        if remaining > 0 {
+            // A piece of nothing here would be answered for ever to a caller that goes on until more is needed.
+            guard position < buffer.count else { return .needMore }
+            return unsafe passOn(buffer, &position)
+        }
         let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[position...])
         let header: FrameHeader
         switch unsafe FrameHeader.parse(rest) {

@@ -1,0 +1,82 @@
+import TestSupport
+import Testing
+import WebSocket
+
+@Suite("What a stream of frames means does not depend on how it is cut")
+struct FrameReaderPropertyTests {
+    static let limits = FrameReader.Limits(frame: 400, message: 900)
+
+    /// A stream of frames that break no rule, and what it means.
+    private func legal(_ random: inout SeededRandom) -> (octets: [UInt8], seen: [Seen]) {
+        var octets: [UInt8] = []
+        var seen: [Seen] = []
+        for _ in 0..<Int.random(in: 1...6, using: &random) {
+            let kind = random.once(in: 2) ? Opcode.text : .binary
+            var whole: [UInt8] = []
+            let fragments = random.once(in: 2) ? 1 : Int.random(in: 1...4, using: &random)
+            for index in 0..<fragments {
+                while random.once(in: 3) {
+                    let opcode = random.once(in: 2) ? Opcode.ping : .pong
+                    let body = random.octets(Int.random(in: 0...(random.once(in: 4) ? 125 : 8), using: &random))
+                    octets += frame(opcode.rawValue, body, true, &random)
+                    seen.append(.control(opcode, body))
+                }
+                let payload = random.octets(Int.random(in: 0...(random.once(in: 4) ? 200 : 12), using: &random))
+                octets += frame(index == 0 ? kind.rawValue : 0, payload, index == fragments - 1, &random)
+                whole += payload
+            }
+            seen.append(.message(kind, whole))
+        }
+        return (octets, seen)
+    }
+
+    private func frame(
+        _ opcode: UInt8, _ payload: [UInt8], _ isFinal: Bool, _ random: inout SeededRandom
+    ) -> [UInt8] {
+        var frame = ClientFrame(opcode, payload, isFinal: isFinal)
+        frame.key = random.octets(4)
+        return frame.octets
+    }
+
+    private func cuts(_ count: Int, _ random: inout SeededRandom) -> [Int] {
+        (0..<Int.random(in: 0...8, using: &random)).map { _ in Int.random(in: 0...count, using: &random) }.sorted()
+    }
+
+    @Test("legal streams", arguments: 0..<150 as Range<UInt64>)
+    func legalStreams(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let (octets, seen) = legal(&random)
+        for way in FrameSession.Way.allCases {
+            #expect(FrameSession.run(octets, limits: Self.limits, way: way) == seen)
+            #expect(FrameSession.run(octets, cuts: Array(0...octets.count), limits: Self.limits, way: way) == seen)
+            for _ in 0..<10 {
+                let cuts = cuts(octets.count, &random)
+                #expect(FrameSession.run(octets, cuts: cuts, limits: Self.limits, way: way) == seen, "\(cuts)")
+            }
+        }
+    }
+
+    @Test("mutated streams: never a trap, always the same events", arguments: 0..<400 as Range<UInt64>)
+    func mutatedStreams(seed: UInt64) {
+        var random = SeededRandom(seed: seed &+ 1_000_000)
+        var octets = random.once(in: 5) ? random.octets(80) : legal(&random).octets
+        for _ in 0..<Int.random(in: 1...4, using: &random) where !octets.isEmpty {
+            let at = Int.random(in: 0..<octets.count, using: &random)
+            switch Int.random(in: 0..<5, using: &random) {
+            case 0: octets[at] = UInt8.random(in: .min ... .max, using: &random)
+            case 1: octets[at] ^= 1 << UInt8.random(in: 0...7, using: &random)
+            case 2: octets.remove(at: at)
+            case 3: octets.insert(contentsOf: random.octets(Int.random(in: 1...4, using: &random)), at: at)
+            default: octets.removeLast(octets.count - at)
+            }
+        }
+        let whole = FrameSession.run(octets, limits: Self.limits)
+        #expect(FrameSession.run(octets, cuts: Array(0...octets.count), limits: Self.limits) == whole)
+        for way in FrameSession.Way.allCases {
+            for _ in 0..<8 {
+                let cuts = cuts(octets.count, &random)
+                #expect(FrameSession.run(octets, cuts: cuts, limits: Self.limits, way: way) == whole, "\(cuts)")
+            }
+        }
+    }
+}
