@@ -11,11 +11,15 @@ package struct TimerWheel: ~Copyable {
     private static let bucketCount: UInt32 = 1024
     private static let none = UInt32.max
 
-    private struct Link {
-        var next: UInt32
-        var previous: UInt32
+    /// One slot's place in its bucket.
+    ///
+    /// Not private because other modules destroy wheels: Swift 6.3 refers to the metadata of a generic argument there
+    /// and ends with "Global is external, but doesn't have external or weak linkage" when the type is private.
+    package struct Link {
+        fileprivate var next: UInt32
+        fileprivate var previous: UInt32
         /// The tick at which the slot is due; 0 means not armed.
-        var deadline: UInt32
+        fileprivate var deadline: UInt32
     }
 
     private let links: Reserved<Link>
