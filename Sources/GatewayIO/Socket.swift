@@ -30,7 +30,7 @@ package struct Socket: ~Copyable {
     /// Reads once into the buffer.
     @inline(__always)
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0))
+        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0), of: buffer.count)
     }
 
     /// Reads once into two buffers, the first one first.
@@ -44,13 +44,14 @@ package struct Socket: ~Copyable {
         let count = unsafe withUnsafeMutableBytes(of: &vectors) { raw in
             unsafe readv(number, raw.assumingMemoryBound(to: iovec.self).baseAddress, 2)
         }
-        return Self.received(count)
+        return Self.received(count, of: first.count &+ second.count)
     }
 
     @inline(__always)
-    private static func received(_ count: Int) -> IOResult {
+    private static func received(_ count: Int, of room: Int) -> IOResult {
         if count > 0 { return .moved(count) }
-        if count == 0 { return .endOfStream }
+        // Reading into no room answers 0 on an open stream as well.
+        if count == 0 { return room > 0 ? .endOfStream : .moved(0) }
         return interrupted()
     }
 
