@@ -4,8 +4,8 @@ import GatewayIO
 import Glibc
 import HTTP
 import HandlerModules
-import WebSocket
 import Synchronization
+import WebSocket
 
 /// The gateway as a whole: what the configuration asks for, brought up, run and taken down by the control thread.
 ///
@@ -198,6 +198,8 @@ package final class Server {
             }
             log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
             for port in context.ports { port.post(.stop) }
+            // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
+            for entry in listeners.entries { entry.listener.close() }
             return true
         case SIGHUP: log.warn("SIGHUP: reloading is not supported yet; nothing was changed")
         default: log.debug("signal \(signal) means nothing here")
