@@ -67,8 +67,9 @@ package struct Socket: ~Copyable {
     }
 
     private func writeVectors(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer?) -> IOResult {
-        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 65) { vectors in
-            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<64]))
+        // 64 vectors are the 1024 octets that the compiler puts on the stack; one more would be on the heap.
+        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<63]))
             if let tail = unsafe tail {
                 let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
                 unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
