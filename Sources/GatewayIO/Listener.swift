@@ -35,6 +35,7 @@ package struct Listener: ~Copyable {
     package let address: SocketAddress
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
     private let path: String?
+    private let isInherited: Bool
 
     package var number: Int32 { descriptor.number }
 
@@ -126,6 +127,7 @@ package struct Listener: ~Copyable {
         self.descriptor = descriptor
         self.address = address
         path = nil
+        isInherited = true
     }
 
     private init(listening socket: consuming FileDescriptor, path: String?) throws(Errno) {
@@ -134,6 +136,7 @@ package struct Listener: ~Copyable {
         descriptor = socket
         self.address = address
         self.path = path
+        isInherited = false
     }
 
     private static func open(_ family: Int32) throws(Errno) -> FileDescriptor {
@@ -154,6 +157,13 @@ package struct Listener: ~Copyable {
                 unsafe Glibc.bind(socket.number, $0, socklen_t(MemoryLayout<Name>.size))
             }
         }
+    }
+
+    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor.
+    ///
+    /// An inherited socket goes on listening for whoever has opened it.
+    package func close() {
+        if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
     }
 
     /// Takes the next peer that waits.

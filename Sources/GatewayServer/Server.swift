@@ -204,6 +204,8 @@ package final class Server {
             }
             log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
             for port in context.ports { port.post(.stop) }
+            // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
+            for entry in listeners.entries { entry.listener.close() }
             return true
         case SIGHUP: reloadEverything(cause: "SIGHUP")
         default: log.debug("signal \(signal) means nothing here")

@@ -95,6 +95,8 @@ extension Worker {
         guard peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.pinged)
         peer.its.pingDue = unsafe now + binding.pointee.limits.pingInterval
+        // The timer stands at the end of pong_timeout, which may be later than the next ping.
+        schedule(peer)
     }
 
     /// Serves nobody new and asks everybody to go.

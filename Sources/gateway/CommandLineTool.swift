@@ -1,3 +1,4 @@
+import CLinux
 import GatewayConfiguration
 import GatewayServer
 import Glibc
@@ -76,6 +77,12 @@ enum CommandLineTool {
 
     private static func serve(_ file: String?) -> Int32 {
         guard let configuration = load(file) else { return Status.configuration }
+        // Before there is a second thread, which may be a handler's: a signal is for the control thread to read, and
+        // any thread that does not block it would let it end the process.
+        guard clinux_block_signals() == 0 else {
+            complain("error: cannot block signals")
+            return Status.failure
+        }
         do throws(Server.Failure) {
             try Server(configuration).run()
             return Status.ok
