@@ -60,6 +60,8 @@ let package = Package(
         // Tests mirror Sources, target for target.
         .target(name: "TestSupport", path: "Tests/Support"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "GatewayIOTests", dependencies: ["GatewayIO", "Bytes", "TestSupport"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),

@@ -23,7 +23,8 @@ package struct Listener: ~Copyable {
         case none
         /// This peer is gone already; the next one may be fine.
         case lost
-        /// No descriptor or no memory is left: pause, serve whom we have, try again later.
+        /// No descriptor or no memory is left, or the socket does not listen any more: pause, serve whom we have,
+        /// try again later.
         case exhausted(Errno)
     }
 
@@ -87,6 +88,8 @@ package struct Listener: ~Copyable {
         var name = sockaddr_un()
         name.sun_family = sa_family_t(AF_UNIX)
         let octets = Array(path.utf8)
+        // Without a name, or with a NUL in front, the kernel would bind an address that no file stands for.
+        guard !octets.isEmpty, !octets.contains(0) else { throw Errno(EINVAL) }
         guard octets.count < MemoryLayout.size(ofValue: name.sun_path) else { throw Errno(ENAMETOOLONG) }
         unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: octets) }
         try Self.removeStale(path, &name)
@@ -171,6 +174,9 @@ package struct Listener: ~Copyable {
         switch error.code {
         case EAGAIN: return .none
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(error)
+        // Whoever gave us an inherited socket may shut it down. It stays readable in the poller, so taking this for
+        // one lost peer would spin for ever.
+        case EINVAL, EBADF, ENOTSOCK: return .exhausted(error)
         // Whatever else befell this peer on its way in (ECONNABORTED, EINTR, EPROTO, network errors that accept
         // passes on) says nothing about the next one: a listener never ends over it.
         default: return .lost
