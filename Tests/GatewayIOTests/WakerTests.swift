@@ -5,27 +5,19 @@ import Testing
 
 @Suite("A waker loses no wake-up")
 struct WakerTests {
-    /// A mailbox as a worker has one: whoever finds it empty rings.
+    /// What a mailbox has to do with a waker: whoever finds it empty rings. Atomics, which thread sanitizers know.
     private final class Mailbox: Sendable {
-        private let letters = Mutex<[Int]>([])
+        private let letters = Atomic(0)
         let waker: Waker
 
         init() throws { waker = try Waker() }
 
-        func post(_ letter: Int) {
-            let wasEmpty = letters.withLock {
-                $0.append(letter)
-                return $0.count == 1
-            }
-            if wasEmpty { waker.ring() }
+        func post() {
+            if letters.add(1, ordering: .acquiringAndReleasing).oldValue == 0 { waker.ring() }
         }
 
-        func empty() -> [Int] {
-            letters.withLock { letters in
-                defer { letters = [] }
-                return letters
-            }
-        }
+        /// How many letters there were.
+        func empty() -> Int { letters.exchange(0, ordering: .acquiringAndReleasing) }
     }
 
     @Test("ringing is readable until it is answered, however often it rang")
@@ -55,34 +47,28 @@ struct WakerTests {
         sleeper.join()
     }
 
-    @Test("letters from four threads all arrive, in the order of each")
+    @Test("letters from four threads all arrive")
     func letters() throws {
         let mailbox = try Mailbox()
         let poller = try Poller()
         try poller.add(mailbox.waker.number, token: 1, interest: .readable)
-        let senders = 4
-        let each = 5000
         let posting = RunningThread {
-            inThreads(senders) { sender in
-                for index in 0..<each { mailbox.post(sender * each + index) }
+            inThreads(4) { _ in
+                for _ in 0..<5000 { mailbox.post() }
             }
         }
-        var received: [[Int]] = Array(repeating: [], count: senders)
-        var count = 0
-        while count < senders * each {
+        var received = 0
+        while received < 20_000 {
             // A lost wake-up would wait for ever; half a minute says so instead.
             let ready = try poller.wait(milliseconds: 30_000)
             guard ready == 1 else {
-                Issue.record("a wake-up was lost after \(count) letters")
+                Issue.record("a wake-up was lost after \(received) letters")
                 break
             }
             mailbox.waker.answer()
-            for letter in mailbox.empty() {
-                received[letter / each].append(letter % each)
-                count += 1
-            }
+            received += mailbox.empty()
         }
         posting.join()
-        #expect(received == Array(repeating: Array(0..<each), count: senders))
+        #expect(received == 20_000)
     }
 }
