@@ -14,9 +14,10 @@ let fast: [SwiftSetting] = strict + [.unsafeFlags(["-cross-module-optimization"]
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
-    "bad_name", "crash_constructor", "entry_v2", "huge_table", "nameless", "newer_major", "newer_minor",
-    "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table", "silent_null",
-    "tiny_table", "unresolved", "works",
+    "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
+    "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
+    "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table",
+    "silent_null", "tiny_table", "unresolved", "works",
 ]
 
 let package = Package(
@@ -43,7 +44,7 @@ let package = Package(
         .target(name: "HTTP", swiftSettings: fast),
         .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
-        .target(name: "HandlerModules", dependencies: ["CGatewayABI"], swiftSettings: fast),
+        .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
             name: "GatewayServer",
             dependencies: [
@@ -65,7 +66,10 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
-        .testTarget(name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI"]),
+        .executableTarget(
+            name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI"], path: "Tests/ProbeChild"),
+        .testTarget(
+            name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
         .testTarget(
