@@ -219,6 +219,28 @@ struct UnixListenerTests {
         _ = consume client
     }
 
+    @Test("one whose queue is full is in use as well")
+    func full() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/full.sock"
+        defer { unlink(path) }
+        let busy = FileDescriptor(adopting: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
+        var name = Loopback.unixName(path)
+        #expect(Loopback.with(&name) { bind(busy.number, $0, $1) } == 0)
+        #expect(listen(busy.number, 0) == 0)
+        var waiting: [Int32] = []
+        defer { for number in waiting { close(number) } }
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue)
+        repeat {
+            waiting.append(socket(AF_UNIX, type, 0))
+        } while Loopback.with(&name) {
+            connect(waiting[waiting.count - 1], $0, $1)
+        } == 0
+        #expect(throws: Errno(EADDRINUSE)) { _ = try Listener(.unix(path: path)) }
+        #expect(access(path, F_OK) == 0)
+        _ = consume busy
+    }
+
     @Test("a file that is no socket is left alone")
     func file() throws {
         let folder = try TemporaryFolder()
