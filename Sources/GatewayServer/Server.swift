@@ -239,6 +239,20 @@ extension Listener.Address {
 }
 
 extension Server {
+    /// What a probe process does, instead of being a gateway: tries one module and ends.
+    package static func probe(_ path: String) -> Never {
+        var configuration = Configuration(file: "")
+        configuration.threads = .count(1)
+        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16)
+        guard let context = made else { _exit(1) }
+        unsafe ModuleProbe.child(path: path) { generation, handler, note in
+            unsafe HostContext.makeHost(
+                HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
+        }
+    }
+}
+
+extension Server {
     /// Loads and starts every handler and stops it again, without listening or serving.
     ///
     /// - Returns: a text for each handler that cannot serve.

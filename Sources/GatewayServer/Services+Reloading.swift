@@ -12,6 +12,9 @@ extension Services {
 
     /// Puts what now lies in the handler's file into service, if it is good; else nothing changes.
     func reload(_ service: HandlerService, cause: String) -> ReloadOutcome {
+        if service.serving != nil, routes(of: service.name).contains(where: { $0.configuration.limits.reload == .off }) {
+            return outcome(service, .unchanged, "reload is off for it, nothing was done")
+        }
         log.info("handler \"\(service.name)\": reloading (\(cause))")
         return report(service) { () throws(ModuleError) in
             let candidate = try loader.prepare(service.module)

@@ -49,7 +49,7 @@ private struct Checked: ~Copyable {
         let (count, isEmpty, all) = (queue.count, queue.isEmpty, vectors(2000))
         #expect(count == model.count, sourceLocation: location)
         #expect(isEmpty == model.isEmpty, sourceLocation: location)
-        #expect(Array(all.joined()) == model, sourceLocation: location)
+        #expect(all.flatMap { $0 } == model, sourceLocation: location)
         #expect(all.allSatisfy { !$0.isEmpty }, "the kernel is offered no empty run", sourceLocation: location)
         let single = queue.single.map { Array($0) }
         #expect(single == (all.count == 1 ? all[0] : nil), sourceLocation: location)
@@ -110,6 +110,8 @@ struct SendQueueTests {
         var checked = Checked()
         checked.append(octets(Self.small - left))
         checked.append(header: octets(10))
+        let first = checked.vectors(10)[0].count
+        #expect(first <= Self.small, "nothing is written behind the block")
         checked.append([7])
         checked.check()
         checked.end()
@@ -176,7 +178,7 @@ struct SendQueueTests {
         for limit in [1, 2, 64, 99, 100, 200] {
             let vectors = checked.vectors(limit)
             #expect(vectors.count == min(limit, 100))
-            #expect(Array(vectors.joined()) == Array(checked.model.prefix(2 * limit)))
+            #expect(vectors.flatMap { $0 } == Array(checked.model.prefix(2 * limit)))
         }
         checked.removeFirst(3)
         #expect(checked.vectors(2) == [[1], [2, 1]])
@@ -185,7 +187,7 @@ struct SendQueueTests {
         checked.end()
     }
 
-    @Test("random use against an array", arguments: 0..<80 as Range<UInt64>)
+    @Test("random use against an array", arguments: 0..<60 as Range<UInt64>)
     func model(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         var checked = Checked()

@@ -76,7 +76,7 @@ enum Loopback {
 
     /// A connected TCP socket of ours and the client's descriptor.
     static func tcp() throws -> Pair {
-        let listener = try Listener(.ipv4("127.0.0.1", port: 0))
+        let listener = try Listener(.ipv4([127, 0, 0, 1], port: 0))
         let client = try connect("127.0.0.1", port: listener.address.port)
         return Pair(ours: try accept(listener), theirs: client)
     }

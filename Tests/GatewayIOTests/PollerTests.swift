@@ -93,7 +93,7 @@ struct PollerTests {
 
     @Test("a listener shared by two pollers is accepted from once")
     func exclusive() throws {
-        let listener = try Listener(.ipv4("127.0.0.1", port: 0))
+        let listener = try Listener(.ipv4([127, 0, 0, 1], port: 0))
         let first = try Poller()
         let second = try Poller()
         try first.add(listener.number, token: 1, interest: [.readable, .exclusive])
