@@ -15,8 +15,8 @@ let fast: [SwiftSetting] = strict + [.unsafeFlags(["-cross-module-optimization"]
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
     "bad_name", "crash_constructor", "entry_v2", "huge_table", "nameless", "newer_major", "newer_minor",
-    "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table", "silent_null",
-    "tiny_table", "unresolved", "works",
+    "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream", "refuses_start",
+    "short_table", "silent_null", "tiny_table", "unresolved", "works",
 ]
 
 let package = Package(
@@ -65,7 +65,9 @@ let package = Package(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
         .testTarget(name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
-        .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
+        .testTarget(
+            name: "GatewayServerTests",
+            dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),
