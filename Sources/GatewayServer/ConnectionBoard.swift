@@ -11,21 +11,21 @@ final class ConnectionBoard: @unchecked Sendable {
     struct Notice: ~Copyable {
         /// The serial of the open connection in this slot; 0 when none is open.
         let serial: Atomic<UInt32>
-        /// Whether a fragmented message to the peer is under way, and of which kind.
+        /// The serial of the connection to which a fragmented message is under way; 0 for none. A late sender may
+        /// leave that of a connection before this one here, which then means nothing.
         let stream: Atomic<UInt32>
         let instance: Atomic<UInt64>
         let binding: Atomic<UInt>
         /// Octets that wait in the connection's own queue, as of the last turn that changed it.
         let queued: Atomic<Int>
-        /// Octets on their way to it in the worker's mailbox.
+        /// Octets of frames on their way to the slot in the worker's mailbox. Never set back: letters to a connection
+        /// that has left are taken off when they are opened.
         let underway: Atomic<Int>
         let openedAt: Atomic<UInt32>
         let lastIn: Atomic<UInt32>
         let lastOut: Atomic<UInt32>
         let roundTripMicroseconds: Atomic<UInt32>
         let readingOff: Atomic<Bool>
-        /// A sender elsewhere was told GW_BACKPRESSURE.
-        let owesDrained: Atomic<Bool>
         /// The serial of whoever is in this slot, open or closing; 0 when it is empty.
         let occupant: Atomic<UInt32>
     }
@@ -45,12 +45,10 @@ final class ConnectionBoard: @unchecked Sendable {
         notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .relaxed)
         notices[slot].binding.store(UInt(bitPattern: binding), ordering: .relaxed)
         notices[slot].queued.store(0, ordering: .relaxed)
-        notices[slot].underway.store(0, ordering: .relaxed)
         notices[slot].stream.store(0, ordering: .relaxed)
         notices[slot].readingOff.store(false, ordering: .relaxed)
         notices[slot].roundTripMicroseconds.store(0, ordering: .relaxed)
         notices[slot].openedAt.store(openedAt, ordering: .relaxed)
-        notices[slot].owesDrained.store(false, ordering: .relaxed)
         notices[slot].lastIn.store(openedAt, ordering: .relaxed)
         notices[slot].lastOut.store(openedAt, ordering: .relaxed)
         notices[slot].occupant.store(id.serial, ordering: .relaxed)
@@ -83,6 +81,12 @@ final class ConnectionBoard: @unchecked Sendable {
             notices[slot].serial.load(ordering: .acquiring) == id.serial
         else { return nil }
         return slot
+    }
+
+    /// Whether a fragmented message to this connection is under way.
+    @inline(__always)
+    func isStreaming(_ id: ConnectionID) -> Bool {
+        notices[id.slot].stream.load(ordering: .acquiring) == id.serial
     }
 
     subscript(slot: UInt32) -> Notice {

@@ -117,7 +117,7 @@ extension HostContext {
             now > UInt64(tick) ? (now - UInt64(tick)) * TimerWheel.tickMilliseconds : 0
         }
         var info = gw_conn_info()
-        let isStreaming = board[notice.slot].stream.load(ordering: .relaxed) != 0
+        let isStreaming = board.isStreaming(notice.id)
         info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         let waiting = board[notice.slot].queued.load(ordering: .relaxed)
             + board[notice.slot].underway.load(ordering: .relaxed)

@@ -75,9 +75,7 @@ extension Worker {
         peer.its.closeReason = reason
         peer.its.closeBy = by
         port.board.withdraw(peer.its.slot)
-        if port.board[peer.its.slot].stream.load(ordering: .relaxed) != 0 {
-            _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
-        }
+        _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
     }
 
     // MARK: The transport

@@ -60,6 +60,18 @@ package final class LoopbackSocket {
 
     private static let room = 64 * 1024
 
+    /// Whether something, an end included, arrives within so many milliseconds: silence is what is tested then.
+    package func hears(within milliseconds: Int32) -> Bool {
+        var interest = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+        return poll(&interest, 1, milliseconds) > 0
+    }
+
+    /// Whether the kernel takes more to send within so many milliseconds.
+    package func takes(within milliseconds: Int32) -> Bool {
+        var interest = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+        return poll(&interest, 1, milliseconds) > 0
+    }
+
     /// Says that nothing more will be sent.
     package func finishSending() { shutdown(number, Int32(SHUT_WR)) }
 

@@ -483,7 +483,7 @@ static void opened(void *context, gw_conn conn, void *pointer, const gw_request 
             self->host->abort(self->host, conn);
         }
     }
-    note(self, "%u open %d", state->number, greeted);
+    note(self, "%u open %d worker %u", state->number, greeted, (unsigned)(conn >> 56));
     leave(self, pointer);
 }
 
@@ -497,8 +497,10 @@ static void told(struct instance *self, gw_conn conn, struct state *state, const
         message->data.len < sizeof text && obey(self, conn, state, text)) {
         return;
     }
+#ifdef PROBE_STREAM
+    note(self, "%u piece %u %u %s.", state->number, message->kind, message->flags, text);
+#else
     note(self, "%u message %u %u %zu", state->number, message->kind, message->flags, message->data.len);
-#ifndef PROBE_STREAM
     self->host->send(self->host, conn, message->kind, 0, message->data.ptr, message->data.len);
 #endif
 }
@@ -571,6 +573,7 @@ static gw_status http(void *context, const gw_request *request) {
             answer(self, request->ticket, 200, (const char *)request->body.ptr, request->body.len);
         } else if (strcmp(text, "large") == 0) {
             char *page = calloc(1, 256 * 1024);
+            note(self, "large");
             answer(self, request->ticket, 200, page, 256 * 1024);
             free(page);
         } else if (strcmp(text, "inject") == 0) {
@@ -587,7 +590,7 @@ static gw_status http(void *context, const gw_request *request) {
         query(self, request, "times", times, sizeof times);
         query(self, request, "until", text, sizeof text);
         pthread_mutex_lock(&self->lock);
-        if (occurrences(self, text) >= atoi(times) || text[0] == 0) {
+        if (text[0] == 0 || occurrences(self, text) >= atoi(times)) {
             answer(self, request->ticket, 200, self->record, self->length);
         } else {
             self->waiters[self->waiting].ticket = request->ticket;
