@@ -51,7 +51,7 @@ final class ConnectionBoard: @unchecked Sendable {
         notices[slot].openedAt.store(openedAt, ordering: .relaxed)
         notices[slot].lastIn.store(openedAt, ordering: .relaxed)
         notices[slot].lastOut.store(openedAt, ordering: .relaxed)
-        notices[slot].occupant.store(id.serial, ordering: .relaxed)
+        notices[slot].occupant.store(id.serial, ordering: .releasing)
         notices[slot].serial.store(id.serial, ordering: .releasing)
         if slot >= used.load(ordering: .relaxed) { used.store(slot + 1, ordering: .releasing) }
     }
@@ -59,7 +59,7 @@ final class ConnectionBoard: @unchecked Sendable {
     /// Owner: from here on sends to it are refused everywhere.
     func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .releasing) }
 
-    /// Owner: the slot is empty.
+    /// Owner: `close` of the connection is due, or the slot is empty.
     func clear(_ slot: UInt32) { notices[slot].occupant.store(0, ordering: .releasing) }
 
     /// Any thread: withdraws a notice for the owner; false when somebody has done so already.
@@ -93,10 +93,10 @@ final class ConnectionBoard: @unchecked Sendable {
         unsafeAddress { unsafe UnsafePointer(notices.address(slot)) }
     }
 
-    /// The open connections of one instance.
+    /// The connections of one instance whose `close` has not been called; closing ones count until then.
     func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
         for slot in 0..<used.load(ordering: .acquiring) {
-            let serial = notices[slot].serial.load(ordering: .acquiring)
+            let serial = notices[slot].occupant.load(ordering: .acquiring)
             guard serial != 0, notices[slot].instance.load(ordering: .relaxed) == instance else { continue }
             visit(ConnectionID(worker: worker, slot: slot, serial: serial))
         }

@@ -177,6 +177,7 @@ extension Worker {
     func sayClosed(_ peer: ConnectionPlace) {
         guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.opened)
+        port.board.clear(peer.its.slot)
         logClosed(peer)
         guard let callback = unsafe binding.pointee.handler.close else { return }
         var close = unsafe gw_close()
