@@ -24,8 +24,8 @@ let fast: [SwiftSetting] =
 let fixtures = [
     "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
     "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
-    "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table",
-    "silent_null", "tiny_table", "unresolved", "works",
+    "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
+    "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",
 ]
 
 let package = Package(
@@ -79,7 +79,9 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
-        .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
+        .testTarget(
+            name: "GatewayServerTests",
+            dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),

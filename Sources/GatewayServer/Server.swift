@@ -113,6 +113,21 @@ package final class Server {
 
     // MARK: Serving
 
+    /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
+    package var listeningPorts: [UInt16] { listeners.entries.map { $0.listener.address.port } }
+
+    /// Ends `run` from any thread.
+    package struct Stopper: Sendable {
+        fileprivate let ports: [WorkerPort]
+
+        /// Does what SIGTERM does: says 1001 to everybody; `run` returns when they are gone.
+        package func stop() {
+            for port in ports { port.post(.stop) }
+        }
+    }
+
+    package var stopper: Stopper { Stopper(ports: context.ports) }
+
     /// Serves until a signal says otherwise; returns when the last connection is gone.
     package func run() throws(Failure) {
         let signals = FileDescriptor(adopting: clinux_signal_descriptor())
@@ -203,7 +218,7 @@ package final class Server {
                 _exit(128 + signal)
             }
             log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-            for port in context.ports { port.post(.stop) }
+            stopper.stop()
             // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
             for entry in listeners.entries { entry.listener.close() }
             return true

@@ -7,6 +7,11 @@ public struct FrameWriter: Sendable {
     /// How many of the ten count.
     public let count: Int
 
+    /// Octets of a frame with so many octets of payload.
+    package static func size(payload length: Int) -> Int {
+        length &+ (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10)
+    }
+
     @inline(__always)
     public init(_ opcode: Opcode, isFinal: Bool, payloadLength length: Int) {
         let first = UInt64(opcode.rawValue | (isFinal ? 0x80 : 0))
