@@ -43,7 +43,7 @@ package struct ModuleLocator: Sendable {
                 place: "Names have letters, digits, \"_\", \"-\", \".\", and begin with a letter or digit.",
                 remedy: "correct the `handler` line in gateway.conf")
         }
-        let candidates = folders.flatMap { ["\($0)/\(handler).so", "\($0)/lib\(handler).so"] }
+        let candidates = places(of: handler)
         for candidate in candidates {
             let path: String
             do throws(SystemError) {
@@ -62,6 +62,25 @@ package struct ModuleLocator: Sendable {
             handler: handler, stage: .locating, reason: "there is no module of this name",
             place: "Looked for: " + candidates.joined(separator: ", "),
             remedy: "build it (`swift build` puts lib\(handler).so beside the gateway) or put \(handler).so there")
+    }
+
+    /// The file that `find` would look at, without looking whether it can be trusted; nil when there is none.
+    package func path(of handler: String) -> String? {
+        guard Self.isName(handler) else { return nil }
+        return places(of: handler).lazy.compactMap { try? Self.canonical($0) }.first
+    }
+
+    /// Which handlers a file of this name may be the module of: "libecho.so" that of "echo" and that of "libecho".
+    package static func handlers(ofFile name: String) -> [String] {
+        guard name.hasSuffix(".so") else { return [] }
+        let stem = String(name.dropLast(3))
+        let names = stem.hasPrefix("lib") ? [String(stem.dropFirst(3)), stem] : [stem]
+        return names.filter { isName($0) }
+    }
+
+    /// Where a module may lie, in search order.
+    private func places(of handler: String) -> [String] {
+        folders.flatMap { ["\($0)/\(handler).so", "\($0)/lib\(handler).so"] }
     }
 
     private func open(_ path: String) throws(Objection) -> ModuleFile {
