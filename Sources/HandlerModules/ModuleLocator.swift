@@ -1,14 +1,5 @@
 import Glibc
 
-/// A module that was found, opened and found trustworthy; the descriptor is the one that is copied later.
-package struct ModuleFile: ~Copyable {
-    /// Absolute, without symbolic links.
-    package let path: String
-    /// Octets in the file when it was opened.
-    package let size: Int
-    let file: OpenFile
-}
-
 /// Finds the file of a handler by its name in gateway.conf. No environment variable has a say in it.
 ///
 /// Order: each folder of `plugins`, then the folder of the gateway's executable (where `swift build` puts modules); in
@@ -87,17 +78,7 @@ package struct ModuleLocator: Sendable {
         guard folders.contains(where: { path.hasPrefix($0 == "/" ? $0 : $0 + "/") }) else {
             throw Objection("is a link that leads outside the folders of modules")
         }
-        try FileTrust.check(foldersAbove: path)
-        // O_NONBLOCK: opening a FIFO must not wait for its writer. It means nothing to a regular file.
-        let file = try Objection.explaining { () throws(SystemError) in
-            try OpenFile(path: path, flags: O_RDONLY | O_NONBLOCK)
-        }
-        let status = try Objection.explaining { () throws(SystemError) in try file.status() }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Objection("is not a regular file") }
-        if let objection = FileTrust.objection(to: .module, status) {
-            throw Objection("cannot be trusted: it \(objection)")
-        }
-        return ModuleFile(path: path, size: Int(status.st_size), file: file)
+        return try ModuleFile(trusting: path)
     }
 
     private func refusal(_ handler: String, _ path: String, _ reason: String) -> ModuleError {
