@@ -28,13 +28,16 @@ let fixtures = [
     "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",
 ]
 
+/// Modules without Swift in them, as a C compiler makes them; SwiftPM links the Swift runtime even to C.
+let plainFixtures = ["pinned_by_thread", "unloads"]
+
 let package = Package(
     name: "gateway",
     products: [
         .executable(name: "gateway", targets: ["gateway"]),
         .library(name: "echo", type: .dynamic, targets: ["echo"]),
         .library(name: "chat", type: .dynamic, targets: ["chat"]),
-    ] + fixtures.map { .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"]) },
+    ] + (fixtures + plainFixtures).map { .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"]) },
     targets: [
         // The system, as Swift sees it.
         .target(name: "CLinux"),
@@ -90,6 +93,12 @@ let package = Package(
             .target(
                 name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
                 publicHeadersPath: ".")
+        }
+        + plainFixtures.map {
+            .target(
+                name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
+                publicHeadersPath: ".",
+                linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])])
         },
     swiftLanguageModes: [.v6]
 )
