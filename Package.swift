@@ -51,7 +51,8 @@ let package = Package(
                 "CLinux",
             ], swiftSettings: fast),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "HandlerModules", "CLinux"],
+            swiftSettings: strict),
 
         // Handlers: one folder, one target, one .so.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
@@ -65,7 +66,10 @@ let package = Package(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
         .testTarget(name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
-        .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
+        .testTarget(
+            name: "GatewayServerTests",
+            dependencies: ["GatewayServer", "GatewayConfiguration", "HandlerModules", "GatewayIO"]),
+        .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),
