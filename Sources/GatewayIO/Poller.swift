@@ -58,6 +58,9 @@ package struct Poller: ~Copyable {
         try control(EPOLL_CTL_MOD, number, token, interest)
     }
 
+    /// A poller is readable for another one while it has events itself.
+    package var number: Int32 { descriptor.number }
+
     /// Forgets a descriptor that stays open; closing one forgets it by itself.
     package func remove(_ number: Int32) throws(Errno) {
         try control(EPOLL_CTL_DEL, number, 0, [])
