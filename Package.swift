@@ -14,9 +14,10 @@ let fast: [SwiftSetting] = strict + [.unsafeFlags(["-cross-module-optimization"]
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
-    "bad_name", "crash_constructor", "entry_v2", "huge_table", "nameless", "newer_major", "newer_minor",
-    "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table", "silent_null",
-    "tiny_table", "unresolved", "works",
+    "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
+    "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
+    "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "refuses_start", "short_table",
+    "silent_null", "tiny_table", "unresolved", "works",
 ]
 
 let package = Package(
@@ -43,7 +44,7 @@ let package = Package(
         .target(name: "HTTP", swiftSettings: fast),
         .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
-        .target(name: "HandlerModules", dependencies: ["CGatewayABI"], swiftSettings: fast),
+        .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
             name: "GatewayServer",
             dependencies: [
@@ -51,8 +52,7 @@ let package = Package(
                 "CLinux",
             ], swiftSettings: fast),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "HandlerModules", "CLinux"],
-            swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
 
         // Handlers: one folder, one target, one .so.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
@@ -61,10 +61,15 @@ let package = Package(
         // Tests mirror Sources, target for target.
         .target(name: "TestSupport", path: "Tests/Support"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "GatewayIOTests", dependencies: ["GatewayIO", "Bytes", "TestSupport", "AllocationCounter"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
-        .testTarget(name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI"]),
+        .executableTarget(
+            name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI"], path: "Tests/ProbeChild"),
+        .testTarget(
+            name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(
             name: "GatewayServerTests",

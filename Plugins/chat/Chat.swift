@@ -3,14 +3,20 @@ import Synchronization
 
 /// A chat room per route: what one client says, all clients of the route hear, as `[number]: text`.
 ///
-/// Numbers count from 0 and are never given twice, so `[3]` is the same client in a whole conversation.
-final class Chat: StatefulHandler, RequestHandler {
+/// Numbers count from 0 and are never given twice, so `[3]` is the same client in a whole conversation, also across
+/// reloads. `set history 20` in gateway.conf shows newcomers the last 20 lines.
+final class Chat: StatefulHandler, RequestHandler, HandoverHandler, ReloadHandler {
     static let manifest = Manifest(name: "chat")
+    static let handover = Handover("gateway chat")
 
     private let page = ChatPage.response
-    private let room = Mutex(Room())
+    private let gateway: Gateway
+    private let room: Mutex<Room>
 
-    init(_ context: borrowing StartContext) {}
+    init(_ context: borrowing StartContext) throws {
+        gateway = context.gateway
+        room = Mutex(Room(historyLimit: Int(try context.setting("history", as: UInt16.self) ?? 0)))
+    }
 
     func respond(to request: borrowing Request) -> Response? {
         switch request.method {
@@ -34,15 +40,29 @@ final class Chat: StatefulHandler, RequestHandler {
             return
         }
         let line = "[\(member.number)]: \(text)"
-        room.withLock { $0.relay(line) }
+        room.withLock { $0.relay(line, through: gateway) }
     }
 
     func closed(_ connection: Connection, _ event: CloseEvent, _ member: inout Member) {
         room.withLock { $0.leave(connection) }
     }
+
+    // A reload: see Room for what happens while there are two of it.
+
+    func reloadPending() { room.withLock { $0.expectCopy() } }
+    func snapshot() -> Room { room.withLock { $0 } }
+    func restore(_ snapshot: Room) { room.withLock { $0.take(over: snapshot) } }
+
+    func restored(_ connection: Connection, _ member: inout Member) {
+        room.withLock { $0.rejoin(connection, member.number) }
+    }
 }
 
 /// What the chat keeps of a client.
-struct Member {
+struct Member: StateValue {
     var number: UInt64 = 0
+
+    init() {}
+    init(from reader: inout StateReader) throws { number = try reader.read() }
+    func encode(into writer: inout StateWriter) { writer.write(number) }
 }

@@ -114,10 +114,17 @@ package struct SendQueue: ~Copyable {
         _ octets: Int, _ pool: borrowing BlockPool, _ size: BlockPool.Size
     ) -> UnsafeMutablePointer<Block> {
         if let block = unsafe last, unsafe block.pointee.capacity &- block.pointee.end >= octets { return unsafe block }
-        // A second block means that the output is no odd message any more.
-        let block = unsafe pool.take(last == nil ? size : .large)
+        let block = unsafe pool.take(self.size(asked: size))
         unsafe link(block)
         return unsafe block
+    }
+
+    @inline(never)
+    private func size(asked: BlockPool.Size) -> BlockPool.Size {
+        guard let last = unsafe last else { return asked }
+        // A second block of copies means that the output is no odd message any more. Behind a reference stands
+        // little more than the next header: a large block for each would pin 32 KiB per message of a broadcast.
+        return unsafe last.pointee.capacity == 0 ? .small : .large
     }
 
     private mutating func link(_ block: UnsafeMutablePointer<Block>) {

@@ -5,6 +5,8 @@ internal import Synchronization
 final class Instance: Sendable {
     let handler: any Handler
     let host: Host
+    /// A connection was refused in a hand-over, and the log says why.
+    let hasRefused = Atomic(false)
 
     private init(_ handler: any Handler, _ host: Host) {
         self.handler = handler
@@ -38,6 +40,7 @@ final class Instance: Sendable {
         let context = unsafe StartContext(config, host)
         do {
             let instance = Instance(try handler.init(context), host)
+            TypeWarmth.touch(handler._types + [Connection.self, CloseCode.self, StateError.self, SettingError.self])
             unsafe owner.pointee = unsafe Unmanaged.passRetained(instance).toOpaque()
             return gw_status(GW_OK)
         } catch {

@@ -17,6 +17,7 @@ public enum Module {
         unsafe describe(handler, &table.pointee)
         unsafe addRequired(&table.pointee)
         unsafe addOptional(handler, &table.pointee)
+        unsafe addHandover(handler, &table.pointee)
         return unsafe UnsafePointer(table)
     }
 
@@ -26,7 +27,7 @@ public enum Module {
         // GW_ABI_VERSION is a macro of a cast, which Swift does not import.
         unsafe table.abi_version = GW_ABI_MAJOR << 16 | GW_ABI_MINOR
         unsafe table.min_host_abi = GW_ABI_MAJOR << 16
-        unsafe table.flags = manifest.options.rawValue
+        unsafe table.flags = manifest.flags(of: handler)
         unsafe table.name = unsafe UnsafePointer(strdup(manifest.name))
         unsafe table.version = unsafe UnsafePointer(strdup(manifest.version))
         unsafe table.sdk = unsafe UnsafePointer(strdup("GatewayHandler 1.0 (Swift)"))
@@ -102,6 +103,18 @@ public enum Module {
         if handler._takesDrained {
             unsafe table.drained = { owner, connection, state in
                 unsafe Instance.lend(owner) { unsafe $0.handler._onDrained(Connection(connection, $0.host), state) }
+            }
+        }
+        if handler._takesReloads {
+            unsafe table.event = { owner, _, _, event in
+                guard let kind = unsafe event?.pointee.kind else { return }
+                unsafe Instance.lend(owner) {
+                    switch Int(kind) {
+                    case GW_EV_RELOAD_PENDING: $0.handler._onReloadPending()
+                    case GW_EV_DRAINING: $0.handler._onDraining()
+                    default: break
+                    }
+                }
             }
         }
     }

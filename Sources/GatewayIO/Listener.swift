@@ -25,7 +25,8 @@ package struct Listener: ~Copyable {
         case none
         /// This peer is gone already; the next one may be fine.
         case lost
-        /// No descriptor or no memory is left: pause, serve whom we have, try again later.
+        /// No descriptor or no memory is left, or the socket does not listen any more: pause, serve whom we have,
+        /// try again later.
         case exhausted(Errno)
     }
 
@@ -36,6 +37,7 @@ package struct Listener: ~Copyable {
     package let address: SocketAddress
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
     private let path: String?
+    private let isInherited: Bool
 
     package var number: Int32 { descriptor.number }
 
@@ -124,6 +126,7 @@ package struct Listener: ~Copyable {
         self.descriptor = descriptor
         self.address = address
         path = nil
+        isInherited = true
     }
 
     private init(listening socket: consuming FileDescriptor, path: String?) throws(Errno) {
@@ -132,6 +135,7 @@ package struct Listener: ~Copyable {
         descriptor = socket
         self.address = address
         self.path = path
+        isInherited = false
     }
 
     private static func open(_ family: Int32) throws(Errno) -> FileDescriptor {
@@ -154,6 +158,13 @@ package struct Listener: ~Copyable {
         }
     }
 
+    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor.
+    ///
+    /// An inherited socket goes on listening for whoever has opened it.
+    package func close() {
+        if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+    }
+
     /// Takes the next peer that waits.
     package func accept() -> Accepted {
         let number = clinux_accept(descriptor.number)
@@ -162,6 +173,9 @@ package struct Listener: ~Copyable {
         switch error.code {
         case EAGAIN: return .none
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(error)
+        // Whoever gave us an inherited socket may shut it down. It stays readable in the poller, so taking this for
+        // one lost peer would spin for ever.
+        case EINVAL, EBADF, ENOTSOCK: return .exhausted(error)
         // Whatever else befell this peer on its way in (ECONNABORTED, EINTR, EPROTO, network errors that accept
         // passes on) says nothing about the next one: a listener never ends over it.
         default: return .lost

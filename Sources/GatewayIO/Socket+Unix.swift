@@ -7,6 +7,8 @@ extension sockaddr_un {
         self.init()
         sun_family = sa_family_t(AF_UNIX)
         let octets = Array(path.utf8)
+        // Without a name, or with a NUL in front, the kernel would bind an address that no file stands for.
+        guard !octets.isEmpty, !octets.contains(0) else { throw Errno(EINVAL) }
         guard octets.count < MemoryLayout.size(ofValue: sun_path) else { throw Errno(ENAMETOOLONG) }
         unsafe withUnsafeMutableBytes(of: &sun_path) { unsafe $0.copyBytes(from: octets) }
     }

@@ -30,7 +30,7 @@ package struct Socket: ~Copyable {
     /// Reads once into the buffer.
     @inline(__always)
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0))
+        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0), of: buffer.count)
     }
 
     /// Reads once into two buffers, the first one first.
@@ -44,19 +44,20 @@ package struct Socket: ~Copyable {
         let count = unsafe withUnsafeMutableBytes(of: &vectors) { raw in
             unsafe readv(number, raw.assumingMemoryBound(to: iovec.self).baseAddress, 2)
         }
-        return Self.received(count)
+        return Self.received(count, of: first.count &+ second.count)
     }
 
     @inline(__always)
-    private static func received(_ count: Int) -> IOResult {
+    private static func received(_ count: Int, of room: Int) -> IOResult {
         if count > 0 { return .moved(count) }
-        if count == 0 { return .endOfStream }
+        // Reading into no room answers 0 on an open stream as well.
+        if count == 0 { return room > 0 ? .endOfStream : .moved(0) }
         return interrupted()
     }
 
     /// Sends what the kernel takes of the queue, in one call, with `tail` behind it if there is one.
     ///
-    /// - Returns: `.moved` with the octets taken of both together; nothing is removed from the queue.
+    /// - Returns: `.moved` with the octets taken of both together, the queue's first; nothing is removed from it.
     @inline(__always)
     package func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
         if unsafe tail == nil, let single = unsafe queue.single {
@@ -66,10 +67,15 @@ package struct Socket: ~Copyable {
         return unsafe writeVectors(queue, tail: tail)
     }
 
+    /// 1,024 octets of vectors: the most that a temporary allocation takes from the stack and not from the heap.
+    private static let vectorCount = 64
+
     private func writeVectors(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer?) -> IOResult {
-        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 65) { vectors in
-            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<64]))
-            if let tail = unsafe tail {
+        let most = Self.vectorCount - 1
+        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectorCount) { vectors in
+            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<most]))
+            // A tail stands behind the whole queue, so it waits when there may be more blocks than were gathered.
+            if let tail = unsafe tail, filled < most {
                 let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
                 unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
                 filled += 1

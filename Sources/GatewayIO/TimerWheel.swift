@@ -17,7 +17,7 @@ package struct TimerWheel: ~Copyable {
         var next: UInt32
         var previous: UInt32
         /// The tick at which the slot is due; 0 means not armed.
-        var deadline: UInt32
+        fileprivate var deadline: UInt32
     }
 
     private let links: Reserved<Link>

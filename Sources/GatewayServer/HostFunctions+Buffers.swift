@@ -5,7 +5,9 @@ extension HostFunctions {
     static func fillBuffers(_ table: inout gw_host) {
         unsafe table.buf_copy = { _, start, count in
             guard unsafe start != nil || count == 0 else { return nil }
-            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map { OpaquePointer($0) }
+            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map {
+                OpaquePointer($0)
+            }
         }
         unsafe table.buf_wrap = { _, start, count, release, context in
             let octets = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
@@ -16,7 +18,9 @@ extension HostFunctions {
         }
         unsafe table.buf_retain = { _, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
-            if unsafe shared.pointee.isLent { return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) } }
+            if unsafe shared.pointee.isLent {
+                return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) }
+            }
             unsafe shared.pointee.retain()
             return unsafe buffer
         }

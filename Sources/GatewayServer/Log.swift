@@ -45,7 +45,10 @@ package struct Log: Sendable {
         text.withUTF8 { octets in
             var rest = unsafe octets[...]
             while unsafe !rest.isEmpty {
-                let count = unsafe Glibc.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(octets)[rest.startIndex...]).baseAddress, rest.count)
+                let count = unsafe Glibc.write(
+                    STDERR_FILENO,
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(octets)[rest.startIndex...]).baseAddress,
+                    rest.count)
                 // Where nobody can read it the line is lost; serving goes on.
                 guard count > 0 else { return }
                 unsafe rest = rest.dropFirst(count)

@@ -1,4 +1,4 @@
-package import HandlerModules
+import HandlerModules
 
 /// What `gateway inspect` shows of a file: all that can be known without running any of it.
 package struct ModuleReport: Sendable {
@@ -7,8 +7,22 @@ package struct ModuleReport: Sendable {
     /// Why the gateway would not load it, and what to do, lines with an end; nil when nothing is known against it.
     package let refusal: String?
 
+    /// Why a file could not be looked at.
+    package struct Failure: Error, Sendable {
+        /// The sentence of the system.
+        package let reason: String
+    }
+
     /// Describes a file.
-    package init(_ facts: ModuleFacts) {
+    package init(ofFile path: String) throws(Failure) {
+        do throws(SystemError) {
+            self.init(try ModuleFacts(path: path))
+        } catch {
+            throw Failure(reason: SystemError.text(error.code))
+        }
+    }
+
+    private init(_ facts: ModuleFacts) {
         var rows = [
             ("file", [facts.path]),
             ("size", ["\(facts.size) octets, written \(Timestamp.text(facts.modifiedAt))"]),

@@ -31,12 +31,15 @@ struct Reply: Sendable {
         guard status == 0 || status == 101 || (200...599).contains(status) else { return nil }
         subprotocol = unsafe Array(view: reply.subprotocol)
         headers = ResponseHeaders()
-        for unsafe header in unsafe UnsafeBufferPointer(start: reply.headers.ptr, count: reply.headers.len) {
+        let pairs = unsafe UnsafeBufferPointer(start: reply.headers.ptr, count: reply.headers.len)
+        for index in pairs.indices {
+            let header = unsafe pairs[index]
             let name = unsafe Array(view: header.key)
             let value = unsafe Array(view: header.value)
             guard (try? headers.append(name.span, value.span)) != nil else { return nil }
         }
-        body = unsafe Array(UnsafeBufferPointer(start: reply.body.ptr, count: reply.body.ptr == nil ? 0 : reply.body.len))
+        body = unsafe Array(
+            UnsafeBufferPointer(start: reply.body.ptr, count: reply.body.ptr == nil ? 0 : reply.body.len))
         state = unsafe UInt(bitPattern: reply.conn_state)
     }
 }

@@ -4,8 +4,8 @@ import GatewayIO
 import Glibc
 import HTTP
 import HandlerModules
-import WebSocket
 import Synchronization
+import WebSocket
 
 /// The gateway as a whole: what the configuration asks for, brought up, run and taken down by the control thread.
 ///
@@ -25,7 +25,8 @@ package final class Server {
     private let log: Log
     private let listeners: Listeners
     private let context: ServerContext
-    private let handlers: HandlerService
+    private let services: Services
+    private let bell: Bell
     private let runDirectory: RunDirectory
     private let capacity: Int
 
@@ -35,10 +36,11 @@ package final class Server {
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
-        let most = Self.connectionLimit(configuration, descriptors: limit, log)
+        Self.checkConnectionLimit(configuration, descriptors: limit, log)
         listeners = Listeners(try Self.listen(configuration))
         do throws(Errno) {
-            context = try Self.makeContext(configuration, log, capacity: capacity, maxConnections: most)
+            bell = try Bell()
+            context = try Self.makeContext(configuration, log, capacity: capacity)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -48,9 +50,9 @@ package final class Server {
             throw Failure(
                 description: "no folder for the copies of modules: \(error)", isConfiguration: false)
         }
-        handlers = HandlerService(server: context, configuration: configuration, runDirectory: runDirectory)
-        handlers.startAll()
-        if !handlers.servesSomething, !configuration.routes.isEmpty {
+        services = Services(server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+        services.startAll()
+        if !services.servesSomething, !configuration.routes.isEmpty {
             runDirectory.remove()
             throw Failure(description: "no route can be served", isConfiguration: true)
         }
@@ -68,13 +70,12 @@ package final class Server {
         return Int(clamping: min(limit.rlim_cur, 1 << 24))
     }
 
-    private static func connectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) -> Int {
+    private static func checkConnectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) {
         let possible = max(1, descriptors - ownDescriptors)
-        guard configuration.maxConnections > possible else { return configuration.maxConnections }
+        guard configuration.maxConnections > possible else { return }
         log.warn(
             "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
                 + " \(possible); raise it with ulimit -n or LimitNOFILE")
-        return configuration.maxConnections
     }
 
     private static func listen(_ configuration: Configuration) throws(Failure) -> [Listeners.Entry] {
@@ -92,27 +93,14 @@ package final class Server {
     }
 
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, maxConnections: Int
+        _ configuration: Configuration, _ log: Log, capacity: Int
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
             ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
         }
-        let routes = configuration.routes.enumerated().map { index, route in
-            Route(
-                index: index, pattern: route.pattern.description, handler: route.handler,
-                parameterNames: route.pattern.parameterNames, subprotocols: route.subprotocols,
-                limits: RouteLimits(route))
-        }
-        let routing = RoutingTable(
-            router: Router(configuration.routes.map(\.pattern)), routes: routes,
-            consolePath: configuration.consolePath)
-        let limits = HeadLimits(
-            maxHead: configuration.handshake.maxHeadOctets, maxHeaders: configuration.handshake.maxHeaders)
-        return ServerContext(
-            log: log, logsAccess: configuration.accessLog != nil, headLimits: limits,
-            handshakeTimeout: TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds),
-            maxConnections: maxConnections, ports: ports, routing: routing)
+        let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
+        return ServerContext(log: log, ports: ports, routing: RoutingTable(configuration, routes: routes))
     }
 
     /// `auto` is one worker for each core that this process may run on.
@@ -139,9 +127,24 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
         }
-        handlers.stopAll()
+        services.stopAll()
         runDirectory.remove()
         log.info("stopped")
+    }
+
+    /// Reads the configuration again and replaces handlers whose file has changed.
+    private func reloadEverything(cause: String) {
+        do throws(ConfigurationError) {
+            let loaded = try Configuration.load(file: configuration.file)
+            for warning in loaded.warnings { log.warn(warning.rendered()) }
+            _ = services.apply(loaded.configuration)
+        } catch {
+            log.error("configuration refused, nothing was changed:\n\(error.rendered())")
+            return
+        }
+        for name in services.handlerNames(of: services.configuration) {
+            _ = services.reload(services.service(named: name), cause: cause)
+        }
     }
 
     /// The workers' threads, and a way to learn that they have ended.
@@ -178,10 +181,13 @@ package final class Server {
         _ signals: borrowing FileDescriptor, _ poller: borrowing Poller, _ crew: Crew
     ) throws(Errno) {
         try poller.add(crew.ended.number, token: 1, interest: .readable)
+        try poller.add(bell.waker.number, token: 2, interest: .readable)
         var isStopping = false
         while crew.working.load(ordering: .acquiring) > 0 {
-            _ = try poller.wait(milliseconds: nil)
+            _ = try poller.wait(milliseconds: services.isSettled ? nil : 50)
             crew.ended.answer()
+            bell.waker.answer()
+            services.tidy()
             while case let number = clinux_next_signal(signals.number), number != 0 {
                 isStopping = act(on: number, isStopping: isStopping)
             }
@@ -198,8 +204,10 @@ package final class Server {
             }
             log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
             for port in context.ports { port.post(.stop) }
+            // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
+            for entry in listeners.entries { entry.listener.close() }
             return true
-        case SIGHUP: log.warn("SIGHUP: reloading is not supported yet; nothing was changed")
+        case SIGHUP: reloadEverything(cause: "SIGHUP")
         default: log.debug("signal \(signal) means nothing here")
         }
         return isStopping
@@ -230,21 +238,17 @@ extension Listener.Address {
     }
 }
 
-extension RouteLimits {
-    init(_ route: RouteConfiguration) {
-        let limits = route.limits
-        func ticks(_ milliseconds: Int64?) -> UInt32 {
-            milliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
+extension Server {
+    /// What a probe process does, instead of being a gateway: tries one module and ends.
+    package static func probe(_ path: String) -> Never {
+        var configuration = Configuration(file: "")
+        configuration.threads = .count(1)
+        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16)
+        guard let context = made else { _exit(1) }
+        unsafe ModuleProbe.child(path: path) { generation, handler, note in
+            unsafe HostContext.makeHost(
+                HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
         }
-        frames = FrameReader.Limits(frame: limits.maxFrameOctets, message: limits.maxMessageOctets)
-        body = limits.maxBodyOctets
-        connections = route.maxConnections ?? .max
-        sendBuffer = limits.sendBufferOctets
-        pingInterval = ticks(limits.pingIntervalMilliseconds)
-        pongTimeout = ticks(limits.pongTimeoutMilliseconds)
-        idleTimeout = ticks(limits.idleTimeoutMilliseconds)
-        closeTimeout = ticks(limits.closeTimeoutMilliseconds)
-        replyTimeout = ticks(limits.replyTimeoutMilliseconds)
     }
 }
 
@@ -255,18 +259,21 @@ extension Server {
     package static func check(_ configuration: Configuration) -> [String] {
         let log = Log(threshold: nil)
         let context: ServerContext
+        let bell: Bell
         do throws(Errno) {
-            context = try makeContext(configuration, log, capacity: 16, maxConnections: 1)
+            bell = try Bell()
+            context = try makeContext(configuration, log, capacity: 16)
         } catch {
             return ["cannot set up the workers: \(error)"]
         }
         do throws(RunDirectoryError) {
             let runDirectory = try RunDirectory()
-            let handlers = HandlerService(server: context, configuration: configuration, runDirectory: runDirectory)
-            handlers.startAll()
-            handlers.stopAll()
+            let services = Services(
+                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+            services.startAll()
+            services.stopAll()
             runDirectory.remove()
-            return handlers.troubles
+            return services.troubles
         } catch {
             return ["no folder for the copies of modules: \(error)"]
         }

@@ -62,7 +62,7 @@ extension Worker {
     /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
     private func place(_ socket: consuming Socket) {
         let total = server.connections.add(1, ordering: .relaxed).newValue
-        if total > server.maxConnections + Self.surplusMargin {
+        if total > routing.maxConnections + Self.surplusMargin {
             server.connections.subtract(1, ordering: .relaxed)
             return
         }
@@ -90,8 +90,8 @@ extension Worker {
             lose(peer, error)
             return
         }
-        if server.connections.load(ordering: .relaxed) > server.maxConnections { peer.its.flags.insert(.surplus) }
-        peer.its.deadline = now + server.handshakeTimeout
+        if server.connections.load(ordering: .relaxed) > routing.maxConnections { peer.its.flags.insert(.surplus) }
+        peer.its.deadline = now + routing.handshakeTimeout
         schedule(peer)
     }
 }

@@ -35,6 +35,9 @@ extension Worker {
             else { return }
             conclude(peer, exchange, reply)
             processLeftover(peer)
+        case .routing(let table): routing = table
+        case .handOver(let handOver): begin(handOver)
+        case .fence(let fence): fence.pass()
         case .stop: beginStopping()
         }
     }

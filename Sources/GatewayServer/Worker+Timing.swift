@@ -47,9 +47,9 @@ extension Worker {
     private func replyTimedOut(_ peer: ConnectionPlace) {
         guard let exchange = peer.its.exchange else { return depart(peer) }
         // The reply was taken a moment ago and is on its way here: it counts.
-        if server.desk.isAnswered(exchange.ticket) { return setDeadline(peer, ticks: server.handshakeTimeout) }
+        if server.desk.isAnswered(exchange.ticket) { return setDeadline(peer, ticks: routing.handshakeTimeout) }
         _ = server.desk.close(exchange.ticket)
-        uncount(peer)
+        unbind(peer)
         refuse(peer, status: 504, word: "reply-timeout", "the handler did not answer in time")
     }
 
@@ -95,6 +95,8 @@ extension Worker {
         guard peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.pinged)
         peer.its.pingDue = unsafe now + binding.pointee.limits.pingInterval
+        // The timer stands at the end of pong_timeout, which may be later than the next ping.
+        schedule(peer)
     }
 
     /// Serves nobody new and asks everybody to go.
@@ -106,7 +108,9 @@ extension Worker {
         var longest = TimerWheel.ticks(milliseconds: 1000)
         for slot in 0..<table.used {
             guard let peer = table.occupant(slot) else { continue }
-            if let binding = unsafe peer.its.binding { longest = unsafe max(longest, binding.pointee.limits.closeTimeout) }
+            if let binding = unsafe peer.its.binding {
+                longest = unsafe max(longest, binding.pointee.limits.closeTimeout)
+            }
             sendAway(peer)
         }
         stopDeadline = now + longest + TimerWheel.ticks(milliseconds: 500)

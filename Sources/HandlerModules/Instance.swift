@@ -66,7 +66,12 @@ package final class Instance: Sendable {
                 settings, "was still busy with its start after \(timeout)",
                 "raise start_timeout, or do the work after start has returned")
         }
-        if phase == .refused { throw startRefused(settings) }
+        if phase == .refused,
+            let answer = StartRefusal(
+                status: status.load(ordering: .acquiring), note: generation.failureNote.take())
+        {
+            throw refusal(settings, answer.reason, answer.remedy)
+        }
         return ContinuousClock.now - began
     }
 
@@ -122,16 +127,6 @@ extension Instance {
     private func callStop() {
         unsafe generation.callbacks.stop?(selfPointer)
         currentPhase.store(.stopped, ordering: .releasing)
-    }
-
-    private func startRefused(_ settings: RouteSettings) -> ModuleError {
-        let answer = StatusName.of(status.load(ordering: .acquiring))
-        guard let note = generation.failureNote.take() else {
-            return refusal(
-                settings, "refused to start: its start answered \(answer) and gave no reason",
-                "ask its author to say why through host->fail")
-        }
-        return refusal(settings, "refused to start: \"\(note)\" (\(answer))", "see what it says about itself")
     }
 
     private func refusal(_ settings: RouteSettings, _ reason: String, _ remedy: String) -> ModuleError {

@@ -89,9 +89,7 @@ package import CGatewayABI
         do throws(ModuleImageError) {
             image = try ModuleImage(path: candidate.path)
         } catch {
-            throw refusal(
-                "its module cannot be loaded: \(error.linkerText)",
-                "link everything it needs, and look at its libraries")
+            throw refusal(error.reason, error.remedy)
         }
         // Two generations that share an image would share its variables, and with them the host table.
         if let twin = entries[image.entryAddress] {
@@ -101,16 +99,12 @@ package import CGatewayABI
 
         let note = FailureNote()
         let host = unsafe makeHost(candidate.number, handler, note)
-        guard let pointer = unsafe image.callEntry(host) else {
-            let why = note.take().map { "\"\($0)\"" } ?? "it gave no reason"
-            throw refusal("its entry declined: \(why)", "see what it says about itself")
-        }
-        do throws(HandlerTableError) {
-            let table = try unsafe HandlerTable(reading: pointer)
+        do throws(NegotiationError) {
+            let table = try unsafe image.negotiate(host, note)
             candidate.staged.keep()
             return unsafe Generation(candidate: candidate, table: table, host: host, failureNote: note)
         } catch {
-            throw refusal("its module cannot be used: \(error)", error.remedy)
+            throw refusal(error.reason, error.remedy)
         }
     }
 }

@@ -1,28 +1,5 @@
 import CGatewayABI
-import GatewayHandler
-import Glibc
 import Testing
-
-/// `libchat.so` beside the test runner, loaded as the gateway does it.
-private struct ChatModule {
-    let entry: @convention(c) (UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>?
-
-    init() throws {
-        var path = [CChar](repeating: 0, count: 4096)
-        let length = readlink("/proc/self/exe", &path, path.count - 1)
-        let runner = String(decoding: path.prefix(max(length, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let folder = String(runner[..<(runner.lastIndex(of: "/") ?? runner.startIndex)])
-        let image = dlopen("\(folder)/libchat.so", RTLD_NOW | RTLD_LOCAL)
-        let loaded = try #require(image, "\(String(cString: dlerror()))")
-        let symbol = try #require(dlsym(loaded, "gw_handler_entry_v1"))
-        entry = unsafeBitCast(symbol, to: (@convention(c) (UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>?).self)
-    }
-
-    func driven() throws -> Driven {
-        let host = MockHost()
-        return Driven(try #require(entry(host.table)).pointee, host)
-    }
-}
 
 @Suite("the chat")
 struct ChatTests {
@@ -30,15 +7,7 @@ struct ChatTests {
 
     init() throws { chat = try ChatModule().driven() }
 
-    /// What was sent, in an order that does not depend on that of the members.
-    private func said() -> [String] {
-        let lines = chat.host.calls.compactMap { call -> String? in
-            guard case .send(let connection, kind: 1, let octets) = call else { return nil }
-            return "\(connection) <- \(String(decoding: octets, as: UTF8.self))"
-        }
-        chat.host.set { $0.calls = [] }
-        return lines.sorted()
-    }
+    private func said() -> [String] { chat.said() }
 
     @Test func `relays every text to all, the speaker too, with the speaker's number`() {
         let states = [10, 11, 12].map { chat.connect($0) }
@@ -98,5 +67,28 @@ struct ChatTests {
         #expect(!reply.body.contains("innerHTML"))
         #expect(chat.request(method: "POST") == GW_DEFER)
         #expect(chat.host.calls.last == .reply(77, .init(status: 405, headers: [["allow", "GET, HEAD"]])))
+    }
+
+    @Test func `shows newcomers what was said last where "set history" asks for it`() throws {
+        let chat = try ChatModule().driven(["history": "2"])
+        let state = chat.connect(10)
+        for line in ["a", "b", "c"] { chat.text(10, state, line) }
+        chat.host.set { $0.calls = [] }
+        chat.connect(11)
+        #expect(chat.said() == ["11 <- [0]: b", "11 <- [0]: c"])
+    }
+
+    @Test(arguments: ["many", "-1", "65536"])
+    func `does not start with a history it cannot keep`(_ history: String) throws {
+        #expect(try ChatModule().driven(["history": history]).started == GW_E_FAILED)
+    }
+
+    @Test func `speaks under a topic where the gateway has them`() throws {
+        chat.host.set { $0.hasTopics = true }
+        let state = chat.connect(10)
+        #expect(chat.host.deeds.last == .subscribe(10, "lines", 0))
+        chat.host.set { $0.calls = [] }
+        chat.text(10, state, "hi")
+        #expect(chat.host.deeds == [.publish("lines", 0, kind: 1, Array("[0]: hi".utf8), except: 0)])
     }
 }

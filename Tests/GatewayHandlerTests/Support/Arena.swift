@@ -41,6 +41,12 @@ final class Arena {
             data: octets(payload), buf: nil, received_ns: 2_000_000_000)
     }
 
+    func saved(_ octets: [UInt8], _ format: UInt64, _ version: UInt32) -> gw_saved {
+        gw_saved(
+            struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: version, state_format: format,
+            generation: 2, data: self.octets(octets))
+    }
+
     func request(
         method: String = "GET", headers: KeyValuePairs<String, String> = [:], subprotocols: [String] = [],
         body: [UInt8] = []
