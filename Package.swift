@@ -85,6 +85,7 @@ let package = Package(
         .testTarget(
             name: "GatewayServerTests",
             dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),
+        .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),

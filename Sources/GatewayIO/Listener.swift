@@ -12,6 +12,8 @@ public struct Listener: ~Copyable, Sendable {
         /// One IPv6 address, 16 octets in network order.
         case ipv6([UInt8], port: UInt16)
         case unix(path: String)
+        /// The same, but the socket file is for its owner alone (mode 0600).
+        case privateUnix(path: String)
         /// A listening descriptor that whoever started us has opened.
         case inherited(Int32)
     }
@@ -50,7 +52,8 @@ public struct Listener: ~Copyable, Sendable {
             }
         case .ipv4(let host, let port): try self.init(ipv4: host, port: port)
         case .ipv6(let host, let port): try self.init(ipv6: host, port: port, dualStack: false)
-        case .unix(let path): try self.init(unixPath: path)
+        case .unix(let path): try self.init(unixPath: path, mode: nil)
+        case .privateUnix(let path): try self.init(unixPath: path, mode: 0o600)
         case .inherited(let number): try self.init(inherited: number)
         }
     }
@@ -84,16 +87,12 @@ public struct Listener: ~Copyable, Sendable {
         try self.init(listening: socket, path: nil)
     }
 
-    private init(unixPath path: String) throws(Errno) {
-        var name = sockaddr_un()
-        name.sun_family = sa_family_t(AF_UNIX)
-        let octets = Array(path.utf8)
-        // Without a name, or with a NUL in front, the kernel would bind an address that no file stands for.
-        guard !octets.isEmpty, !octets.contains(0) else { throw Errno(EINVAL) }
-        guard octets.count < MemoryLayout.size(ofValue: name.sun_path) else { throw Errno(ENAMETOOLONG) }
-        unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: octets) }
+    private init(unixPath path: String, mode: mode_t?) throws(Errno) {
+        var name = try sockaddr_un(path: path)
         try Self.removeStale(path, &name)
         let socket = try Self.open(AF_UNIX)
+        // Linux gives the file the mode of the socket, so there is no moment in which others could connect.
+        if let mode, fchmod(socket.number, mode) != 0 { throw Errno.last }
         guard Self.bind(socket, &name) == 0 else { throw Errno.last }
         try self.init(listening: socket, path: path)
     }

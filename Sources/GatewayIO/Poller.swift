@@ -58,6 +58,9 @@ public struct Poller: ~Copyable {
         try control(EPOLL_CTL_MOD, number, token, interest)
     }
 
+    /// A poller is readable for another one while it has events itself.
+    package var number: Int32 { descriptor.number }
+
     /// Forgets a descriptor that stays open; closing one forgets it by itself.
     public func remove(_ number: Int32) throws(Errno) {
         try control(EPOLL_CTL_DEL, number, 0, [])

@@ -88,7 +88,7 @@ public struct Socket: ~Copyable {
         return count >= 0 ? .moved(count) : Self.interrupted()
     }
 
-    private static func interrupted() -> IOResult {
+    static func interrupted() -> IOResult {
         let error = Errno.last
         switch error.code {
         // An interrupted call on a non-blocking socket moved nothing; the level-triggered poller comes back to it.
