@@ -25,6 +25,8 @@ let package = Package(
         .executable(name: "gateway", targets: ["gateway"]),
         .library(name: "echo", type: .dynamic, targets: ["echo"]),
         .library(name: "chat", type: .dynamic, targets: ["chat"]),
+        .library(name: "chat-functional", type: .dynamic, targets: ["chat-functional"]),
+        .library(name: "chat-fleck", type: .dynamic, targets: ["chat-fleck"]),
     ] + fixtures.map { .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"]) },
     targets: [
         // The system, as Swift sees it.
@@ -55,7 +57,12 @@ let package = Package(
 
         // Handlers: one folder, one target, one .so.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
-        .target(name: "chat", dependencies: ["GatewayHandler"], path: "Plugins/chat", swiftSettings: fast),
+        .target(name: "ChatRoom", dependencies: ["GatewayHandler"], path: "Plugins/chat-room", swiftSettings: fast),
+    ]
+        + ["chat", "chat-functional", "chat-fleck"].map {
+            .target(
+                name: $0, dependencies: ["ChatRoom", "GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
+        } + [
 
         // Tests mirror Sources, target for target.
         .target(name: "TestSupport", path: "Tests/Support"),
