@@ -20,6 +20,10 @@ let fast: [SwiftSetting] =
             ["-cross-module-optimization", "-Xllvm", "-cmo-function-size-limit=1000"], .when(configuration: .release))
     ]
 
+/// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
+let chats = ["chat", "chat-functional", "chat-fleck"]
+let handlers = ["echo"] + chats
+
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
     "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
@@ -35,9 +39,10 @@ let package = Package(
     name: "gateway",
     products: [
         .executable(name: "gateway", targets: ["gateway"]),
-        .library(name: "echo", type: .dynamic, targets: ["echo"]),
-        .library(name: "chat", type: .dynamic, targets: ["chat"]),
-    ] + (fixtures + plainFixtures).map { .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"]) },
+    ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) }
+        + (fixtures + plainFixtures).map {
+            .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"])
+        },
     targets: [
         // The system, as Swift sees it.
         .target(name: "CLinux"),
@@ -65,9 +70,9 @@ let package = Package(
         .executableTarget(
             name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
 
-        // Handlers: one folder, one target, one .so.
+        // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
-        .target(name: "chat", dependencies: ["GatewayHandler"], path: "Plugins/chat", swiftSettings: fast),
+        .target(name: "ChatRoom", dependencies: ["GatewayHandler"], path: "Plugins/chat-room", swiftSettings: fast),
 
         // Tests mirror Sources, target for target.
         .target(name: "TestSupport", path: "Tests/Support"),
@@ -90,6 +95,10 @@ let package = Package(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),
     ]
+        + chats.map {
+            .target(
+                name: $0, dependencies: ["ChatRoom", "GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
+        }
         + fixtures.map {
             .target(
                 name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
