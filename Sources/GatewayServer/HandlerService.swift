@@ -1,6 +1,7 @@
 import CGatewayABI
 import GatewayConfiguration
 import GatewayIO
+import Glibc
 import HandlerModules
 import Synchronization
 
@@ -79,6 +80,15 @@ final class HandlerService {
     /// The copy of the generation before, for rolling back to it.
     var previous: (path: String, number: UInt64)?
     var lastOutcome: ReloadOutcome?
+
+    /// A second name for the copy of the previous generation, so that it outlives the generation.
+    func keepPrevious() {
+        guard let previous else { return }
+        let kept = "\(previous.path).previous"
+        // Where it cannot be linked the copy stays good for as long as the image is mapped.
+        guard unsafe link(previous.path, kept) == 0 else { return }
+        self.previous = (kept, previous.number)
+    }
 
     init(name: String, number: UInt32) {
         self.name = name
