@@ -57,7 +57,8 @@ package struct ControlSocket: ~Copyable {
 
     /// Where it listens.
     package let path: String
-    private let listener: Listener
+    /// Nil once nobody new is heard.
+    private var listener: Listeners.Entry?
     private let poller: Poller
     private var clients: [UInt64: Client] = [:]
     private var nextToken: UInt64 = 1
@@ -66,9 +67,9 @@ package struct ControlSocket: ~Copyable {
 
     /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
     package init(path: String) throws(Errno) {
-        let listener = try Listener(.privateUnix(path: path))
+        let listener = Listeners.Entry(try Listener(.privateUnix(path: path)))
         let poller = try Poller()
-        try poller.add(listener.number, token: Self.listenerToken, interest: .readable)
+        try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
         self.path = path
         self.listener = listener
         self.poller = poller
@@ -91,7 +92,7 @@ package struct ControlSocket: ~Copyable {
         var requests: [ControlRequest] = []
         if let until = pausedUntil, until <= now {
             pausedUntil = nil
-            try poller.modify(listener.number, token: Self.listenerToken, interest: .readable)
+            try listen(for: .readable)
         }
         let count = try poller.wait(milliseconds: 0)
         for index in 0..<count {
@@ -115,18 +116,27 @@ package struct ControlSocket: ~Copyable {
         if !write(asking, token: client) { clients[client] = nil }
     }
 
+    /// Hears nobody new and removes the file, so that the next gateway can listen there; answers can still be given.
+    package mutating func stopListening() { listener = nil }
+
     // MARK: Clients
 
+    private func listen(for interest: Poller.Interest) throws(Errno) {
+        guard let number = listener?.listener.number else { return }
+        try poller.modify(number, token: Self.listenerToken, interest: interest)
+    }
+
     private mutating func accept(_ now: UInt64) throws(Errno) {
+        guard let listener else { return }
         // A bound for one turn: whoever still waits is reported again.
         for _ in 0..<Self.mostClients {
-            switch listener.accept() {
+            switch listener.listener.accept() {
             case .socket(let socket): admit(socket, now)
             case .lost: continue
             case .none: return
             case .exhausted:
                 pausedUntil = now &+ Self.pause
-                return try poller.modify(listener.number, token: Self.listenerToken, interest: [])
+                return try listen(for: [])
             }
         }
     }

@@ -17,6 +17,8 @@ final class HandlerService {
         /// Passed when no worker can come upon it by a look-up any more.
         var fence: Fence?
         let since = Clock.monotonicNanoseconds()
+        /// When its file was written, in seconds since 1970; nil when that could not be seen.
+        let builtAt: Int64?
         /// When it stopped getting new connections; nil while it gets them.
         var retiredAt: UInt64?
         /// Everything of it has been stopped.
@@ -29,6 +31,7 @@ final class HandlerService {
 
         init(_ generation: Generation, context: HostContext, isPart: Bool = false) {
             self.generation = generation
+            builtAt = ModuleFacts.modified(generation.source)
             self.context = context
             self.isPart = isPart
         }
@@ -88,6 +91,29 @@ final class HandlerService {
         // Where it cannot be linked the copy stays good for as long as the image is mapped.
         guard unsafe link(previous.path, kept) == 0 else { return }
         self.previous = (kept, previous.number)
+    }
+
+    /// Generations that have ended, newest first.
+    private(set) var ended: [Ended] = []
+
+    /// A generation that has ended, as far as people want to know.
+    struct Ended {
+        let generation: Generation
+        /// What became of its image.
+        let outcome: String
+        /// Monotonic nanoseconds.
+        let at: UInt64
+        let builtAt: Int64?
+        let failures: Int
+    }
+
+    /// Keeps the newest `most` of those that have ended in sight.
+    func remember(_ serving: Serving, _ outcome: String, most: Int) {
+        let entry = Ended(
+            generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
+            builtAt: serving.builtAt, failures: serving.failures)
+        ended.insert(entry, at: 0)
+        if ended.count > most { ended.removeLast(ended.count - most) }
     }
 
     init(name: String, number: UInt32) {

@@ -58,7 +58,8 @@ package struct Log: Sendable {
 
     /// Octets of strangers cannot forge lines or drive a terminal.
     static func escaped(_ text: String) -> String {
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) { return text }
+        // Beyond ASCII there are control characters too.
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
         var clean = ""
         for scalar in text.unicodeScalars {
             switch scalar.value {

@@ -1,4 +1,4 @@
-import HandlerModules
+import GatewayIO
 
 /// What a reload, a rollback or a change of configuration came to for one handler.
 struct ReloadOutcome: Sendable {
@@ -20,4 +20,11 @@ struct ReloadOutcome: Sendable {
     var moved = 0
     var refused = 0
     var draining = 0
+    /// When it was asked for, in seconds since 1970.
+    let at = Clock.wallSeconds()
+    /// What set it off.
+    var cause = ""
+
+    /// The outcome as one who asked for it reads it.
+    var line: String { text.hasPrefix("handler \"") ? text : "handler \"\(handler)\": \(text)" }
 }

@@ -22,13 +22,21 @@ package final class Server {
     private static let ownDescriptors = 64
 
     private let configuration: Configuration
-    private let log: Log
-    private let listeners: Listeners
-    private let context: ServerContext
-    private let services: Services
+    let log: Log
+    let listeners: Listeners
+    let context: ServerContext
+    let services: Services
     private let bell: Bell
     private let runDirectory: RunDirectory
     private let capacity: Int
+    private let control: ControlDesk?
+    /// Seconds since 1970.
+    let startedAt = Clock.wallSeconds()
+    /// What the control thread is doing.
+    var phase = StatusReport.Process.Phase.serving
+    /// Monotonic nanoseconds; counts while draining.
+    var drainsUntil: UInt64 = 0
+    var configurationReload: StatusReport.ConfigurationReload?
 
     /// Listens, loads and starts; nothing is served yet.
     package init(_ configuration: Configuration) throws(Failure) {
@@ -38,6 +46,7 @@ package final class Server {
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
         Self.checkConnectionLimit(configuration, descriptors: limit, log)
         listeners = Listeners(try Self.listen(configuration))
+        control = try ControlDesk(configuration, log)
         do throws(Errno) {
             bell = try Bell()
             context = try Self.makeContext(configuration, log, capacity: capacity)
@@ -138,28 +147,14 @@ package final class Server {
             let crew = try startWorkers()
             for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
             log.info("serving with \(context.ports.count) workers")
-            try watchSignals(signals, poller, crew)
+            try watch(signals, poller, crew)
         } catch {
             throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
         }
         services.stopAll()
         runDirectory.remove()
         log.info("stopped")
-    }
-
-    /// Reads the configuration again and replaces handlers whose file has changed.
-    private func reloadEverything(cause: String) {
-        do throws(ConfigurationError) {
-            let loaded = try Configuration.load(file: configuration.file)
-            for warning in loaded.warnings { log.warn(warning.rendered()) }
-            _ = services.apply(loaded.configuration)
-        } catch {
-            log.error("configuration refused, nothing was changed:\n\(error.rendered())")
-            return
-        }
-        for name in services.handlerNames(of: services.configuration) {
-            _ = services.reload(services.service(named: name), cause: cause)
-        }
+        control?.finish()
     }
 
     /// The workers' threads, and a way to learn that they have ended.
@@ -191,41 +186,42 @@ package final class Server {
         return crew
     }
 
-    /// The control thread's loop: signals, until the workers have ended.
-    private func watchSignals(
+    /// The control thread's loop: signals and commands, until the workers have ended.
+    private func watch(
         _ signals: borrowing FileDescriptor, _ poller: borrowing Poller, _ crew: Crew
     ) throws(Errno) {
         try poller.add(crew.ended.number, token: 1, interest: .readable)
         try poller.add(bell.waker.number, token: 2, interest: .readable)
-        var isStopping = false
+        if let control { try poller.add(control.number, token: 3, interest: .readable) }
         while crew.working.load(ordering: .acquiring) > 0 {
-            _ = try poller.wait(milliseconds: services.isSettled ? nil : 50)
+            _ = try poller.wait(milliseconds: pause)
             crew.ended.answer()
             bell.waker.answer()
             services.tidy()
-            while case let number = clinux_next_signal(signals.number), number != 0 {
-                isStopping = act(on: number, isStopping: isStopping)
-            }
+            while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+            try control?.turn(self)
+            watchDraining()
         }
     }
 
-    private func act(on signal: Int32, isStopping: Bool) -> Bool {
+    /// How long the control thread may sleep; nil = until something happens.
+    private var pause: Int32? {
+        let isQuiet = services.isSettled && phase != .draining
+        return [isQuiet ? nil : 50, control?.milliseconds].compactMap { $0 }.min()
+    }
+
+    private func act(on signal: Int32) {
         switch signal {
         case SIGTERM, SIGINT:
-            if isStopping {
+            if phase == .stopping {
                 runDirectory.remove()
                 log.warn("stopped at once: asked twice")
                 _exit(128 + signal)
             }
-            log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-            stopper.stop()
-            // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
-            for entry in listeners.entries { entry.listener.close() }
-            return true
-        case SIGHUP: reloadEverything(cause: "SIGHUP")
+            beginStopping()
+        case SIGHUP: _ = reloadEverything(cause: "SIGHUP")
         default: log.debug("signal \(signal) means nothing here")
         }
-        return isStopping
     }
 }
 

@@ -12,11 +12,12 @@ extension Services {
 
     /// Puts what now lies in the handler's file into service, if it is good; else nothing changes.
     func reload(_ service: HandlerService, cause: String) -> ReloadOutcome {
-        if service.serving != nil, routes(of: service.name).contains(where: { $0.configuration.limits.reload == .off }) {
+        if service.serving != nil, routes(of: service.name).contains(where: { $0.configuration.limits.reload == .off })
+        {
             return outcome(service, .unchanged, "reload is off for it, nothing was done")
         }
         log.info("handler \"\(service.name)\": reloading (\(cause))")
-        return report(service) { () throws(ModuleError) in
+        return report(service, cause) { () throws(ModuleError) in
             let candidate = try loader.prepare(service.module)
             if let current = service.serving?.generation, current.digest == candidate.digest {
                 return outcome(
@@ -30,17 +31,19 @@ extension Services {
     /// Makes the generation before current again, from the copy of it that was kept.
     func rollback(_ service: HandlerService, cause: String) -> ReloadOutcome {
         guard let previous = service.previous else {
-            return outcome(service, .refused, "there is no generation to go back to")
+            return report(service, cause) { () throws(ModuleError) in
+                outcome(service, .refused, "there is no generation to go back to")
+            }
         }
         log.info("handler \"\(service.name)\": rolling back to generation \(previous.number) (\(cause))")
-        return report(service) { () throws(ModuleError) in
+        return report(service, cause) { () throws(ModuleError) in
             try replace(service, by: loader.prepare(service.module, from: previous.path), isProven: true)
         }
     }
 
     /// Runs a reload and keeps what it came to.
     private func report(
-        _ service: HandlerService, _ body: () throws(ModuleError) -> ReloadOutcome
+        _ service: HandlerService, _ cause: String, _ body: () throws(ModuleError) -> ReloadOutcome
     ) -> ReloadOutcome {
         let began = Clock.monotonicNanoseconds()
         var result: ReloadOutcome
@@ -50,10 +53,11 @@ extension Services {
             result = outcome(service, .refused, error.serving(service.serving?.generation.number).description)
         }
         result.milliseconds = Int((Clock.monotonicNanoseconds() - began) / 1_000_000)
+        result.cause = cause
         service.lastOutcome = result
         switch result.result {
-        case .refused: log.error(result.text)
-        case .switched, .unchanged: log.info("handler \"\(service.name)\": \(result.text)")
+        case .refused: log.error(result.line)
+        case .switched, .unchanged: log.info(result.line)
         }
         return result
     }
@@ -307,6 +311,7 @@ extension Services {
         if service.previous?.number == generation.number { service.keepPrevious() }
         let outcome = loader.unload(generation)
         service.module.forgetEnded()
+        service.remember(serving, outcome.description, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 

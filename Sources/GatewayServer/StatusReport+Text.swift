@@ -65,7 +65,7 @@ extension StatusReport.Process {
             let verdict = reload.isAccepted ? "read again" : "refused"
             let style: StyledText.Style = reload.isAccepted ? .plain : .bad
             lines.append(("", StyledText("\(verdict) \(StatusReport.age(reload.at, now: now))", style)))
-            lines.append(("", StyledText(reload.outcome, style)))
+            lines += StyledText.lines(reload.outcome, style).map { ("", $0) }
         }
         return lines.map { title, value in
             let margin = String(repeating: " ", count: max(0, 11 - title.utf8.count))
@@ -84,7 +84,9 @@ extension StatusReport.Handler {
             let style: StyledText.Style = reload.isAccepted ? .plain : .bad
             let when = StyledText("\(StatusReport.age(reload.at, now: now)): \(reload.cause)")
             text += "  last reload  \(when.rendered(colour: colour))\n"
-            text += "               " + StyledText(reload.outcome, style).rendered(colour: colour) + "\n"
+            for line in StyledText.lines(reload.outcome, style) {
+                text += "               " + line.rendered(colour: colour) + "\n"
+            }
             text += "               \(reload.moved) moved, \(reload.refused) refused, \(reload.draining) draining"
             text += ", \(reload.milliseconds) ms\n"
         }

@@ -19,6 +19,11 @@ struct StyledText {
         self.style = style
     }
 
+    /// Each line of a longer text by itself, without its indentation.
+    static func lines(_ text: String, _ style: Style = .plain) -> [StyledText] {
+        text.split(separator: "\n").map { line in StyledText(String(line.drop { $0 == " " }), style) }
+    }
+
     var width: Int { text.unicodeScalars.count }
 
     func rendered(colour: Bool) -> String {

@@ -135,7 +135,8 @@ enum Help {
             "gateway stop                     end the gateway of ./gateway.conf"
         ], usage: "gateway stop [-c FILE]", [.configuration, .socket],
         """
-        Tells every connection to go (1001) and ends when they have, at most `close_timeout` later.
+        Tells every connection to go (1001) and ends when they have, at most `close_timeout` later. The command waits for
+        the end.
         """)
 
     private static let drain = page(
@@ -143,7 +144,8 @@ enum Help {
             "gateway drain                    take no new connections, and end when the last has left"
         ], usage: "gateway drain [-c FILE]", [.configuration, .socket],
         """
-        New handshakes are answered 503 draining; connections that are open stay, at most `drain_timeout`.
+        New peers are refused; connections that are open stay, at most the `drain_timeout` of `defaults`, and are told to
+        go (1001) then. The command waits for the end.
         """)
 
     private static let explain = page(
