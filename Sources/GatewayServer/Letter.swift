@@ -17,6 +17,8 @@ enum Letter: Sendable {
     case setReading(ConnectionID, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
+    /// Where peers come in from now on.
+    case listeners(Listeners)
     /// The routes as they are from now on.
     case routing(RoutingTable)
     /// Connections of one binding go to another one.

@@ -22,6 +22,13 @@ extension Worker {
         for entry in listeners.entries { try? poller.remove(entry.listener.number) }
     }
 
+    /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
+    func changeListeners(to next: Listeners) {
+        ignoreListeners()
+        listeners = next
+        if !isStopping { resumeListening() }
+    }
+
     func acceptPeers(_ index: Int) {
         guard !isStopping, index < listeners.entries.count else { return }
         for _ in 0..<Self.acceptsPerTurn {

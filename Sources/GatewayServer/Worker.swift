@@ -25,7 +25,7 @@ import Synchronization
 
     let port: WorkerPort
     let server: ServerContext
-    let listeners: Listeners
+    var listeners: Listeners
     let poller: Poller
     let pool = BlockPool()
     let input: UnsafeMutableRawBufferPointer
