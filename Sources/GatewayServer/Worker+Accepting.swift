@@ -68,15 +68,17 @@ extension Worker {
         }
         let target = server.leastLoaded(startingAt: port)
         target.load.add(1, ordering: .relaxed)
+        // Decided by the count that this peer made: others may come before it is taken in.
+        let isSurplus = total > server.maxConnections
         if target === port {
-            admit(socket)
+            admit(socket, isSurplus: isSurplus)
         } else {
-            target.post(.adopt(socket.release()))
+            target.post(.adopt(socket.release(), isSurplus: isSurplus))
         }
     }
 
     /// Takes a peer in, which has been counted.
-    func admit(_ socket: consuming Socket) {
+    func admit(_ socket: consuming Socket, isSurplus: Bool) {
         let number = socket.number
         socket.disableDelay()
         guard !isStopping, let peer = table.insert(socket, worker: port.index, now: now) else {
@@ -90,7 +92,7 @@ extension Worker {
             lose(peer, error)
             return
         }
-        if server.connections.load(ordering: .relaxed) > server.maxConnections { peer.its.flags.insert(.surplus) }
+        if isSurplus { peer.its.flags.insert(.surplus) }
         peer.its.deadline = now + server.handshakeTimeout
         schedule(peer)
     }

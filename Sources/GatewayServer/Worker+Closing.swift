@@ -83,6 +83,8 @@ extension Worker {
     /// Sends what is queued and then the end of our side.
     func end(_ peer: ConnectionPlace) {
         peer.its.phase = .ending
+        peer.its.flags.remove(.readingOff)
+        peer.its.flags.remove(.throttled)
         peer.its.assembly.free()
         let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? server.handshakeTimeout
         setDeadline(peer, ticks: closeTimeout)

@@ -251,7 +251,7 @@ extension Worker {
         peer.its.exchange = exchange
         if length == 0 { return unsafe ask(peer, exchange, callback) }
         peer.its.phase = .body
-        exchange.body.reserveCapacity(length)
+        exchange.body.reserveCapacity(min(length, Self.trustedLength))
         if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
             unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
                 unsafe peer.its.outbox.append($0, pool: pool, size: .small)
@@ -291,7 +291,9 @@ extension Worker {
     /// Answers with a code word and a sentence. A body that nobody will read closes the connection.
     private func refuse(_ peer: ConnectionPlace, _ head: RequestHead, status: Int, word: String, _ sentence: String) {
         var answer = PlainResponse(status: status, word: word, sentence: sentence)
-        answer.keepsAlive = keepsAlive(head) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+        answer.keepsAlive =
+            keepsAlive(head) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+            && !peer.its.flags.contains(.surplus)
         server.log.debug("\(head.methodName) \(head.string(head.target.range)): \(status) \(word)")
         respond(peer, answer, headOnly: head.method == .head)
     }
