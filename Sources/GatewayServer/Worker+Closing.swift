@@ -144,6 +144,8 @@ extension Worker {
     /// Nothing more is done for this peer; its slot is emptied at the end of the turn.
     func depart(_ peer: ConnectionPlace) {
         if peer.its.phase == .gone { return }
+        // Its answer is on its way here.
+        if peer.its.flags.contains(.peerLeft), peer.its.phase == .answering { return }
         if peer.its.phase == .answering, let exchange = peer.its.exchange, server.desk.close(exchange.ticket) {
             // The handler's answer was taken and is on its way here: a connection it accepted is still owed its
             // `open` and `close`, so that the state in the answer can be freed.
@@ -156,6 +158,12 @@ extension Worker {
         if peer.its.phase == .open { noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT)) }
         peer.its.phase = .gone
         goners.append(peer.its.slot)
+    }
+
+    /// The peer of a connection that opens only now has gone already.
+    func noteDeparture(_ peer: ConnectionPlace) {
+        noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT))
+        peer.its.phase = .closing
     }
 
     // MARK: What the handler hears

@@ -173,7 +173,11 @@ extension Worker {
     func conclude(_ peer: ConnectionPlace, _ exchange: Exchange, _ reply: Reply) {
         _ = server.desk.close(exchange.ticket)
         if exchange.handshake != nil, reply.acceptsUpgrade { return accept(peer, exchange, reply) }
-        if peer.its.flags.contains(.peerLeft) { return depart(peer) }
+        if peer.its.flags.contains(.peerLeft) {
+            // Nothing was accepted, so nothing is owed.
+            peer.its.flags.remove(.peerLeft)
+            return depart(peer)
+        }
         var response = PlainResponse(status: reply.status, body: reply.body)
         response.headers = reply.headers
         // Nothing is served behind a refused upgrade: what follows may be frames.
@@ -217,16 +221,16 @@ extension Worker {
         unsafe port.board.post(peer.its.id, binding: binding, openedAt: now)
         schedule(peer)
         logOpened(peer, exchange)
+        // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
+        let hasLeft = peer.its.flags.contains(.peerLeft)
+        if hasLeft { noteDeparture(peer) }
         if let callback = unsafe binding.pointee.handler.open {
             current = peer.its.id.number
             unsafe callback(binding.pointee.instance, current, peer.its.state, exchange.record.request)
             current = 0
         }
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
-        if peer.its.flags.contains(.peerLeft) {
-            // The peer had left before the handler answered: the connection is opened and closed in one go.
-            inputEnded(peer)
-        }
+        if hasLeft { depart(peer) } else if isStopping { sendAway(peer) }
     }
 
     // MARK: Plain requests

@@ -136,7 +136,7 @@ extension Worker {
         stopDeadline = now + longest + TimerWheel.ticks(milliseconds: 500)
     }
 
-    private func sendAway(_ peer: ConnectionPlace) {
+    func sendAway(_ peer: ConnectionPlace) {
         switch peer.its.phase {
         case .open:
             beginClosing(

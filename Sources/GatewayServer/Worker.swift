@@ -95,6 +95,8 @@ import Synchronization
         unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
         defer { clinux_set_worker(nil) }
         while !isFinished { turn() }
+        // What came meanwhile finds nobody, but descriptors and shared octets in it have to be let go of.
+        readLetters()
     }
 
     private var isFinished: Bool { isStopping && table.count == 0 }
