@@ -183,9 +183,19 @@ extension Worker {
         current = 0
     }
 
+    /// Tells of errors that came up where no callback may be called: inside a host function (R1).
+    private func reportLate(_ peer: ConnectionPlace) {
+        if peer.its.osError != 0 {
+            report(peer, GW_E_CLOSED, Errno(peer.its.osError).description)
+        } else if peer.its.closeBy == UInt16(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
+            report(peer, GW_E_LIMIT, "more than send_buffer waits for the peer to read")
+        }
+    }
+
     /// Calls `close` of a connection that was opened, the first time it is asked to.
     func sayClosed(_ peer: ConnectionPlace) {
         guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
+        reportLate(peer)
         peer.its.flags.remove(.opened)
         port.board.clear(peer.its.slot)
         logClosed(peer)
