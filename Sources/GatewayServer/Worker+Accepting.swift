@@ -26,7 +26,9 @@ extension Worker {
         guard !isStopping, index < listeners.entries.count else { return }
         for _ in 0..<Self.acceptsPerTurn {
             switch listeners.entries[index].listener.accept() {
-            case .socket(let socket): place(socket)
+            case .socket(let socket):
+                saidExhausted = false
+                place(socket)
             case .none: return
             case .lost: continue
             case .exhausted(let error):
@@ -39,7 +41,8 @@ extension Worker {
     /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for
     /// a while; those who wait in the backlog are served when descriptors have come back.
     private func pauseListening(_ error: Errno) {
-        if listenAgainAt == nil {
+        if !saidExhausted {
+            saidExhausted = true
             server.log.warn("cannot accept: \(error); new peers wait, those connected are served")
         }
         ignoreListeners()

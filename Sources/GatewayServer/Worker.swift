@@ -60,6 +60,8 @@ import Synchronization
 
     /// When to look at the listeners again after descriptors ran out; nil while they are watched.
     var listenAgainAt: UInt32?
+    /// That descriptors ran out has been said, and no peer was accepted since.
+    var saidExhausted = false
     var isStopping = false
     var stopDeadline: UInt32 = 0
 
