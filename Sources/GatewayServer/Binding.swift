@@ -20,6 +20,8 @@ import WebSocket
     let module: UInt32
     let route: Int
     let limits: RouteLimits
+    /// One for each instance that asks for GW_HF_SERIAL; nil for the others.
+    let turnstile: Turnstile?
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
 
@@ -35,6 +37,7 @@ import WebSocket
         unsafe self.module = module
         unsafe self.route = route
         unsafe self.limits = limits
+        unsafe turnstile = flags & UInt32(GW_HF_SERIAL) != 0 ? Turnstile() : nil
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }

@@ -1,3 +1,4 @@
+import Bytes
 import CGatewayABI
 import GatewayIO
 import Glibc

@@ -178,17 +178,19 @@ extension Worker {
         what.withUTF8 { text in
             let view = unsafe gw_str(
                 ptr: UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, gw_status(status), view)
+            unsafe binding.pointee.turnstile?.leave()
         }
         current = 0
     }
 
     /// Tells of errors that came up where no callback may be called: inside a host function (R1).
     private func reportLate(_ peer: ConnectionPlace) {
-        if peer.its.osError != 0 {
-            report(peer, GW_E_CLOSED, Errno(peer.its.osError).description)
-        } else if peer.its.closeBy == UInt16(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
+        if peer.its.closeBy == UInt16(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
             report(peer, GW_E_LIMIT, "more than send_buffer waits for the peer to read")
+        } else if peer.its.osError != 0 {
+            report(peer, GW_E_CLOSED, Errno(peer.its.osError).description)
         }
     }
 
@@ -213,7 +215,9 @@ extension Worker {
         current = peer.its.id.number
         unsafe reason.withUnsafeBytes { text in
             unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, &close)
+            unsafe binding.pointee.turnstile?.leave()
         }
         current = 0
     }

@@ -245,7 +245,9 @@ extension Worker {
         guard let callback = unsafe binding.pointee.handler.message else { return }
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
         // Nothing is lent any more.
         unsafe message.pointee.kind = 0
@@ -294,7 +296,9 @@ extension Worker {
         guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else { return }
         unsafe lend(piece.kind, flags: flags, octets)
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
         unsafe message.pointee.kind = 0
     }
@@ -357,7 +361,9 @@ extension Worker {
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         guard let callback = unsafe binding.pointee.handler.ping else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 
@@ -365,7 +371,9 @@ extension Worker {
         unsafe notePong(peer, payload)
         guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 

@@ -147,7 +147,9 @@ extension Worker {
         openTicket(peer, exchange)
         peer.its.phase = .answering
         currentTicket = exchange.ticket
+        unsafe exchange.binding.pointee.turnstile?.enter()
         let status = unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
+        unsafe exchange.binding.pointee.turnstile?.leave()
         currentTicket = 0
         let isUpgrade = exchange.handshake != nil
         if let reply = exchange.reply { return conclude(peer, exchange, reply) }
@@ -226,7 +228,9 @@ extension Worker {
         if hasLeft { noteDeparture(peer) }
         if let callback = unsafe binding.pointee.handler.open {
             current = peer.its.id.number
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, exchange.record.request)
+            unsafe binding.pointee.turnstile?.leave()
             current = 0
         }
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }

@@ -193,7 +193,9 @@ extension Worker {
         peer.its.flags.remove(.owesDrained)
         guard let callback = unsafe binding.pointee.handler.drained else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 
