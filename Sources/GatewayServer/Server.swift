@@ -188,6 +188,8 @@ package final class Server {
                     try Worker(port: port, server: context, listeners: listeners, capacity: capacity).run()
                 } catch {
                     context.log.error("worker \(port.index) cannot work: \(error)")
+                    // So that the others give it no peers.
+                    port.load.add(1 << 32, ordering: .relaxed)
                 }
                 crew.working.subtract(1, ordering: .releasing)
                 crew.ended.ring()

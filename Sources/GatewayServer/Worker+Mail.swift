@@ -16,7 +16,7 @@ extension Worker {
 
     private func open(_ letter: Letter) {
         switch letter {
-        case .adopt(let number): admit(Socket(adopting: number))
+        case .adopt(let number, let isSurplus): admit(Socket(adopting: number), isSurplus: isSurplus)
         case .frame(let id, let head, let payload):
             port.board[id.slot].underway.subtract(FrameWriter.size(payload: payload.count), ordering: .relaxed)
             guard let peer = find(id), peer.its.phase == .open else { return }
