@@ -35,6 +35,7 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     static var _takesDrained: Bool { get }
     static var _takesReloads: Bool { get }
     static var _handover: Handover? { get }
+    static var _hasState: Bool { get }
     static var _keepsNothing: Bool { get }
     static var _types: [Any.Type] { get }
 

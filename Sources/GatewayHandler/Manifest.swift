@@ -17,6 +17,8 @@ public struct Manifest: Sendable {
         /// Set by itself for a handler without `State` and stored properties. One that has properties, such as its
         /// settings, but learns nothing from its clients may set it; one that does should be a `HandoverHandler`.
         public static let stateless = Options(rawValue: UInt32(GW_HF_STATELESS))
+        /// The opening handshake is kept for `Connection.info`, which costs its size per connection.
+        public static let keepRequest = Options(rawValue: UInt32(GW_HF_KEEP_REQUEST))
         /// Something is kept where the kit cannot see it, in globals: `stateless` is not set by itself, and without
         /// a hand-over connections end on the generation they began with.
         public static let keepsGlobals = Options(rawValue: 1 << 31)
@@ -30,12 +32,12 @@ public struct Manifest: Sendable {
     public let version: String
     public let options: Options
 
-    /// The options as the gateway knows them, and what can be told from the type of the handler.
-    func flags(of handler: any Handler.Type) -> UInt32 {
+    /// The options as the gateway knows them, and what can be told from the handler itself.
+    func flags(keepsNothing: Bool, keepsSomething: Bool) -> UInt32 {
         var flags = options.subtracting(.keepsGlobals)
-        if handler._keepsNothing && !options.contains(.keepsGlobals) { flags.insert(.stateless) }
-        // Who has something to hand over is asked for it.
-        if handler._handover != nil { flags.remove(.stateless) }
+        if keepsNothing && !options.contains(.keepsGlobals) { flags.insert(.stateless) }
+        // A connection that moved without its state would be lost, whatever the author says.
+        if keepsSomething { flags.remove(.stateless) }
         return flags.rawValue
     }
 

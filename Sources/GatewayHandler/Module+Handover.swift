@@ -3,8 +3,8 @@ internal import Synchronization
 
 extension Module {
     /// Fills in how state is handed over, for handlers that say how.
-    static func addHandover(_ handler: any Handler.Type, _ table: inout gw_handler) {
-        guard let handover = handler._handover else { return }
+    static func addHandover(_ handover: Handover?, _ table: inout gw_handler) {
+        guard let handover else { return }
         unsafe table.state_format = handover.format
         unsafe table.state_version = handover.version
         unsafe table.save_self = { owner, sink in
@@ -75,8 +75,6 @@ extension Instance {
         host.log(id, isFirst ? .warning : .debug, "not handed over: \(error)")
         return gw_status(GW_E_FAILED)
     }
-
-    private var handover: Handover? { type(of: handler)._handover }
 }
 
 extension Host {

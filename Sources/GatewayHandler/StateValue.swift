@@ -18,7 +18,7 @@
 ///
 /// Numbers, `Bool`, `String`, `Duration`, `Connection` and `ConnectionUUID` are such values; so are optionals, arrays,
 /// sets and dictionaries of them, and enums with a raw value that say so. A value writes an octet at least.
-public protocol StateValue {
+public protocol StateValue: SendableMetatype {
     /// Reads what `encode` wrote, perhaps an earlier version of it.
     init(from reader: inout StateReader) throws
 

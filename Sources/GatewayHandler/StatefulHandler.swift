@@ -45,9 +45,11 @@ extension StatefulHandler {
 // MARK: - From the ABI's callbacks to the author's
 
 extension StatefulHandler {
+    public static var _hasState: Bool { !StateSlot<State>.isEmpty }
+
     /// Neither in a `State` nor in a property of its own is there room for anything.
     public static var _keepsNothing: Bool {
-        StateSlot<State>.isEmpty && _handover == nil && Statelessness.hasNoProperties(Self.self)
+        !_hasState && _handover == nil && Statelessness.hasNoProperties(Self.self)
     }
 
     public static var _types: [Any.Type] { [Self.self, State.self, Upgrade<State>.self] }

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 
 /// A bound, listening, non-blocking socket that several workers may accept from.
-package struct Listener: ~Copyable {
+public struct Listener: ~Copyable, Sendable {
     /// Where to listen.
-    package enum Address: Equatable, Sendable {
+    public enum Address: Equatable, Sendable {
         /// Every IPv4 and IPv6 address; IPv4 alone where the kernel has no IPv6.
         case any(port: UInt16)
         /// One IPv4 address, 4 octets in network order.
@@ -19,7 +19,7 @@ package struct Listener: ~Copyable {
     }
 
     /// What accepting came to.
-    package enum Accepted: ~Copyable {
+    public enum Accepted: ~Copyable {
         case socket(Socket)
         /// Nobody waits any more.
         case none
@@ -34,14 +34,14 @@ package struct Listener: ~Copyable {
 
     private let descriptor: FileDescriptor
     /// Where it really listens: port 0 has become a number.
-    package let address: SocketAddress
+    public let address: SocketAddress
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
     private let path: String?
     private let isInherited: Bool
 
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
-    package init(_ address: Address) throws(Errno) {
+    public init(_ address: Address) throws(Errno) {
         switch address {
         case .any(let port):
             do throws(Errno) {
@@ -161,12 +161,12 @@ package struct Listener: ~Copyable {
     /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor.
     ///
     /// An inherited socket goes on listening for whoever has opened it.
-    package func close() {
+    public func close() {
         if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
     }
 
     /// Takes the next peer that waits.
-    package func accept() -> Accepted {
+    public func accept() -> Accepted {
         let number = clinux_accept(descriptor.number)
         if number >= 0 { return .socket(Socket(adopting: number)) }
         let error = Errno.last

@@ -1,23 +1,23 @@
-package import Bytes
+public import Bytes
 import CLinux
 import Glibc
 
 /// A connected, non-blocking stream socket with one owner.
-package struct Socket: ~Copyable {
+public struct Socket: ~Copyable {
     private let descriptor: FileDescriptor
 
-    package init(adopting number: Int32) { descriptor = FileDescriptor(adopting: number) }
+    public init(adopting number: Int32) { descriptor = FileDescriptor(adopting: number) }
 
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
     /// Gives the descriptor away.
-    package consuming func release() -> Int32 { descriptor.release() }
+    public consuming func release() -> Int32 { descriptor.release() }
 
     /// Small messages leave at once: what belongs together is already in one call.
-    package func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+    public func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
     /// How long sent octets may stay unacknowledged before the kernel gives the peer up.
-    package func setUserTimeout(milliseconds: UInt32) {
+    public func setUserTimeout(milliseconds: UInt32) {
         option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: milliseconds))
     }
 
@@ -29,12 +29,12 @@ package struct Socket: ~Copyable {
 
     /// Reads once into the buffer.
     @inline(__always)
-    package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+    public func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
         Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0), of: buffer.count)
     }
 
     /// Reads once into two buffers, the first one first.
-    package func read(
+    public func read(
         into first: UnsafeMutableRawBufferPointer, then second: UnsafeMutableRawBufferPointer
     ) -> IOResult {
         var vectors = unsafe (
@@ -59,7 +59,7 @@ package struct Socket: ~Copyable {
     ///
     /// - Returns: `.moved` with the octets taken of both together, the queue's first; nothing is removed from it.
     @inline(__always)
-    package func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
+    public func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
         if unsafe tail == nil, let single = unsafe queue.single {
             let count = unsafe send(number, single.baseAddress, single.count, Int32(MSG_NOSIGNAL))
             return count >= 0 ? .moved(count) : Self.interrupted()
@@ -98,16 +98,16 @@ package struct Socket: ~Copyable {
     }
 
     /// Says that nothing more will be sent; reading goes on.
-    package func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
+    public func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
 
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
-    package func resetOnClose() {
+    public func resetOnClose() {
         var value = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
     /// The address at the far end; nil when the peer has gone already.
-    package var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
+    public var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
     /// The address at our end.
-    package var localAddress: SocketAddress? { SocketAddress(boundTo: number) }
+    public var localAddress: SocketAddress? { SocketAddress(boundTo: number) }
 }

@@ -102,6 +102,8 @@ import WebSocket
     var pingDue: UInt32 = 0
     /// When the last ping left, in microseconds of the monotonic clock: its payload.
     var pingStamp: UInt64 = 0
+    /// Octets that had come in when the pong was last waited for.
+    var pingMark: UInt64 = 0
     var roundTripMicroseconds: UInt32 = 0
 
     var messagesIn: UInt64 = 0

@@ -11,21 +11,21 @@ final class ConnectionBoard: @unchecked Sendable {
     struct Notice: ~Copyable {
         /// The serial of the open connection in this slot; 0 when none is open.
         let serial: Atomic<UInt32>
-        /// Whether a fragmented message to the peer is under way, and of which kind.
+        /// The serial of the connection to which a fragmented message is under way; 0 for none. A late sender may
+        /// leave that of a connection before this one here, which then means nothing.
         let stream: Atomic<UInt32>
         let instance: Atomic<UInt64>
         let binding: Atomic<UInt>
         /// Octets that wait in the connection's own queue, as of the last turn that changed it.
         let queued: Atomic<Int>
-        /// Octets on their way to it in the worker's mailbox.
+        /// Octets of frames on their way to the slot in the worker's mailbox. Never set back: letters to a connection
+        /// that has left are taken off when they are opened.
         let underway: Atomic<Int>
         let openedAt: Atomic<UInt32>
         let lastIn: Atomic<UInt32>
         let lastOut: Atomic<UInt32>
         let roundTripMicroseconds: Atomic<UInt32>
         let readingOff: Atomic<Bool>
-        /// A sender elsewhere was told GW_BACKPRESSURE.
-        let owesDrained: Atomic<Bool>
         /// The serial of whoever is in this slot, open or closing; 0 when it is empty.
         let occupant: Atomic<UInt32>
     }
@@ -45,15 +45,13 @@ final class ConnectionBoard: @unchecked Sendable {
         notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .relaxed)
         notices[slot].binding.store(UInt(bitPattern: binding), ordering: .relaxed)
         notices[slot].queued.store(0, ordering: .relaxed)
-        notices[slot].underway.store(0, ordering: .relaxed)
         notices[slot].stream.store(0, ordering: .relaxed)
         notices[slot].readingOff.store(false, ordering: .relaxed)
         notices[slot].roundTripMicroseconds.store(0, ordering: .relaxed)
         notices[slot].openedAt.store(openedAt, ordering: .relaxed)
-        notices[slot].owesDrained.store(false, ordering: .relaxed)
         notices[slot].lastIn.store(openedAt, ordering: .relaxed)
         notices[slot].lastOut.store(openedAt, ordering: .relaxed)
-        notices[slot].occupant.store(id.serial, ordering: .relaxed)
+        notices[slot].occupant.store(id.serial, ordering: .releasing)
         notices[slot].serial.store(id.serial, ordering: .releasing)
         if slot >= used.load(ordering: .relaxed) { used.store(slot + 1, ordering: .releasing) }
     }
@@ -67,7 +65,7 @@ final class ConnectionBoard: @unchecked Sendable {
     /// Owner: from here on sends to it are refused everywhere.
     func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .releasing) }
 
-    /// Owner: the slot is empty.
+    /// Owner: `close` of the connection is due, or the slot is empty.
     func clear(_ slot: UInt32) { notices[slot].occupant.store(0, ordering: .releasing) }
 
     /// Any thread: withdraws a notice for the owner; false when somebody has done so already.
@@ -91,14 +89,20 @@ final class ConnectionBoard: @unchecked Sendable {
         return slot
     }
 
+    /// Whether a fragmented message to this connection is under way.
+    @inline(__always)
+    func isStreaming(_ id: ConnectionID) -> Bool {
+        notices[id.slot].stream.load(ordering: .acquiring) == id.serial
+    }
+
     subscript(slot: UInt32) -> Notice {
         unsafeAddress { unsafe UnsafePointer(notices.address(slot)) }
     }
 
-    /// The open connections of one instance.
+    /// The connections of one instance whose `close` has not been called; closing ones count until then.
     func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
         for slot in 0..<used.load(ordering: .acquiring) {
-            let serial = notices[slot].serial.load(ordering: .acquiring)
+            let serial = notices[slot].occupant.load(ordering: .acquiring)
             guard serial != 0, notices[slot].instance.load(ordering: .relaxed) == instance else { continue }
             visit(ConnectionID(worker: worker, slot: slot, serial: serial))
         }

@@ -1,6 +1,7 @@
 import CGatewayABI
 import GatewayConfiguration
 import GatewayIO
+import Glibc
 import HandlerModules
 import Synchronization
 
@@ -90,7 +91,7 @@ final class HandlerService {
     struct Ended {
         let generation: Generation
         /// What became of its image.
-        let outcome: String
+        let outcome: UnloadOutcome
         /// Monotonic nanoseconds.
         let at: UInt64
         let builtAt: Int64?
@@ -98,12 +99,21 @@ final class HandlerService {
     }
 
     /// Keeps the newest `most` of those that have ended in sight.
-    func remember(_ serving: Serving, _ outcome: String, most: Int) {
+    func remember(_ serving: Serving, _ outcome: UnloadOutcome, most: Int) {
         let entry = Ended(
             generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
             builtAt: serving.builtAt, failures: serving.failures)
         ended.insert(entry, at: 0)
         if ended.count > most { ended.removeLast(ended.count - most) }
+    }
+
+    /// A second name for the copy of the previous generation, so that it outlives the generation.
+    func keepPrevious() {
+        guard let previous else { return }
+        let kept = "\(previous.path).previous"
+        // Where it cannot be linked the copy stays good for as long as the image is mapped.
+        guard unsafe link(previous.path, kept) == 0 else { return }
+        self.previous = (kept, previous.number)
     }
 
     init(name: String, number: UInt32) {

@@ -4,12 +4,15 @@ import CGatewayABI
 extension HostFunctions {
     static func fillBuffers(_ table: inout gw_host) {
         unsafe table.buf_copy = { _, start, count in
-            guard unsafe start != nil || count == 0 else { return nil }
-            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map {
-                OpaquePointer($0)
-            }
+            // A size_t beyond Int comes as a negative number.
+            guard count >= 0, unsafe start != nil || count == 0 else { return nil }
+            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map { OpaquePointer($0) }
         }
         unsafe table.buf_wrap = { _, start, count, release, context in
+            guard count >= 0 else {
+                unsafe release?(context)
+                return nil
+            }
             let octets = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
             let shared = unsafe SharedOctets.wrap(octets, release: release, context: context, keeper: nil)
             // The header promises that release is called exactly once, also when this fails.

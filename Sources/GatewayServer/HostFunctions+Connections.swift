@@ -1,3 +1,4 @@
+import Bytes
 import CGatewayABI
 import GatewayIO
 import Glibc
@@ -34,7 +35,12 @@ extension HostFunctions {
             } ?? Status.thread
         }
         unsafe table.conn_request = { _, connection in
-            unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.exchange?.record.request ?? nil } ?? nil
+            unsafe HostFunctions.inCallback(of: connection) { peer in
+                guard let exchange = peer.its.exchange, unsafe exchange.binding.pointee.has(GW_HF_KEEP_REQUEST) else {
+                    return nil
+                }
+                return unsafe exchange.record.request
+            } ?? nil
         }
         unsafe table.conns = { host, instance, out, capacity in
             unsafe HostContext.with(host, else: 0) { unsafe $0.connections(of: instance, out, capacity) }
@@ -124,10 +130,15 @@ extension HostContext {
             now > UInt64(tick) ? (now - UInt64(tick)) * TimerWheel.tickMilliseconds : 0
         }
         var info = gw_conn_info()
-        let isStreaming = board[notice.slot].stream.load(ordering: .relaxed) != 0
+        let isStreaming = board.isStreaming(notice.id)
         info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
+        // The board knows the queue as of the last turn; the owner's thread knows it as it is.
+        let own: Int? = unsafe HostFunctions.onWorker { worker in
+            guard worker.port === notice.port else { return nil }
+            return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
+        } ?? nil
         let waiting =
-            board[notice.slot].queued.load(ordering: .relaxed)
+            (own ?? board[notice.slot].queued.load(ordering: .relaxed))
             + board[notice.slot].underway.load(ordering: .relaxed)
         info.queued_bytes = UInt64(max(0, waiting))
         info.high_water = UInt64(notice.limits.highWater)

@@ -11,9 +11,9 @@ extension HostFunctions {
         }
         unsafe table.send_buf = { host, connection, kind, _, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
-            return unsafe HostContext.with(host, else: Status.invalid) {
-                unsafe $0.send(connection, kind, shared: shared)
-            }
+            // One reference is taken over always.
+            if unsafe host == nil { unsafe SharedOctets.release(shared) }
+            return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.send(connection, kind, shared: shared) }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in
             unsafe HostContext.with(host, else: Status.invalid) {
@@ -69,7 +69,7 @@ extension HostContext {
         _ id: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
         guard let notice = find(id) else { return refusal }
-        if notice.port.board[notice.slot].stream.load(ordering: .acquiring) != 0 { return Status.state }
+        if notice.port.board.isStreaming(id) { return Status.state }
         if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
         return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
     }
@@ -99,7 +99,7 @@ extension HostContext {
         _ notice: FoundNotice, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedOctets>
     ) -> gw_status {
         var status = Status.ok
-        if notice.port.board[notice.slot].stream.load(ordering: .acquiring) != 0 {
+        if notice.port.board.isStreaming(notice.id) {
             status = Status.state
         } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.octets) {
             status = Status.invalid
@@ -110,7 +110,7 @@ extension HostContext {
             unsafe SharedOctets.release(shared)
             return status
         }
-        let head = Self.head(opcode, isFinal: true)
+        let head = Self.head(opcode, isFinal: true) | (status == Status.backpressure ? Letter.owesDrained : 0)
         notice.port.post(.shared(notice.id, head: head, address: UInt(bitPattern: shared)))
         return status
     }
@@ -146,9 +146,12 @@ extension HostContext {
     }
 
     private func note(_ stream: OutgoingStream?, of notice: FoundNotice) {
-        notice.port.streams.withLock { $0[notice.id.number] = stream }
-        let kind = stream.map { UInt32($0.kind.rawValue) } ?? 0
-        notice.port.board[notice.slot].stream.store(kind, ordering: .releasing)
+        let board = notice.port.board
+        notice.port.streams.withLock { streams in
+            // The owner withdraws its notice and then comes here for the stream: either it or we see the other.
+            streams[notice.id.number] = board.find(notice.id) == nil ? nil : stream
+        }
+        board[notice.slot].stream.store(stream == nil ? 0 : notice.id.serial, ordering: .releasing)
     }
 
     // MARK: Control frames
@@ -194,26 +197,31 @@ extension HostContext {
 
     private func post(_ notice: FoundNotice, _ head: UInt8, _ payload: UnsafeRawBufferPointer) -> gw_status {
         let status = reserve(notice, payload.count)
-        if status >= 0 { notice.port.post(.frame(notice.id, head: head, payload: unsafe Array(payload))) }
+        if status < 0 { return status }
+        let head = head | (status == Status.backpressure ? Letter.owesDrained : 0)
+        notice.port.post(.frame(notice.id, head: head, payload: unsafe Array(payload)))
         return status
     }
 
     /// Counts octets towards the connection's queue before they are under way, so that every thread is bounded.
-    private func reserve(_ notice: FoundNotice, _ octets: Int) -> gw_status {
+    ///
+    /// A frame counts with its header: else messages of nothing would be without number.
+    private func reserve(_ notice: FoundNotice, _ payload: Int) -> gw_status {
         let board = notice.port.board
+        let octets = FrameWriter.size(payload: payload)
         let queued = board[notice.slot].queued.load(ordering: .relaxed)
         let waiting = queued + board[notice.slot].underway.add(octets, ordering: .relaxed).newValue
         if waiting > octets, waiting > notice.limits.sendBuffer {
             board[notice.slot].underway.subtract(octets, ordering: .relaxed)
+            // Whoever takes the notice down is the one that closes: those behind it find nothing any more.
+            guard board.takeDown(notice.id) else { return Status.closed }
             notice.port.post(
                 .close(
                     notice.id, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8),
                     by: UInt16(GW_BY_GATEWAY)))
             return Status.closed
         }
-        guard waiting > notice.limits.highWater else { return Status.ok }
-        board[notice.slot].owesDrained.store(true, ordering: .releasing)
-        return Status.backpressure
+        return waiting > notice.limits.highWater ? Status.backpressure : Status.ok
     }
 }
 
@@ -238,7 +246,7 @@ extension Worker {
         guard let peer = openPeer(connection), let binding = unsafe peer.its.binding,
             unsafe binding.pointee.module == module
         else { return nil }
-        if port.board[peer.its.slot].stream.load(ordering: .relaxed) != 0 { return Status.state }
+        if port.board.isStreaming(peer.its.id) { return Status.state }
         if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
@@ -254,7 +262,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         var refusal: gw_status?
-        if port.board[peer.its.slot].stream.load(ordering: .relaxed) != 0 {
+        if port.board.isStreaming(peer.its.id) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(shared.pointee.octets)

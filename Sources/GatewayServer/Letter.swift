@@ -1,5 +1,11 @@
 /// Something another thread wants done by the worker that owns a connection; done in the order of arrival.
 enum Letter: Sendable {
+    /// Set in the `head` of a frame whose sender was told GW_BACKPRESSURE: once it is queued, `drained` is owed.
+    ///
+    /// It stands where the wire has RSV3, which is never sent. It travels with the frame, because a flag beside the
+    /// mailbox could be answered before the frame comes, and its sender would wait for ever.
+    static let owesDrained: UInt8 = 0x10
+
     /// A peer that another worker accepted; the descriptor changes its owner.
     case adopt(Int32)
     /// A whole frame: opcode and final bit as in the first octet of the wire.

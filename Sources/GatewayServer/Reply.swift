@@ -31,6 +31,9 @@ struct Reply: Sendable {
         guard status == 0 || status == 101 || (200...599).contains(status) else { return nil }
         subprotocol = unsafe Array(view: reply.subprotocol)
         headers = ResponseHeaders()
+        guard unsafe reply.headers.len == 0 || (reply.headers.len > 0 && reply.headers.ptr != nil),
+            unsafe reply.body.len == 0 || (reply.body.len > 0 && reply.body.ptr != nil)
+        else { return nil }
         let pairs = unsafe UnsafeBufferPointer(start: reply.headers.ptr, count: reply.headers.len)
         for index in pairs.indices {
             let header = unsafe pairs[index]
@@ -38,8 +41,7 @@ struct Reply: Sendable {
             let value = unsafe Array(view: header.value)
             guard (try? headers.append(name.span, value.span)) != nil else { return nil }
         }
-        body = unsafe Array(
-            UnsafeBufferPointer(start: reply.body.ptr, count: reply.body.ptr == nil ? 0 : reply.body.len))
+        body = unsafe Array(UnsafeBufferPointer(start: reply.body.ptr, count: reply.body.len))
         state = unsafe UInt(bitPattern: reply.conn_state)
     }
 }
@@ -47,7 +49,7 @@ struct Reply: Sendable {
 extension Array where Element == UInt8 {
     /// Copies the octets of a view that the other side lends.
     init(view: gw_str) {
-        guard let start = unsafe view.ptr else {
+        guard let start = unsafe view.ptr, unsafe view.len > 0 else {
             self = []
             return
         }

@@ -122,6 +122,21 @@ package final class Server {
 
     // MARK: Serving
 
+    /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
+    package var listeningPorts: [UInt16] { listeners.entries.map { $0.listener.address.port } }
+
+    /// Ends `run` from any thread.
+    package struct Stopper: Sendable {
+        fileprivate let ports: [WorkerPort]
+
+        /// Does what SIGTERM does: says 1001 to everybody; `run` returns when they are gone.
+        package func stop() {
+            for port in ports { port.post(.stop) }
+        }
+    }
+
+    package var stopper: Stopper { Stopper(ports: context.ports) }
+
     /// Serves until a signal says otherwise; returns when the last connection is gone.
     package func run() throws(Failure) {
         let signals = FileDescriptor(adopting: clinux_signal_descriptor())

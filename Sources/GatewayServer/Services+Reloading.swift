@@ -81,10 +81,11 @@ extension Services {
         return switchOver(service, to: serving)
     }
 
-    private func probe(_ service: HandlerService, _ candidate: borrowing Candidate) throws(ModuleError) {
+    func probe(_ service: HandlerService, _ candidate: borrowing Candidate) throws(ModuleError) {
         let settings = routes(of: service.name).map { RouteSettings($0.configuration, isProbe: true) }
         let longest = routes(of: service.name).map(\.configuration.limits.startTimeoutMilliseconds).max() ?? 10_000
-        try ModuleProbe.judge(candidate, routes: settings, timeout: .milliseconds(longest))
+        let took = try ModuleProbe.judge(candidate, routes: settings, timeout: .milliseconds(longest))
+        log.debug("handler \"\(service.name)\": probed in \(took)")
     }
 
     /// `reload migrate` promises that no connection is left behind: what cannot keep it is refused at load.
@@ -306,10 +307,12 @@ extension Services {
         if serving.isPart { return }
         let generation = serving.generation
         guard generation.end() else { return }
-        let outcome = generation.unload()
+        // Going back to it needs its copy, which goes with its image.
+        if service.previous?.number == generation.number { service.keepPrevious() }
+        let outcome = loader.unload(generation)
         service.module.forgetEnded()
-        service.remember(serving, "\(outcome)", most: configuration.retain)
-        log.info("handler \"\(service.name)\": generation \(generation.number) has ended, \(outcome)")
+        service.remember(serving, outcome, most: configuration.retain)
+        log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 
     private func isOnProbation(_ service: HandlerService) -> Bool {

@@ -10,6 +10,8 @@ final class Services {
     let server: ServerContext
     let log: Log
     let loader: ModuleLoader
+    let locator: ModuleLocator
+    private let lastGood: LastGood
     let bell: Bell
     var configuration: Configuration
     var routing: RoutingTable
@@ -34,8 +36,10 @@ final class Services {
         routing = server.routing
         let newest = NewestContext()
         self.newest = newest
+        lastGood = LastGood(plugins: configuration.pluginsFolder)
+        locator = ModuleLocator(plugins: [configuration.pluginsFolder])
         loader = unsafe ModuleLoader(
-            locator: ModuleLocator(plugins: [configuration.pluginsFolder]), runDirectory: runDirectory
+            locator: locator, runDirectory: runDirectory
         ) { generation, handler, note in
             let context = HostContext(
                 server: server, module: newest.numbers[handler] ?? 0, handler: handler, generation: generation,
@@ -76,7 +80,7 @@ final class Services {
 
     /// The first generation of a handler: each route by itself, so that one refusal does not take the others along.
     private func bringUp(_ service: HandlerService) throws(ModuleError) {
-        let serving = try wrap(loader.load(service.module))
+        let serving = try wrap(loadFirst(service))
         let generation = serving.generation
         log.info("handler \"\(service.name)\": generation \(generation.number) loaded from \(generation.source)")
         for (index, configuration) in routes(of: service.name) {
@@ -91,6 +95,32 @@ final class Services {
         }
         guard !serving.posts.isEmpty else { return }
         putInService(service, serving)
+    }
+
+    /// What lies in the handler's file; if that is bad, the copy of what served last.
+    private func loadFirst(_ service: HandlerService) throws(ModuleError) -> Generation {
+        do throws(ModuleError) {
+            let candidate = try loader.prepare(service.module)
+            try probe(service, candidate)
+            return try loader.activate(candidate, of: service.module)
+        } catch {
+            guard let path = lastGood.recall(service.name) else { throw error }
+            guard let generation = try? loader.activate(
+                loader.prepare(service.module, from: path), of: service.module)
+            else { throw error }
+            log.error(error.description)
+            log.warn("handler \"\(service.name)\": its file is bad, the copy of what served last is used: \(path)")
+            return generation
+        }
+    }
+
+    /// Keeps a copy of what serves, for a start at which the file is bad.
+    func remember(_ generation: Generation) {
+        do throws(LastGood.Failure) {
+            try lastGood.remember(generation.path, handler: generation.handler)
+        } catch {
+            log.debug("handler \"\(generation.handler)\": \(error)")
+        }
     }
 
     private func complain(_ service: HandlerService, _ error: ModuleError) {
@@ -133,6 +163,7 @@ final class Services {
                     + " is serving")
         }
         service.serving = serving
+        remember(serving.generation)
     }
 
     /// Whether anything can be served.

@@ -75,9 +75,7 @@ extension Worker {
         peer.its.closeReason = reason
         peer.its.closeBy = by
         port.board.withdraw(peer.its.slot)
-        if port.board[peer.its.slot].stream.load(ordering: .relaxed) != 0 {
-            _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
-        }
+        _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
     }
 
     // MARK: The transport
@@ -181,6 +179,7 @@ extension Worker {
     func sayClosed(_ peer: ConnectionPlace) {
         guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.opened)
+        port.board.clear(peer.its.slot)
         logClosed(peer)
         guard let callback = unsafe binding.pointee.handler.close else { return }
         var close = unsafe gw_close()

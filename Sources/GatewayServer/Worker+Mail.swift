@@ -18,7 +18,7 @@ extension Worker {
         switch letter {
         case .adopt(let number): admit(Socket(adopting: number))
         case .frame(let id, let head, let payload):
-            port.board[id.slot].underway.subtract(payload.count, ordering: .relaxed)
+            port.board[id.slot].underway.subtract(FrameWriter.size(payload: payload.count), ordering: .relaxed)
             guard let peer = find(id), peer.its.phase == .open else { return }
             unsafe payload.withUnsafeBytes { unsafe deliver(head: head, $0, to: peer) }
         case .shared(let id, let head, let address):
@@ -44,7 +44,8 @@ extension Worker {
 
     private func openShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt) {
         guard let shared = unsafe UnsafeMutablePointer<SharedOctets>(bitPattern: address) else { return }
-        unsafe port.board[id.slot].underway.subtract(shared.pointee.count, ordering: .relaxed)
+        unsafe port.board[id.slot].underway.subtract(
+            FrameWriter.size(payload: shared.pointee.count), ordering: .relaxed)
         guard let peer = find(id), peer.its.phase == .open else {
             unsafe SharedOctets.release(shared)
             return
@@ -56,26 +57,22 @@ extension Worker {
     private func deliver(head: UInt8, _ payload: UnsafeRawBufferPointer, to peer: ConnectionPlace) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
         unsafe queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
-        noteDelivery(peer, isMessage: head & 0x88 == 0x80)
+        noteDelivery(peer, head)
     }
 
     private func deliver(head: UInt8, shared: UnsafeMutablePointer<SharedOctets>, to peer: ConnectionPlace) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
         unsafe queueShared(peer, opcode, shared)
-        noteDelivery(peer, isMessage: true)
+        noteDelivery(peer, head)
     }
 
-    private func noteDelivery(_ peer: ConnectionPlace, isMessage: Bool) {
-        if isMessage {
+    private func noteDelivery(_ peer: ConnectionPlace, _ head: UInt8) {
+        // The end of a message, not a control frame.
+        if head & 0x88 == 0x80 {
             peer.its.messagesOut &+= 1
             peer.its.lastOut = now
         }
         noteQueue(peer)
-        // Whoever was told GW_BACKPRESSURE elsewhere waits for `drained`.
-        let board = port.board
-        if board[peer.its.slot].owesDrained.load(ordering: .acquiring) {
-            board[peer.its.slot].owesDrained.store(false, ordering: .relaxed)
-            peer.its.flags.insert(.owesDrained)
-        }
+        if head & Letter.owesDrained != 0 { peer.its.flags.insert(.owesDrained) }
     }
 }

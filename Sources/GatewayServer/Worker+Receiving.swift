@@ -15,7 +15,8 @@ extension Worker {
     func readable(_ peer: ConnectionPlace, hangUp: Bool) {
         guard peer.its.mayRead else {
             // Nobody may read now, and an error or a dead socket would be reported again and again.
-            if hangUp { lose(peer, Errno(104)) }
+            // Whoever switched reading off may not have told the poller, which would report the input for ever.
+            if hangUp { lose(peer, Errno(104)) } else { updateInterest(peer) }
             return
         }
         let result: IOResult
@@ -313,6 +314,7 @@ extension Worker {
         let result = unsafe peer.its.socket.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
         peer.its.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed)
         let direct = min(count, first.count)
         unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
         if count > direct {
@@ -365,7 +367,12 @@ extension Worker {
         if on { peer.its.flags.remove(.readingOff) } else { peer.its.flags.insert(.readingOff) }
         port.board[peer.its.slot].readingOff.store(!on, ordering: .relaxed)
         // Never from here: a handler that switches reading on in a callback must not be called back inside it.
-        if on { resumeLater(peer) } else if current == 0 { updateInterest(peer) }
+        if !on { return updateInterest(peer) }
+        if peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding {
+            // The pong may lie in what was not read.
+            peer.its.pingDue = unsafe now + binding.pointee.limits.pongTimeout
+        }
+        resumeLater(peer)
     }
 
     /// Held input goes on later in this turn or in the next one.

@@ -62,12 +62,23 @@ extension Worker {
         }
         guard peer.its.pingDue != 0, now >= peer.its.pingDue else { return }
         if peer.its.flags.contains(.pinged) {
+            if cannotAnswer(peer) {
+                peer.its.pingMark = peer.its.octetsIn
+                peer.its.pingDue = now + limits.pongTimeout
+                return
+            }
             report(peer, GW_E_CLOSED, "no pong within pong_timeout")
             beginClosing(
                 peer, code: CloseCode.internalError, reason: Array("pong timeout".utf8), by: UInt16(GW_BY_GATEWAY))
             return
         }
         sendPing(peer, limits)
+    }
+
+    /// Whether a missing pong says nothing about the peer: we do not read it, or the frame it is in the middle of
+    /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
+    private func cannotAnswer(_ peer: ConnectionPlace) -> Bool {
+        peer.its.flags.contains(.readingOff) || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
     }
 
     private func sendPing(_ peer: ConnectionPlace, _ limits: RouteLimits) {
@@ -79,6 +90,7 @@ extension Worker {
             peer.its.pingDue = now + limits.pingInterval
         } else {
             peer.its.flags.insert(.pinged)
+            peer.its.pingMark = peer.its.octetsIn
             peer.its.pingDue = now + limits.pongTimeout
         }
     }

@@ -55,7 +55,7 @@ package final class Instance: Sendable {
         _ = generation.failureNote.take()
         do throws(SystemError) {
             // The answer is not needed: whoever moved the phase first, the thread or we, decides.
-            _ = try ControlCall.run(timeout: timeout) { self.callStart(settings) }
+            _ = try call(timeout) { $0.callStart(settings) }
         } catch {
             if move(from: .starting, to: .late) {
                 throw refusal(settings, "could not be started (\(error))", "look at the limits of the process")
@@ -83,7 +83,7 @@ package final class Instance: Sendable {
         _ = generation.failureNote.take()
         status.store(gw_status(GW_E_FAILED), ordering: .relaxed)
         do throws(SystemError) {
-            let isDone = try ControlCall.run(timeout: timeout) { self.callReconfigure(settings) }
+            let isDone = try call(timeout) { $0.callReconfigure(settings) }
             return isDone ? status.load(ordering: .acquiring) : gw_status(GW_E_FAILED)
         } catch {
             throw refusal(settings, "could not be reconfigured (\(error))", "look at the limits of the process")
@@ -93,7 +93,17 @@ package final class Instance: Sendable {
     /// Calls `stop` and waits for it; false when still busy after `timeout`. After the last callback. Control thread.
     package func stop(timeout: Duration) throws(SystemError) -> Bool {
         guard move(from: .running, to: .stopping) else { return phase != .stopping }
-        return try ControlCall.run(timeout: timeout) { self.callStop() }
+        return try call(timeout) { $0.callStop() }
+    }
+
+    /// Runs a call into the handler; false when it did not return in time. Until it does, the image stays.
+    private func call(
+        _ timeout: Duration, _ body: @escaping @Sendable (Instance) -> Void
+    ) throws(SystemError) -> Bool {
+        let running = RunningCall(generation)
+        return try ControlCall.run(timeout: timeout) { [self] in
+            withExtendedLifetime(running) { body(self) }
+        }
     }
 
     private func move(from old: Phase, to new: Phase) -> Bool {

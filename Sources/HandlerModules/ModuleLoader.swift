@@ -11,7 +11,7 @@ package import CGatewayABI
     private let locator: ModuleLocator
     private let runDirectory: RunDirectory
     private let makeHost: HostFactory
-    /// Which generation has its entry at an address. Nothing is ever unmapped, so it only grows.
+    /// Which generation has its entry at an address; those that were unloaded are gone from it.
     private var entries: [UInt: String] = [:]
 
     package init(locator: ModuleLocator, runDirectory: RunDirectory, makeHost: @escaping HostFactory) {
@@ -23,14 +23,45 @@ package import CGatewayABI
     /// Locates, copies and examines the module of a handler, without running any of it.
     package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
         do throws(ModuleError) {
-            let file = try locator.find(module.handler)
-            let number = module.takeNumber()
-            let staged = try stage(file, module.handler, number)
-            let image = try examine(staged, file.path, module.handler)
-            return Candidate(
-                handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+            return try prepare(module, locator.find(module.handler))
         } catch {
             throw error.serving(module.current?.number)
+        }
+    }
+
+    /// The same with a file of the caller's choice: what was good last time, or an older generation. The file has to
+    /// be as trustworthy as one that is located.
+    package func prepare(_ module: Module, from path: String) throws(ModuleError) -> Candidate {
+        do throws(ModuleError) {
+            return try prepare(module, open(path, module.handler))
+        } catch {
+            throw error.serving(module.current?.number)
+        }
+    }
+
+    private func prepare(_ module: Module, _ file: consuming ModuleFile) throws(ModuleError) -> Candidate {
+        let number = module.takeNumber()
+        let staged = try stage(file, module.handler, number)
+        let image = try examine(staged, file.path, module.handler)
+        return Candidate(handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+    }
+
+    private func open(_ path: String, _ handler: String) throws(ModuleError) -> ModuleFile {
+        func refusal(_ reason: String) -> ModuleError {
+            ModuleError(
+                handler: handler, stage: .locating, reason: "its module \(reason)", place: "File: \(path)",
+                remedy: "put a module in the folder of modules again")
+        }
+        let canonical: String
+        do throws(SystemError) {
+            canonical = try ModuleLocator.canonical(path)
+        } catch {
+            throw refusal("cannot be opened (\(error))")
+        }
+        do throws(Objection) {
+            return try ModuleFile(trusting: canonical)
+        } catch {
+            throw refusal(error.text)
         }
     }
 
@@ -48,6 +79,16 @@ package import CGatewayABI
     /// All in one: for the first load, and where nobody asks for a probe.
     package func load(_ module: Module) throws(ModuleError) -> Generation {
         try activate(prepare(module), of: module)
+    }
+
+    /// Unloads a generation that has ended, if that can be; harmless when repeated.
+    @discardableResult
+    package func unload(_ generation: Generation) -> UnloadOutcome {
+        let isFirst = generation.unloadOutcome == nil
+        let outcome = generation.unload()
+        // The next image may well be mapped to the same place.
+        if isFirst, outcome == .unloaded { entries[generation.entryAddress] = nil }
+        return outcome
     }
 
     private func stage(_ file: borrowing ModuleFile, _ handler: String, _ number: UInt64) throws(ModuleError)
@@ -87,7 +128,7 @@ package import CGatewayABI
 
         let image: ModuleImage
         do throws(ModuleImageError) {
-            image = try ModuleImage(path: candidate.path)
+            image = try ModuleImage(path: candidate.path, stays: candidate.image.isSwift || candidate.image.isGo)
         } catch {
             throw refusal(error.reason, error.remedy)
         }
@@ -102,7 +143,8 @@ package import CGatewayABI
         do throws(NegotiationError) {
             let table = try unsafe image.negotiate(host, note)
             candidate.staged.keep()
-            return unsafe Generation(candidate: candidate, table: table, host: host, failureNote: note)
+            return unsafe Generation(
+                candidate: candidate, loaded: image, table: table, host: host, failureNote: note)
         } catch {
             throw refusal(error.reason, error.remedy)
         }

@@ -16,6 +16,8 @@ final class Arena {
         return block
     }
 
+    func keep<Value>(_ value: Value) -> UnsafeMutablePointer<Value>? { copy([value]) }
+
     func text(_ text: String) -> gw_str {
         gw_str(ptr: copy(text.utf8.map { CChar(bitPattern: $0) }), len: text.utf8.count)
     }

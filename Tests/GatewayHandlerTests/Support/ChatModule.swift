@@ -2,15 +2,24 @@ import CGatewayABI
 import Glibc
 import Testing
 
+/// The samples that are one chat in several flavours, by the names of their modules.
+enum ChatFlavour: String, CaseIterable, Sendable {
+    case reactive = "chat"
+    case functional = "chat-functional"
+    case fleck = "chat-fleck"
+
+    func module() throws -> ChatModule { try ChatModule(rawValue) }
+}
+
 /// A module beside the test runner, loaded as the gateway does it.
 struct ChatModule {
     private typealias Entry = @convention(c) (UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>?
     private let entry: Entry
 
-    init(_ name: String = "chat") throws { try self.init(path: Self.path(of: name)) }
+    init(_ name: String) throws { try self.init(path: Self.path(of: name)) }
 
     /// A private copy, as each generation of a module is one: another image, whose types are others.
-    static func copy(of name: String = "chat") throws -> ChatModule {
+    static func copy(of name: String) throws -> ChatModule {
         var template = Array("/tmp/gateway-handler-XXXXXX.so".utf8CString)
         let descriptor = mkstemps(&template, 3)
         let path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }

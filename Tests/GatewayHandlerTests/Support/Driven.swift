@@ -14,6 +14,10 @@ final class Driven {
         self.init(Module.export(handler, to: host.table)!.pointee, host, settings)
     }
 
+    convenience init<Shared, State>(_ handler: Functional<Shared, State>, host: MockHost = MockHost()) {
+        self.init(Module.export(handler, to: host.table)!.pointee, host)
+    }
+
     init(_ table: gw_handler, _ host: MockHost, _ settings: KeyValuePairs<String, String> = [:]) {
         self.table = table
         self.host = host

@@ -49,6 +49,8 @@ final class MockHost: Sendable {
         var hasTopics = false
         /// The connections that `conn_info` does not know; `info` is what it says of others.
         var gone: Set<UInt64> = []
+        /// What `conn_request` answers: the address of a `gw_request`.
+        var request: UInt = 0
     }
 
     let state = Mutex(State())
@@ -73,6 +75,12 @@ final class MockHost: Sendable {
     }
 
     func set(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    /// Keeps a handshake for `conn_request`, as long as the arena lives.
+    func keep(_ arena: Arena, _ request: gw_request) {
+        let address = UInt(bitPattern: arena.keep(request))
+        set { $0.request = address }
+    }
 
     fileprivate func record(_ call: Call) -> gw_status {
         state.withLock {
@@ -115,6 +123,9 @@ final class MockHost: Sendable {
                 $0.saved += octets(start, count)
                 return $0.status
             }
+        }
+        host.pointee.conn_request = { table, _ in
+            UnsafePointer(bitPattern: mock(table).state.withLock { $0.request })
         }
         fillTopics(host)
         fillLookUps(host)

@@ -1,4 +1,4 @@
-import GatewayHandler
+package import GatewayHandler
 
 /// Who is in, the number of who comes next, and what was said last.
 ///
@@ -11,7 +11,7 @@ import GatewayHandler
 /// - who joins the old room after the copy is numbered far from where the new one counts on, and keeps the number;
 /// - who leaves is taken out by the room that serves him then. To the other one he is a connection that is `closed`
 ///   for ever: harmless, and forgotten when that is noticed.
-struct Room: StateValue {
+package struct Room: StateValue {
     private static let lines: Topic = "lines"
     /// More than could join while connections move. A reload that fails costs as many numbers if somebody joins then.
     private static let leap: UInt64 = 1_000_000
@@ -77,14 +77,14 @@ extension Room {
         next = max(next, number &+ 1)
     }
 
-    init(from reader: inout StateReader) throws {
+    package init(from reader: inout StateReader) throws {
         members = try reader.read()
         next = try reader.read()
         history = try reader.read()
         historyLimit = history.count
     }
 
-    func encode(into writer: inout StateWriter) {
+    package func encode(into writer: inout StateWriter) {
         writer.write(members.filter(\.isOpen))
         writer.write(handedOn ?? next)
         writer.write(history)

@@ -1,0 +1,87 @@
+import TestSupport
+import Testing
+
+@Suite("Messages reach the handler whole, in order, and only while it reads")
+struct WorkerReceivingTests {
+    @Test("what was read is held back while reading is off, and comes in order when it is on again")
+    func readingOff() throws {
+        let gateway = try TestGateway()
+        let client = try gateway.connect()
+        let burst = ["reading:0", "one", "two"].flatMap { ClientFrame(1, Array($0.utf8)).octets }
+        try client.send(burst)
+        try gateway.record(until: "1 reading 0")
+        try client.send("three")
+        let other = try gateway.connect()
+        try other.send("conns")
+        #expect(try other.receive() == .text("conns 2 self 1"))
+        #expect(try !gateway.record().contains { $0.hasPrefix("1 message") })
+        try other.send("reading-others:1")
+        for text in ["one", "two", "three"] { #expect(try client.receive() == .text(text)) }
+    }
+
+    @Test("another connection's callback, and another thread, may switch reading off and on")
+    func readingOffFromElsewhere() throws {
+        let gateway = try TestGateway(threads: 1)
+        let client = try gateway.connect()
+        let other = try gateway.connect()
+        try other.send("reading-others:0")
+        try gateway.record(until: "reading of another 0")
+        try client.send("held")
+        #expect(!client.socket.hears(within: 60))
+        try other.send("reading-others:1")
+        #expect(try client.receive() == .text("held"))
+        try client.send("thread-reading:0:0")
+        try gateway.record(until: "thread reading 0")
+        try client.send("held again")
+        #expect(!client.socket.hears(within: 60))
+        try other.send("reading-others:1")
+        #expect(try client.receive() == .text("held again"))
+    }
+
+    @Test("a peer that resets while it is not read from is noticed")
+    func resetWhileReadingOff() throws {
+        let gateway = try TestGateway()
+        let client = try gateway.connect()
+        try client.send("reading:0")
+        try gateway.record(until: "1 reading 0")
+        client.reset()
+        #expect(try gateway.record(until: "1 close").endings.count == 1)
+    }
+
+    @Test("RFC 6455 5.4 and 8.1: pieces of text are cut between characters, whatever the frames cut")
+    func pieces() throws {
+        let text = "aé€😀z"
+        let octets = Array(text.utf8)
+        let gateway = try TestGateway(handler: "fixture_probe_stream")
+        for cut in 1...4 {
+            let client = try gateway.connect()
+            var frames: [ClientFrame] = []
+            for start in stride(from: 0, to: octets.count, by: cut) {
+                let part = Array(octets[start..<min(start + cut, octets.count)])
+                frames.append(ClientFrame(start == 0 ? 1 : 0, part, isFinal: start + cut >= octets.count))
+            }
+            for frame in frames {
+                try client.send(frame)
+                // A pong says that the frame before has been passed on.
+                try client.send(ClientFrame(9))
+                #expect(try client.receive() == TestClient.Frame(10))
+            }
+            let pieces = try gateway.record().filter { $0.hasPrefix("\(cut) piece 1 ") }.map { $0.dropFirst(10) }
+            let texts = pieces.map { $0.drop { $0 != " " }.dropFirst().dropLast() }
+            let flags = pieces.map { Int($0.prefix { $0 != " " }) }
+            #expect(texts.joined() == text)
+            #expect(flags.first == 2 && flags.last == 1)
+            #expect(flags.dropFirst().dropLast().allSatisfy { $0 == 0 })
+            #expect(texts.dropFirst().dropLast().allSatisfy { !$0.isEmpty })
+        }
+    }
+
+    @Test("text that ends inside a character is 1007, also for a streaming handler", arguments: ["fixture_probe", "fixture_probe_stream"])
+    func unfinishedText(_ handler: String) throws {
+        let gateway = try TestGateway(handler: handler)
+        let client = try gateway.connect()
+        try client.send(ClientFrame(1, [0x61, 0xE2], isFinal: false).octets + ClientFrame(0, [0x82]).octets)
+        #expect(try client.receiveAll().last?.closeCode == 1007)
+        #expect(try gateway.record(until: "close").endings.count == 1)
+    }
+}

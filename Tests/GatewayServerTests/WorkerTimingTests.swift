@@ -1,0 +1,64 @@
+import TestSupport
+import Testing
+
+@Suite("Robustness 10: only a matching pong counts, and a peer that cannot answer yet is not given up")
+struct WorkerTimingTests {
+    private static let eager = "ping_interval 40ms; pong_timeout 150ms; close_timeout 50ms;"
+
+    @Test("a peer that answers is kept, however idle it is")
+    func answers() throws {
+        let gateway = try TestGateway(route: Self.eager)
+        let client = try gateway.connect()
+        for _ in 0..<8 {
+            let ping = try client.receive()
+            #expect(ping.opcode == 9)
+            try client.send(ClientFrame(10, ping.payload))
+        }
+        #expect(try gateway.record().endings.isEmpty)
+    }
+
+    @Test("pongs that nobody asked for, and messages, prove nothing")
+    func mismatches() throws {
+        let gateway = try TestGateway(route: Self.eager)
+        let client = try gateway.connect()
+        var last = try client.receive()
+        while last.opcode == 9 {
+            try client.send(ClientFrame(10, Array("wrong".utf8)))
+            try client.send("message")
+            #expect(try client.receive() == .text("message"))
+            last = try client.receive()
+        }
+        #expect(last.closeCode == 1011)
+    }
+
+    @Test("a pong that the gateway does not read cannot be late")
+    func readingOff() throws {
+        let gateway = try TestGateway(route: Self.eager)
+        let client = try gateway.connect()
+        try client.send("reading:0")
+        let ping = try client.receive()
+        #expect(ping.opcode == 9)
+        try client.send(ClientFrame(10, ping.payload))
+        while client.socket.hears(within: 400) { #expect(try client.receive().opcode == 9) }
+        let other = try gateway.connect()
+        try other.send("reading-others:1")
+        try client.send("here")
+        var answer = try client.receive()
+        while answer.opcode == 9 { answer = try client.receive() }
+        #expect(answer == .text("here"))
+    }
+
+    @Test("RFC 6455 5.4: nothing can be said inside a frame; a peer whose frame comes slowly is kept")
+    func slowUpload() throws {
+        let gateway = try TestGateway(route: Self.eager)
+        let client = try gateway.connect()
+        let octets = ClientFrame(2, Array(repeating: 1, count: 60)).octets
+        for octet in octets {
+            try client.send([octet])
+            _ = client.socket.hears(within: 10)
+        }
+        var answer = try client.receive()
+        while answer.opcode == 9 { answer = try client.receive() }
+        #expect(answer.payload.count == 60)
+    }
+}
