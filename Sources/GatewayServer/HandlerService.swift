@@ -84,29 +84,6 @@ final class HandlerService {
     var previous: (path: String, number: UInt64)?
     var lastOutcome: ReloadOutcome?
 
-    /// Generations that have ended, newest first.
-    private(set) var ended: [Ended] = []
-
-    /// A generation that has ended, as far as people want to know.
-    struct Ended {
-        let generation: Generation
-        /// What became of its image.
-        let outcome: UnloadOutcome
-        /// Monotonic nanoseconds.
-        let at: UInt64
-        let builtAt: Int64?
-        let failures: Int
-    }
-
-    /// Keeps the newest `most` of those that have ended in sight.
-    func remember(_ serving: Serving, _ outcome: UnloadOutcome, most: Int) {
-        let entry = Ended(
-            generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
-            builtAt: serving.builtAt, failures: serving.failures)
-        ended.insert(entry, at: 0)
-        if ended.count > most { ended.removeLast(ended.count - most) }
-    }
-
     /// A second name for the copy of the previous generation, so that it outlives the generation.
     func keepPrevious() {
         guard let previous else { return }
@@ -114,6 +91,29 @@ final class HandlerService {
         // Where it cannot be linked the copy stays good for as long as the image is mapped.
         guard unsafe link(previous.path, kept) == 0 else { return }
         self.previous = (kept, previous.number)
+    }
+
+    /// Generations that have ended, newest first.
+    private(set) var ended: [Ended] = []
+
+    /// A generation that has ended, as far as people want to know.
+    struct Ended {
+        let generation: Generation
+        /// What became of its image.
+        let outcome: String
+        /// Monotonic nanoseconds.
+        let at: UInt64
+        let builtAt: Int64?
+        let failures: Int
+    }
+
+    /// Keeps the newest `most` of those that have ended in sight.
+    func remember(_ serving: Serving, _ outcome: String, most: Int) {
+        let entry = Ended(
+            generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
+            builtAt: serving.builtAt, failures: serving.failures)
+        ended.insert(entry, at: 0)
+        if ended.count > most { ended.removeLast(ended.count - most) }
     }
 
     init(name: String, number: UInt32) {

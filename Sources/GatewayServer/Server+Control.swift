@@ -104,7 +104,7 @@ extension Server {
         guard phase != .stopping else { return }
         phase = .stopping
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-        stopper.stop()
+        for port in context.ports { port.post(.stop) }
         refusePeers()
     }
 

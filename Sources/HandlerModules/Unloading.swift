@@ -2,18 +2,16 @@ import CGatewayABI
 import Glibc
 
 /// What became of the image of a generation that has ended.
-package enum UnloadOutcome: Equatable, Sendable {
+package enum UnloadOutcome: Equatable, Sendable, CustomStringConvertible {
     /// It is not in memory any more, and its copy is removed.
     case unloaded
     /// It stays mapped, for this reason, and so does its copy, for debuggers.
     case pinned(String)
-}
 
-extension UnloadOutcome: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unloaded: "unloaded"
-        case .pinned(let reason): "pinned: \(reason)"
+        case .pinned(let why): "pinned: \(why)"
         }
     }
 }
