@@ -22,7 +22,7 @@ public struct BlockPool: ~Copyable {
     }
 
     /// How many octets a block of each size offers, with the header counted off.
-    public enum Size: Int {
+    public enum Size: Int, Sendable {
         /// For a connection that gets an odd message from others.
         case small = 1024
         /// For a connection that is answering what it just received.
