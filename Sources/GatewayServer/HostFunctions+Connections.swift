@@ -133,10 +133,11 @@ extension HostContext {
         let isStreaming = board.isStreaming(notice.id)
         info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         // The board knows the queue as of the last turn; the owner's thread knows it as it is.
-        let own: Int? = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === notice.port else { return nil }
-            return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
-        } ?? nil
+        let own: Int? =
+            unsafe HostFunctions.onWorker { worker in
+                guard worker.port === notice.port else { return nil }
+                return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
+            } ?? nil
         let waiting =
             (own ?? board[notice.slot].queued.load(ordering: .relaxed))
             + board[notice.slot].underway.load(ordering: .relaxed)

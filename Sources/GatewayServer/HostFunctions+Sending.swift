@@ -13,7 +13,9 @@ extension HostFunctions {
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
             // One reference is taken over always.
             if unsafe host == nil { unsafe SharedOctets.release(shared) }
-            return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.send(connection, kind, shared: shared) }
+            return unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.send(connection, kind, shared: shared)
+            }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in
             unsafe HostContext.with(host, else: Status.invalid) {

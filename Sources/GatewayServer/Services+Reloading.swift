@@ -311,7 +311,7 @@ extension Services {
         if service.previous?.number == generation.number { service.keepPrevious() }
         let outcome = loader.unload(generation)
         service.module.forgetEnded()
-        service.remember(serving, outcome.description, most: configuration.retain)
+        service.remember(serving, outcome, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 

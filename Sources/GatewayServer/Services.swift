@@ -105,8 +105,9 @@ final class Services {
             return try loader.activate(candidate, of: service.module)
         } catch {
             guard let path = lastGood.recall(service.name) else { throw error }
-            guard let generation = try? loader.activate(
-                loader.prepare(service.module, from: path), of: service.module)
+            guard
+                let generation = try? loader.activate(
+                    loader.prepare(service.module, from: path), of: service.module)
             else { throw error }
             log.error(error.description)
             log.warn("handler \"\(service.name)\": its file is bad, the copy of what served last is used: \(path)")

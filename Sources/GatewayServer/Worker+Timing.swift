@@ -78,7 +78,8 @@ extension Worker {
     /// Whether a missing pong says nothing about the peer: we do not read it, or the frame it is in the middle of
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPlace) -> Bool {
-        peer.its.flags.contains(.readingOff) || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
+        peer.its.flags.contains(.readingOff)
+            || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
     }
 
     private func sendPing(_ peer: ConnectionPlace, _ limits: RouteLimits) {
