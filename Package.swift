@@ -83,7 +83,7 @@ let package = Package(
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
         .executableTarget(
-            name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI"], path: "Tests/ProbeChild"),
+            name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI", "CLinux"], path: "Tests/ProbeChild"),
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),

@@ -24,6 +24,8 @@ import WebSocket
     let references = Atomic<Int>(0)
     /// Callbacks that failed: what an automatic rollback goes by.
     let failures = Atomic<Int>(0)
+    /// One for each instance that asks for GW_HF_SERIAL; nil for the others.
+    let turnstile: Turnstile?
 
     init(_ instance: Instance, module: UInt32, route: Route) {
         let generation = instance.generation
@@ -35,6 +37,7 @@ import WebSocket
         unsafe self.generation = generation
         unsafe self.route = route
         unsafe limits = route.limits
+        unsafe turnstile = flags & UInt32(GW_HF_SERIAL) != 0 ? Turnstile() : nil
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }

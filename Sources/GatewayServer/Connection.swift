@@ -95,6 +95,8 @@ import WebSocket
 
     /// When the phase must be over; 0 for never. Ticks.
     var deadline: UInt32 = 0
+    /// Octets that had gone out when the deadline was set.
+    var deadlineMark: UInt64 = 0
     var openedAt: UInt32 = 0
     var lastIn: UInt32 = 0
     var lastOut: UInt32 = 0

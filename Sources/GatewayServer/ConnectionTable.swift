@@ -34,7 +34,8 @@ struct ConnectionTable: ~Copyable {
         } else {
             return nil
         }
-        serials[slot] &+= 1
+        // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
+        serials[slot] = serials[slot] &+ 1
         let connection = Connection(slot: slot, serial: serials[slot], worker: worker, socket: socket, now: now)
         unsafe slots.address(slot).initialize(to: connection)
         count += 1
@@ -44,7 +45,7 @@ struct ConnectionTable: ~Copyable {
     /// Empties a slot: closes the socket and frees what the connection owned.
     mutating func remove(_ slot: UInt32) {
         unsafe slots.address(slot).deinitialize(count: 1)
-        serials[slot] &+= 1
+        serials[slot] = serials[slot] &+ 1
         count -= 1
         // A slot whose serials are used up is left empty for ever rather than begin again.
         if serials[slot] < UInt32.max - 1 { free.append(slot) }

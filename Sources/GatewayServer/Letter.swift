@@ -7,7 +7,7 @@ enum Letter: Sendable {
     static let owesDrained: UInt8 = 0x10
 
     /// A peer that another worker accepted; the descriptor changes its owner.
-    case adopt(Int32)
+    case adopt(Int32, isSurplus: Bool)
     /// A whole frame: opcode and final bit as in the first octet of the wire.
     case frame(ConnectionID, head: UInt8, payload: [UInt8])
     /// A whole message in shared octets, one ownership of which travels with it.
@@ -17,6 +17,8 @@ enum Letter: Sendable {
     case setReading(ConnectionID, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
+    /// Where peers come in from now on.
+    case listeners(Listeners)
     /// The routes as they are from now on.
     case routing(RoutingTable)
     /// Connections of one binding go to another one.

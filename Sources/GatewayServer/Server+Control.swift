@@ -81,16 +81,28 @@ extension Server {
             note("the file is wrong: \(error.diagnostics.first?.message ?? "it cannot be read")", isAccepted: false)
             return ControlAnswer(text, exit: 75)
         }
+        var said: [String]
+        switch changeListeners(next) {
+        case .success(let changes): said = changes
+        case .failure(let failure): return refuse("configuration refused, nothing was changed: \(failure)")
+        }
         let (text, isTaken) = services.apply(next)
-        note(text, isAccepted: isTaken)
-        guard isTaken else { return ControlAnswer(text, exit: 75) }
+        said.append(text)
+        note(said.joined(separator: "\n"), isAccepted: isTaken)
+        guard isTaken else { return ControlAnswer(said.joined(separator: "\n"), exit: 75) }
         var outcomes: [ReloadOutcome] = []
         for name in services.handlerNames(of: services.configuration) {
             outcomes.append(services.reload(services.service(named: name), cause: cause))
         }
         var answer = Self.answer(outcomes)
-        answer.text = text + "\n" + answer.text
+        answer.text = (said + [answer.text]).joined(separator: "\n")
         return answer
+    }
+
+    private func refuse(_ text: String) -> ControlAnswer {
+        log.error(text)
+        note(text, isAccepted: false)
+        return ControlAnswer(text, exit: 75)
     }
 
     private func note(_ outcome: String, isAccepted: Bool) {

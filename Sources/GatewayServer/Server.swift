@@ -23,13 +23,15 @@ package final class Server {
 
     private let configuration: Configuration
     let log: Log
-    let listeners: Listeners
+    var listeners: Listeners
     let context: ServerContext
     let services: Services
     private let bell: Bell
     private let runDirectory: RunDirectory
     private let capacity: Int
     private let control: ControlDesk?
+    /// Nil with `watch off`.
+    let watch: ModuleWatch?
     /// Seconds since 1970.
     let startedAt = Clock.wallSeconds()
     /// What the control thread is doing.
@@ -61,6 +63,11 @@ package final class Server {
         }
         services = Services(server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
         services.startAll()
+        watch =
+            configuration.pluginsWatch
+            ? ModuleWatch(
+                folders: services.locator.folders, locator: services.locator,
+                settle: .milliseconds(configuration.settleMilliseconds)) : nil
         if !services.servesSomething, !configuration.routes.isEmpty {
             runDirectory.remove()
             throw Failure(description: "no route can be served", isConfiguration: true)
@@ -90,15 +97,19 @@ package final class Server {
     private static func listen(_ configuration: Configuration) throws(Failure) -> [Listeners.Entry] {
         var entries: [Listeners.Entry] = []
         for listener in configuration.listeners {
-            do throws(Errno) {
-                entries.append(Listeners.Entry(try Listener(Listener.Address(listener.address))))
-            } catch {
-                throw Failure(
-                    description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
-                    isConfiguration: false)
-            }
+            entries.append(try open(listener))
         }
         return entries
+    }
+
+    static func open(_ listener: ListenerConfiguration) throws(Failure) -> Listeners.Entry {
+        do throws(Errno) {
+            return Listeners.Entry(try Listener(Listener.Address(listener.address)), configured: listener.address)
+        } catch {
+            throw Failure(
+                description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
+                isConfiguration: false)
+        }
     }
 
     private static func makeContext(
@@ -177,6 +188,8 @@ package final class Server {
                     try Worker(port: port, server: context, listeners: listeners, capacity: capacity).run()
                 } catch {
                     context.log.error("worker \(port.index) cannot work: \(error)")
+                    // So that the others give it no peers.
+                    port.load.add(1 << 32, ordering: .relaxed)
                 }
                 crew.working.subtract(1, ordering: .releasing)
                 crew.ended.ring()
@@ -192,6 +205,7 @@ package final class Server {
     ) throws(Errno) {
         try poller.add(crew.ended.number, token: 1, interest: .readable)
         try poller.add(bell.waker.number, token: 2, interest: .readable)
+        if let number = watch?.number { try poller.add(number, token: 4, interest: .readable) }
         if let control { try poller.add(control.number, token: 3, interest: .readable) }
         while crew.working.load(ordering: .acquiring) > 0 {
             _ = try poller.wait(milliseconds: pause)
@@ -199,6 +213,7 @@ package final class Server {
             bell.waker.answer()
             services.tidy()
             while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+            reloadChanged()
             try control?.turn(self)
             watchDraining()
         }
@@ -207,7 +222,7 @@ package final class Server {
     /// How long the control thread may sleep; nil = until something happens.
     private var pause: Int32? {
         let isQuiet = services.isSettled && phase != .draining
-        return [isQuiet ? nil : 50, control?.milliseconds].compactMap { $0 }.min()
+        return [isQuiet ? nil : 50, control?.milliseconds, watch?.pause].compactMap { $0 }.min()
     }
 
     private func act(on signal: Int32) {

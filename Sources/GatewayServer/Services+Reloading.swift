@@ -310,6 +310,11 @@ extension Services {
         // Going back to it needs its copy, which goes with its image.
         if service.previous?.number == generation.number { service.keepPrevious() }
         let outcome = loader.unload(generation)
+        // A call that is just returning holds the image for a moment longer: the next round asks again.
+        guard generation.unloadOutcome != nil else {
+            serving.isOver = false
+            return
+        }
         service.module.forgetEnded()
         service.remember(serving, outcome, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")

@@ -22,11 +22,20 @@ extension Worker {
         for entry in listeners.entries { try? poller.remove(entry.listener.number) }
     }
 
+    /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
+    func changeListeners(to next: Listeners) {
+        ignoreListeners()
+        listeners = next
+        if !isStopping { resumeListening() }
+    }
+
     func acceptPeers(_ index: Int) {
         guard !isStopping, index < listeners.entries.count else { return }
         for _ in 0..<Self.acceptsPerTurn {
             switch listeners.entries[index].listener.accept() {
-            case .socket(let socket): place(socket)
+            case .socket(let socket):
+                saidExhausted = false
+                place(socket)
             case .none: return
             case .lost: continue
             case .exhausted(let error):
@@ -39,7 +48,8 @@ extension Worker {
     /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for
     /// a while; those who wait in the backlog are served when descriptors have come back.
     private func pauseListening(_ error: Errno) {
-        if listenAgainAt == nil {
+        if !saidExhausted {
+            saidExhausted = true
             server.log.warn("cannot accept: \(error); new peers wait, those connected are served")
         }
         ignoreListeners()
@@ -68,15 +78,17 @@ extension Worker {
         }
         let target = server.leastLoaded(startingAt: port)
         target.load.add(1, ordering: .relaxed)
+        // Decided by the count that this peer made: others may come before it is taken in.
+        let isSurplus = total > routing.maxConnections
         if target === port {
-            admit(socket)
+            admit(socket, isSurplus: isSurplus)
         } else {
-            target.post(.adopt(socket.release()))
+            target.post(.adopt(socket.release(), isSurplus: isSurplus))
         }
     }
 
     /// Takes a peer in, which has been counted.
-    func admit(_ socket: consuming Socket) {
+    func admit(_ socket: consuming Socket, isSurplus: Bool) {
         let number = socket.number
         socket.disableDelay()
         guard !isStopping, let peer = table.insert(socket, worker: port.index, now: now) else {
@@ -90,7 +102,7 @@ extension Worker {
             lose(peer, error)
             return
         }
-        if server.connections.load(ordering: .relaxed) > routing.maxConnections { peer.its.flags.insert(.surplus) }
+        if isSurplus { peer.its.flags.insert(.surplus) }
         peer.its.deadline = now + routing.handshakeTimeout
         schedule(peer)
     }

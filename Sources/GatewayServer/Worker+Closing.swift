@@ -83,6 +83,8 @@ extension Worker {
     /// Sends what is queued and then the end of our side.
     func end(_ peer: ConnectionPlace) {
         peer.its.phase = .ending
+        peer.its.flags.remove(.readingOff)
+        peer.its.flags.remove(.throttled)
         peer.its.assembly.free()
         let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? routing.handshakeTimeout
         setDeadline(peer, ticks: closeTimeout)
@@ -144,6 +146,8 @@ extension Worker {
     /// Nothing more is done for this peer; its slot is emptied at the end of the turn.
     func depart(_ peer: ConnectionPlace) {
         if peer.its.phase == .gone { return }
+        // Its answer is on its way here.
+        if peer.its.flags.contains(.peerLeft), peer.its.phase == .answering { return }
         if peer.its.phase == .answering, let exchange = peer.its.exchange, server.desk.close(exchange.ticket) {
             // The handler's answer was taken and is on its way here: a connection it accepted is still owed its
             // `open` and `close`, so that the state in the answer can be freed.
@@ -158,6 +162,12 @@ extension Worker {
         goners.append(peer.its.slot)
     }
 
+    /// The peer of a connection that opens only now has gone already.
+    func noteDeparture(_ peer: ConnectionPlace) {
+        noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT))
+        peer.its.phase = .closing
+    }
+
     // MARK: What the handler hears
 
     /// Tells the handler of an error; `close` follows.
@@ -170,14 +180,26 @@ extension Worker {
         what.withUTF8 { text in
             let view = unsafe gw_str(
                 ptr: UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, gw_status(status), view)
+            unsafe binding.pointee.turnstile?.leave()
         }
         current = 0
+    }
+
+    /// Tells of errors that came up where no callback may be called: inside a host function (R1).
+    private func reportLate(_ peer: ConnectionPlace) {
+        if peer.its.closeBy == UInt16(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
+            report(peer, GW_E_LIMIT, "more than send_buffer waits for the peer to read")
+        } else if peer.its.osError != 0 {
+            report(peer, GW_E_CLOSED, Errno(peer.its.osError).description)
+        }
     }
 
     /// Calls `close` of a connection that was opened, the first time it is asked to.
     func sayClosed(_ peer: ConnectionPlace) {
         guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
+        reportLate(peer)
         peer.its.flags.remove(.opened)
         port.board.clear(peer.its.slot)
         logClosed(peer)
@@ -195,7 +217,9 @@ extension Worker {
         current = peer.its.id.number
         unsafe reason.withUnsafeBytes { text in
             unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, &close)
+            unsafe binding.pointee.turnstile?.leave()
         }
         current = 0
     }

@@ -16,7 +16,7 @@ extension Worker {
 
     private func open(_ letter: Letter) {
         switch letter {
-        case .adopt(let number): admit(Socket(adopting: number))
+        case .adopt(let number, let isSurplus): admit(Socket(adopting: number), isSurplus: isSurplus)
         case .frame(let id, let head, let payload):
             port.board[id.slot].underway.subtract(FrameWriter.size(payload: payload.count), ordering: .relaxed)
             guard let peer = find(id), peer.its.phase == .open else { return }
@@ -35,6 +35,7 @@ extension Worker {
             else { return }
             conclude(peer, exchange, reply)
             processLeftover(peer)
+        case .listeners(let next): changeListeners(to: next)
         case .routing(let table): routing = table
         case .handOver(let handOver): begin(handOver)
         case .fence(let fence): fence.pass()

@@ -9,7 +9,9 @@ extension Worker {
     /// From so many octets that are still to come of a frame on, they are received straight into the message.
     private static let directThreshold = 16 * 1024
     /// What is reserved at once on the word of a frame header; the rest is reserved as octets arrive.
-    private static let trustedLength = 64 * 1024
+    static let trustedLength = 64 * 1024
+    /// From so many octets of answers that are not read on, no further request is answered.
+    static let unreadAnswers = 64 * 1024
 
     /// The socket has something, an end or an error.
     func readable(_ peer: ConnectionPlace, hangUp: Bool) {
@@ -96,6 +98,7 @@ extension Worker {
             case .open, .closing:
                 guard peer.its.mayRead, unsafe readFrames(peer, octets, &position) else { return position }
             case .head:
+                guard takesRequests(peer) else { return position }
                 guard unsafe readHead(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
             case .body:
                 guard unsafe readBody(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
@@ -104,6 +107,15 @@ extension Worker {
             }
         }
         return position
+    }
+
+    /// Whether another request may be answered: not while the peer leaves too much of the answers before it unread.
+    private func takesRequests(_ peer: ConnectionPlace) -> Bool {
+        if peer.its.outbox.count <= Self.unreadAnswers { return true }
+        write(peer)
+        if peer.its.phase != .head || peer.its.outbox.count <= Self.unreadAnswers { return true }
+        peer.its.flags.insert(.throttled)
+        return false
     }
 
     /// Takes frame after frame.
@@ -235,7 +247,9 @@ extension Worker {
         guard let callback = unsafe binding.pointee.handler.message else { return }
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
         // Nothing is lent any more.
         unsafe message.pointee.kind = 0
@@ -286,7 +300,9 @@ extension Worker {
         }
         unsafe lend(piece.kind, flags: flags, octets)
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, message)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
         unsafe message.pointee.kind = 0
     }
@@ -349,7 +365,9 @@ extension Worker {
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         guard let callback = unsafe binding.pointee.handler.ping else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 
@@ -357,7 +375,9 @@ extension Worker {
         unsafe notePong(peer, payload)
         guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 

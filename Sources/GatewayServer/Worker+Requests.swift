@@ -147,7 +147,9 @@ extension Worker {
         openTicket(peer, exchange)
         peer.its.phase = .answering
         currentTicket = exchange.ticket
+        unsafe exchange.binding.pointee.turnstile?.enter()
         let status = unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
+        unsafe exchange.binding.pointee.turnstile?.leave()
         currentTicket = 0
         let isUpgrade = exchange.handshake != nil
         if let reply = exchange.reply { return conclude(peer, exchange, reply) }
@@ -173,7 +175,11 @@ extension Worker {
     func conclude(_ peer: ConnectionPlace, _ exchange: Exchange, _ reply: Reply) {
         _ = server.desk.close(exchange.ticket)
         if exchange.handshake != nil, reply.acceptsUpgrade { return accept(peer, exchange, reply) }
-        if peer.its.flags.contains(.peerLeft) { return depart(peer) }
+        if peer.its.flags.contains(.peerLeft) {
+            // Nothing was accepted, so nothing is owed.
+            peer.its.flags.remove(.peerLeft)
+            return depart(peer)
+        }
         var response = PlainResponse(status: reply.status, body: reply.body)
         response.headers = reply.headers
         // Nothing is served behind a refused upgrade: what follows may be frames.
@@ -217,16 +223,18 @@ extension Worker {
         unsafe port.board.post(peer.its.id, binding: binding, openedAt: now)
         schedule(peer)
         logOpened(peer, exchange)
+        // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
+        let hasLeft = peer.its.flags.contains(.peerLeft)
+        if hasLeft { noteDeparture(peer) }
         if let callback = unsafe binding.pointee.handler.open {
             current = peer.its.id.number
+            unsafe binding.pointee.turnstile?.enter()
             unsafe callback(binding.pointee.instance, current, peer.its.state, exchange.record.request)
+            unsafe binding.pointee.turnstile?.leave()
             current = 0
         }
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
-        if peer.its.flags.contains(.peerLeft) {
-            // The peer had left before the handler answered: the connection is opened and closed in one go.
-            inputEnded(peer)
-        }
+        if hasLeft { depart(peer) } else if isStopping { sendAway(peer) }
     }
 
     // MARK: Plain requests
@@ -251,7 +259,7 @@ extension Worker {
         peer.its.exchange = exchange
         if length == 0 { return unsafe ask(peer, exchange, callback) }
         peer.its.phase = .body
-        exchange.body.reserveCapacity(length)
+        exchange.body.reserveCapacity(min(length, Self.trustedLength))
         if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
             unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
                 unsafe peer.its.outbox.append($0, pool: pool, size: .small)
@@ -291,7 +299,9 @@ extension Worker {
     /// Answers with a code word and a sentence. A body that nobody will read closes the connection.
     private func refuse(_ peer: ConnectionPlace, _ head: RequestHead, status: Int, word: String, _ sentence: String) {
         var answer = PlainResponse(status: status, word: word, sentence: sentence)
-        answer.keepsAlive = keepsAlive(head) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+        answer.keepsAlive =
+            keepsAlive(head) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+            && !peer.its.flags.contains(.surplus)
         server.log.debug("\(head.methodName) \(head.string(head.target.range)): \(status) \(word)")
         respond(peer, answer, headOnly: head.method == .head)
     }

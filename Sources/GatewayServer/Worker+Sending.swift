@@ -182,18 +182,20 @@ extension Worker {
 
     /// Below the low-water mark the peer is read from again and the handler hears `drained`.
     private func relax(_ peer: ConnectionPlace) {
-        guard let binding = unsafe peer.its.binding,
-            unsafe peer.its.outbox.count <= binding.pointee.limits.lowWater
-        else { return }
+        let binding = unsafe peer.its.binding
+        let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
+        guard peer.its.outbox.count <= lowWater else { return }
         if peer.its.flags.contains(.throttled) {
             peer.its.flags.remove(.throttled)
             resumeLater(peer)
         }
-        guard peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
+        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
         peer.its.flags.remove(.owesDrained)
         guard let callback = unsafe binding.pointee.handler.drained else { return }
         current = peer.its.id.number
+        unsafe binding.pointee.turnstile?.enter()
         unsafe callback(binding.pointee.instance, current, peer.its.state)
+        unsafe binding.pointee.turnstile?.leave()
         current = 0
     }
 

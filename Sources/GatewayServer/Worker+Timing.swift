@@ -20,6 +20,7 @@ extension Worker {
     /// Sets the time by which the phase must be over; 0 ticks for never.
     func setDeadline(_ peer: ConnectionPlace, ticks: UInt32) {
         peer.its.deadline = ticks == 0 ? 0 : now + ticks
+        peer.its.deadlineMark = peer.its.octetsOut
         schedule(peer)
     }
 
@@ -27,6 +28,8 @@ extension Worker {
     func expire(_ peer: ConnectionPlace) {
         let isOver = peer.its.deadline != 0 && now >= peer.its.deadline
         switch peer.its.phase {
+        case .head where isOver && takesItsAnswer(peer), .ending where isOver && takesItsAnswer(peer):
+            setDeadline(peer, ticks: routing.handshakeTimeout)
         case .head where isOver: headTimedOut(peer)
         case .body where isOver: refuse(peer, status: 408, word: "request-timeout", "the body took too long")
         case .answering where isOver: replyTimedOut(peer)
@@ -36,6 +39,15 @@ extension Worker {
         case .gone: return
         }
         if peer.its.phase != .gone { schedule(peer) }
+    }
+
+    /// So many octets in the time of a handshake are a slow peer; fewer are none.
+    private static let slowestReading: UInt64 = 4096
+
+    /// Whether a plain request's answer is still being read, if slowly.
+    private func takesItsAnswer(_ peer: ConnectionPlace) -> Bool {
+        !peer.its.outbox.isEmpty && !peer.its.flags.contains(.opened) && !isStopping
+            && peer.its.octetsOut &- peer.its.deadlineMark >= Self.slowestReading
     }
 
     private func headTimedOut(_ peer: ConnectionPlace) {
@@ -129,7 +141,7 @@ extension Worker {
         stopDeadline = now + longest + TimerWheel.ticks(milliseconds: 500)
     }
 
-    private func sendAway(_ peer: ConnectionPlace) {
+    func sendAway(_ peer: ConnectionPlace) {
         switch peer.its.phase {
         case .open:
             beginClosing(

@@ -25,7 +25,7 @@ import Synchronization
 
     let port: WorkerPort
     let server: ServerContext
-    let listeners: Listeners
+    var listeners: Listeners
     let poller: Poller
     let pool = BlockPool()
     let input: UnsafeMutableRawBufferPointer
@@ -66,6 +66,8 @@ import Synchronization
 
     /// When to look at the listeners again after descriptors ran out; nil while they are watched.
     var listenAgainAt: UInt32?
+    /// That descriptors ran out has been said, and no peer was accepted since.
+    var saidExhausted = false
     var isStopping = false
     var stopDeadline: UInt32 = 0
 
@@ -106,6 +108,8 @@ import Synchronization
         unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
         defer { clinux_set_worker(nil) }
         while !isFinished { turn() }
+        // What came meanwhile finds nobody, but descriptors and shared octets in it have to be let go of.
+        readLetters()
     }
 
     private var isFinished: Bool { isStopping && table.count == 0 }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -46,6 +47,8 @@ final class ControlCall: Sendable {
 
     private static let threadBody: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { passed in
         let call = unsafe Unmanaged<ControlCall>.fromOpaque(passed!).takeRetainedValue()
+        // Without it an overflow of this stack is not recorded, and nothing else is the worse for it.
+        _ = clinux_make_crash_stack()
         call.body()
         _ = shutdown(call.running, Int32(SHUT_RDWR))
         return nil

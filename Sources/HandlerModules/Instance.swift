@@ -1,4 +1,5 @@
 package import CGatewayABI
+import CLinux
 import Synchronization
 
 /// One generation serving one route: what `start` made, and what callbacks get as `self`.
@@ -28,6 +29,7 @@ package final class Instance: Sendable {
     /// The handler's pointer as a number, which may cross threads; the handler answers for what is behind it.
     private let pointer = Atomic<UInt>(0)
     private let status = Atomic<gw_status>(0)
+    private let site = Atomic<UInt>(0)
 
     package init(id: gw_instance, routeIndex: Int, generation: Generation) {
         self.id = id
@@ -42,6 +44,9 @@ package final class Instance: Sendable {
         unsafe UnsafeMutableRawPointer(bitPattern: pointer.load(ordering: .acquiring))
     }
 
+    /// Names it in the record of a crash; it names nothing before `start`. Any thread.
+    package var crashSite: CrashSite { CrashSite(address: site.load(ordering: .relaxed)) }
+
     /// Calls `start` and waits for it; answers how long it took. Once, on the control thread.
     ///
     /// A start that is still busy after `timeout` cannot be stopped. It is left alone on its thread, the route does not
@@ -52,6 +57,8 @@ package final class Instance: Sendable {
         guard move(from: .created, to: .starting) else {
             throw refusal(settings, "was asked to start twice", "report this: it is a fault of the gateway")
         }
+        let named = CrashSite(handler: generation.handler, generation: generation.number, route: settings.route)
+        site.store(named.address, ordering: .relaxed)
         _ = generation.failureNote.take()
         do throws(SystemError) {
             // The answer is not needed: whoever moved the phase first, the thread or we, decides.
@@ -115,7 +122,9 @@ extension Instance {
     private func callStart(_ settings: RouteSettings) {
         var made: UnsafeMutableRawPointer?
         let answer = unsafe settings.withConfiguration(instance: id) { configuration in
-            unsafe generation.callbacks.start(generation.host, configuration, &made)
+            crashSite.enter(CLINUX_START)
+            defer { CrashSite.leave() }
+            return unsafe generation.callbacks.start(generation.host, configuration, &made)
         }
         status.store(answer, ordering: .releasing)
         pointer.store(UInt(bitPattern: made), ordering: .releasing)
@@ -129,13 +138,17 @@ extension Instance {
 
     private func callReconfigure(_ settings: RouteSettings) {
         let answer = unsafe settings.withConfiguration(instance: id) { configuration in
-            unsafe generation.callbacks.reconfigure?(selfPointer, configuration) ?? gw_status(GW_E_UNSUPPORTED)
+            crashSite.enter(CLINUX_RECONFIGURE)
+            defer { CrashSite.leave() }
+            return unsafe generation.callbacks.reconfigure?(selfPointer, configuration) ?? gw_status(GW_E_UNSUPPORTED)
         }
         status.store(answer, ordering: .releasing)
     }
 
     private func callStop() {
+        crashSite.enter(CLINUX_STOP)
         unsafe generation.callbacks.stop?(selfPointer)
+        CrashSite.leave()
         currentPhase.store(.stopped, ordering: .releasing)
     }
 

@@ -1,4 +1,5 @@
 package import CGatewayABI
+import CLinux
 
 /// Brings a handler from its file into the process: locate, stage, examine, load, negotiate. Control thread.
 ///
@@ -126,6 +127,9 @@ package import CGatewayABI
             ModuleError(handler: handler, stage: .loading, reason: reason, place: place, remedy: remedy)
         }
 
+        let site = CrashSite(handler: handler, generation: candidate.number, route: "")
+        site.enter(CLINUX_LOADING)
+        defer { CrashSite.leave() }
         let image: ModuleImage
         do throws(ModuleImageError) {
             image = try ModuleImage(path: candidate.path, stays: candidate.image.isSwift || candidate.image.isGo)
@@ -140,6 +144,7 @@ package import CGatewayABI
 
         let note = FailureNote()
         let host = unsafe makeHost(candidate.number, handler, note)
+        site.enter(CLINUX_ENTRY)
         do throws(NegotiationError) {
             let table = try unsafe image.negotiate(host, note)
             candidate.staged.keep()

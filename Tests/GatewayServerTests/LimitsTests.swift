@@ -10,13 +10,19 @@ struct LimitsTests {
         let ways: [[ClientFrame]] = [
             [ClientFrame(2, payload)],
             [ClientFrame(2, Array(payload.prefix(50)), isFinal: false), ClientFrame(0, Array(payload.dropFirst(50)))],
-            [ClientFrame(2, [], isFinal: false)] + payload.map { ClientFrame(0, [$0], isFinal: false) } + [ClientFrame(0)],
+            [ClientFrame(2, [], isFinal: false)] + payload.map { ClientFrame(0, [$0], isFinal: false) } + [
+                ClientFrame(0)
+            ],
         ]
         for frames in ways {
             let client = try gateway.connect()
             try client.send(frames.flatMap(\.octets))
             let answer = try client.receive()
-            if size <= 100 { #expect(answer == TestClient.Frame(2, payload)) } else { #expect(answer.closeCode == 1009) }
+            if size <= 100 {
+                #expect(answer == TestClient.Frame(2, payload))
+            } else {
+                #expect(answer.closeCode == 1009)
+            }
         }
     }
 
@@ -43,7 +49,8 @@ struct LimitsTests {
         let gateway = try TestGateway(defaults: "max_head 512;")
         let client = try TestClient(port: gateway.port)
         let empty = TestClient.request("GET", "/probe", headers: ["X-Filler: "]).count
-        try client.send(TestClient.request("GET", "/probe", headers: ["X-Filler: " + String(repeating: "x", count: size - empty)]))
+        try client.send(
+            TestClient.request("GET", "/probe", headers: ["X-Filler: " + String(repeating: "x", count: size - empty)]))
         #expect(try client.response().status == (size <= 512 ? 200 : 431))
     }
 

@@ -86,7 +86,10 @@ struct Ending: Sendable, CustomTestStringConvertible {
         Ending("text is not UTF-8", frame: .close(1007, "text is not UTF-8"), close: "close 1007 by 3") { client, _ in
             try client.send(ClientFrame(1, [0xFF]))
         },
-        Ending("a length is beyond every number", frame: .close(1002, "payload length is not minimal"), close: "close 1002 by 3") {
+        Ending(
+            "a length is beyond every number", frame: .close(1002, "payload length is not minimal"),
+            close: "close 1002 by 3"
+        ) {
             client, _ in
             try client.send(
                 ClientFrame(2).with {
@@ -218,23 +221,21 @@ struct WorkerClosingTests {
 
     @Test("an upgrade that is answered while the gateway stops is opened, told 1001 and closed")
     func deferredUpgradeWhileStopping() throws {
-        let gateway = try TestGateway(route: "close_timeout 2s;")
-        let observer = try TestClient(port: gateway.port)
-        try observer.send(TestClient.request("GET", "/probe?until=%20close%20"))
-        let answerer = try TestClient(port: gateway.port)
-        _ = try answerer.get("/probe?do=none")
+        let gateway = try TestGateway()
         let late = try TestClient(port: gateway.port)
         try late.send(TestClient.handshake("/probe?upgrade=held"))
-        let open = try gateway.connect()
         try gateway.record(until: "held")
-        // The connection of the one who answers is not idle while the gateway begins to stop.
-        try answerer.send(Array("GET /probe?do=answer HTTP/1.1\r\nHost: localhost\r\nX-Rest: ".utf8))
-        _ = try gateway.record(until: "1 open")
+        let open = try gateway.connect()
+        let observer = try TestClient(port: gateway.port)
+        try observer.send(TestClient.request("GET", "/probe?until=%20close%20&times=2"))
+        // The order in which the observer's request and the stop arrive is that of one connection after the other.
+        try gateway.record(until: "1 open")
         gateway.beginStopping()
         #expect(try open.receiveAll().last?.closeCode == 1001)
-        withExtendedLifetime(observer) {}
-        open.reset()
-        late.reset()
-        gateway.stop()
+        try open.sendClose(1001)
+        #expect(try late.readHead().hasPrefix("HTTP/1.1 101 "))
+        #expect(try late.receive().closeCode == 1001)
+        try late.sendClose(1001)
+        #expect(try observer.response().body.contains("2 close 1001 by 6"))
     }
 }

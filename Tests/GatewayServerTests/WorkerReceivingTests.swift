@@ -76,7 +76,9 @@ struct WorkerReceivingTests {
         }
     }
 
-    @Test("text that ends inside a character is 1007, also for a streaming handler", arguments: ["fixture_probe", "fixture_probe_stream"])
+    @Test(
+        "text that ends inside a character is 1007, also for a streaming handler",
+        arguments: ["fixture_probe", "fixture_probe_stream"])
     func unfinishedText(_ handler: String) throws {
         let gateway = try TestGateway(handler: handler)
         let client = try gateway.connect()

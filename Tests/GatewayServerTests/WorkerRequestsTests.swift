@@ -17,7 +17,9 @@ struct WorkerRequestsTests {
         Case(request: TestClient.handshake("/probe?upgrade=reject"), status: 403, word: "handler-refused"),
         Case(request: TestClient.handshake("/probe?upgrade=fail"), status: 500, word: "handler-failed"),
         Case(request: TestClient.handshake("/probe?upgrade=teapot"), status: 418, word: "short and stout"),
-        Case(request: TestClient.request("POST", "/probe", headers: ["Upgrade: websocket"]), status: 405, word: "method-not-allowed"),
+        Case(
+            request: TestClient.request("POST", "/probe", headers: ["Upgrade: websocket"]), status: 405,
+            word: "method-not-allowed"),
         Case(request: TestClient.request("GET", "/probe?do=reject"), status: 404, word: "not-found"),
         Case(request: TestClient.request("GET", "/probe?do=fail"), status: 500, word: "handler-failed"),
         // GW_OK without a reply.
@@ -26,15 +28,19 @@ struct WorkerRequestsTests {
         Case(request: TestClient.handshake("/probe?upgrade=held"), status: 504, word: "reply-timeout"),
         Case(request: TestClient.request("GET", "/probe?do=inject"), status: 200, word: "-4"),
         Case(
-            request: TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 4"], body: "body"), status: 200,
+            request: TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 4"], body: "body"),
+            status: 200,
             word: "body"),
         Case(
             request: TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 9"], body: "too large"),
             status: 413, word: "content-too-large"),
         Case(
-            request: TestClient.request("POST", "/probe?do=body", headers: ["Transfer-Encoding: chunked"], body: "0\r\n\r\n"),
+            request: TestClient.request(
+                "POST", "/probe?do=body", headers: ["Transfer-Encoding: chunked"], body: "0\r\n\r\n"),
             status: 411, word: "length-required"),
-        Case(request: TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 8"], body: "half"), status: 408, word: "request-timeout"),
+        Case(
+            request: TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 8"], body: "half"),
+            status: 408, word: "request-timeout"),
         Case(request: Array("GET /probe HTTP/1.1\r\n".utf8), status: 408, word: "request-timeout"),
         Case(request: Array("GET /probe HTTP/1.1\n".utf8), status: 400, word: "bare-line-feed"),
     ]
@@ -66,7 +72,8 @@ struct WorkerRequestsTests {
         let gateway = try TestGateway()
         let client = try TestClient(port: gateway.port)
         let post = TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 5"], body: "first")
-        try client.send(TestClient.request("HEAD", "/probe?do=twice") + post + TestClient.request("GET", "/nowhere") + post)
+        try client.send(
+            TestClient.request("HEAD", "/probe?do=twice") + post + TestClient.request("GET", "/nowhere") + post)
         let head = try client.response(headOnly: true)
         #expect(head.status == 200 && head.head.contains("Content-Length: 5\r\n"))
         #expect(try client.response().body == "first")
@@ -83,7 +90,8 @@ struct WorkerRequestsTests {
     func expectsContinue() throws {
         let gateway = try TestGateway()
         let client = try TestClient(port: gateway.port)
-        try client.send(TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 4", "Expect: 100-continue"]))
+        try client.send(
+            TestClient.request("POST", "/probe?do=body", headers: ["Content-Length: 4", "Expect: 100-continue"]))
         #expect(try client.readHead() == "HTTP/1.1 100 Continue\r\n\r\n")
         try client.send(Array("body".utf8))
         #expect(try client.response().body == "body")
@@ -165,7 +173,8 @@ struct WorkerRequestsTests {
         ]
         for test in cases {
             let client = try TestClient(port: gateway.port)
-            try client.send(TestClient.handshake("/probe\(test.query)", headers: ["Sec-WebSocket-Protocol: \(test.offer)"]))
+            try client.send(
+                TestClient.handshake("/probe\(test.query)", headers: ["Sec-WebSocket-Protocol: \(test.offer)"]))
             let head = try client.readHead()
             let line = head.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Protocol: ") }
             #expect(line.map { String($0.dropFirst(24)) } == test.chosen)

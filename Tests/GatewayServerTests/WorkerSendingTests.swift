@@ -48,9 +48,11 @@ struct WorkerSendingTests {
         #expect(try gateway.record(until: "drained").filter { $0 == "1 drained" }.count == 1)
     }
 
-    @Test("send_buffer bounds what other threads send while the owner is busy", arguments: [
-        (size: 1000, taken: 16), (size: 0, taken: 8192), (size: 100_000, taken: 1),
-    ])
+    @Test(
+        "send_buffer bounds what other threads send while the owner is busy",
+        arguments: [
+            (size: 1000, taken: 16), (size: 0, taken: 8192), (size: 100_000, taken: 1),
+        ])
     func otherThreads(_ test: (size: Int, taken: Int)) throws {
         let gateway = try TestGateway(route: "send_buffer 16k;")
         let client = try gateway.connect()

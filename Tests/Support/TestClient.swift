@@ -63,7 +63,8 @@ package final class TestClient {
         guard response.hasPrefix("HTTP/1.1 101 ") else { throw Surprise(description: response) }
     }
 
-    package static func request(_ method: String, _ path: String, headers: [String] = [], body: String = "") -> [UInt8] {
+    package static func request(_ method: String, _ path: String, headers: [String] = [], body: String = "") -> [UInt8]
+    {
         let lines = ["\(method) \(path) HTTP/1.1", "Host: localhost"] + headers
         return Array((lines.joined(separator: "\r\n") + "\r\n\r\n" + body).utf8)
     }
@@ -116,7 +117,8 @@ package final class TestClient {
         let head = try readHead()
         let words = head.split(separator: " ", maxSplits: 2)
         guard words.count == 3, let status = Int(words[1]) else { throw Surprise(description: head) }
-        let length = head.split(separator: "\r\n").first { $0.hasPrefix("Content-Length: ") }
+        let length =
+            head.split(separator: "\r\n").first { $0.hasPrefix("Content-Length: ") }
             .flatMap { Int($0.dropFirst(16)) } ?? 0
         let body = headOnly || status < 200 ? [] : try take(length)
         return Response(status: status, head: head, body: String(decoding: body, as: UTF8.self))

@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include "clinux_crash.h"
 #include "clinux_spawn.h"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  *
  * A text message that is a command is obeyed (see `commands`), any other message is echoed. A plain request answers with
  * the record; `?until=TEXT` waits until TEXT stands in it `times` times, `?do=answer` lets a thread answer every
- * upgrade that `?upgrade=held` held back, `?do=hold` makes that request wait for ever. Connections are numbered in the
+ * upgrade that `?upgrade=held` held back (so does the first close of a shutdown), `?do=hold` makes that request wait for ever. Connections are numbered in the
  * order of their opening.
  *
  * PROBE_STREAM takes fragments instead of messages; PROBE_FLAGS adds flags. */
@@ -34,7 +34,7 @@ struct instance {
     int waiting;
     gw_ticket held[MOST];
     int holding;
-    /* 1 while the upgrades that are held back may be answered by nobody else. */
+    /* 1 while a callback of a serial instance runs. */
     atomic_int inside;
 };
 
@@ -109,7 +109,7 @@ static void enter(struct instance *self, struct state *state) {
 static void leave(struct instance *self, struct state *state) {
     if ((PROBE_FLAGS & GW_HF_SERIAL) != 0) {
         /* Long enough for another worker to come in between, if it can. */
-        for (volatile int i = 0; i < 2000; i += 1) {
+        for (volatile int i = 0; i < 20000; i += 1) {
         }
         atomic_store(&self->inside, 0);
     }
@@ -550,6 +550,9 @@ static void closed(void *context, gw_conn conn, void *pointer, const gw_close *i
     gw_status sent = self->host->send(self->host, conn, GW_TEXT, 0, "x", 1);
     note(self, "%u close %u by %u reason %.*s sends %d", state->number, info->code, info->by, (int)info->reason.len,
          info->reason.ptr, sent);
+    if (info->by == GW_BY_SHUTDOWN && self->holding > 0) {
+        in_thread(self, 0, "answer", 0, 0);
+    }
     leave(self, state);
     free(state);
 }
