@@ -316,7 +316,7 @@ extension Services {
             return
         }
         service.module.forgetEnded()
-        service.remember(serving, outcome.description, most: configuration.retain)
+        service.remember(serving, outcome, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 
