@@ -40,7 +40,7 @@ import WebSocket
         unsafe self.route = route
         unsafe limits = route.limits
         unsafe self.turnstile = turnstile
-        site = instance.crashSite.pointer
+        unsafe site = instance.crashSite
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }

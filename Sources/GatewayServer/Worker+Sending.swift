@@ -190,7 +190,9 @@ extension Worker {
             peer.its.flags.remove(.throttled)
             resumeLater(peer)
         }
-        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
+        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else {
+            return
+        }
         peer.its.flags.remove(.owesDrained)
         guard let callback = unsafe binding.pointee.handler.drained else { return }
         unsafe call(peer, binding, CLINUX_DRAINED) { id in
