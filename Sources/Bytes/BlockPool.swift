@@ -5,24 +5,24 @@ import Glibc
 /// A block is cut from the heap when the pool is empty and goes back there when the pool is full, so a burst is
 /// paid for once and a quiet gateway holds little.
 @safe
-package struct BlockPool: ~Copyable {
+public struct BlockPool: ~Copyable {
     /// What stands at the front of every block.
     @unsafe
-    package struct Block {
-        package var next: UnsafeMutablePointer<Block>?
+    public struct Block {
+        public var next: UnsafeMutablePointer<Block>?
         /// The octets of this block: behind its header, or somebody else's that it refers to.
-        package var base: UnsafeMutableRawPointer
+        public var base: UnsafeMutableRawPointer
         /// The first octet that has not been sent.
-        package var start: Int
+        public var start: Int
         /// Behind the last octet.
-        package var end: Int
+        public var end: Int
         /// Room at `base`; 0 in a block that refers to shared octets.
-        package var capacity: Int
-        package var shared: UnsafeMutablePointer<SharedOctets>?
+        public var capacity: Int
+        public var shared: UnsafeMutablePointer<SharedOctets>?
     }
 
     /// How many octets a block of each size offers, with the header counted off.
-    package enum Size: Int {
+    public enum Size: Int, Sendable {
         /// For a connection that gets an odd message from others.
         case small = 1024
         /// For a connection that is answering what it just received.
@@ -45,7 +45,7 @@ package struct BlockPool: ~Copyable {
     private static let header = unsafe MemoryLayout<Block>.stride
     private let state: UnsafeMutablePointer<State>
 
-    package init() {
+    public init() {
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: State())
     }
@@ -58,7 +58,7 @@ package struct BlockPool: ~Copyable {
     }
 
     /// An empty block; its owner gives it back.
-    package func take(_ size: Size) -> UnsafeMutablePointer<Block> {
+    public func take(_ size: Size) -> UnsafeMutablePointer<Block> {
         let block: UnsafeMutablePointer<Block>
         switch size {
         case .small: unsafe block = Self.pop(&state.pointee.small) ?? Self.cut(size.rawValue)
@@ -71,7 +71,7 @@ package struct BlockPool: ~Copyable {
     }
 
     /// A block that refers to shared octets; it takes over one ownership of them.
-    package func refer(to shared: UnsafeMutablePointer<SharedOctets>, from start: Int) -> UnsafeMutablePointer<Block>? {
+    public func refer(to shared: UnsafeMutablePointer<SharedOctets>, from start: Int) -> UnsafeMutablePointer<Block>? {
         guard let base = unsafe shared.pointee.start else { return nil }
         let block = unsafe Self.pop(&state.pointee.references) ?? Self.cut(Self.header)
         unsafe block.pointee = Block(
@@ -80,7 +80,7 @@ package struct BlockPool: ~Copyable {
         return unsafe block
     }
 
-    package func give(back block: UnsafeMutablePointer<Block>) {
+    public func give(back block: UnsafeMutablePointer<Block>) {
         if let shared = unsafe block.pointee.shared {
             unsafe SharedOctets.release(shared)
             unsafe Self.push(block, &state.pointee.references, atMost: 4096)

@@ -5,12 +5,12 @@ import Glibc
 /// The elements must be valid when all their octets are zero, and trivial: nothing is deinitialised. The memory
 /// is returned when the owner goes; one thread owns it unless its elements are atomics.
 @safe
-package struct Reserved<Element: ~Copyable>: ~Copyable {
-    package let capacity: Int
+public struct Reserved<Element: ~Copyable>: ~Copyable {
+    public let capacity: Int
     private let base: UnsafeMutablePointer<Element>
 
     /// - Returns: nil when the kernel refuses the address space.
-    package init?(capacity: Int) {
+    public init?(capacity: Int) {
         let octets = max(1, capacity).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
         if octets.overflow { return nil }
         let protection = PROT_READ | PROT_WRITE
@@ -26,12 +26,12 @@ package struct Reserved<Element: ~Copyable>: ~Copyable {
 
     /// The element's address, good as long as this memory; out of range is a fault of ours and ends the process.
     @inline(__always)
-    package func address(_ index: UInt32) -> UnsafeMutablePointer<Element> {
+    public func address(_ index: UInt32) -> UnsafeMutablePointer<Element> {
         precondition(Int(index) < capacity, "slot out of range")
         return unsafe base + Int(index)
     }
 
-    package subscript(index: UInt32) -> Element {
+    public subscript(index: UInt32) -> Element {
         @inline(__always) unsafeAddress { unsafe UnsafePointer(address(index)) }
         @inline(__always) nonmutating unsafeMutableAddress { unsafe address(index) }
     }

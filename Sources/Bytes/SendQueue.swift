@@ -1,26 +1,26 @@
-package import Glibc
+public import Glibc
 
 /// What one connection still has to send, in order: blocks of copied octets and references to shared ones.
 ///
 /// Empty queues hold no memory. One thread owns queue and pool; the pool lent to the calls is always the same.
 @safe
-package struct SendQueue: ~Copyable {
-    package typealias Block = BlockPool.Block
+public struct SendQueue: ~Copyable {
+    public typealias Block = BlockPool.Block
 
     private var first: UnsafeMutablePointer<Block>?
     private var last: UnsafeMutablePointer<Block>?
     /// Octets that have not been sent.
-    package private(set) var count = 0
+    public private(set) var count = 0
 
-    package init() {}
+    public init() {}
 
     deinit { precondition(unsafe first == nil, "a send queue was dropped with blocks in it") }
 
-    package var isEmpty: Bool { count == 0 }
+    public var isEmpty: Bool { count == 0 }
 
     /// Appends a frame header of up to ten octets, given as the little-endian words it is stored with.
     @inline(__always)
-    package mutating func append(
+    public mutating func append(
         header low: UInt64, _ high: UInt16, count length: Int, pool: borrowing BlockPool, size: BlockPool.Size
     ) {
         let block = unsafe room(16, pool, size)
@@ -33,7 +33,7 @@ package struct SendQueue: ~Copyable {
 
     /// Appends a copy.
     @inline(__always)
-    package mutating func append(
+    public mutating func append(
         _ octets: UnsafeRawBufferPointer, pool: borrowing BlockPool, size: BlockPool.Size
     ) {
         guard var source = octets.baseAddress else { return }
@@ -50,7 +50,7 @@ package struct SendQueue: ~Copyable {
     }
 
     /// Appends a reference and takes over one ownership of what it refers to.
-    package mutating func append(
+    public mutating func append(
         shared: UnsafeMutablePointer<SharedOctets>, from start: Int, pool: borrowing BlockPool
     ) {
         let octets = unsafe shared.pointee.count - start
@@ -65,7 +65,7 @@ package struct SendQueue: ~Copyable {
     /// Describes the front of the queue for one system call.
     ///
     /// - Returns: how many of `vectors` were filled.
-    package func gather(into vectors: UnsafeMutableBufferPointer<iovec>) -> Int {
+    public func gather(into vectors: UnsafeMutableBufferPointer<iovec>) -> Int {
         var filled = 0
         var block = unsafe first
         while let current = unsafe block, filled < vectors.count {
@@ -79,7 +79,7 @@ package struct SendQueue: ~Copyable {
 
     /// The only run of octets; nil when there is none or more than one.
     @inline(__always)
-    package var single: UnsafeRawBufferPointer? {
+    public var single: UnsafeRawBufferPointer? {
         guard let block = unsafe first, unsafe block.pointee.next == nil else { return nil }
         return unsafe UnsafeRawBufferPointer(
             start: block.pointee.base + block.pointee.start, count: block.pointee.end &- block.pointee.start)
@@ -87,7 +87,7 @@ package struct SendQueue: ~Copyable {
 
     /// Forgets octets that were sent; blocks that are done go back to the pool.
     @inline(__always)
-    package mutating func removeFirst(_ octets: Int, pool: borrowing BlockPool) {
+    public mutating func removeFirst(_ octets: Int, pool: borrowing BlockPool) {
         precondition(octets >= 0 && octets <= count, "sent more than was queued")
         count &-= octets
         var left = octets
@@ -104,7 +104,7 @@ package struct SendQueue: ~Copyable {
         unsafe last = nil
     }
 
-    package mutating func removeAll(pool: borrowing BlockPool) {
+    public mutating func removeAll(pool: borrowing BlockPool) {
         removeFirst(count, pool: pool)
     }
 
@@ -114,10 +114,17 @@ package struct SendQueue: ~Copyable {
         _ octets: Int, _ pool: borrowing BlockPool, _ size: BlockPool.Size
     ) -> UnsafeMutablePointer<Block> {
         if let block = unsafe last, unsafe block.pointee.capacity &- block.pointee.end >= octets { return unsafe block }
-        // A second block means that the output is no odd message any more.
-        let block = unsafe pool.take(last == nil ? size : .large)
+        let block = unsafe pool.take(self.size(asked: size))
         unsafe link(block)
         return unsafe block
+    }
+
+    @inline(never)
+    private func size(asked: BlockPool.Size) -> BlockPool.Size {
+        guard let last = unsafe last else { return asked }
+        // A second block of copies means that the output is no odd message any more. Behind a reference stands
+        // little more than the next header: a large block for each would pin 32 KiB per message of a broadcast.
+        return unsafe last.pointee.capacity == 0 ? .small : .large
     }
 
     private mutating func link(_ block: UnsafeMutablePointer<Block>) {

@@ -1,5 +1,5 @@
 import Glibc
-package import Synchronization
+public import Synchronization
 
 /// Immutable octets with many owners, counted; this is what a `gw_buf` points at.
 ///
@@ -7,14 +7,14 @@ package import Synchronization
 /// handler that are handed back through its release function, and octets that are only lent for the length of a
 /// callback (these are not counted; whoever wants to keep them copies).
 @unsafe
-package struct SharedOctets: ~Copyable {
-    package typealias Release = @convention(c) (UnsafeMutableRawPointer?) -> Void
+public struct SharedOctets: ~Copyable {
+    public typealias Release = @convention(c) (UnsafeMutableRawPointer?) -> Void
 
     private let owners: Atomic<Int>
-    package private(set) var start: UnsafeRawPointer?
-    package private(set) var count: Int
+    public private(set) var start: UnsafeRawPointer?
+    public private(set) var count: Int
     /// True when the octets die with the callback that lends them.
-    package let isLent: Bool
+    public let isLent: Bool
     private let release: Release?
     private let context: UnsafeMutableRawPointer?
     /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
@@ -33,10 +33,10 @@ package struct SharedOctets: ~Copyable {
         unsafe self.keeper = keeper
     }
 
-    package var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
+    public var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
 
     /// A copy with one owner; nil when there is no memory.
-    package static func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
+    public static func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
         let header = unsafe MemoryLayout<SharedOctets>.size
         let size = header.addingReportingOverflow(octets.count)
         guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
@@ -49,7 +49,7 @@ package struct SharedOctets: ~Copyable {
 
     /// Octets that stay where they are until the last owner lets go; nil when there is no memory, and then
     /// nothing was taken over.
-    package static func wrap(
+    public static func wrap(
         _ octets: UnsafeRawBufferPointer, release: Release?, context: UnsafeMutableRawPointer?,
         keeper: UnsafeMutablePointer<Atomic<Int>>?
     ) -> UnsafeMutablePointer<SharedOctets>? {
@@ -64,23 +64,23 @@ package struct SharedOctets: ~Copyable {
     }
 
     /// One lender's header, which is pointed at other octets for every callback.
-    package static func lender() -> UnsafeMutablePointer<SharedOctets> {
+    public static func lender() -> UnsafeMutablePointer<SharedOctets> {
         let shared = UnsafeMutablePointer<SharedOctets>.allocate(capacity: 1)
         unsafe shared.initialize(to: SharedOctets(start: nil, count: 0, isLent: true))
         return unsafe shared
     }
 
     /// Lender only: what the next callback borrows.
-    package mutating func lend(_ octets: UnsafeRawBufferPointer) {
+    public mutating func lend(_ octets: UnsafeRawBufferPointer) {
         unsafe start = octets.baseAddress
         unsafe count = octets.count
     }
 
     /// Adds an owner.
-    package func retain() { unsafe owners.add(1, ordering: .relaxed) }
+    public func retain() { unsafe owners.add(1, ordering: .relaxed) }
 
     /// Takes an owner away; the last one frees the octets.
-    package static func release(_ shared: UnsafeMutablePointer<SharedOctets>) {
+    public static func release(_ shared: UnsafeMutablePointer<SharedOctets>) {
         if unsafe shared.pointee.isLent { return }
         let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue
         if left > 0 { return }

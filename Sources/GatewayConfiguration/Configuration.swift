@@ -44,10 +44,20 @@ package struct Configuration: Sendable, Equatable {
     package var threads = Threads.automatic
     /// The folder handlers are looked for in: an absolute path after loading.
     package var pluginsFolder = "Plugins"
+    /// `watch`: whether a change of that folder reloads the handlers it is about.
+    package var pluginsWatch = true
+    /// `settle`: how long a changed file must be left alone before it is taken.
+    package var settleMilliseconds: Int64 = 200
+    /// `retain`: how many generations of a handler that have ended are remembered.
+    package var retain = 8
     /// Production or development.
     package var mode = Mode.production
     /// The path of the built-in console; nil = there is none.
     package var consolePath: String?
+    /// The path of the control socket: absolute after loading; nil = there is none.
+    package var controlPath: String? = Self.standardControlPath
+    /// Where `control` was written; nil = nowhere, so that a socket that cannot be made there is no error.
+    package var controlOrigin: SourceLocation?
     /// The least important line that is logged; nil = nothing is.
     package var errorLog: LogLevel? = .info
     /// How requests are logged; nil = not at all.
@@ -62,6 +72,9 @@ package struct Configuration: Sendable, Equatable {
     package var limitOrigins: [String: SourceLocation] = [:]
     /// The routes, in the order of the file.
     package var routes: [RouteConfiguration] = []
+
+    /// Where the control socket is when nobody says, seen from the folder of the file.
+    static let standardControlPath = ".gateway.sock"
 
     /// A configuration that says nothing: every value has its default.
     package init(file: String) {
@@ -158,6 +171,21 @@ extension Configuration {
     /// Reads a text as if it stood in a file of that name, which need not exist.
     package static func parse(_ text: String, file: String) throws(ConfigurationError) -> LoadedConfiguration {
         try parse(Array(text.utf8), file: file)
+    }
+
+    /// The control socket that a file names, read past any error in it, so that a running gateway can be asked even
+    /// while its file is being edited. Nil = `control off`.
+    package static func controlPath(ofFile file: String) throws(ConfigurationError) -> String? {
+        let octets: [UInt8]
+        do throws(FileReader.Failure) {
+            octets = try FileReader.text(of: file)
+        } catch {
+            throw ConfigurationError(file: file, cannotRead: error)
+        }
+        var report = Report()
+        var inclusion = Inclusion()
+        let statements = inclusion.read(octets, from: file, &report)
+        return Evaluator.controlPath(statements, file: file, report: report)
     }
 
     private static func evaluate(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {

@@ -19,7 +19,7 @@ private struct ConfigurationPrinter {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: "default")
-            case .octets, .count, .countOrOff, .time, .timeOrOff, .later: break
+            case .octets, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .probation, .later: break
             }
         }
     }
@@ -35,7 +35,7 @@ private struct ConfigurationPrinter {
             let isDefault = configuration.threads == standard.threads
             line(name, Self.text(of: configuration.threads), note: isDefault ? "default" : nil)
         case .plugins:
-            line(name, Quotation.ifNeeded(configuration.pluginsFolder))
+            printPlugins(name, configuration)
         case .mode:
             let isDefault = configuration.mode == standard.mode
             line(name, configuration.mode.rawValue, note: isDefault ? "default" : nil)
@@ -43,6 +43,9 @@ private struct ConfigurationPrinter {
             let isDefault = configuration.consolePath == (configuration.mode == .development ? "/" : nil)
             let value = configuration.consolePath.map { Quotation.ifNeeded($0) } ?? "off"
             line(name, value, note: isDefault ? "default" : nil)
+        case .control:
+            let value = configuration.controlPath.map { Quotation.ifNeeded("unix:" + $0) } ?? "off"
+            line(name, value)
         case .accessLog:
             let isDefault = configuration.accessLog == standard.accessLog
             let value = configuration.accessLog.map { "stderr " + $0.rawValue } ?? "off"
@@ -58,6 +61,16 @@ private struct ConfigurationPrinter {
         case .include, .handler, .set, .subprotocols:
             break
         }
+    }
+
+    private mutating func printPlugins(_ name: String, _ configuration: Configuration) {
+        var scope = Scope()
+        scope.watches = configuration.pluginsWatch
+        scope.settleMilliseconds = configuration.settleMilliseconds
+        scope.retain = configuration.retain
+        text += "\(name) \(Quotation.ifNeeded(configuration.pluginsFolder)) {\n"
+        printScope(scope, in: .plugins, below: nil)
+        text += "}\n"
     }
 
     private mutating func printDefaults(_ configuration: Configuration) {

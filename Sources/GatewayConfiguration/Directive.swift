@@ -30,6 +30,10 @@ struct Scope: Sendable {
     var maxConnections = Configuration(file: "").maxConnections
     /// `max_connections` in a route.
     var routeConnections: Int?
+    /// The block of `plugins`.
+    var watches = Configuration(file: "").pluginsWatch
+    var settleMilliseconds = Configuration(file: "").settleMilliseconds
+    var retain = Configuration(file: "").retain
     /// Where the keys of `set` stand.
     var keys: [String: SourceRange] = [:]
     /// Where the directives of this block stand, by name.
@@ -51,6 +55,12 @@ enum Setting: Sendable {
     case time(ScopePath<Int64>, ClosedRange<Int64>)
     /// A duration in milliseconds or `off`.
     case timeOrOff(ScopePath<Int64?>, ClosedRange<Int64>)
+    /// `on` or `off`.
+    case flag(ScopePath<Bool>)
+    /// What becomes of connections when their handler is replaced.
+    case policy(ScopePath<Limits.ReloadPolicy>)
+    /// A duration and perhaps a number, or `off`.
+    case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
     /// Only the value that says what happens today; every other one is refused as not supported yet.
     case fixed(String)
     /// Refused as not supported yet, whatever it says.
@@ -60,7 +70,7 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, threads, plugins, mode, console, accessLog, errorLog
+        case listen, threads, plugins, mode, console, control, accessLog, errorLog
         case defaults, route, include
         case handler, set, subprotocols
     }
@@ -111,12 +121,12 @@ struct Directive: Sendable {
         Directive("listen", .top, .special(.listen), "an address: " + ListenAddress.forms, repeats: true),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
-        Directive("watch", .plugins, .fixed("off")),
-        Directive("settle", .plugins, .later),
-        Directive("retain", .plugins, .later),
+        Directive("watch", .plugins, .flag(\.watches)),
+        Directive("settle", .plugins, .time(\.settleMilliseconds, 1...(5 * second))),
+        Directive("retain", .plugins, .count(\.retain, 1...1000)),
         Directive("mode", .top, .special(.mode), "\"production\" or \"development\""),
         Directive("console", .top, .special(.console), "a path such as /, or \"off\""),
-        Directive("control", .top, .fixed("off")),
+        Directive("control", .top, .special(.control), "unix:PATH or \"off\""),
         Directive("admin", .top, .fixed("off")),
         Directive("access_log", .top, .special(.accessLog), "\"stderr text\" or \"off\""),
         Directive(
@@ -143,8 +153,9 @@ struct Directive: Sendable {
         Directive("origin", anywhere, .fixed("any")),
         Directive("compression", anywhere, .fixed("off")),
         Directive("dispatch", anywhere, .fixed("loop")),
-        Directive("reload", anywhere, .fixed("off")),
-        Directive("drain_timeout", anywhere, .later),
+        Directive("reload", anywhere, .policy(\.limits.reload)),
+        Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
+        Directive("probation", anywhere, .probation(\.limits.probation, 1...day)),
 
         Directive("route", .top, .special(.route), "a path such as /echo", block: .required, repeats: true),
         Directive("handler", .route, .special(.handler), "the name of a handler"),
@@ -166,6 +177,9 @@ extension Directive {
         case .countOrOff: "a number or \"off\""
         case .time: "a duration such as 200ms, 30s or 5m"
         case .timeOrOff: "a duration such as 200ms, 30s or 5m, or \"off\""
+        case .flag: "\"on\" or \"off\""
+        case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+        case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
         case .later, .special: form
         }
@@ -179,6 +193,10 @@ extension Directive {
         case .countOrOff(let path, _): scope[keyPath: path].map { String($0) } ?? "off"
         case .time(let path, _): Unit.text(milliseconds: scope[keyPath: path])
         case .timeOrOff(let path, _): scope[keyPath: path].map { Unit.text(milliseconds: $0) } ?? "off"
+        case .flag(let path): scope[keyPath: path] ? "on" : "off"
+        case .policy(let path): scope[keyPath: path].rawValue
+        case .probation(let path, _):
+            scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
         case .fixed(let value): value
         case .later, .special: nil
         }

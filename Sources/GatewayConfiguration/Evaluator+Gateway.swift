@@ -37,10 +37,11 @@ extension Evaluator {
     }
 
     mutating func evaluatePlugins(_ entry: Admitted) {
-        for inner in admit(entry.statement.block ?? [], in: .plugins) {
-            var unused = Scope()
-            apply(inner, to: &unused)
-        }
+        var scope = Scope()
+        for inner in admit(entry.statement.block ?? [], in: .plugins) { apply(inner, to: &scope) }
+        configuration.pluginsWatch = scope.watches
+        configuration.settleMilliseconds = scope.settleMilliseconds
+        configuration.retain = scope.retain
         guard let word = onlyValue(entry) else { return }
         guard !word.text.isEmpty else { return reportValue(word, entry) }
         configuration.pluginsFolder = absolute(word.text, in: word.range.file)
@@ -63,6 +64,40 @@ extension Evaluator {
             let pattern = try RoutePattern(word.text)
             guard pattern.kind == .exact else { return reportValue(word, entry) }
             configuration.consolePath = pattern.description
+        } catch {
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+        }
+    }
+
+    /// Where the control socket is when no line says so; nil where a socket cannot have that path.
+    mutating func standardControlPath(_ admitted: [Admitted]) -> String? {
+        let path = absolute(Configuration.standardControlPath, in: 0)
+        do throws(ListenAddress.Failure) {
+            _ = try ListenAddress("unix:" + path)
+            return path
+        } catch {
+            if !admitted.contains(where: { $0.directive.name == "control" }) {
+                report.warning(
+                    "there is no control socket: \(Quotation.short(path)) \(error.sentence)", file: configuration.file,
+                    notes: ["Add a line such as: control unix:/run/gateway.sock;"])
+            }
+            return nil
+        }
+    }
+
+    mutating func evaluateControl(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        configuration.controlOrigin = report.location(of: entry.statement.name.range)
+        if word.text == "off" {
+            configuration.controlPath = nil
+            return
+        }
+        guard word.text.utf8.starts(with: "unix:".utf8) else { return reportValue(word, entry) }
+        do throws(ListenAddress.Failure) {
+            let address = try ListenAddress(word.text, relativeTo: absoluteFolder(of: word.range.file))
+            guard case .unix(let path) = address else { return reportValue(word, entry) }
+            configuration.controlPath = path
+            controlRange = word.range
         } catch {
             report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
         }

@@ -41,7 +41,7 @@ extension Evaluator {
             if let setting = routeSetting(entry, &scope.keys) { route.settings.append(setting) }
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
-        case .listen, .threads, .plugins, .mode, .console, .accessLog, .errorLog, .defaults, .route, .include:
+        case .listen, .threads, .plugins, .mode, .console, .control, .accessLog, .errorLog, .defaults, .route, .include:
             break
         }
     }

@@ -27,6 +27,17 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
+        case .flag(let path):
+            if let isOn = choice(entry, ["on": true, "off": false]) { scope[keyPath: path] = isOn }
+        case .policy(let path):
+            let known = Limits.ReloadPolicy.allCases.map { ($0.rawValue, $0) }
+            if let policy = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = policy }
+        case .probation(let path, let range):
+            if isOff(entry) {
+                scope[keyPath: path] = nil
+            } else if let value = probation(entry, range) {
+                scope[keyPath: path] = value
+            }
         case .fixed(let value):
             let words = entry.statement.arguments.map(\.text)
             if words.isEmpty {
@@ -54,13 +65,50 @@ extension Evaluator {
         return word
     }
 
+    /// One word of several; anything else is reported, with what was probably meant.
+    private mutating func choice<Value>(_ entry: Admitted, _ known: [String: Value]) -> Value? {
+        guard let word = onlyValue(entry) else { return nil }
+        if let value = known[word.text] { return value }
+        let hint = Suggestion.nearest(to: word.text, among: known.keys.sorted())
+        guard let hint else {
+            reportValue(word, entry)
+            return nil
+        }
+        let name = Quotation.short(entry.directive.name)
+        report.error("\(name) does not take \(Quotation.short(word.text)) (did you mean \"\(hint)\"?)", at: word.range)
+        return nil
+    }
+
+    private mutating func probation(_ entry: Admitted, _ range: ClosedRange<Int64>) -> Limits.Probation? {
+        let words = entry.statement.arguments
+        guard let first = words.count == 2 ? words[0] : onlyValue(entry) else { return nil }
+        guard let milliseconds = number(first, entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) })
+        else { return nil }
+        var probation = Limits.Probation(milliseconds: milliseconds)
+        if let word = words.dropFirst().first {
+            guard let errors = try? Unit.count(word.text), (0...1_000_000).contains(errors) else {
+                report.error(
+                    "\(Quotation.short(word.text)) is no number of errors (0 to 1000000)", at: word.range)
+                return nil
+            }
+            probation.errors = Int(clamping: errors)
+        }
+        return probation
+    }
+
     private func isOff(_ entry: Admitted) -> Bool { entry.statement.arguments.map(\.text) == ["off"] }
 
     private mutating func number(
         _ entry: Admitted, _ range: ClosedRange<Int64>, _ read: (String) throws(UnitError) -> Int64,
         _ write: (Int64) -> String
     ) -> Int64? {
-        guard let word = onlyValue(entry) else { return nil }
+        onlyValue(entry).flatMap { number($0, entry, range, read, write) }
+    }
+
+    private mutating func number(
+        _ word: Word, _ entry: Admitted, _ range: ClosedRange<Int64>, _ read: (String) throws(UnitError) -> Int64,
+        _ write: (Int64) -> String
+    ) -> Int64? {
         let shown = Quotation.short(word.text)
         do throws(UnitError) {
             let value = try read(word.text)

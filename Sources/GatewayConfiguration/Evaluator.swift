@@ -13,6 +13,8 @@ struct Evaluator {
     var routeRanges: [String: SourceRange] = [:]
     /// The values of `defaults`, before they are settled, and what it mentioned.
     var defaults = Scope()
+    /// Where the path of the control socket stands.
+    var controlRange: SourceRange?
     /// `console` was written, so `mode` no longer decides.
     var isConsoleSet = false
     /// What relative paths start from when the folder of a file is relative itself.
@@ -34,9 +36,18 @@ struct Evaluator {
             configuration: evaluator.configuration, warnings: evaluator.report.sortedWarnings)
     }
 
+    /// The control socket the statements name, whatever else is wrong with them.
+    static func controlPath(_ statements: [Statement], file: String, report: Report) -> String? {
+        // What is wrong so far must not keep the line about the socket from being seen.
+        var evaluator = Evaluator(file: file, report: report.withoutFindings)
+        evaluator.evaluateTop(statements.filter { $0.name.text == "control" })
+        return evaluator.configuration.controlPath
+    }
+
     private mutating func evaluateTop(_ statements: [Statement]) {
         let admitted = admit(statements, in: .top)
         configuration.pluginsFolder = absolute(configuration.pluginsFolder, in: 0)
+        configuration.controlPath = standardControlPath(admitted)
         // Routes inherit from `defaults` wherever it stands, so it goes first.
         for entry in admitted where entry.directive.name == "defaults" { evaluateDefaults(entry.statement) }
         for entry in admitted { evaluate(entry) }
@@ -53,6 +64,11 @@ struct Evaluator {
     private mutating func checkWhole(_ admitted: [Admitted]) {
         // What is missing may be the very line that was just found wrong.
         if report.hasErrors { return }
+        if let path = configuration.controlPath, let range = controlRange,
+            let first = listenerRanges[.unix(path: path)]
+        {
+            reportDuplicate("socket \(Quotation.short(path))", at: range, first: first)
+        }
         if !admitted.contains(where: { $0.directive.name == "listen" }) {
             report.error(
                 "there is no \"listen\", so nobody could connect", file: configuration.file,
@@ -77,6 +93,7 @@ struct Evaluator {
         case .plugins: evaluatePlugins(entry)
         case .mode: evaluateMode(entry)
         case .console: evaluateConsole(entry)
+        case .control: evaluateControl(entry)
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
         case .route: evaluateRoute(entry)

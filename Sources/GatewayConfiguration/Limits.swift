@@ -6,6 +6,37 @@ package struct Limits: Sendable, Equatable {
         case close
     }
 
+    /// What happens to the connections of a route when its handler is replaced.
+    package enum ReloadPolicy: String, Sendable, CaseIterable {
+        /// They move where both generations can hand over their state, and drain otherwise.
+        case automatic = "auto"
+        /// They move; a new generation that cannot take the state is refused.
+        case migrate
+        /// They stay with the generation they have until they end, at most `drain_timeout`.
+        case drain
+        /// They are closed with 1012, spread over a while, and come back to the new generation.
+        case close
+        /// A loaded handler stays as it is until the gateway is started again.
+        case off
+    }
+
+    /// When a fresh generation is given up for the one before it.
+    package struct Probation: Sendable, Equatable {
+        /// How many errors of callbacks are too many when the operator does not say.
+        package static let defaultErrors = 10
+
+        /// How long a generation is on probation after it has gone live.
+        package var milliseconds: Int64
+        /// More errors of callbacks than this, and the generation before is made current again.
+        package var errors: Int
+
+        /// Makes a probation from its parts.
+        package init(milliseconds: Int64, errors: Int = Self.defaultErrors) {
+            self.milliseconds = milliseconds
+            self.errors = errors
+        }
+    }
+
     /// `max_message`: octets of one incoming message after joining its fragments; above, 1009.
     package var maxMessageOctets = 1 << 20
     /// `max_frame`: octets of one incoming frame; never more than `max_message`, and equal to it when it is not set.
@@ -28,6 +59,12 @@ package struct Limits: Sendable, Equatable {
     package var startTimeoutMilliseconds: Int64 = 10_000
     /// `reply_timeout`: how long a handler may think about an upgrade or a plain request; above, 504.
     package var replyTimeoutMilliseconds: Int64 = 10_000
+    /// `reload`: what happens to the connections of the route when its handler is replaced.
+    package var reload = ReloadPolicy.automatic
+    /// `drain_timeout`: how long connections may stay with a generation that was replaced; above, 1012.
+    package var drainTimeoutMilliseconds: Int64 = 60_000
+    /// `probation`: when a fresh generation is given up for the one before it; nil = never.
+    package var probation: Probation?
 
     /// The defaults.
     package init() {}

@@ -22,6 +22,13 @@ struct Report: Sendable {
     /// True when the configuration cannot be used.
     var hasErrors: Bool { !errors.isEmpty }
 
+    /// The same files without what was found in them.
+    var withoutFindings: Report {
+        var report = Report()
+        report.files = files
+        return report
+    }
+
     /// Adds a file and answers its index.
     mutating func add(_ file: SourceFile) -> Int {
         files.append(file)

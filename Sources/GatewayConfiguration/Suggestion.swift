@@ -1,7 +1,7 @@
 /// Finds the word somebody most likely meant.
-enum Suggestion {
+package enum Suggestion {
     /// The candidate that needs the fewest edits, else one that is longer or shorter at its end; nil when none is close.
-    static func nearest(to text: String, among candidates: [String]) -> String? {
+    package static func nearest(to text: String, among candidates: [String]) -> String? {
         let word = Array(text.utf8)
         // Longer than every name by far: not a slip of the finger, and not worth the quadratic time.
         guard !word.isEmpty, word.count <= 40 else { return nil }

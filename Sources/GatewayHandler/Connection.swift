@@ -65,15 +65,24 @@ extension Connection {
     }
 
     /// True while messages can be sent.
-    public var isOpen: Bool { info != nil }
+    public var isOpen: Bool { flow != nil }
 
     /// How the connection is doing; `nil` when it is gone or closing.
-    public var info: ConnectionInfo? {
+    public var flow: ConnectionFlow? {
         guard let read = unsafe host.table.pointee.conn_info else { return nil }
         var raw = gw_conn_info()
         raw.struct_size = UInt32(MemoryLayout<gw_conn_info>.size)
         guard unsafe read(host.table, id, &raw) >= 0 else { return nil }
-        return ConnectionInfo(raw)
+        return ConnectionFlow(raw)
+    }
+
+    /// Who is at the other end, as it said in its opening handshake; for a handler with `Manifest.Options.keepRequest`,
+    /// within a callback of this connection, and `nil` otherwise. [conn]
+    public var info: ConnectionInfo? {
+        guard let read = unsafe host.table.pointee.conn_request, let request = unsafe read(host.table, id) else {
+            return nil
+        }
+        return unsafe ConnectionInfo(Request(request, host))
     }
 
     /// Writes a line about this connection to the gateway's error log.

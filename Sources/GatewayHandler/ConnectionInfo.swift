@@ -1,35 +1,101 @@
-internal import CGatewayABI
+/// Who is at the other end of a connection, as its opening handshake said; a copy that may be kept.
+public struct ConnectionInfo: Sendable, Hashable {
+    /// The name of the connection, for handlers that keep state by such names.
+    public let uuid: ConnectionUUID
+    /// Normalised and decoded, but for `%2F`.
+    public let path: String
+    /// Behind the `?`, as sent.
+    public let rawQuery: String
+    /// The pattern in gateway.conf that matched, such as `/rooms/:room`.
+    public let route: String
+    /// What the `:name` parts of the route stand for.
+    public let parameters: Headers
+    /// In wire order, names in lower case.
+    public let headers: Headers
+    /// The Host header as sent, with its port.
+    public let authority: String
+    /// Which site's page is asking; empty when no browser asks.
+    public let origin: String
+    /// Where the client is, numerically.
+    public let peer: Endpoint
+    /// Where the client reached the gateway, numerically.
+    public let local: Endpoint
+    /// The subprotocols the client offered, in its order.
+    public let subprotocols: [String]
+    /// True when the gateway itself ended TLS for this client.
+    public let isTLS: Bool
+    /// The name in the client's certificate; `nil` when it showed none.
+    public let tlsClientName: String?
 
-/// How a connection was doing at the moment it was asked.
-public struct ConnectionInfo: Sendable {
-    /// Octets that wait to be written.
-    public let queuedOctets: UInt64
-    /// Above this many queued octets a send answers `backpressure`.
-    public let highWaterMark: UInt64
-    /// Since the connection was opened.
-    public let age: Duration
-    /// Since the peer last sent anything.
-    public let sinceReceived: Duration
-    /// Since anything was last written to the peer.
-    public let sinceSent: Duration
-    /// Between the gateway's last ping and its pong; zero before the first.
-    public let roundTripTime: Duration
-    /// How many topics the connection is subscribed to.
-    public let topics: UInt32
-    /// False after `setReading(false)`.
-    public let isReading: Bool
-    /// True between the first fragment of a message and its last, in either direction.
-    public let hasOpenMessage: Bool
+    /// Copies what a handshake says.
+    public init(_ request: borrowing Request) {
+        uuid = request.uuid
+        path = request.path
+        rawQuery = request.rawQuery
+        route = request.route
+        parameters = request.parameters
+        headers = request.headers
+        authority = request.authority
+        origin = request.origin
+        peer = request.peer
+        local = request.local
+        subprotocols = request.subprotocols
+        isTLS = request.isTLS
+        tlsClientName = request.tlsClientName
+    }
 
-    init(_ raw: gw_conn_info) {
-        queuedOctets = raw.queued_bytes
-        highWaterMark = raw.high_water
-        age = .milliseconds(Int64(clamping: raw.age_ms))
-        sinceReceived = .milliseconds(Int64(clamping: raw.last_in_ms))
-        sinceSent = .milliseconds(Int64(clamping: raw.last_out_ms))
-        roundTripTime = .microseconds(Int64(raw.rtt_us))
-        topics = raw.topics
-        isReading = raw.flags & 1 == 0
-        hasOpenMessage = raw.flags & 2 != 0
+    /// The host the client asked for, without its port.
+    public var host: String {
+        // An IPv6 address stands in brackets, which keep its colons apart from that of the port.
+        if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") { return String(authority[...end]) }
+        return String(authority.prefix { $0 != ":" })
+    }
+
+    /// All values of the query, decoded; empty for a name without `=`.
+    public var query: Headers {
+        var fields = Headers()
+        for pair in rawQuery.utf8.split(separator: UInt8(ascii: "&")) {
+            let (name, value) = pair.cutAtEquals
+            fields.add(name.decoded(plusIsSpace: true), value.decoded(plusIsSpace: true))
+        }
+        return fields
+    }
+
+    /// All cookies, decoded.
+    public var cookies: Headers {
+        var fields = Headers()
+        for header in headers where header.name == "cookie" {
+            // RFC 6265 4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
+            for pair in header.value.utf8.split(separator: UInt8(ascii: ";")) {
+                let (name, value) = pair.drop { $0 == UInt8(ascii: " ") }.cutAtEquals
+                fields.add(String(Substring(name)), value.decoded(plusIsSpace: false))
+            }
+        }
+        return fields
+    }
+}
+
+// Octets, not characters: an accent behind a separator would make one character with it.
+extension Substring.UTF8View {
+    /// Before and behind the first `=`; without one all is before it.
+    fileprivate var cutAtEquals: (Self, Self) {
+        guard let place = firstIndex(of: UInt8(ascii: "=")) else { return (self, self[endIndex...]) }
+        return (self[..<place], self[index(after: place)...])
+    }
+
+    /// RFC 3986 2.1, undone; an escape that is none stands for itself.
+    fileprivate func decoded(plusIsSpace: Bool) -> String {
+        var octets: [UInt8] = []
+        var rest = self
+        while let octet = rest.popFirst() {
+            let digits = rest.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+            if octet == UInt8(ascii: "%"), digits.count == 2 {
+                octets.append(UInt8(truncatingIfNeeded: digits[0] << 4 | digits[1]))
+                rest = rest.dropFirst(2)
+            } else {
+                octets.append(octet == UInt8(ascii: "+") && plusIsSpace ? UInt8(ascii: " ") : octet)
+            }
+        }
+        return String(decoding: octets, as: UTF8.self)
     }
 }

@@ -4,8 +4,8 @@ internal import CGatewayABI
 ///
 /// `Sendable`, and usable from every thread.
 public struct Gateway: Sendable {
-    private let host: Host
-    private let instance: gw_instance
+    let host: Host
+    let instance: gw_instance
 
     init(_ host: Host, instance: gw_instance) {
         self.host = host

@@ -33,6 +33,11 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     static var _takesPings: Bool { get }
     static var _takesPongs: Bool { get }
     static var _takesDrained: Bool { get }
+    static var _takesReloads: Bool { get }
+    static var _handover: Handover? { get }
+    static var _hasState: Bool { get }
+    static var _keepsNothing: Bool { get }
+    static var _types: [Any.Type] { get }
 
     func _onUpgrade(_ request: borrowing Request) -> gw_status
     func _onOpen(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ request: borrowing Request)
@@ -45,6 +50,13 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     func _onClose(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ event: CloseEvent)
     func _onDrop(_ state: UnsafeMutableRawPointer?)
     func _onRequest(_ request: borrowing Request) -> gw_status
+
+    func _onReloadPending()
+    func _onDraining()
+    func _onSave(_ writer: inout StateWriter)
+    func _onRestore(_ reader: inout StateReader) throws
+    func _onSave(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ writer: inout StateWriter) throws
+    func _onRestore(_ connection: Connection, _ reader: inout StateReader) throws -> UnsafeMutableRawPointer?
 }
 
 extension HandlerCallbacks {
@@ -53,6 +65,8 @@ extension HandlerCallbacks {
     public static var _takesPings: Bool { false }
     public static var _takesPongs: Bool { false }
     public static var _takesDrained: Bool { false }
+    public static var _takesReloads: Bool { false }
+    public static var _handover: Handover? { nil }
 
     // Never called: the table has NULL where these stand.
     public func _onFragment(
@@ -62,4 +76,14 @@ extension HandlerCallbacks {
     public func _onPong(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ payload: RawSpan) {}
     public func _onDrained(_ connection: Connection, _ state: UnsafeMutableRawPointer?) {}
     public func _onRequest(_ request: borrowing Request) -> gw_status { gw_status(GW_REJECT) }
+    public func _onReloadPending() {}
+    public func _onDraining() {}
+    public func _onSave(_ writer: inout StateWriter) {}
+    public func _onRestore(_ reader: inout StateReader) throws {}
+    public func _onSave(
+        _ connection: Connection, _ state: UnsafeMutableRawPointer?, _ writer: inout StateWriter
+    ) throws {}
+    public func _onRestore(
+        _ connection: Connection, _ reader: inout StateReader
+    ) throws -> UnsafeMutableRawPointer? { throw StateError.otherFormat }
 }

@@ -5,20 +5,24 @@ internal import Synchronization
 final class Instance: Sendable {
     let handler: any Handler
     let host: Host
+    let handover: Handover?
+    /// A connection was refused in a hand-over, and the log says why.
+    let hasRefused = Atomic(false)
 
-    private init(_ handler: any Handler, _ host: Host) {
+    private init(_ handler: any Handler, _ handover: Handover?, _ host: Host) {
         self.handler = handler
+        self.handover = handover
         self.host = host
     }
 
     /// Which handler an entry call has exported, by the address of its host table: `start` is told nothing else.
     ///
     /// A loaded image has one entry; a test runner has many.
-    private static let exported = Mutex<[UInt: any Handler.Type]>([:])
+    private static let exported = Mutex<[UInt: Blueprint]>([:])
 
-    static func register(_ handler: any Handler.Type, for host: UnsafePointer<gw_host>) {
+    static func register(_ blueprint: Blueprint, for host: UnsafePointer<gw_host>) {
         let key = UInt(bitPattern: host)
-        exported.withLock { $0[key] = handler }
+        exported.withLock { $0[key] = blueprint }
     }
 
     /// Starts an instance and hands its ownership to the gateway, until `stop`.
@@ -31,13 +35,15 @@ final class Instance: Sendable {
         }
         let host = unsafe Host(table)
         let key = UInt(bitPattern: table)
-        guard let handler = exported.withLock({ $0[key] }) else {
+        guard let blueprint = exported.withLock({ $0[key] }) else {
             host.fail("start was called with another host table than the entry")
             return gw_status(GW_E_INVALID)
         }
-        let context = unsafe StartContext(config, host)
+        let context = unsafe StartContext(config, host, blueprint.events)
         do {
-            let instance = Instance(try handler.init(context), host)
+            let instance = Instance(try blueprint.handler.init(context), blueprint.handover, host)
+            TypeWarmth.touch(
+                blueprint.handler._types + [Connection.self, CloseCode.self, StateError.self, SettingError.self])
             unsafe owner.pointee = unsafe Unmanaged.passRetained(instance).toOpaque()
             return gw_status(GW_OK)
         } catch {

@@ -4,29 +4,43 @@ internal import Glibc
 /// A module: what the gateway loads. Its one exported function answers with the table made here.
 public enum Module {
     /// Makes a handler known to the gateway; the whole body of `gw_handler_entry_v1`. [entry]
-    ///
-    /// The table and its strings are never freed: the gateway may call them as long as the image is mapped.
     @safe
     public static func export(
         _ handler: any Handler.Type, to host: UnsafePointer<gw_host>?
     ) -> UnsafePointer<gw_handler>? {
+        unsafe export(Blueprint(handler), to: host)
+    }
+
+    /// Makes a handler that is written as closures known to the gateway; the whole body of `gw_handler_entry_v1`.
+    @safe
+    public static func export<Shared, State>(
+        _ handler: Functional<Shared, State>, to host: UnsafePointer<gw_host>?
+    ) -> UnsafePointer<gw_handler>? {
+        unsafe export(handler.blueprint, to: host)
+    }
+
+    /// The table and its strings are never freed: the gateway may call them as long as the image is mapped.
+    private static func export(_ blueprint: Blueprint, to host: UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>? {
         guard let host = unsafe host else { return nil }
-        unsafe Instance.register(handler, for: host)
+        unsafe Instance.register(blueprint, for: host)
         let table = UnsafeMutablePointer<gw_handler>.allocate(capacity: 1)
         unsafe table.initialize(to: gw_handler())
-        unsafe describe(handler, &table.pointee)
+        unsafe describe(blueprint, &table.pointee)
         unsafe addRequired(&table.pointee)
-        unsafe addOptional(handler, &table.pointee)
+        unsafe addOptional(blueprint.takes, &table.pointee)
+        unsafe addHandover(blueprint.handover, &table.pointee)
         return unsafe UnsafePointer(table)
     }
 
-    private static func describe(_ handler: any Handler.Type, _ table: inout gw_handler) {
-        let manifest = handler.manifest
+    private static func describe(_ blueprint: Blueprint, _ table: inout gw_handler) {
+        let manifest = blueprint.manifest
         unsafe table.struct_size = UInt32(MemoryLayout<gw_handler>.size)
         // GW_ABI_VERSION is a macro of a cast, which Swift does not import.
         unsafe table.abi_version = GW_ABI_MAJOR << 16 | GW_ABI_MINOR
         unsafe table.min_host_abi = GW_ABI_MAJOR << 16
-        unsafe table.flags = manifest.options.rawValue
+        unsafe table.flags = manifest.flags(
+            keepsNothing: blueprint.keepsNothing,
+            keepsSomething: blueprint.handover != nil || blueprint.handler._hasState)
         unsafe table.name = unsafe UnsafePointer(strdup(manifest.name))
         unsafe table.version = unsafe UnsafePointer(strdup(manifest.version))
         unsafe table.sdk = unsafe UnsafePointer(strdup("GatewayHandler 1.0 (Swift)"))
@@ -69,15 +83,15 @@ public enum Module {
     }
 
     /// Fills in what has a meaning when it is NULL only for handlers that say they take it.
-    private static func addOptional(_ handler: any Handler.Type, _ table: inout gw_handler) {
-        if handler._takesRequests {
+    private static func addOptional(_ takes: OptionalEvents, _ table: inout gw_handler) {
+        if takes.contains(.requests) {
             unsafe table.http = { owner, request in
                 guard let request = unsafe request else { return gw_status(GW_E_INVALID) }
                 return unsafe Instance.lend(owner) { unsafe $0.handler._onRequest(Request(request, $0.host)) }
                     ?? gw_status(GW_E_INVALID)
             }
         }
-        if handler._takesFragments {
+        if takes.contains(.fragments) {
             unsafe table.fragment = { owner, connection, state, fragment in
                 guard let fragment = unsafe fragment else { return }
                 unsafe Instance.lend(owner) {
@@ -85,23 +99,35 @@ public enum Module {
                 }
             }
         }
-        if handler._takesPings {
+        if takes.contains(.pings) {
             unsafe table.ping = { owner, connection, state, payload in
                 unsafe Instance.lend(owner) {
                     unsafe $0.handler._onPing(Connection(connection, $0.host), state, payload.span)
                 }
             }
         }
-        if handler._takesPongs {
+        if takes.contains(.pongs) {
             unsafe table.pong = { owner, connection, state, payload in
                 unsafe Instance.lend(owner) {
                     unsafe $0.handler._onPong(Connection(connection, $0.host), state, payload.span)
                 }
             }
         }
-        if handler._takesDrained {
+        if takes.contains(.drained) {
             unsafe table.drained = { owner, connection, state in
                 unsafe Instance.lend(owner) { unsafe $0.handler._onDrained(Connection(connection, $0.host), state) }
+            }
+        }
+        if takes.contains(.reloads) {
+            unsafe table.event = { owner, _, _, event in
+                guard let kind = unsafe event?.pointee.kind else { return }
+                unsafe Instance.lend(owner) {
+                    switch Int(kind) {
+                    case GW_EV_RELOAD_PENDING: $0.handler._onReloadPending()
+                    case GW_EV_DRAINING: $0.handler._onDraining()
+                    default: break
+                    }
+                }
             }
         }
     }

@@ -5,10 +5,13 @@ internal import CGatewayABI
 public struct StartContext: ~Copyable {
     private let raw: UnsafePointer<gw_config>
     private let host: Host
+    /// The closures of a handler that is made of them.
+    let events: (any Sendable)?
 
-    init(_ raw: UnsafePointer<gw_config>, _ host: Host) {
+    init(_ raw: UnsafePointer<gw_config>, _ host: Host, _ events: (any Sendable)?) {
         unsafe self.raw = unsafe raw
         self.host = host
+        self.events = events
     }
 
     /// The gateway itself; may be kept.

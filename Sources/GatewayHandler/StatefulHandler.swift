@@ -45,6 +45,15 @@ extension StatefulHandler {
 // MARK: - From the ABI's callbacks to the author's
 
 extension StatefulHandler {
+    public static var _hasState: Bool { !StateSlot<State>.isEmpty }
+
+    /// Neither in a `State` nor in a property of its own is there room for anything.
+    public static var _keepsNothing: Bool {
+        !_hasState && _handover == nil && Statelessness.hasNoProperties(Self.self)
+    }
+
+    public static var _types: [Any.Type] { [Self.self, State.self, Upgrade<State>.self] }
+
     public func _onUpgrade(_ request: borrowing Request) -> gw_status {
         let answer: Upgrade<State>.Answer
         do {

@@ -1,16 +1,16 @@
 import Glibc
 
 /// The two clocks of the gateway.
-package enum Clock {
+public enum Clock {
     /// Nanoseconds of the monotonic clock; a worker reads it once a turn.
-    package static func monotonicNanoseconds() -> UInt64 {
+    public static func monotonicNanoseconds() -> UInt64 {
         var now = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &now)
         return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec)
     }
 
     /// Seconds since 1970, for dates that people read.
-    package static func wallSeconds() -> Int64 {
+    public static func wallSeconds() -> Int64 {
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME_COARSE, &now)
         return Int64(now.tv_sec)

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 
 /// A bound, listening, non-blocking socket that several workers may accept from.
-package struct Listener: ~Copyable {
+public struct Listener: ~Copyable, Sendable {
     /// Where to listen.
-    package enum Address: Equatable, Sendable {
+    public enum Address: Equatable, Sendable {
         /// Every IPv4 and IPv6 address; IPv4 alone where the kernel has no IPv6.
         case any(port: UInt16)
         /// One IPv4 address, 4 octets in network order.
@@ -12,18 +12,21 @@ package struct Listener: ~Copyable {
         /// One IPv6 address, 16 octets in network order.
         case ipv6([UInt8], port: UInt16)
         case unix(path: String)
+        /// The same, but the socket file is for its owner alone (mode 0600).
+        case privateUnix(path: String)
         /// A listening descriptor that whoever started us has opened.
         case inherited(Int32)
     }
 
     /// What accepting came to.
-    package enum Accepted: ~Copyable {
+    public enum Accepted: ~Copyable {
         case socket(Socket)
         /// Nobody waits any more.
         case none
         /// This peer is gone already; the next one may be fine.
         case lost
-        /// No descriptor or no memory is left: pause, serve whom we have, try again later.
+        /// No descriptor or no memory is left, or the socket does not listen any more: pause, serve whom we have,
+        /// try again later.
         case exhausted(Errno)
     }
 
@@ -31,13 +34,14 @@ package struct Listener: ~Copyable {
 
     private let descriptor: FileDescriptor
     /// Where it really listens: port 0 has become a number.
-    package let address: SocketAddress
+    public let address: SocketAddress
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
     private let path: String?
+    private let isInherited: Bool
 
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
-    package init(_ address: Address) throws(Errno) {
+    public init(_ address: Address) throws(Errno) {
         switch address {
         case .any(let port):
             do throws(Errno) {
@@ -48,7 +52,8 @@ package struct Listener: ~Copyable {
             }
         case .ipv4(let host, let port): try self.init(ipv4: host, port: port)
         case .ipv6(let host, let port): try self.init(ipv6: host, port: port, dualStack: false)
-        case .unix(let path): try self.init(unixPath: path)
+        case .unix(let path): try self.init(unixPath: path, mode: nil)
+        case .privateUnix(let path): try self.init(unixPath: path, mode: 0o600)
         case .inherited(let number): try self.init(inherited: number)
         }
     }
@@ -82,14 +87,12 @@ package struct Listener: ~Copyable {
         try self.init(listening: socket, path: nil)
     }
 
-    private init(unixPath path: String) throws(Errno) {
-        var name = sockaddr_un()
-        name.sun_family = sa_family_t(AF_UNIX)
-        let octets = Array(path.utf8)
-        guard octets.count < MemoryLayout.size(ofValue: name.sun_path) else { throw Errno(ENAMETOOLONG) }
-        unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: octets) }
+    private init(unixPath path: String, mode: mode_t?) throws(Errno) {
+        var name = try sockaddr_un(path: path)
         try Self.removeStale(path, &name)
         let socket = try Self.open(AF_UNIX)
+        // Linux gives the file the mode of the socket, so there is no moment in which others could connect.
+        if let mode, fchmod(socket.number, mode) != 0 { throw Errno.last }
         guard Self.bind(socket, &name) == 0 else { throw Errno.last }
         try self.init(listening: socket, path: path)
     }
@@ -123,6 +126,7 @@ package struct Listener: ~Copyable {
         self.descriptor = descriptor
         self.address = address
         path = nil
+        isInherited = true
     }
 
     private init(listening socket: consuming FileDescriptor, path: String?) throws(Errno) {
@@ -131,6 +135,7 @@ package struct Listener: ~Copyable {
         descriptor = socket
         self.address = address
         self.path = path
+        isInherited = false
     }
 
     private static func open(_ family: Int32) throws(Errno) -> FileDescriptor {
@@ -153,14 +158,24 @@ package struct Listener: ~Copyable {
         }
     }
 
+    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor.
+    ///
+    /// An inherited socket goes on listening for whoever has opened it.
+    public func close() {
+        if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+    }
+
     /// Takes the next peer that waits.
-    package func accept() -> Accepted {
+    public func accept() -> Accepted {
         let number = clinux_accept(descriptor.number)
         if number >= 0 { return .socket(Socket(adopting: number)) }
         let error = Errno.last
         switch error.code {
         case EAGAIN: return .none
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(error)
+        // Whoever gave us an inherited socket may shut it down. It stays readable in the poller, so taking this for
+        // one lost peer would spin for ever.
+        case EINVAL, EBADF, ENOTSOCK: return .exhausted(error)
         // Whatever else befell this peer on its way in (ECONNABORTED, EINTR, EPROTO, network errors that accept
         // passes on) says nothing about the next one: a listener never ends over it.
         default: return .lost

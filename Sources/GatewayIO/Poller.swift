@@ -6,21 +6,21 @@ import Glibc
 /// One thread owns it. Each registration carries a token that comes back with its events; a token holds a
 /// serial beside the slot, so an event that was queued for a descriptor closed meanwhile is recognised.
 @safe
-package struct Poller: ~Copyable {
+public struct Poller: ~Copyable {
     /// What to wait for on one descriptor.
-    package struct Interest: OptionSet, Sendable {
-        package let rawValue: UInt32
-        package init(rawValue: UInt32) { self.rawValue = rawValue }
+    public struct Interest: OptionSet, Sendable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-        package static let readable = Interest(rawValue: EPOLLIN.rawValue)
-        package static let writable = Interest(rawValue: EPOLLOUT.rawValue)
+        public static let readable = Interest(rawValue: EPOLLIN.rawValue)
+        public static let writable = Interest(rawValue: EPOLLOUT.rawValue)
         /// Wakes one of several pollers that share a listener, not all of them.
-        package static let exclusive = Interest(rawValue: EPOLLEXCLUSIVE.rawValue)
+        public static let exclusive = Interest(rawValue: EPOLLEXCLUSIVE.rawValue)
     }
 
     /// One ready descriptor.
-    package struct Event {
-        package let token: UInt64
+    public struct Event {
+        public let token: UInt64
         private let flags: UInt32
 
         fileprivate init(_ raw: epoll_event) {
@@ -29,19 +29,19 @@ package struct Poller: ~Copyable {
         }
 
         /// There is something to read, an end of stream and an error included: reading tells which.
-        package var isReadable: Bool {
+        public var isReadable: Bool {
             flags & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
         }
-        package var isWritable: Bool { flags & EPOLLOUT.rawValue != 0 }
+        public var isWritable: Bool { flags & EPOLLOUT.rawValue != 0 }
         /// Both directions are dead, or an error waits on the descriptor.
-        package var isHangUp: Bool { flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 }
+        public var isHangUp: Bool { flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 }
     }
 
     private let descriptor: FileDescriptor
     private let events: UnsafeMutablePointer<epoll_event>
     private static let capacity = 1024
 
-    package init() throws(Errno) {
+    public init() throws(Errno) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard number >= 0 else { throw Errno.last }
         descriptor = FileDescriptor(adopting: number)
@@ -50,16 +50,19 @@ package struct Poller: ~Copyable {
 
     deinit { unsafe events.deallocate() }
 
-    package func add(_ number: Int32, token: UInt64, interest: Interest) throws(Errno) {
+    public func add(_ number: Int32, token: UInt64, interest: Interest) throws(Errno) {
         try control(EPOLL_CTL_ADD, number, token, interest)
     }
 
-    package func modify(_ number: Int32, token: UInt64, interest: Interest) throws(Errno) {
+    public func modify(_ number: Int32, token: UInt64, interest: Interest) throws(Errno) {
         try control(EPOLL_CTL_MOD, number, token, interest)
     }
 
+    /// A poller is readable for another one while it has events itself.
+    package var number: Int32 { descriptor.number }
+
     /// Forgets a descriptor that stays open; closing one forgets it by itself.
-    package func remove(_ number: Int32) throws(Errno) {
+    public func remove(_ number: Int32) throws(Errno) {
         try control(EPOLL_CTL_DEL, number, 0, [])
     }
 
@@ -71,7 +74,7 @@ package struct Poller: ~Copyable {
     /// Waits for events; nil waits for ever. An interrupted wait answers zero events.
     ///
     /// - Returns: how many events there are; `self[i]` gives them until the next call.
-    package func wait(milliseconds: Int32?) throws(Errno) -> Int {
+    public func wait(milliseconds: Int32?) throws(Errno) -> Int {
         let count = unsafe epoll_wait(descriptor.number, events, Int32(Self.capacity), milliseconds ?? -1)
         if count >= 0 { return Int(count) }
         let error = Errno.last
@@ -79,5 +82,5 @@ package struct Poller: ~Copyable {
         throw error
     }
 
-    package subscript(index: Int) -> Event { unsafe Event(events[index]) }
+    public subscript(index: Int) -> Event { unsafe Event(events[index]) }
 }

@@ -1,23 +1,23 @@
-package import Bytes
+public import Bytes
 import CLinux
 import Glibc
 
 /// A connected, non-blocking stream socket with one owner.
-package struct Socket: ~Copyable {
+public struct Socket: ~Copyable {
     private let descriptor: FileDescriptor
 
-    package init(adopting number: Int32) { descriptor = FileDescriptor(adopting: number) }
+    public init(adopting number: Int32) { descriptor = FileDescriptor(adopting: number) }
 
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
     /// Gives the descriptor away.
-    package consuming func release() -> Int32 { descriptor.release() }
+    public consuming func release() -> Int32 { descriptor.release() }
 
     /// Small messages leave at once: what belongs together is already in one call.
-    package func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+    public func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
     /// How long sent octets may stay unacknowledged before the kernel gives the peer up.
-    package func setUserTimeout(milliseconds: UInt32) {
+    public func setUserTimeout(milliseconds: UInt32) {
         option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: milliseconds))
     }
 
@@ -29,12 +29,12 @@ package struct Socket: ~Copyable {
 
     /// Reads once into the buffer.
     @inline(__always)
-    package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0))
+    public func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0), of: buffer.count)
     }
 
     /// Reads once into two buffers, the first one first.
-    package func read(
+    public func read(
         into first: UnsafeMutableRawBufferPointer, then second: UnsafeMutableRawBufferPointer
     ) -> IOResult {
         var vectors = unsafe (
@@ -44,21 +44,22 @@ package struct Socket: ~Copyable {
         let count = unsafe withUnsafeMutableBytes(of: &vectors) { raw in
             unsafe readv(number, raw.assumingMemoryBound(to: iovec.self).baseAddress, 2)
         }
-        return Self.received(count)
+        return Self.received(count, of: first.count &+ second.count)
     }
 
     @inline(__always)
-    private static func received(_ count: Int) -> IOResult {
+    private static func received(_ count: Int, of room: Int) -> IOResult {
         if count > 0 { return .moved(count) }
-        if count == 0 { return .endOfStream }
+        // Reading into no room answers 0 on an open stream as well.
+        if count == 0 { return room > 0 ? .endOfStream : .moved(0) }
         return interrupted()
     }
 
     /// Sends what the kernel takes of the queue, in one call, with `tail` behind it if there is one.
     ///
-    /// - Returns: `.moved` with the octets taken of both together; nothing is removed from the queue.
+    /// - Returns: `.moved` with the octets taken of both together, the queue's first; nothing is removed from it.
     @inline(__always)
-    package func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
+    public func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
         if unsafe tail == nil, let single = unsafe queue.single {
             let count = unsafe send(number, single.baseAddress, single.count, Int32(MSG_NOSIGNAL))
             return count >= 0 ? .moved(count) : Self.interrupted()
@@ -66,10 +67,15 @@ package struct Socket: ~Copyable {
         return unsafe writeVectors(queue, tail: tail)
     }
 
+    /// 1,024 octets of vectors: the most that a temporary allocation takes from the stack and not from the heap.
+    private static let vectorCount = 64
+
     private func writeVectors(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer?) -> IOResult {
-        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 65) { vectors in
-            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<64]))
-            if let tail = unsafe tail {
+        let most = Self.vectorCount - 1
+        let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectorCount) { vectors in
+            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<most]))
+            // A tail stands behind the whole queue, so it waits when there may be more blocks than were gathered.
+            if let tail = unsafe tail, filled < most {
                 let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
                 unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
                 filled += 1
@@ -82,7 +88,7 @@ package struct Socket: ~Copyable {
         return count >= 0 ? .moved(count) : Self.interrupted()
     }
 
-    private static func interrupted() -> IOResult {
+    static func interrupted() -> IOResult {
         let error = Errno.last
         switch error.code {
         // An interrupted call on a non-blocking socket moved nothing; the level-triggered poller comes back to it.
@@ -92,16 +98,16 @@ package struct Socket: ~Copyable {
     }
 
     /// Says that nothing more will be sent; reading goes on.
-    package func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
+    public func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
 
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
-    package func resetOnClose() {
+    public func resetOnClose() {
         var value = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
     /// The address at the far end; nil when the peer has gone already.
-    package var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
+    public var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
     /// The address at our end.
-    package var localAddress: SocketAddress? { SocketAddress(boundTo: number) }
+    public var localAddress: SocketAddress? { SocketAddress(boundTo: number) }
 }

@@ -2,20 +2,20 @@ import CLinux
 import Glibc
 
 /// Where a socket is bound or connected: an IPv4 or IPv6 address and port, or the path of a unix socket.
-package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
+public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
     /// The numeric address without port, without brackets; for a unix socket its path, empty when it has none.
-    package let host: String
+    public let host: String
     /// 0 for a unix socket.
-    package let port: UInt16
-    package let isUnix: Bool
+    public let port: UInt16
+    public let isUnix: Bool
 
-    package init(host: String, port: UInt16) {
+    public init(host: String, port: UInt16) {
         self.host = host
         self.port = port
         isUnix = false
     }
 
-    package init(unixPath: String) {
+    public init(unixPath: String) {
         host = unixPath
         port = 0
         isUnix = true
@@ -72,7 +72,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    package var description: String {
+    public var description: String {
         if isUnix { return "unix:\(host)" }
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }

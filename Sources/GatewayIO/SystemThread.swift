@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// A thread of the operating system with a name, to be joined by whoever started it.
-package struct SystemThread: ~Copyable, @unchecked Sendable {
+public struct SystemThread: ~Copyable, @unchecked Sendable {
     // @unchecked: a pthread_t is a number to the C library, which lets any thread join it.
     private let handle: pthread_t
 
@@ -17,7 +17,7 @@ package struct SystemThread: ~Copyable, @unchecked Sendable {
     }
 
     /// Starts a thread; it inherits the signal mask of the caller.
-    package init(name: String, _ run: @escaping @Sendable () -> Void) throws(Errno) {
+    public init(name: String, _ run: @escaping @Sendable () -> Void) throws(Errno) {
         let body = unsafe Unmanaged.passRetained(Body(name: name, run: run))
         var handle = pthread_t()
         let code = unsafe pthread_create(
@@ -37,8 +37,8 @@ package struct SystemThread: ~Copyable, @unchecked Sendable {
     }
 
     /// Lets it run on its own; nobody will join it.
-    package consuming func detach() { pthread_detach(handle) }
+    public consuming func detach() { pthread_detach(handle) }
 
     /// Waits until the thread has ended.
-    package consuming func join() { pthread_join(handle, nil) }
+    public consuming func join() { pthread_join(handle, nil) }
 }

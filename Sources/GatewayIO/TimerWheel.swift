@@ -4,31 +4,31 @@ import Bytes
 ///
 /// Time is a number of ticks that the owner passes in. A deadline further away than the wheel is round waits in
 /// its bucket for more than one lap. Owned by one thread.
-package struct TimerWheel: ~Copyable {
+public struct TimerWheel: ~Copyable {
     /// A tick is long against a message and short against a timeout.
-    package static let tickMilliseconds: UInt64 = 32
+    public static let tickMilliseconds: UInt64 = 32
 
     private static let bucketCount: UInt32 = 1024
     private static let none = UInt32.max
 
     // Not private: the compiler (6.3.1) loses the metadata of a private type that a generic field of a public
     // non-copyable struct holds, when another module destroys it.
-    package struct Link {
+    public struct Link {
         var next: UInt32
         var previous: UInt32
         /// The tick at which the slot is due; 0 means not armed.
-        var deadline: UInt32
+        fileprivate var deadline: UInt32
     }
 
     private let links: Reserved<Link>
     private var heads: [UInt32]
     private var hand: UInt32
     /// How many slots are armed.
-    package private(set) var armed = 0
+    public private(set) var armed = 0
 
     /// - Parameter capacity: slots are numbered below it.
     /// - Returns: nil when the kernel refuses the address space.
-    package init?(capacity: Int, now: UInt32) {
+    public init?(capacity: Int, now: UInt32) {
         guard let memory = Reserved<Link>(capacity: capacity) else { return nil }
         links = memory
         heads = Array(repeating: Self.none, count: Int(Self.bucketCount))
@@ -36,20 +36,20 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Milliseconds as ticks, rounded up, at least one.
-    package static func ticks(milliseconds: Int64) -> UInt32 {
+    public static func ticks(milliseconds: Int64) -> UInt32 {
         let tick = Int64(tickMilliseconds)
         let whole = max(1, milliseconds / tick + (milliseconds % tick > 0 ? 1 : 0))
         return UInt32(clamping: min(whole, Int64(UInt32.max / 4)))
     }
 
     /// When the slot is due; nil when it is not armed.
-    package func deadline(of slot: UInt32) -> UInt32? {
+    public func deadline(of slot: UInt32) -> UInt32? {
         let deadline = links[slot].deadline
         return deadline == 0 ? nil : deadline
     }
 
     /// Arms a slot, or moves it when it is armed already. A deadline in the past is due at the next tick.
-    package mutating func arm(_ slot: UInt32, at deadline: UInt32) {
+    public mutating func arm(_ slot: UInt32, at deadline: UInt32) {
         let due = max(deadline, hand &+ 1)
         if links[slot].deadline == due { return }
         cancel(slot)
@@ -62,7 +62,7 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Does nothing to a slot that is not armed.
-    package mutating func cancel(_ slot: UInt32) {
+    public mutating func cancel(_ slot: UInt32) {
         let link = links[slot]
         if link.deadline == 0 { return }
         if link.previous == Self.none {
@@ -78,7 +78,7 @@ package struct TimerWheel: ~Copyable {
     /// Moves the hand to `now` and disarms what is due.
     ///
     /// - Parameter due: the slots are appended to it, in no particular order.
-    package mutating func advance(to now: UInt32, due: inout [UInt32]) {
+    public mutating func advance(to now: UInt32, due: inout [UInt32]) {
         guard now > hand else { return }
         // After a long sleep each bucket is looked at once, not once for every lap.
         let steps = min(now - hand, Self.bucketCount)
@@ -101,7 +101,7 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Ticks until the hand has to move again: exact within one lap, else one lap; nil when nothing is armed.
-    package func ticksUntilNext() -> UInt32? {
+    public func ticksUntilNext() -> UInt32? {
         if armed == 0 { return nil }
         for step in 1..<Self.bucketCount where heads[Int((hand &+ step) % Self.bucketCount)] != Self.none {
             return step

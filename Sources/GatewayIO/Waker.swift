@@ -5,23 +5,23 @@ import Glibc
 ///
 /// The descriptor is registered as readable with the thread's poller. Ringing twice before the thread has
 /// answered is one wake-up; whoever keeps a mailbox beside it rings only when the mailbox was empty.
-package struct Waker: ~Copyable, Sendable {
+public struct Waker: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
-    package init() throws(Errno) {
+    public init() throws(Errno) {
         let number = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         guard number >= 0 else { throw Errno.last }
         descriptor = FileDescriptor(adopting: number)
     }
 
     /// For registration with the poller of the thread to be woken.
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
     /// Any thread. A full counter means that a wake-up is on its way already, so nothing can be lost.
-    package func ring() { _ = eventfd_write(descriptor.number, 1) }
+    public func ring() { _ = eventfd_write(descriptor.number, 1) }
 
     /// The woken thread: takes the ringing back.
-    package func answer() {
+    public func answer() {
         var count: eventfd_t = 0
         _ = unsafe eventfd_read(descriptor.number, &count)
     }

@@ -5,42 +5,49 @@ import WebSocket
 
 /// A route served by an instance of a handler: everything the data path asks about either, in one place.
 ///
-/// Immutable but for its counter. Connections hold its address, which stays good until the generation it belongs
-/// to has been retired and its last connection is gone.
+/// Immutable but for its counters, and never freed: other threads may look at it through the board at any time, and
+/// a few hundred octets for each reload are little beside the image that stays mapped.
 @unsafe struct Binding: ~Copyable {
-    /// The handler's callbacks, absent ones NULL whatever header it was built with.
+    /// The handler's callbacks, absent ones nil whatever header it was built with.
     let handler: HandlerCallbacks
     /// GW_HF_*.
     let flags: UInt32
     /// What `start` gave back.
     let instance: UnsafeMutableRawPointer?
     let instanceID: UInt64
-    let host: UnsafePointer<gw_host>
     /// Number of the handler file; connections of other modules are closed to it.
     let module: UInt32
-    let route: Int
+    let generation: Generation
+    let route: Route
     let limits: RouteLimits
+    /// Requests and connections that hold on to it, until their last callback has returned.
+    let references = Atomic<Int>(0)
+    /// Callbacks that failed: what an automatic rollback goes by.
+    let failures = Atomic<Int>(0)
     /// One for each instance that asks for GW_HF_SERIAL; nil for the others.
     let turnstile: Turnstile?
-    /// Connections that are being decided upon or open.
-    let connections = Atomic<Int>(0)
 
-    init(
-        handler: HandlerCallbacks, flags: UInt32, instance: UnsafeMutableRawPointer?, instanceID: UInt64, host: UnsafePointer<gw_host>,
-        module: UInt32, route: Int, limits: RouteLimits
-    ) {
-        unsafe self.handler = handler
-        unsafe self.flags = flags
-        unsafe self.instance = unsafe instance
-        unsafe self.instanceID = instanceID
-        unsafe self.host = unsafe host
+    init(_ instance: Instance, module: UInt32, route: Route) {
+        let generation = instance.generation
+        unsafe handler = generation.callbacks
+        unsafe flags = generation.flags
+        unsafe self.instance = instance.selfPointer
+        unsafe instanceID = instance.id
         unsafe self.module = module
+        unsafe self.generation = generation
         unsafe self.route = route
-        unsafe self.limits = limits
+        unsafe limits = route.limits
         unsafe turnstile = flags & UInt32(GW_HF_SERIAL) != 0 ? Turnstile() : nil
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }
+
+    /// Makes one, for ever.
+    static func make(_ instance: Instance, module: UInt32, route: Route) -> UnsafeMutablePointer<Binding> {
+        let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
+        unsafe binding.initialize(to: Binding(instance, module: module, route: route))
+        return unsafe binding
+    }
 }
 
 /// The limits of a route in the units the data path counts in: octets and ticks.

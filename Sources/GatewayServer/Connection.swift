@@ -58,6 +58,8 @@ import WebSocket
         static let surplus = Flags(rawValue: 1 << 10)
         /// Counted against its route.
         static let counted = Flags(rawValue: 1 << 11)
+        /// A generation refused to let it go or to take it: it drains where it is.
+        static let refusedMove = Flags(rawValue: 1 << 13)
         /// The peer finished sending.
         static let inputEnded = Flags(rawValue: 1 << 12)
     }

@@ -56,6 +56,12 @@ final class ConnectionBoard: @unchecked Sendable {
         if slot >= used.load(ordering: .relaxed) { used.store(slot + 1, ordering: .releasing) }
     }
 
+    /// Owner: another binding serves the connection.
+    func rebind(_ slot: UInt32, to binding: UnsafeMutablePointer<Binding>) {
+        notices[slot].binding.store(UInt(bitPattern: binding), ordering: .releasing)
+        notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .releasing)
+    }
+
     /// Owner: from here on sends to it are refused everywhere.
     func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .releasing) }
 

@@ -96,10 +96,12 @@ extension ConsolePage {
           nav { border-right: 0; border-bottom: 1px solid var(--line); overflow: visible; }
           main { padding: .7rem; min-height: 90vh; }
           [data-role="log"] { min-height: 40vh; max-height: 60vh; }
-          .entry { grid-template-columns: auto 1.2em 1fr; }
+          .entry { grid-template-columns: auto 1.2em 1fr; gap: 0 .5em; padding-block: .25rem; }
           .entry pre { grid-column: 1 / -1; grid-row: 2; }
           .entry small { justify-self: end; }
           input, select, textarea, button { font-size: 16px; }
+          input[type="number"] { width: 4.5em; }
+          select { width: 8em; }
         }
         """#
 }

@@ -1,118 +1,124 @@
 import CGatewayABI
 import GatewayConfiguration
+import GatewayIO
+import Glibc
 import HandlerModules
+import Synchronization
 
-/// Brings handlers to their routes: loads each module once, starts an instance for each route, puts it in service.
+/// One handler file in service: the generation that gets new connections, and those that still have some.
 /// It belongs to the control thread.
 final class HandlerService {
-    private let server: ServerContext
-    private let routes: [RouteConfiguration]
-    private let loader: ModuleLoader
-    private var modules: [String: Module] = [:]
-    private var instances: [Instance] = []
-    private var nextInstance: UInt64 = 1
-    /// What went wrong, in the order of the configuration; a sentence for each.
-    private(set) var troubles: [String] = []
+    /// A generation with its instances, one for each route it serves.
+    final class Serving {
+        let generation: Generation
+        let context: HostContext
+        /// By the pattern of the route.
+        var posts: [String: Post] = [:]
+        /// Passed when no worker can come upon it by a look-up any more.
+        var fence: Fence?
+        let since = Clock.monotonicNanoseconds()
+        /// When its file was written, in seconds since 1970; nil when that could not be seen.
+        let builtAt: Int64?
+        /// When it stopped getting new connections; nil while it gets them.
+        var retiredAt: UInt64?
+        /// Everything of it has been stopped.
+        var isOver = false
+        /// Its instances have been told that they are draining.
+        var isTold = false
 
-    init(server: ServerContext, configuration: Configuration, runDirectory: RunDirectory) {
-        self.server = server
-        routes = configuration.routes
-        // Modules of one name share connections; the number is what host functions compare.
-        var numbers: [String: UInt32] = [:]
-        for route in configuration.routes where numbers[route.handler] == nil {
-            numbers[route.handler] = UInt32(numbers.count + 1)
+        /// Some instances of a generation that goes on serving elsewhere.
+        let isPart: Bool
+
+        init(_ generation: Generation, context: HostContext, isPart: Bool = false) {
+            self.generation = generation
+            builtAt = ModuleFacts.modified(generation.source)
+            self.context = context
+            self.isPart = isPart
         }
-        let known = numbers
-        loader = unsafe ModuleLoader(
-            locator: ModuleLocator(plugins: [configuration.pluginsFolder]), runDirectory: runDirectory
-        ) { generation, handler, note in
-            unsafe HostContext.makeHost(
-                HostContext(
-                    server: server, module: known[handler] ?? 0, handler: handler, generation: generation, note: note))
+
+        /// Requests and connections that are with it.
+        var references: Int {
+            posts.values.reduce(0) { $0 + $1.references }
         }
-        moduleNumbers = numbers
+
+        var failures: Int {
+            posts.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }
+        }
     }
 
-    private let moduleNumbers: [String: UInt32]
+    /// An instance at a route.
+    @safe struct Post {
+        let instance: Instance
+        var binding: UnsafeMutablePointer<Binding>
+        var configuration: RouteConfiguration
+        /// Bindings of the same instance that some connections may still hold.
+        var former: [UnsafeMutablePointer<Binding>] = unsafe []
 
-    /// Loads and starts everything. One handler that cannot be does not keep the others from serving.
-    func startAll() {
-        for handler in handlersInOrder() {
-            let module = Module(handler: handler)
-            modules[handler] = module
-            do throws(ModuleError) {
-                let generation = try loader.load(module)
-                module.makeLive(generation)
-                server.log.info("handler \"\(handler)\": generation \(generation.number) loaded from \(generation.source)")
-                startRoutes(of: handler, generation)
-            } catch {
-                failRoutes(of: handler, error)
+        init(_ instance: Instance, _ binding: UnsafeMutablePointer<Binding>, _ configuration: RouteConfiguration) {
+            self.instance = instance
+            unsafe self.binding = binding
+            self.configuration = configuration
+        }
+
+        var references: Int {
+            unsafe former.reduce(binding.pointee.references.load(ordering: .acquiring)) {
+                unsafe $0 + $1.pointee.references.load(ordering: .acquiring)
             }
         }
+
+        /// The place of its route in the table that is being made.
+        var route: Int { unsafe binding.pointee.route.index }
+
+        /// All bindings that connections of this instance may hold.
+        var bindings: [UnsafeMutablePointer<Binding>] { unsafe [binding] + former }
     }
 
-    private func handlersInOrder() -> [String] {
-        var seen: Set<String> = []
-        return routes.map(\.handler).filter { seen.insert($0).inserted }
+    let name: String
+    /// What host functions compare: connections of other handlers are closed to this one.
+    let number: UInt32
+    let module: Module
+    var serving: Serving?
+    /// Oldest first.
+    var retiring: [Serving] = []
+    /// The copy of the generation before, for rolling back to it.
+    var previous: (path: String, number: UInt64)?
+    var lastOutcome: ReloadOutcome?
+
+    /// A second name for the copy of the previous generation, so that it outlives the generation.
+    func keepPrevious() {
+        guard let previous else { return }
+        let kept = "\(previous.path).previous"
+        // Where it cannot be linked the copy stays good for as long as the image is mapped.
+        guard unsafe link(previous.path, kept) == 0 else { return }
+        self.previous = (kept, previous.number)
     }
 
-    private func startRoutes(of handler: String, _ generation: Generation) {
-        for (index, route) in routes.enumerated() where route.handler == handler {
-            let instance = Instance(id: nextInstance, routeIndex: index, generation: generation)
-            nextInstance += 1
-            let settings = RouteSettings(
-                route: route.pattern.description, origin: route.origin.description,
-                settings: route.settings.map { RouteSettings.Setting(key: $0.key, value: $0.value) })
-            do throws(ModuleError) {
-                try instance.start(settings, timeout: .milliseconds(route.limits.startTimeoutMilliseconds))
-                instances.append(instance)
-                serve(index, instance)
-            } catch {
-                trouble(index, error)
-            }
-        }
+    /// Generations that have ended, newest first.
+    private(set) var ended: [Ended] = []
+
+    /// A generation that has ended, as far as people want to know.
+    struct Ended {
+        let generation: Generation
+        /// What became of its image.
+        let outcome: String
+        /// Monotonic nanoseconds.
+        let at: UInt64
+        let builtAt: Int64?
+        let failures: Int
     }
 
-    private func serve(_ index: Int, _ instance: Instance) {
-        let generation = instance.generation
-        let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
-        unsafe binding.initialize(
-            to: Binding(
-                handler: generation.callbacks, flags: generation.flags, instance: instance.selfPointer,
-                instanceID: instance.id, host: generation.host, module: moduleNumbers[generation.handler] ?? 0,
-                route: index, limits: server.routing.routes[index].limits))
-        unsafe server.routing.routes[index].serve(binding)
-        server.log.info("route \(server.routing.routes[index].pattern): handler \"\(generation.handler)\" is serving")
+    /// Keeps the newest `most` of those that have ended in sight.
+    func remember(_ serving: Serving, _ outcome: String, most: Int) {
+        let entry = Ended(
+            generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
+            builtAt: serving.builtAt, failures: serving.failures)
+        ended.insert(entry, at: 0)
+        if ended.count > most { ended.removeLast(ended.count - most) }
     }
 
-    private func failRoutes(of handler: String, _ error: ModuleError) {
-        for (index, route) in routes.enumerated() where route.handler == handler {
-            server.routing.routes[index].fail(error.reason)
-        }
-        troubles.append(error.description)
-        server.log.error(error.description)
-    }
-
-    private func trouble(_ index: Int, _ error: ModuleError) {
-        server.routing.routes[index].fail(error.reason)
-        troubles.append(error.description)
-        server.log.error(error.description)
-    }
-
-    /// Whether anything can be served.
-    var servesSomething: Bool { !instances.isEmpty }
-
-    /// Stops every instance, when no connection is left.
-    func stopAll() {
-        for instance in instances {
-            do throws(SystemError) {
-                if try !instance.stop(timeout: .seconds(10)) {
-                    server.log.warn("handler \"\(instance.generation.handler)\": still busy with its stop after 10 s")
-                }
-            } catch {
-                server.log.warn("handler \"\(instance.generation.handler)\": could not be stopped: \(error)")
-            }
-        }
-        instances = []
+    init(name: String, number: UInt32) {
+        self.name = name
+        self.number = number
+        module = Module(handler: name)
     }
 }

@@ -6,7 +6,9 @@ extension HostFunctions {
         unsafe table.buf_copy = { _, start, count in
             // A size_t beyond Int comes as a negative number.
             guard count >= 0, unsafe start != nil || count == 0 else { return nil }
-            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map { OpaquePointer($0) }
+            return unsafe SharedOctets.copy(UnsafeRawBufferPointer(start: start, count: count)).map {
+                OpaquePointer($0)
+            }
         }
         unsafe table.buf_wrap = { _, start, count, release, context in
             guard count >= 0 else {
@@ -21,7 +23,9 @@ extension HostFunctions {
         }
         unsafe table.buf_retain = { _, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
-            if unsafe shared.pointee.isLent { return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) } }
+            if unsafe shared.pointee.isLent {
+                return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) }
+            }
             unsafe shared.pointee.retain()
             return unsafe buffer
         }

@@ -21,10 +21,15 @@ extension HostFunctions {
             return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.info(connection, out) }
         }
         unsafe table.conn_state = { _, connection in
-            unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.state } ?? nil
+            if unsafe HostFunctions.onWorker({ $0.isRestoring }) ?? false { return nil }
+            return unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.state } ?? nil
         }
         unsafe table.conn_set_state = { _, connection, state in
-            unsafe HostFunctions.inCallback(of: connection) { peer in
+            // In restore_conn it is the state that the callback gives back that counts.
+            if unsafe HostFunctions.onWorker({ $0.isRestoring && $0.current == connection }) ?? false {
+                return Status.state
+            }
+            return unsafe HostFunctions.inCallback(of: connection) { peer in
                 unsafe peer.its.state = unsafe state
                 return Status.ok
             } ?? Status.thread
@@ -59,8 +64,9 @@ extension HostContext {
     func close(
         _ connection: gw_conn, _ code: UInt16, _ reason: UnsafePointer<CChar>?, _ count: Int
     ) -> gw_status {
-        guard let reason = unsafe reason.map({ unsafe Array(UnsafeRawBufferPointer(start: $0, count: max(0, count))) })
-            ?? (count == 0 ? [] : nil)
+        guard
+            let reason = unsafe reason.map({ unsafe Array(UnsafeRawBufferPointer(start: $0, count: max(0, count))) })
+                ?? (count == 0 ? [] : nil)
         else { return Status.invalid }
         let isEmpty = code == 0 && reason.isEmpty
         guard isEmpty || CloseCode.isAllowedOnWire(code), reason.count <= ClosePayload.maximumReason,
@@ -89,10 +95,11 @@ extension HostContext {
         let id = ConnectionID(connection)
         guard id.worker < server.ports.count else { return Status.closed }
         let port = server.ports[id.worker]
-        let answer: gw_status? = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === port else { return nil }
-            return worker.abort(id, module: module)
-        } ?? nil
+        let answer: gw_status? =
+            unsafe HostFunctions.onWorker { worker in
+                guard worker.port === port else { return nil }
+                return worker.abort(id, module: module)
+            } ?? nil
         if let answer { return answer }
         guard port.board.isKnown(id) else { return Status.closed }
         port.post(.abort(id, module: module))
@@ -126,10 +133,11 @@ extension HostContext {
         let isStreaming = board.isStreaming(notice.id)
         info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         // The board knows the queue as of the last turn; the owner's thread knows it as it is.
-        let own: Int? = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === notice.port else { return nil }
-            return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
-        } ?? nil
+        let own: Int? =
+            unsafe HostFunctions.onWorker { worker in
+                guard worker.port === notice.port else { return nil }
+                return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
+            } ?? nil
         let waiting =
             (own ?? board[notice.slot].queued.load(ordering: .relaxed))
             + board[notice.slot].underway.load(ordering: .relaxed)

@@ -6,22 +6,31 @@ import Synchronization
 extension HostFunctions {
     static func fillRequests(_ table: inout gw_host) {
         unsafe table.req_header = { _, request, name, out in
-            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else { return Status.invalid }
+            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
+                return Status.invalid
+            }
             return unsafe HostFunctions.find(name, in: request.pointee.headers, ignoringCase: true, out)
         }
         unsafe table.req_param = { _, request, name, out in
-            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else { return Status.invalid }
+            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
+                return Status.invalid
+            }
             return unsafe HostFunctions.find(name, in: request.pointee.params, ignoringCase: false, out)
         }
         unsafe table.req_query = { _, request, name, out in
-            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else { return Status.invalid }
+            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
+                return Status.invalid
+            }
             let query = unsafe Array(view: request.pointee.query)
             let value = unsafe QueryString.value(of: HostFunctions.octets(name).span, in: query.span, query.indices)
             return unsafe HostFunctions.lend(value, with: request, out)
         }
         unsafe table.req_cookie = { _, request, name, out in
-            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else { return Status.invalid }
-            return unsafe HostFunctions.lend(HostFunctions.cookie(HostFunctions.octets(name), request), with: request, out)
+            guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
+                return Status.invalid
+            }
+            return unsafe HostFunctions.lend(
+                HostFunctions.cookie(HostFunctions.octets(name), request), with: request, out)
         }
         unsafe table.reply = { host, ticket, raw in
             guard let raw = unsafe raw else { return Status.invalid }
@@ -36,8 +45,11 @@ extension HostFunctions {
 
     private static func cookie(_ name: [UInt8], _ request: UnsafePointer<gw_request>) -> [UInt8]? {
         let headers = unsafe request.pointee.headers
-        for unsafe header in unsafe UnsafeBufferPointer(start: headers.ptr, count: headers.len) {
-            guard unsafe header.key.len == 6, let key = unsafe header.key.ptr, unsafe strncmp(key, "cookie", 6) == 0 else { continue }
+        let pairs = unsafe UnsafeBufferPointer(start: headers.ptr, count: headers.len)
+        for index in pairs.indices {
+            let header = unsafe pairs[index]
+            guard unsafe header.key.len == 6, let key = unsafe header.key.ptr, unsafe strncmp(key, "cookie", 6) == 0
+            else { continue }
             let line = unsafe Array(view: header.value)
             if let value = CookieString.value(of: name.span, in: line.span, line.indices) { return value }
         }

@@ -13,16 +13,24 @@ extension HostFunctions {
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
             // One reference is taken over always.
             if unsafe host == nil { unsafe SharedOctets.release(shared) }
-            return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.send(connection, kind, shared: shared) }
+            return unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.send(connection, kind, shared: shared)
+            }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in
-            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.sendFragment(connection, kind, flags, start, count) }
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendFragment(connection, kind, flags, start, count)
+            }
         }
         unsafe table.ping = { host, connection, start, count in
-            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.sendControl(connection, .ping, start, count) }
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendControl(connection, .ping, start, count)
+            }
         }
         unsafe table.pong = { host, connection, start, count in
-            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.sendControl(connection, .pong, start, count) }
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendControl(connection, .pong, start, count)
+            }
         }
     }
 }

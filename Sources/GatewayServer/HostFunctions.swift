@@ -1,7 +1,7 @@
-import Glibc
 import CGatewayABI
 import CLinux
 import GatewayIO
+import Glibc
 import HandlerModules
 
 /// The table of functions that handlers call; what each one promises stands in gw_handler.h.
@@ -36,8 +36,14 @@ import HandlerModules
         unsafe table.fail = { host, why, length in
             unsafe HostContext.with(host, else: ()) { unsafe $0.note.record(why, length: length) }
         }
+        unsafe table.sink_write = { _, sink, start, count in
+            guard let sink = unsafe sink else { return Status.invalid }
+            return unsafe UnsafeMutablePointer<StateSink>(sink).pointee.write(start, count)
+        }
         unsafe table.config_get = { _, configuration, key, out in
-            guard let configuration = unsafe configuration, let key = unsafe key, let out = unsafe out else { return Status.invalid }
+            guard let configuration = unsafe configuration, let key = unsafe key, let out = unsafe out else {
+                return Status.invalid
+            }
             return unsafe HostFunctions.find(key, in: configuration.pointee.values, ignoringCase: false, out)
         }
     }
@@ -54,7 +60,6 @@ import HandlerModules
         unsafe table.timer_start = { _, _, _, _, _, _ in 0 }
         unsafe table.timer_cancel = { _, _ in Status.unsupported }
         unsafe table.offload = { _, _, _, _, _ in Status.unsupported }
-        unsafe table.sink_write = { _, _, _, _ in Status.unsupported }
     }
 
     /// The worker that runs on this thread; nil elsewhere.
@@ -69,7 +74,9 @@ import HandlerModules
         _ key: UnsafePointer<CChar>, in pairs: gw_kvs, ignoringCase: Bool, _ out: UnsafeMutablePointer<gw_str>
     ) -> gw_status {
         let length = unsafe strlen(key)
-        for unsafe pair in unsafe UnsafeBufferPointer(start: pairs.ptr, count: pairs.len) where unsafe pair.key.len == length {
+        let list = unsafe UnsafeBufferPointer(start: pairs.ptr, count: pairs.len)
+        for index in list.indices where unsafe list[index].key.len == length {
+            let pair = unsafe list[index]
             guard let start = unsafe pair.key.ptr else { continue }
             let same = unsafe ignoringCase ? strncasecmp(start, key, length) : strncmp(start, key, length)
             if same == 0 {

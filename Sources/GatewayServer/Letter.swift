@@ -17,6 +17,14 @@ enum Letter: Sendable {
     case setReading(ConnectionID, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
+    /// Where peers come in from now on.
+    case listeners(Listeners)
+    /// The routes as they are from now on.
+    case routing(RoutingTable)
+    /// Connections of one binding go to another one.
+    case handOver(HandOver)
+    /// Tell the control thread that a turn has ended since: bindings that were looked up before are counted now.
+    case fence(Fence)
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 }

@@ -1,3 +1,4 @@
+import GatewayConfiguration
 import GatewayIO
 
 /// The listening sockets, shared by all workers; accepting is the kernel's affair and needs no lock.
@@ -5,7 +6,13 @@ final class Listeners: Sendable {
     /// A listener in an array of owners.
     final class Entry: Sendable {
         let listener: Listener
-        init(_ listener: consuming Listener) { self.listener = listener }
+        /// Where the configuration says it listens, port 0 staying 0; nil for the control socket.
+        let configured: ListenAddress?
+
+        init(_ listener: consuming Listener, configured: ListenAddress? = nil) {
+            self.listener = listener
+            self.configured = configured
+        }
     }
 
     let entries: [Entry]

@@ -45,7 +45,10 @@ package struct Log: Sendable {
         text.withUTF8 { octets in
             var rest = unsafe octets[...]
             while unsafe !rest.isEmpty {
-                let count = unsafe Glibc.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(octets)[rest.startIndex...]).baseAddress, rest.count)
+                let count = unsafe Glibc.write(
+                    STDERR_FILENO,
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(octets)[rest.startIndex...]).baseAddress,
+                    rest.count)
                 // Where nobody can read it the line is lost; serving goes on.
                 guard count > 0 else { return }
                 unsafe rest = rest.dropFirst(count)
@@ -55,7 +58,8 @@ package struct Log: Sendable {
 
     /// Octets of strangers cannot forge lines or drive a terminal.
     static func escaped(_ text: String) -> String {
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) { return text }
+        // Beyond ASCII there are control characters too.
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
         var clean = ""
         for scalar in text.unicodeScalars {
             switch scalar.value {

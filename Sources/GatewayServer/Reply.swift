@@ -34,7 +34,9 @@ struct Reply: Sendable {
         guard unsafe reply.headers.len == 0 || (reply.headers.len > 0 && reply.headers.ptr != nil),
             unsafe reply.body.len == 0 || (reply.body.len > 0 && reply.body.ptr != nil)
         else { return nil }
-        for unsafe header in unsafe UnsafeBufferPointer(start: reply.headers.ptr, count: reply.headers.len) {
+        let pairs = unsafe UnsafeBufferPointer(start: reply.headers.ptr, count: reply.headers.len)
+        for index in pairs.indices {
+            let header = unsafe pairs[index]
             let name = unsafe Array(view: header.key)
             let value = unsafe Array(view: header.value)
             guard (try? headers.append(name.span, value.span)) != nil else { return nil }

@@ -5,7 +5,6 @@ import Glibc
 import HTTP
 import Synchronization
 import WebSocket
-import Synchronization
 
 /// A request in the form of the ABI: one run of memory with the struct, its lists, and all text they point at.
 ///
@@ -125,6 +124,13 @@ import Synchronization
         unsafe request.subprotocols = gw_strs(ptr: subprotocols, len: offered.count)
         unsafe base.bindMemory(to: Block.self, capacity: 1).initialize(
             to: Block(request: request, decoded: Atomic(0)))
+    }
+
+    /// Says in the request that its connection came from another generation.
+    mutating func markMigrated() -> UnsafePointer<gw_request>? {
+        guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return nil }
+        unsafe base.assumingMemoryBound(to: gw_request.self).pointee.flags |= UInt32(GW_REQ_MIGRATED)
+        return unsafe request
     }
 
     /// Lends the body of a plain request to the record for the length of a callback.

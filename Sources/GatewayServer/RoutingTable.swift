@@ -1,18 +1,33 @@
-import CGatewayABI
 import GatewayConfiguration
+import GatewayIO
+import HTTP
 import Synchronization
+import WebSocket
 
-/// Every route with whoever serves it now. Shared by all workers; only the serving instance of a route changes.
+/// Every route with whoever serves it now, and what else holds for all peers. Shared by all workers; only the
+/// serving instance of a route changes. A new configuration is a new table.
 final class RoutingTable: Sendable {
     let router: Router
     let routes: [Route]
     /// Where the built-in console answers; nil for nowhere.
     let consolePath: String?
 
-    init(router: Router, routes: [Route], consolePath: String?) {
-        self.router = router
+    let headLimits: HeadLimits
+    /// Ticks from connecting to a whole request head.
+    let handshakeTimeout: UInt32
+    /// How many peers may be connected at once, over all workers.
+    let maxConnections: Int
+    let logsAccess: Bool
+
+    init(_ configuration: Configuration, routes: [Route]) {
+        router = Router(configuration.routes.map(\.pattern))
         self.routes = routes
-        self.consolePath = consolePath
+        consolePath = configuration.consolePath
+        headLimits = HeadLimits(
+            maxHead: configuration.handshake.maxHeadOctets, maxHeaders: configuration.handshake.maxHeaders)
+        handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
+        maxConnections = configuration.maxConnections
+        logsAccess = configuration.accessLog != nil
     }
 }
 
@@ -25,21 +40,20 @@ final class Route: Sendable {
     /// In the configuration's order; the client's first offer that is listed is chosen.
     let subprotocols: [[UInt8]]
     let limits: RouteLimits
+    /// Connections that are being decided upon or open.
+    let connections = Atomic<Int>(0)
     /// The address of the binding that new peers get; 0 while nobody serves the route.
     private let serving = Atomic<UInt>(0)
     /// Why nobody does.
     private let trouble = Mutex<String?>(nil)
 
-    init(
-        index: Int, pattern: String, handler: String, parameterNames: [String], subprotocols: [String],
-        limits: RouteLimits
-    ) {
+    init(_ configuration: RouteConfiguration, index: Int) {
         self.index = index
-        self.pattern = pattern
-        self.handler = handler
-        self.parameterNames = parameterNames
-        self.subprotocols = subprotocols.map { Array($0.utf8) }
-        self.limits = limits
+        pattern = configuration.pattern.description
+        handler = configuration.handler
+        parameterNames = configuration.pattern.parameterNames
+        subprotocols = configuration.subprotocols.map { Array($0.utf8) }
+        limits = RouteLimits(configuration)
     }
 
     /// Workers, at each handshake: who serves the route.
@@ -57,4 +71,22 @@ final class Route: Sendable {
     func fail(_ reason: String) { trouble.withLock { $0 = reason } }
 
     var unavailableReason: String? { trouble.withLock { $0 } }
+}
+
+extension RouteLimits {
+    init(_ route: RouteConfiguration) {
+        let limits = route.limits
+        func ticks(_ milliseconds: Int64?) -> UInt32 {
+            milliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
+        }
+        frames = FrameReader.Limits(frame: limits.maxFrameOctets, message: limits.maxMessageOctets)
+        body = limits.maxBodyOctets
+        connections = route.maxConnections ?? .max
+        sendBuffer = limits.sendBufferOctets
+        pingInterval = ticks(limits.pingIntervalMilliseconds)
+        pongTimeout = ticks(limits.pongTimeoutMilliseconds)
+        idleTimeout = ticks(limits.idleTimeoutMilliseconds)
+        closeTimeout = ticks(limits.closeTimeoutMilliseconds)
+        replyTimeout = ticks(limits.replyTimeoutMilliseconds)
+    }
 }

@@ -4,8 +4,8 @@ import GatewayIO
 import Glibc
 import HTTP
 import HandlerModules
-import WebSocket
 import Synchronization
+import WebSocket
 
 /// The gateway as a whole: what the configuration asks for, brought up, run and taken down by the control thread.
 ///
@@ -22,12 +22,23 @@ package final class Server {
     private static let ownDescriptors = 64
 
     private let configuration: Configuration
-    private let log: Log
-    private let listeners: Listeners
-    private let context: ServerContext
-    private let handlers: HandlerService
+    let log: Log
+    var listeners: Listeners
+    let context: ServerContext
+    let services: Services
+    private let bell: Bell
     private let runDirectory: RunDirectory
     private let capacity: Int
+    private let control: ControlDesk?
+    /// Nil with `watch off`.
+    let watch: ModuleWatch?
+    /// Seconds since 1970.
+    let startedAt = Clock.wallSeconds()
+    /// What the control thread is doing.
+    var phase = StatusReport.Process.Phase.serving
+    /// Monotonic nanoseconds; counts while draining.
+    var drainsUntil: UInt64 = 0
+    var configurationReload: StatusReport.ConfigurationReload?
 
     /// Listens, loads and starts; nothing is served yet.
     package init(_ configuration: Configuration) throws(Failure) {
@@ -35,10 +46,12 @@ package final class Server {
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
-        let most = Self.connectionLimit(configuration, descriptors: limit, log)
+        Self.checkConnectionLimit(configuration, descriptors: limit, log)
         listeners = Listeners(try Self.listen(configuration))
+        control = try ControlDesk(configuration, log)
         do throws(Errno) {
-            context = try Self.makeContext(configuration, log, capacity: capacity, maxConnections: most)
+            bell = try Bell()
+            context = try Self.makeContext(configuration, log, capacity: capacity)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -48,9 +61,14 @@ package final class Server {
             throw Failure(
                 description: "no folder for the copies of modules: \(error)", isConfiguration: false)
         }
-        handlers = HandlerService(server: context, configuration: configuration, runDirectory: runDirectory)
-        handlers.startAll()
-        if !handlers.servesSomething, !configuration.routes.isEmpty {
+        services = Services(server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+        services.startAll()
+        watch =
+            configuration.pluginsWatch
+            ? ModuleWatch(
+                folders: services.locator.folders, locator: services.locator,
+                settle: .milliseconds(configuration.settleMilliseconds)) : nil
+        if !services.servesSomething, !configuration.routes.isEmpty {
             runDirectory.remove()
             throw Failure(description: "no route can be served", isConfiguration: true)
         }
@@ -68,51 +86,41 @@ package final class Server {
         return Int(clamping: min(limit.rlim_cur, 1 << 24))
     }
 
-    private static func connectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) -> Int {
+    private static func checkConnectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) {
         let possible = max(1, descriptors - ownDescriptors)
-        guard configuration.maxConnections > possible else { return configuration.maxConnections }
+        guard configuration.maxConnections > possible else { return }
         log.warn(
             "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
                 + " \(possible); raise it with ulimit -n or LimitNOFILE")
-        return configuration.maxConnections
     }
 
     private static func listen(_ configuration: Configuration) throws(Failure) -> [Listeners.Entry] {
         var entries: [Listeners.Entry] = []
         for listener in configuration.listeners {
-            do throws(Errno) {
-                entries.append(Listeners.Entry(try Listener(Listener.Address(listener.address))))
-            } catch {
-                throw Failure(
-                    description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
-                    isConfiguration: false)
-            }
+            entries.append(try open(listener))
         }
         return entries
     }
 
+    static func open(_ listener: ListenerConfiguration) throws(Failure) -> Listeners.Entry {
+        do throws(Errno) {
+            return Listeners.Entry(try Listener(Listener.Address(listener.address)), configured: listener.address)
+        } catch {
+            throw Failure(
+                description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
+                isConfiguration: false)
+        }
+    }
+
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, maxConnections: Int
+        _ configuration: Configuration, _ log: Log, capacity: Int
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
             ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
         }
-        let routes = configuration.routes.enumerated().map { index, route in
-            Route(
-                index: index, pattern: route.pattern.description, handler: route.handler,
-                parameterNames: route.pattern.parameterNames, subprotocols: route.subprotocols,
-                limits: RouteLimits(route))
-        }
-        let routing = RoutingTable(
-            router: Router(configuration.routes.map(\.pattern)), routes: routes,
-            consolePath: configuration.consolePath)
-        let limits = HeadLimits(
-            maxHead: configuration.handshake.maxHeadOctets, maxHeaders: configuration.handshake.maxHeaders)
-        return ServerContext(
-            log: log, logsAccess: configuration.accessLog != nil, headLimits: limits,
-            handshakeTimeout: TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds),
-            maxConnections: maxConnections, ports: ports, routing: routing)
+        let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
+        return ServerContext(log: log, ports: ports, routing: RoutingTable(configuration, routes: routes))
     }
 
     /// `auto` is one worker for each core that this process may run on.
@@ -150,13 +158,14 @@ package final class Server {
             let crew = try startWorkers()
             for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
             log.info("serving with \(context.ports.count) workers")
-            try watchSignals(signals, poller, crew)
+            try watch(signals, poller, crew)
         } catch {
             throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
         }
-        handlers.stopAll()
+        services.stopAll()
         runDirectory.remove()
         log.info("stopped")
+        control?.finish()
     }
 
     /// The workers' threads, and a way to learn that they have ended.
@@ -190,36 +199,44 @@ package final class Server {
         return crew
     }
 
-    /// The control thread's loop: signals, until the workers have ended.
-    private func watchSignals(
+    /// The control thread's loop: signals and commands, until the workers have ended.
+    private func watch(
         _ signals: borrowing FileDescriptor, _ poller: borrowing Poller, _ crew: Crew
     ) throws(Errno) {
         try poller.add(crew.ended.number, token: 1, interest: .readable)
-        var isStopping = false
+        try poller.add(bell.waker.number, token: 2, interest: .readable)
+        if let number = watch?.number { try poller.add(number, token: 4, interest: .readable) }
+        if let control { try poller.add(control.number, token: 3, interest: .readable) }
         while crew.working.load(ordering: .acquiring) > 0 {
-            _ = try poller.wait(milliseconds: nil)
+            _ = try poller.wait(milliseconds: pause)
             crew.ended.answer()
-            while case let number = clinux_next_signal(signals.number), number != 0 {
-                isStopping = act(on: number, isStopping: isStopping)
-            }
+            bell.waker.answer()
+            services.tidy()
+            while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+            reloadChanged()
+            try control?.turn(self)
+            watchDraining()
         }
     }
 
-    private func act(on signal: Int32, isStopping: Bool) -> Bool {
+    /// How long the control thread may sleep; nil = until something happens.
+    private var pause: Int32? {
+        let isQuiet = services.isSettled && phase != .draining
+        return [isQuiet ? nil : 50, control?.milliseconds, watch?.pause].compactMap { $0 }.min()
+    }
+
+    private func act(on signal: Int32) {
         switch signal {
         case SIGTERM, SIGINT:
-            if isStopping {
+            if phase == .stopping {
                 runDirectory.remove()
                 log.warn("stopped at once: asked twice")
                 _exit(128 + signal)
             }
-            log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-            stopper.stop()
-            return true
-        case SIGHUP: log.warn("SIGHUP: reloading is not supported yet; nothing was changed")
+            beginStopping()
+        case SIGHUP: _ = reloadEverything(cause: "SIGHUP")
         default: log.debug("signal \(signal) means nothing here")
         }
-        return isStopping
     }
 }
 
@@ -247,21 +264,17 @@ extension Listener.Address {
     }
 }
 
-extension RouteLimits {
-    init(_ route: RouteConfiguration) {
-        let limits = route.limits
-        func ticks(_ milliseconds: Int64?) -> UInt32 {
-            milliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
+extension Server {
+    /// What a probe process does, instead of being a gateway: tries one module and ends.
+    package static func probe(_ path: String) -> Never {
+        var configuration = Configuration(file: "")
+        configuration.threads = .count(1)
+        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16)
+        guard let context = made else { _exit(1) }
+        unsafe ModuleProbe.child(path: path) { generation, handler, note in
+            unsafe HostContext.makeHost(
+                HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
         }
-        frames = FrameReader.Limits(frame: limits.maxFrameOctets, message: limits.maxMessageOctets)
-        body = limits.maxBodyOctets
-        connections = route.maxConnections ?? .max
-        sendBuffer = limits.sendBufferOctets
-        pingInterval = ticks(limits.pingIntervalMilliseconds)
-        pongTimeout = ticks(limits.pongTimeoutMilliseconds)
-        idleTimeout = ticks(limits.idleTimeoutMilliseconds)
-        closeTimeout = ticks(limits.closeTimeoutMilliseconds)
-        replyTimeout = ticks(limits.replyTimeoutMilliseconds)
     }
 }
 
@@ -272,18 +285,21 @@ extension Server {
     package static func check(_ configuration: Configuration) -> [String] {
         let log = Log(threshold: nil)
         let context: ServerContext
+        let bell: Bell
         do throws(Errno) {
-            context = try makeContext(configuration, log, capacity: 16, maxConnections: 1)
+            bell = try Bell()
+            context = try makeContext(configuration, log, capacity: 16)
         } catch {
             return ["cannot set up the workers: \(error)"]
         }
         do throws(RunDirectoryError) {
             let runDirectory = try RunDirectory()
-            let handlers = HandlerService(server: context, configuration: configuration, runDirectory: runDirectory)
-            handlers.startAll()
-            handlers.stopAll()
+            let services = Services(
+                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+            services.startAll()
+            services.stopAll()
             runDirectory.remove()
-            return handlers.troubles
+            return services.troubles
         } catch {
             return ["no folder for the copies of modules: \(error)"]
         }

@@ -1,32 +1,19 @@
 import GatewayIO
-import HTTP
 import Synchronization
 
 /// What all workers share and none of them changes, but for a few counters.
 final class ServerContext: Sendable {
     let log: Log
-    let logsAccess: Bool
-    let headLimits: HeadLimits
-    let handshakeTimeout: UInt32
-    /// How many peers may be connected at once, over all workers.
-    let maxConnections: Int
     let desk = TicketDesk()
     let ports: [WorkerPort]
-    /// The routes as they are now; replaced as a whole.
+    /// The routes that workers begin with; later ones come by letter.
     let routing: RoutingTable
     /// Peers in all workers.
     let connections = Atomic<Int>(0)
     let startedAt = Clock.monotonicNanoseconds()
 
-    init(
-        log: Log, logsAccess: Bool, headLimits: HeadLimits, handshakeTimeout: UInt32, maxConnections: Int,
-        ports: [WorkerPort], routing: RoutingTable
-    ) {
+    init(log: Log, ports: [WorkerPort], routing: RoutingTable) {
         self.log = log
-        self.logsAccess = logsAccess
-        self.headLimits = headLimits
-        self.handshakeTimeout = handshakeTimeout
-        self.maxConnections = maxConnections
         self.ports = ports
         self.routing = routing
     }

@@ -22,6 +22,13 @@ extension Worker {
         for entry in listeners.entries { try? poller.remove(entry.listener.number) }
     }
 
+    /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
+    func changeListeners(to next: Listeners) {
+        ignoreListeners()
+        listeners = next
+        if !isStopping { resumeListening() }
+    }
+
     func acceptPeers(_ index: Int) {
         guard !isStopping, index < listeners.entries.count else { return }
         for _ in 0..<Self.acceptsPerTurn {
@@ -65,14 +72,14 @@ extension Worker {
     /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
     private func place(_ socket: consuming Socket) {
         let total = server.connections.add(1, ordering: .relaxed).newValue
-        if total > server.maxConnections + Self.surplusMargin {
+        if total > routing.maxConnections + Self.surplusMargin {
             server.connections.subtract(1, ordering: .relaxed)
             return
         }
         let target = server.leastLoaded(startingAt: port)
         target.load.add(1, ordering: .relaxed)
         // Decided by the count that this peer made: others may come before it is taken in.
-        let isSurplus = total > server.maxConnections
+        let isSurplus = total > routing.maxConnections
         if target === port {
             admit(socket, isSurplus: isSurplus)
         } else {
@@ -96,7 +103,7 @@ extension Worker {
             return
         }
         if isSurplus { peer.its.flags.insert(.surplus) }
-        peer.its.deadline = now + server.handshakeTimeout
+        peer.its.deadline = now + routing.handshakeTimeout
         schedule(peer)
     }
 }

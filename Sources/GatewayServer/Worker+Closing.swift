@@ -86,7 +86,7 @@ extension Worker {
         peer.its.flags.remove(.readingOff)
         peer.its.flags.remove(.throttled)
         peer.its.assembly.free()
-        let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? server.handshakeTimeout
+        let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? routing.handshakeTimeout
         setDeadline(peer, ticks: closeTimeout)
         markDirty(peer)
     }
@@ -134,7 +134,9 @@ extension Worker {
         case .open, .closing, .ending:
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER))
             // GW_BY_HANDLER with 1006 also when the closing handshake had begun: abort is what ended it.
-            if peer.its.phase == .closing { (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt16(GW_BY_HANDLER)) }
+            if peer.its.phase == .closing {
+                (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt16(GW_BY_HANDLER))
+            }
             peer.its.socket.resetOnClose()
             depart(peer)
         case .head, .body, .answering, .lingering, .gone: break

@@ -35,6 +35,10 @@ extension Worker {
             else { return }
             conclude(peer, exchange, reply)
             processLeftover(peer)
+        case .listeners(let next): changeListeners(to: next)
+        case .routing(let table): routing = table
+        case .handOver(let handOver): begin(handOver)
+        case .fence(let fence): fence.pass()
         case .stop: beginStopping()
         }
     }

@@ -196,7 +196,9 @@ extension Worker {
     ) {
         if piece.isFirst { peer.its.utf8 = UTF8Checker() }
         if unsafe !checkText(peer, binding, piece, octets) { return }
-        if piece.isFirst, peer.its.reader.remaining > 0 { reserveTrusted(peer, peer.its.reader.remaining + octets.count) }
+        if piece.isFirst, peer.its.reader.remaining > 0 {
+            reserveTrusted(peer, peer.its.reader.remaining + octets.count)
+        }
         unsafe peer.its.assembly.append(octets)
         if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
     }
@@ -293,7 +295,9 @@ extension Worker {
         peer.its.lastIn = now
         if piece.isLast { peer.its.messagesIn &+= 1 }
         // An empty piece says nothing unless it begins or ends the message.
-        guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else { return }
+        guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {
+            return
+        }
         unsafe lend(piece.kind, flags: flags, octets)
         current = peer.its.id.number
         unsafe binding.pointee.turnstile?.enter()

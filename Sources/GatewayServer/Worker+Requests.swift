@@ -1,8 +1,8 @@
 import Bytes
 import CGatewayABI
 import GatewayIO
-import HandlerModules
 import HTTP
+import HandlerModules
 import Synchronization
 import WebSocket
 
@@ -22,7 +22,7 @@ extension Worker {
         let rest = unsafe UnsafeRawBufferPointer(rebasing: octets[position...])
         let pending = peer.its.pendingHead
         peer.its.pendingHead = nil
-        var reader = pending?.reader ?? RequestHeadReader(limits: server.headLimits)
+        var reader = pending?.reader ?? RequestHeadReader(limits: routing.headLimits)
         do throws(RequestHeadError) {
             switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
             case .needMore:
@@ -53,10 +53,10 @@ extension Worker {
         if case .notWebSocket = outcome, serveConsole(peer, head) { return }
         let path = head.target.path
         let segments = Array(path.segments)
-        guard let match = server.routing.router.match(path: path.octets, segments: segments) else {
+        guard let match = routing.router.match(path: path.octets, segments: segments) else {
             return refuse(peer, head, status: 404, word: "no-route", "nothing is served at this path")
         }
-        let route = server.routing.routes[match.route]
+        let route = routing.routes[match.route]
         switch outcome {
         case .refused(let refusal): respond(peer, refusal.response, headOnly: false)
         case .notWebSocket: plainRequest(peer, head, route, parameters(route, match, path))
@@ -75,10 +75,10 @@ extension Worker {
     }
 
     private func serveConsole(_ peer: ConnectionPlace, _ head: RequestHead) -> Bool {
-        guard let console = server.routing.consolePath, head.target.path.octets.elementsEqual(console.utf8),
+        guard let console = routing.consolePath, head.target.path.octets.elementsEqual(console.utf8),
             head.method == .get || head.method == .head
         else { return false }
-        let routes = server.routing.routes.map { route in
+        let routes = routing.routes.map { route in
             let isServed = unsafe route.binding != nil
             return (
                 pattern: route.pattern, handler: route.handler,
@@ -124,12 +124,12 @@ extension Worker {
         _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake
     ) {
         guard let binding = unsafe route.binding else { return unavailable(peer, head, route) }
-        let limit = unsafe binding.pointee.limits.connections
-        if unsafe binding.pointee.connections.add(1, ordering: .relaxed).newValue > limit {
-            unsafe binding.pointee.connections.subtract(1, ordering: .relaxed)
-            return refuse(peer, head, status: 503, word: "too-many-connections", "max_connections of the route is reached")
+        if route.connections.add(1, ordering: .relaxed).newValue > route.limits.connections {
+            route.connections.subtract(1, ordering: .relaxed)
+            return refuse(
+                peer, head, status: 503, word: "too-many-connections", "max_connections of the route is reached")
         }
-        unsafe peer.its.binding = binding
+        unsafe bind(peer, binding)
         peer.its.flags.insert(.counted)
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, handshake)
         peer.its.exchange = exchange
@@ -192,8 +192,7 @@ extension Worker {
     /// The request is over and its connection belongs to no route any more.
     private func forget(_ peer: ConnectionPlace, _ exchange: Exchange) {
         _ = server.desk.close(exchange.ticket)
-        uncount(peer)
-        unsafe peer.its.binding = nil
+        unbind(peer)
         peer.its.exchange = nil
     }
 
@@ -204,7 +203,7 @@ extension Worker {
         let head = exchange.head
         var chosen = handshake.subprotocol(reply.subprotocol.span, in: head)
         if reply.subprotocol.isEmpty {
-            let listed = unsafe server.routing.routes[binding.pointee.route].subprotocols
+            let listed = unsafe binding.pointee.route.subprotocols
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
         }
         response.removeAll(keepingCapacity: true)
@@ -218,7 +217,8 @@ extension Worker {
         peer.its.lastIn = now
         peer.its.lastOut = now
         peer.its.deadline = 0
-        peer.its.pingDue = unsafe binding.pointee.limits.pingInterval == 0 ? 0 : now + binding.pointee.limits.pingInterval
+        peer.its.pingDue =
+            unsafe binding.pointee.limits.pingInterval == 0 ? 0 : now + binding.pointee.limits.pingInterval
         peer.its.flags.insert(.opened)
         unsafe port.board.post(peer.its.id, binding: binding, openedAt: now)
         schedule(peer)
@@ -255,7 +255,7 @@ extension Worker {
             return refuse(peer, head, status: 413, word: "content-too-large", "the body is larger than max_body")
         }
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, nil)
-        unsafe peer.its.binding = binding
+        unsafe bind(peer, binding)
         peer.its.exchange = exchange
         if length == 0 { return unsafe ask(peer, exchange, callback) }
         peer.its.phase = .body
@@ -319,7 +319,7 @@ extension Worker {
         peer.its.exchange = nil
         if answer.keepsAlive {
             peer.its.phase = .head
-            setDeadline(peer, ticks: server.handshakeTimeout)
+            setDeadline(peer, ticks: routing.handshakeTimeout)
         } else {
             end(peer)
         }
@@ -328,14 +328,14 @@ extension Worker {
     // MARK: Access log
 
     private func logOpened(_ peer: ConnectionPlace, _ exchange: Exchange) {
-        guard server.logsAccess else { return }
+        guard routing.logsAccess else { return }
         let address = peer.its.socket.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
         Log.line("access: \(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
     }
 
     func logClosed(_ peer: ConnectionPlace) {
-        guard server.logsAccess else { return }
+        guard routing.logsAccess else { return }
         Log.line(
             "access: id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
                 + " in=\(peer.its.messagesIn)/\(peer.its.octetsIn) out=\(peer.its.messagesOut)/\(peer.its.octetsOut)")
@@ -343,7 +343,7 @@ extension Worker {
 
     /// A binding for the log: handler and route.
     func describe(_ binding: UnsafeMutablePointer<Binding>) -> String {
-        let route = unsafe server.routing.routes[binding.pointee.route]
+        let route = unsafe binding.pointee.route
         return "handler \"\(route.handler)\" on \(route.pattern)"
     }
 }

@@ -29,7 +29,7 @@ extension Worker {
         let isOver = peer.its.deadline != 0 && now >= peer.its.deadline
         switch peer.its.phase {
         case .head where isOver && takesItsAnswer(peer), .ending where isOver && takesItsAnswer(peer):
-            setDeadline(peer, ticks: server.handshakeTimeout)
+            setDeadline(peer, ticks: routing.handshakeTimeout)
         case .head where isOver: headTimedOut(peer)
         case .body where isOver: refuse(peer, status: 408, word: "request-timeout", "the body took too long")
         case .answering where isOver: replyTimedOut(peer)
@@ -59,9 +59,9 @@ extension Worker {
     private func replyTimedOut(_ peer: ConnectionPlace) {
         guard let exchange = peer.its.exchange else { return depart(peer) }
         // The reply was taken a moment ago and is on its way here: it counts.
-        if server.desk.isAnswered(exchange.ticket) { return setDeadline(peer, ticks: server.handshakeTimeout) }
+        if server.desk.isAnswered(exchange.ticket) { return setDeadline(peer, ticks: routing.handshakeTimeout) }
         _ = server.desk.close(exchange.ticket)
-        uncount(peer)
+        unbind(peer)
         refuse(peer, status: 504, word: "reply-timeout", "the handler did not answer in time")
     }
 
@@ -90,7 +90,8 @@ extension Worker {
     /// Whether a missing pong says nothing about the peer: we do not read it, or the frame it is in the middle of
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPlace) -> Bool {
-        peer.its.flags.contains(.readingOff) || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
+        peer.its.flags.contains(.readingOff)
+            || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
     }
 
     private func sendPing(_ peer: ConnectionPlace, _ limits: RouteLimits) {
@@ -119,6 +120,8 @@ extension Worker {
         guard peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.pinged)
         peer.its.pingDue = unsafe now + binding.pointee.limits.pingInterval
+        // The timer stands at the end of pong_timeout, which may be later than the next ping.
+        schedule(peer)
     }
 
     /// Serves nobody new and asks everybody to go.
@@ -130,7 +133,9 @@ extension Worker {
         var longest = TimerWheel.ticks(milliseconds: 1000)
         for slot in 0..<table.used {
             guard let peer = table.occupant(slot) else { continue }
-            if let binding = unsafe peer.its.binding { longest = unsafe max(longest, binding.pointee.limits.closeTimeout) }
+            if let binding = unsafe peer.its.binding {
+                longest = unsafe max(longest, binding.pointee.limits.closeTimeout)
+            }
             sendAway(peer)
         }
         stopDeadline = now + longest + TimerWheel.ticks(milliseconds: 500)

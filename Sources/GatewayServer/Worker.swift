@@ -25,7 +25,7 @@ import Synchronization
 
     let port: WorkerPort
     let server: ServerContext
-    let listeners: Listeners
+    var listeners: Listeners
     let poller: Poller
     let pool = BlockPool()
     let input: UnsafeMutableRawBufferPointer
@@ -41,6 +41,8 @@ import Synchronization
     var nowNanoseconds: UInt64
     /// The connection whose callback runs; 0 when none does.
     var current: UInt64 = 0
+    /// The running callback is `restore_conn`.
+    var isRestoring = false
     /// The ticket whose callback runs; 0 when none does.
     var currentTicket: UInt64 = 0
     var nextTicket: UInt64 = 0
@@ -52,6 +54,10 @@ import Synchronization
     /// Slots to be emptied at the end of the turn.
     var goners: [UInt32] = []
     var letters: [Letter] = []
+    var handOvers: [HandOverProgress] = []
+    let sink: UnsafeMutablePointer<StateSink>
+    /// The routes as this worker knows them; replaced by letter.
+    var routing: RoutingTable
     var due: [UInt32] = []
     /// Memory of the last large message, kept for the next one.
     var spareBuffer = OctetBuffer()
@@ -81,6 +87,9 @@ import Synchronization
         unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
         unsafe message.pointee.buf = OpaquePointer(lender)
         nowNanoseconds = server.startedAt
+        routing = server.routing
+        unsafe sink = .allocate(capacity: 1)
+        unsafe sink.initialize(to: StateSink())
         try poller.add(port.waker.number, token: UInt64(Special.waker), interest: .readable)
         try watchListeners()
     }
@@ -90,6 +99,8 @@ import Synchronization
         unsafe lender.deinitialize(count: 1)
         unsafe lender.deallocate()
         unsafe message.deallocate()
+        unsafe sink.deinitialize(count: 1)
+        unsafe sink.deallocate()
     }
 
     /// Runs until it was told to stop and the last connection is gone.
@@ -116,6 +127,7 @@ import Synchronization
         resume()
         flushDirty()
         expireDue()
+        continueHandOvers()
         flushDirty()
         bury()
     }
@@ -125,6 +137,7 @@ import Synchronization
         if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty { return 0 }
         var ticks = wheel.ticksUntilNext()
         if isStopping { ticks = min(ticks ?? 8, 8) }
+        if let wish = handOverPatience { ticks = min(ticks ?? wish, wish) }
         if let again = listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
         return ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
     }
@@ -183,20 +196,13 @@ import Synchronization
     private func remove(_ peer: ConnectionPlace) {
         sayClosed(peer)
         if let exchange = peer.its.exchange { _ = server.desk.close(exchange.ticket) }
-        uncount(peer)
+        unbind(peer)
         wheel.cancel(peer.its.slot)
         peer.its.outbox.removeAll(pool: pool)
         port.board.clear(peer.its.slot)
         table.remove(peer.its.slot)
         port.load.subtract(1, ordering: .relaxed)
         server.connections.subtract(1, ordering: .relaxed)
-    }
-
-    /// Takes a peer out of the count of its route.
-    func uncount(_ peer: ConnectionPlace) {
-        guard peer.its.flags.contains(.counted), let binding = unsafe peer.its.binding else { return }
-        peer.its.flags.remove(.counted)
-        unsafe binding.pointee.connections.subtract(1, ordering: .relaxed)
     }
 
     /// Asks the poller for what the connection waits for now; no call when that has not changed.

@@ -1,17 +1,17 @@
 /// Who is asked: a host and perhaps a port, as ranges into the octets they were read from.
-package struct Authority: Sendable {
+public struct Authority: Sendable {
     /// The whole of it, as sent.
-    package let range: Range<Int>
+    public let range: Range<Int>
     /// The name or address, brackets of an IPv6 address included.
-    package let host: Range<Int>
+    public let host: Range<Int>
     /// The port; nil if none was sent.
-    package let port: Int?
+    public let port: Int?
 
     /// Reads `uri-host [ ":" port ]` (RFC 9110 7.2); nil if it is anything else.
     ///
     /// Refuses what the grammar allows but nobody means: an empty host (RFC 9110 4.2.1), percent-encoded names,
     /// sub-delims such as the comma of two Hosts that a proxy joined, and addresses of future versions. User information is never part of it (RFC 9110 4.2.4).
-    package init?(_ octets: Span<UInt8>, in range: Range<Int>) {
+    public init?(_ octets: Span<UInt8>, in range: Range<Int>) {
         guard let first = range.first else { return nil }
         let hostEnd: Int
         if octets[first] == 0x5B {

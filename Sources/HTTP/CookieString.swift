@@ -1,9 +1,9 @@
 /// Look-ups in the value of a Cookie header (RFC 6265 4.2).
-package enum CookieString {
+public enum CookieString {
     /// The percent-decoded value of the first cookie called `name`, case-sensitive; nil if there is none.
     ///
     /// A pair of double quotes around the value is its envelope (RFC 6265 4.1.1) and is left out.
-    package static func value(of name: Span<UInt8>, in octets: Span<UInt8>, _ header: Range<Int>) -> [UInt8]? {
+    public static func value(of name: Span<UInt8>, in octets: Span<UInt8>, _ header: Range<Int>) -> [UInt8]? {
         var start = header.lowerBound
         while start < header.upperBound {
             let end = octets.firstIndex(of: Octet.semicolon, in: start..<header.upperBound) ?? header.upperBound

@@ -1,14 +1,14 @@
 /// The value of the Date header, written anew only when the second changes; one per worker.
-package struct DateCache: Sendable {
+public struct DateCache: Sendable {
     private var second: Int64?
     private var text: [UInt8] = []
 
-    package init() {}
+    public init() {}
 
     /// The date of a second since the epoch as an IMF-fixdate (RFC 9110 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     ///
     /// Seconds before 1970 or after 9999 are taken as the nearest that can be written.
-    package mutating func octets(at second: Int64) -> [UInt8] {
+    public mutating func octets(at second: Int64) -> [UInt8] {
         if self.second != second {
             self.second = second
             text = Self.format(second)

@@ -1,21 +1,21 @@
 /// Look-ups in the header lines of a request; none of them allocates unless it returns an array.
 extension RequestHead {
     /// The value of the first line with a name, which has to be given in lower case; nil if there is none.
-    package func first(_ name: String) -> Range<Int>? {
+    public func first(_ name: String) -> Range<Int>? {
         let span = octets.span
         for field in fields where span.equals(name, in: field.name) { return field.value }
         return nil
     }
 
     /// The value of the first line with a name in any case; nil if there is none.
-    package func first(named name: Span<UInt8>) -> Range<Int>? {
+    public func first(named name: Span<UInt8>) -> Range<Int>? {
         let span = octets.span
         for field in fields where span.equalsIgnoringCase(name, in: field.name) { return field.value }
         return nil
     }
 
     /// How many lines have a name, which has to be given in lower case.
-    package func count(_ name: String) -> Int {
+    public func count(_ name: String) -> Int {
         let span = octets.span
         var count = 0
         for field in fields where span.equals(name, in: field.name) { count += 1 }
@@ -23,12 +23,12 @@ extension RequestHead {
     }
 
     /// The elements of a list header over all its lines; the name has to be in lower case.
-    package func elements(of name: String) -> ListElements {
+    public func elements(of name: String) -> ListElements {
         ListElements(self, name: name)
     }
 
     /// Whether a list header names a token, in any case, at any position, on any line; its name in lower case.
-    package func hasToken(_ token: String, in name: String) -> Bool {
+    public func hasToken(_ token: String, in name: String) -> Bool {
         let span = octets.span
         for field in fields where span.equals(name, in: field.name) {
             var scanner = ElementScanner(field.value)
@@ -40,13 +40,13 @@ extension RequestHead {
     }
 
     /// The decoded value of the first query pair with a key; nil if there is none.
-    package func queryValue(_ key: Span<UInt8>) -> [UInt8]? {
+    public func queryValue(_ key: Span<UInt8>) -> [UInt8]? {
         guard let query = target.rawQuery else { return nil }
         return QueryString.value(of: key, in: octets.span, query)
     }
 
     /// The decoded value of the first cookie with a name, over all Cookie lines; nil if there is none.
-    package func cookieValue(_ name: Span<UInt8>) -> [UInt8]? {
+    public func cookieValue(_ name: Span<UInt8>) -> [UInt8]? {
         let span = octets.span
         for field in fields where span.equals("cookie", in: field.name) {
             if let value = CookieString.value(of: name, in: span, field.value) { return value }

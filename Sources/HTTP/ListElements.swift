@@ -2,7 +2,7 @@
 ///
 /// Several lines are one list (RFC 9110 5.3). Empty elements are skipped; a comma inside quotes separates nothing.
 /// Walking them allocates nothing.
-package struct ListElements: Sequence, IteratorProtocol, Sendable {
+public struct ListElements: Sequence, IteratorProtocol, Sendable {
     private let octets: [UInt8]
     private let fields: [RequestHead.Field]
     private let name: String
@@ -16,7 +16,7 @@ package struct ListElements: Sequence, IteratorProtocol, Sendable {
     }
 
     /// The next element as a range into the head, without whitespace around it.
-    package mutating func next() -> Range<Int>? {
+    public mutating func next() -> Range<Int>? {
         let octets = octets
         while true {
             if let element = scanner.next(octets.span) { return element }

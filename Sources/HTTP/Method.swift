@@ -1,5 +1,5 @@
 /// The method of a request, as far as the gateway tells them apart.
-package enum Method: Sendable {
+public enum Method: Sendable {
     case get
     case head
     case post

@@ -3,11 +3,11 @@
 /// Unreserved characters are decoded, other percent-encodings are kept with upper-case digits, dot segments are gone.
 /// `%2F` stays as it is and so never changes the route; a backslash is an ordinary character; empty segments (`//`)
 /// are kept, so such a path equals no route that is written without them.
-package struct NormalizedPath: Sendable, Hashable {
+public struct NormalizedPath: Sendable, Hashable {
     /// The normalised path, which begins with a slash.
-    package let octets: [UInt8]
+    public let octets: [UInt8]
     /// The path for handlers: valid UTF-8, everything decoded but `%2F`.
-    package let decoded: [UInt8]
+    public let decoded: [UInt8]
 
     /// The `*` of OPTIONS, which is no path.
     static let asterisk = NormalizedPath(octets: [0x2A], decoded: [0x2A])
@@ -18,7 +18,7 @@ package struct NormalizedPath: Sendable, Hashable {
     }
 
     /// Normalises a path that begins with a slash or is empty, which means `/`.
-    package init(_ raw: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) {
+    public init(_ raw: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) {
         guard let first = range.first else {
             self.init(octets: [Octet.slash], decoded: [Octet.slash])
             return
@@ -34,21 +34,21 @@ package struct NormalizedPath: Sendable, Hashable {
     }
 
     /// Normalises a text, such as a path in a configuration.
-    package init(_ text: String) throws(RequestHeadError) {
+    public init(_ text: String) throws(RequestHeadError) {
         let octets = Array(text.utf8)
         try self.init(octets.span, in: octets.indices)
     }
 
     /// The raw segments of the path, as ranges into `octets`: `/a//b` has `a`, an empty one and `b`; `/` an empty one.
-    package var segments: Segments { Segments(octets: octets) }
+    public var segments: Segments { Segments(octets: octets) }
 
     /// A segment, or the rest of the path from one on, with everything decoded, `%2F` too.
-    package func decode(_ range: Range<Int>) -> [UInt8] {
+    public func decode(_ range: Range<Int>) -> [UInt8] {
         PercentEncoding.decode(octets.span, in: range)
     }
 
     /// The segments of a path in order; walking them allocates nothing.
-    package struct Segments: Sequence, IteratorProtocol, Sendable {
+    public struct Segments: Sequence, IteratorProtocol, Sendable {
         private let octets: [UInt8]
         private var slash = 0
 
@@ -56,7 +56,7 @@ package struct NormalizedPath: Sendable, Hashable {
             self.octets = octets
         }
 
-        package mutating func next() -> Range<Int>? {
+        public mutating func next() -> Range<Int>? {
             guard slash < octets.count, octets[slash] == Octet.slash else { return nil }
             let start = slash + 1
             var end = start

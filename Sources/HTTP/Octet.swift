@@ -1,20 +1,20 @@
 /// Octets by the classes the grammars of HTTP and of URIs know them by.
-package enum Octet {
-    package static let tab: UInt8 = 0x09
-    package static let lineFeed: UInt8 = 0x0A
-    package static let carriageReturn: UInt8 = 0x0D
-    package static let space: UInt8 = 0x20
-    package static let quote: UInt8 = 0x22
-    package static let percent: UInt8 = 0x25
-    package static let comma: UInt8 = 0x2C
-    package static let dot: UInt8 = 0x2E
-    package static let slash: UInt8 = 0x2F
-    package static let colon: UInt8 = 0x3A
-    package static let semicolon: UInt8 = 0x3B
+public enum Octet {
+    public static let tab: UInt8 = 0x09
+    public static let lineFeed: UInt8 = 0x0A
+    public static let carriageReturn: UInt8 = 0x0D
+    public static let space: UInt8 = 0x20
+    public static let quote: UInt8 = 0x22
+    public static let percent: UInt8 = 0x25
+    public static let comma: UInt8 = 0x2C
+    public static let dot: UInt8 = 0x2E
+    public static let slash: UInt8 = 0x2F
+    public static let colon: UInt8 = 0x3A
+    public static let semicolon: UInt8 = 0x3B
 
     /// Whether an octet may stand in a token: `tchar` of RFC 9110 5.6.2.
     @inline(__always)
-    package static func isToken(_ octet: UInt8) -> Bool {
+    public static func isToken(_ octet: UInt8) -> Bool {
         isMember(octet, 0x3FF_6CFA_0000_0000, 0x57FF_FFFF_C7FF_FFFE)
     }
 
@@ -40,7 +40,7 @@ package enum Octet {
 
     /// Whether an octet is optional whitespace: `OWS` of RFC 9110 5.6.3.
     @inline(__always)
-    package static func isWhitespace(_ octet: UInt8) -> Bool {
+    public static func isWhitespace(_ octet: UInt8) -> Bool {
         octet == space || octet == tab
     }
 
@@ -52,7 +52,7 @@ package enum Octet {
 
     /// The octet in lower case, if it is a letter of ASCII.
     @inline(__always)
-    package static func lowercased(_ octet: UInt8) -> UInt8 {
+    public static func lowercased(_ octet: UInt8) -> UInt8 {
         octet &- 0x41 < 26 ? octet | 0x20 : octet
     }
 

@@ -23,7 +23,7 @@ extension Span<UInt8> {
     }
 
     /// Whether the octets in `range` are exactly those of `text`.
-    package func equals(_ text: Span<UInt8>, in range: Range<Int>) -> Bool {
+    public func equals(_ text: Span<UInt8>, in range: Range<Int>) -> Bool {
         guard range.count == text.count else { return false }
         for offset in 0..<text.count where self[range.lowerBound &+ offset] != text[offset] {
             return false
@@ -32,7 +32,7 @@ extension Span<UInt8> {
     }
 
     /// Whether the octets in `range` are those of `text`, whatever the case of ASCII letters.
-    package func equalsIgnoringCase(_ text: Span<UInt8>, in range: Range<Int>) -> Bool {
+    public func equalsIgnoringCase(_ text: Span<UInt8>, in range: Range<Int>) -> Bool {
         guard range.count == text.count else { return false }
         for offset in 0..<text.count
         where Octet.lowercased(self[range.lowerBound &+ offset]) != Octet.lowercased(text[offset]) {
@@ -43,19 +43,19 @@ extension Span<UInt8> {
 
     /// Whether the octets in `range` are exactly those of `text`.
     @inline(__always)
-    package func equals(_ text: String, in range: Range<Int>) -> Bool {
+    public func equals(_ text: String, in range: Range<Int>) -> Bool {
         // The count comes first because a short text has to be laid out in memory for its span.
         text.utf8.count == range.count && equals(text.utf8.span, in: range)
     }
 
     /// Whether the octets in `range` are those of `text`, whatever the case of ASCII letters.
     @inline(__always)
-    package func equalsIgnoringCase(_ text: String, in range: Range<Int>) -> Bool {
+    public func equalsIgnoringCase(_ text: String, in range: Range<Int>) -> Bool {
         text.utf8.count == range.count && equalsIgnoringCase(text.utf8.span, in: range)
     }
 
     /// The range without optional whitespace at both ends.
-    package func trimmingWhitespace(_ range: Range<Int>) -> Range<Int> {
+    public func trimmingWhitespace(_ range: Range<Int>) -> Range<Int> {
         var lower = range.lowerBound
         var upper = range.upperBound
         while lower < upper, Octet.isWhitespace(self[lower]) { lower &+= 1 }
@@ -64,13 +64,13 @@ extension Span<UInt8> {
     }
 
     /// The first offset of an octet in `range`; nil if it is not there.
-    package func firstIndex(of wanted: UInt8, in range: Range<Int>) -> Int? {
+    public func firstIndex(of wanted: UInt8, in range: Range<Int>) -> Int? {
         for offset in range where self[offset] == wanted { return offset }
         return nil
     }
 
     /// A copy of the octets in `range`.
-    package func copy(_ range: Range<Int>) -> [UInt8] {
+    public func copy(_ range: Range<Int>) -> [UInt8] {
         // The array takes its copy before the pointer ends.
         unsafe extracting(range).withUnsafeBufferPointer { unsafe [UInt8]($0) }
     }
@@ -78,13 +78,13 @@ extension Span<UInt8> {
 
 extension [UInt8] {
     /// Writes a number that is not negative in decimal.
-    package mutating func append(decimal number: Int) {
+    public mutating func append(decimal number: Int) {
         if number > 9 { append(decimal: number / 10) }
         append(0x30 &+ UInt8(truncatingIfNeeded: number % 10))
     }
 
     /// Writes a number below 100 with two digits.
-    package mutating func append(twoDigits number: Int) {
+    public mutating func append(twoDigits number: Int) {
         append(0x30 &+ UInt8(truncatingIfNeeded: number / 10 % 10))
         append(0x30 &+ UInt8(truncatingIfNeeded: number % 10))
     }

@@ -1,5 +1,5 @@
 /// Percent-encoding of RFC 3986 2.1, and the plus sign of forms.
-package enum PercentEncoding {
+public enum PercentEncoding {
     static let digits: InlineArray<16, UInt8> = [
         0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46,
     ]
@@ -15,7 +15,7 @@ package enum PercentEncoding {
     }
 
     /// The octets in `range` decoded; a percent sign that begins no escape stands for itself.
-    package static func decode(_ octets: Span<UInt8>, in range: Range<Int>, plusIsSpace: Bool = false) -> [UInt8] {
+    public static func decode(_ octets: Span<UInt8>, in range: Range<Int>, plusIsSpace: Bool = false) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(range.count)
         var position = range.lowerBound

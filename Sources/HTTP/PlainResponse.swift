@@ -1,31 +1,31 @@
 /// A small response with its whole body in memory.
-package struct PlainResponse: Sendable {
+public struct PlainResponse: Sendable {
     /// 200 to 599. Anything else that is given becomes 500: it was a mistake made on this side of the wire.
-    package let status: Int
-    package var contentType: String
-    package var body: [UInt8]
+    public let status: Int
+    public var contentType: String
+    public var body: [UInt8]
     /// Further header lines; a Content-Type among them replaces `contentType`.
-    package var headers = ResponseHeaders()
+    public var headers = ResponseHeaders()
     /// The methods of an Allow header, which a 405 has to have (RFC 9110 15.5.6); nil for none.
-    package var allow: String?
+    public var allow: String?
     /// The version of WebSocket to upgrade to, for a 426; nil for none.
-    package var webSocketVersion: String?
+    public var webSocketVersion: String?
     /// Whether the connection stays open behind the response.
-    package var keepsAlive = false
+    public var keepsAlive = false
 
-    package init(status: Int, contentType: String = "text/plain; charset=utf-8", body: [UInt8] = []) {
+    public init(status: Int, contentType: String = "text/plain; charset=utf-8", body: [UInt8] = []) {
         self.status = (200...599).contains(status) ? status : 500
         self.contentType = contentType
         self.body = body
     }
 
     /// A refusal that says its code word and a sentence in the body.
-    package init(status: Int, word: String, sentence: String) {
+    public init(status: Int, word: String, sentence: String) {
         self.init(status: status, body: Array("\(word): \(sentence)\n".utf8))
     }
 
     /// The answer to a bad head, after which the connection closes.
-    package init(refusing error: RequestHeadError) {
+    public init(refusing error: RequestHeadError) {
         self.init(status: error.status, word: error.word, sentence: error.sentence)
         if error.status == 405 { allow = "GET, HEAD, OPTIONS, POST" }
     }
@@ -36,7 +36,7 @@ package struct PlainResponse: Sendable {
     ///   - second: now, in seconds since the epoch.
     ///   - dates: the worker's cache of the Date header.
     ///   - headOnly: true answers HEAD: everything but the body, with the length of the body (RFC 9110 9.3.2).
-    package func append(to output: inout [UInt8], at second: Int64, _ dates: inout DateCache, headOnly: Bool = false) {
+    public func append(to output: inout [UInt8], at second: Int64, _ dates: inout DateCache, headOnly: Bool = false) {
         output.reserveCapacity(output.count + 256 + headers.octets.count + body.count)
         output.append(contentsOf: "HTTP/1.1 ".utf8)
         output.append(decimal: status)

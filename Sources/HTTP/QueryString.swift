@@ -1,9 +1,9 @@
 /// Look-ups in the query of a target, which is `key=value` pairs by custom and not by any RFC of HTTP.
-package enum QueryString {
+public enum QueryString {
     /// The decoded value of the first pair with `key`; empty if the key has no `=`, nil if it is not there.
     ///
     /// `+` is a space. A malformed escape stands for itself: a query is data, nothing is decided by it.
-    package static func value(of key: Span<UInt8>, in octets: Span<UInt8>, _ query: Range<Int>) -> [UInt8]? {
+    public static func value(of key: Span<UInt8>, in octets: Span<UInt8>, _ query: Range<Int>) -> [UInt8]? {
         var start = query.lowerBound
         while start <= query.upperBound {
             let end = octets.firstIndex(of: 0x26, in: start..<query.upperBound) ?? query.upperBound

@@ -1,5 +1,5 @@
 /// The words behind a status (RFC 9110 15); empty for a status without registered ones.
-package func reasonPhrase(of status: Int) -> String {
+public func reasonPhrase(of status: Int) -> String {
     switch status {
     case 100: "Continue"
     case 101: "Switching Protocols"

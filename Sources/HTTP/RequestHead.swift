@@ -1,7 +1,7 @@
 /// A request head that keeps every rule of RFC 9112 the gateway relies on: one array of octets and ranges into it.
-package struct RequestHead: Sendable {
+public struct RequestHead: Sendable {
     /// One header line.
-    package struct Field: Sendable {
+    public struct Field: Sendable {
         // Four words of 32 bits: a head of a browser has a dozen of these.
         private let nameStart: UInt32
         private let nameEnd: UInt32
@@ -17,28 +17,28 @@ package struct RequestHead: Sendable {
         }
 
         /// The name, in lower case.
-        package var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
+        public var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
         /// The value, without whitespace around it.
-        package var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
+        public var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
     }
 
     /// The octets of the head, as sent but for header names, which are in lower case.
-    package let octets: [UInt8]
-    package let method: Method
-    package let methodRange: Range<Int>
+    public let octets: [UInt8]
+    public let method: Method
+    public let methodRange: Range<Int>
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
-    package let minorVersion: Int
-    package let target: RequestTarget
+    public let minorVersion: Int
+    public let target: RequestTarget
     /// The header lines in the order of the wire.
-    package let fields: [Field]
+    public let fields: [Field]
     /// Who is asked: of the target if it says so, else of the Host header; nil for an HTTP/1.0 request without either.
-    package let authority: Authority?
+    public let authority: Authority?
     /// The length of the body as announced; nil if it is not.
-    package let contentLength: Int?
+    public let contentLength: Int?
     /// Whether the body comes in chunks.
-    package let isChunked: Bool
+    public let isChunked: Bool
     /// Whether the client expects the connection to stay open after the answer.
-    package let keepsAlive: Bool
+    public let keepsAlive: Bool
 
     /// Copies the first `length` octets and judges what the header lines mean together.
     init(
@@ -68,16 +68,16 @@ package struct RequestHead: Sendable {
     }
 
     /// The host as sent, with its port.
-    package var host: Range<Int>? { authority?.range }
+    public var host: Range<Int>? { authority?.range }
 
     /// Whether octets follow the head that belong to it.
-    package var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
+    public var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
     /// The name of the method as sent.
-    package var methodName: String { string(methodRange) }
+    public var methodName: String { string(methodRange) }
 
     /// A range of the head as text; octets that are not UTF-8 become replacement characters.
-    package func string(_ range: Range<Int>) -> String {
+    public func string(_ range: Range<Int>) -> String {
         String(decoding: octets[range], as: UTF8.self)
     }
 }

@@ -1,5 +1,5 @@
 /// Why a request head was refused; the connection closes after the answer, because what follows cannot be trusted.
-package enum RequestHeadError: Error, Sendable, CaseIterable {
+public enum RequestHeadError: Error, Sendable, CaseIterable {
     case badRequestLine
     case methodTooLong
     case unsupportedVersion
@@ -26,7 +26,7 @@ package enum RequestHeadError: Error, Sendable, CaseIterable {
     case unknownTransferCoding
 
     /// The status of the answer.
-    package var status: Int {
+    public var status: Int {
         switch self {
         case .requestLineTooLong: 414
         case .headTooLarge, .tooManyHeaders: 431
@@ -42,7 +42,7 @@ package enum RequestHeadError: Error, Sendable, CaseIterable {
     }
 
     /// The code word for the body, the log and the label of the metric.
-    package var word: String {
+    public var word: String {
         switch self {
         case .badRequestLine: "bad-request-line"
         case .methodTooLong: "method-too-long"
@@ -72,7 +72,7 @@ package enum RequestHeadError: Error, Sendable, CaseIterable {
     }
 
     /// What went wrong, in a sentence for people.
-    package var sentence: String {
+    public var sentence: String {
         switch self {
         case .badRequestLine: "The first line is not a method, a target and an HTTP version with one space between."
         case .methodTooLong: "No method is that long."

@@ -4,9 +4,9 @@
 /// packets were cut, and a bad head is refused before its end has arrived.
 ///
 ///     empty lines -> method -SP-> request line -CRLF-> field start -> name -:-> value -CRLF-> field start ... CRLF
-package struct RequestHeadReader: Sendable {
+public struct RequestHeadReader: Sendable {
     /// What the octets so far amount to.
-    package enum Progress: Sendable {
+    public enum Progress: Sendable {
         /// The head is not whole yet and nothing in it is wrong so far.
         case needMore
         /// A head, and how many octets it took, its last empty line included. The reader is ready for the next one.
@@ -46,21 +46,21 @@ package struct RequestHeadReader: Sendable {
     private var fields: [RequestHead.Field] = []
 
     /// Makes a reader that stands before the first octet of a head.
-    package init(limits: HeadLimits = HeadLimits()) {
+    public init(limits: HeadLimits = HeadLimits()) {
         self.limits = limits
     }
 
     /// Whether nothing but empty lines has been seen yet: silence is then an idle peer, not a slow head.
-    package var isAtStart: Bool { phase == .emptyLines }
+    public var isAtStart: Bool { phase == .emptyLines }
 
     /// Goes on reading where the last call ended; `octets` begins at the first octet of the head at every call.
-    package mutating func read(_ octets: RawSpan) throws(RequestHeadError) -> Progress {
+    public mutating func read(_ octets: RawSpan) throws(RequestHeadError) -> Progress {
         // Every octet is a valid UInt8.
         try read(unsafe octets._unsafeView(as: UInt8.self))
     }
 
     /// Goes on reading where the last call ended; `octets` begins at the first octet of the head at every call.
-    package mutating func read(_ octets: Span<UInt8>) throws(RequestHeadError) -> Progress {
+    public mutating func read(_ octets: Span<UInt8>) throws(RequestHeadError) -> Progress {
         let head = octets.extracting(first: limits.maxHead)
         while position < head.count {
             let step =

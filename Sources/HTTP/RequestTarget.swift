@@ -1,7 +1,7 @@
 /// What a request asks for (RFC 9112 3.2), as ranges into the head and a path that is safe to route on.
-package struct RequestTarget: Sendable {
+public struct RequestTarget: Sendable {
     /// The forms that are taken; authority-form belongs to CONNECT, which is refused.
-    package enum Form: Sendable {
+    public enum Form: Sendable {
         /// `/path?query`
         case origin
         /// `http://host/path?query`, also https, ws and wss
@@ -10,17 +10,17 @@ package struct RequestTarget: Sendable {
         case asterisk
     }
 
-    package let form: Form
+    public let form: Form
     /// The target as sent.
-    package let range: Range<Int>
+    public let range: Range<Int>
     /// The host and port of the absolute form; nil for the others.
-    package let authority: Authority?
+    public let authority: Authority?
     /// The path as sent; empty if the absolute form has none.
-    package let rawPath: Range<Int>
+    public let rawPath: Range<Int>
     /// The query as sent, without its question mark; nil if there is no question mark.
-    package let rawQuery: Range<Int>?
+    public let rawQuery: Range<Int>?
     /// The one path to route and to authorise on; `*` for the asterisk form, which no route can match.
-    package let path: NormalizedPath
+    public let path: NormalizedPath
 
     init(_ octets: Span<UInt8>, in range: Range<Int>, of method: Method) throws(RequestHeadError) {
         // RFC 9110 9.3.6: an origin server may leave CONNECT out, "most origin servers do not implement" it.

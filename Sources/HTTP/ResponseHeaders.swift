@@ -1,5 +1,5 @@
 /// Why a header may not go into a response.
-package enum ResponseHeaderError: Error, Sendable {
+public enum ResponseHeaderError: Error, Sendable {
     /// The name is empty or not a token.
     case badName
     /// The value has a line end, NUL or another control character, which could begin a header or a response of its own.
@@ -9,16 +9,16 @@ package enum ResponseHeaderError: Error, Sendable {
 }
 
 /// Header lines that were checked and are ready to be written.
-package struct ResponseHeaders: Sendable {
+public struct ResponseHeaders: Sendable {
     /// The lines with their line ends.
-    package private(set) var octets: [UInt8] = []
+    public private(set) var octets: [UInt8] = []
     /// Whether one of them is Content-Type, which then replaces the default.
-    package private(set) var hasContentType = false
+    public private(set) var hasContentType = false
 
-    package init() {}
+    public init() {}
 
     /// Adds a line after checking that it is one line and the caller's to say.
-    package mutating func append(_ name: Span<UInt8>, _ value: Span<UInt8>) throws(ResponseHeaderError) {
+    public mutating func append(_ name: Span<UInt8>, _ value: Span<UInt8>) throws(ResponseHeaderError) {
         guard name.count > 0 else { throw .badName }
         for offset in name.indices where !Octet.isToken(name[offset]) { throw .badName }
         guard !Self.isReserved(name) else { throw .reservedName }
@@ -38,7 +38,7 @@ package struct ResponseHeaders: Sendable {
     }
 
     /// Adds a line from text after the same checks.
-    package mutating func append(_ name: String, _ value: String) throws(ResponseHeaderError) {
+    public mutating func append(_ name: String, _ value: String) throws(ResponseHeaderError) {
         try append(name.utf8.span, value.utf8.span)
     }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -46,6 +47,8 @@ final class ControlCall: Sendable {
 
     private static let threadBody: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { passed in
         let call = unsafe Unmanaged<ControlCall>.fromOpaque(passed!).takeRetainedValue()
+        // Without it an overflow of this stack is not recorded, and nothing else is the worse for it.
+        _ = clinux_make_crash_stack()
         call.body()
         _ = shutdown(call.running, Int32(SHUT_RDWR))
         return nil
@@ -55,7 +58,7 @@ final class ControlCall: Sendable {
         let deadline = ContinuousClock.now + timeout
         while true {
             var interest = pollfd(fd: waiting, events: Int16(POLLIN), revents: 0)
-            let left = Self.milliseconds(deadline - ContinuousClock.now)
+            let left = (deadline - ContinuousClock.now).pollMilliseconds
             let ready = unsafe poll(&interest, 1, left)
             if ready > 0 { return true }
             if ready < 0 {
@@ -64,13 +67,5 @@ final class ControlCall: Sendable {
                 return false
             }
         }
-    }
-
-    /// Rounded up, and within what poll takes; never negative, which would mean for ever.
-    private static func milliseconds(_ duration: Duration) -> Int32 {
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        guard seconds < 1_000_000 else { return 1_000_000_000 }
-        return Int32(seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 }

@@ -46,6 +46,31 @@ package struct ELFImage: Equatable, Sendable {
         try self.init(reading: file)
     }
 
+    /// Whether a file looks as if its linker were done with it: whatever else is wrong, waiting will not mend it.
+    package static func isWhole(_ path: String) -> Bool {
+        do throws(ELFError) {
+            _ = try ELFImage(path: (try? ModuleLocator.canonical(path)) ?? path)
+            return true
+        } catch {
+            switch error {
+            case .truncated, .malformed, .unreadable: return false
+            // Some linkers reserve the whole file first and write its beginning last.
+            case .notELF: return !beginsWithNothing(path)
+            case .not64Bit, .notLittleEndian, .otherMachine, .otherType, .noEntry, .entryNotCallable, .otherMajors:
+                return true
+            }
+        }
+    }
+
+    private static func beginsWithNothing(_ path: String) -> Bool {
+        var octets = [UInt8](repeating: 0, count: 4)
+        guard let canonical = try? ModuleLocator.canonical(path), let file = try? OpenFile(reading: canonical) else {
+            return true
+        }
+        guard let count = try? file.read(into: &octets, at: 0) else { return true }
+        return count < octets.count || octets.allSatisfy { $0 == 0 }
+    }
+
     /// What a careful author would change, one sentence each.
     package var hazards: [String] {
         var hazards: [String] = []

@@ -16,9 +16,7 @@ package final class FailureNote: Sendable {
         guard let why = unsafe why, length > 0 else { return }
         let octets = unsafe UnsafeRawBufferPointer(start: why, count: min(length, Self.longest))
         let said = unsafe String(decoding: octets, as: UTF8.self)
-        let printable = said.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : String($0) }
-            .joined()
-        text.withLock { $0 = printable }
+        text.withLock { $0 = said.printable }
     }
 
     /// Answers what was recorded since the last call.
@@ -27,5 +25,12 @@ package final class FailureNote: Sendable {
             defer { text = nil }
             return text
         }
+    }
+}
+
+extension String {
+    /// Harmless for a terminal and a log: control characters are spaces.
+    var printable: String {
+        unicodeScalars.map { $0.properties.generalCategory == .control ? " " : String($0) }.joined()
     }
 }

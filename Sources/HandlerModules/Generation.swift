@@ -3,8 +3,8 @@ import Synchronization
 
 /// One loaded copy of a module, and what may still call into it.
 ///
-/// Everything but the phase and the pins is fixed when it is loaded, so every thread may read it. It is never unmapped,
-/// and its host table is never freed.
+/// Everything but the phase and the pins is fixed when it is loaded, so every thread may read it. It is unmapped after
+/// its end, if ever, and its host table is never freed.
 @safe package final class Generation: Sendable {
     /// Where it stands; the control thread alone changes it.
     package enum Phase: UInt8, AtomicRepresentable, Sendable {
@@ -23,7 +23,7 @@ import Synchronization
     package let handler: String
     /// The file it was copied from.
     package let source: String
-    /// The copy in the run directory, which stays there for debuggers.
+    /// The copy in the run directory, which stays there for debuggers as long as the image is mapped.
     package let path: String
     package let digest: UInt64
     package let image: ELFImage
@@ -43,6 +43,13 @@ import Synchronization
     package let failureNote: FailureNote
     private let hostTable: ImmortalPointer<gw_host>
 
+    /// Where the entry lies.
+    let entryAddress: UInt
+    let handle: ImageHandle
+    /// Calls on the control thread's behalf that have not returned, perhaps never will.
+    private let calls = Atomic<Int>(0)
+    private let outcome = Mutex<UnloadOutcome?>(nil)
+
     private let currentPhase = Atomic(Phase.loading)
     /// How many pins, and `closed` once it has ended. One word, so that the last unpin and a new pin cannot miss
     /// each other.
@@ -50,7 +57,8 @@ import Synchronization
     private static let closed = Int.min
 
     init(
-        candidate: borrowing Candidate, table: HandlerTable, host: UnsafePointer<gw_host>, failureNote: FailureNote
+        candidate: borrowing Candidate, loaded: ModuleImage, table: HandlerTable, host: UnsafePointer<gw_host>,
+        failureNote: FailureNote
     ) {
         number = candidate.number
         handler = candidate.handler
@@ -68,6 +76,8 @@ import Synchronization
         callbacks = table.callbacks
         self.failureNote = failureNote
         unsafe hostTable = ImmortalPointer(host)
+        entryAddress = loaded.entryAddress
+        handle = loaded.handle
     }
 
     /// The table that this generation, and no other, passes back to us.
@@ -114,5 +124,22 @@ import Synchronization
         }
         currentPhase.store(.ended, ordering: .releasing)
         return true
+    }
+
+    /// Whether its image left memory, and why not; nil as long as nobody asked for it to. Any thread.
+    package var unloadOutcome: UnloadOutcome? { outcome.withLock { $0 } }
+
+    func record(_ unloading: UnloadOutcome) {
+        outcome.withLock { $0 = unloading }
+    }
+
+    var callsRunning: Int { calls.load(ordering: .acquiring) }
+
+    func callBegan() {
+        calls.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    func callEnded() {
+        calls.wrappingSubtract(1, ordering: .releasing)
     }
 }

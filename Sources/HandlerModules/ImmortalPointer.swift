@@ -1,7 +1,7 @@
-/// The address of something that never changes and lives as long as the process: a host table, a handler's code.
+/// The address of something that never changes and lives as long as the process: a host table.
 ///
-/// Images are never unmapped and host tables never freed, so the address may cross threads; it is kept as a number,
-/// because a pointer cannot say so.
+/// Host tables are never freed, so the address may cross threads; it is kept as a number, because a pointer cannot say
+/// so.
 @safe struct ImmortalPointer<Pointee>: Sendable {
     let address: UInt
 

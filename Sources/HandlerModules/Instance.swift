@@ -1,4 +1,5 @@
 package import CGatewayABI
+import CLinux
 import Synchronization
 
 /// One generation serving one route: what `start` made, and what callbacks get as `self`.
@@ -28,6 +29,7 @@ package final class Instance: Sendable {
     /// The handler's pointer as a number, which may cross threads; the handler answers for what is behind it.
     private let pointer = Atomic<UInt>(0)
     private let status = Atomic<gw_status>(0)
+    private let site = Atomic<UInt>(0)
 
     package init(id: gw_instance, routeIndex: Int, generation: Generation) {
         self.id = id
@@ -42,6 +44,9 @@ package final class Instance: Sendable {
         unsafe UnsafeMutableRawPointer(bitPattern: pointer.load(ordering: .acquiring))
     }
 
+    /// Names it in the record of a crash; it names nothing before `start`. Any thread.
+    package var crashSite: CrashSite { CrashSite(address: site.load(ordering: .relaxed)) }
+
     /// Calls `start` and waits for it; answers how long it took. Once, on the control thread.
     ///
     /// A start that is still busy after `timeout` cannot be stopped. It is left alone on its thread, the route does not
@@ -52,10 +57,12 @@ package final class Instance: Sendable {
         guard move(from: .created, to: .starting) else {
             throw refusal(settings, "was asked to start twice", "report this: it is a fault of the gateway")
         }
+        let named = CrashSite(handler: generation.handler, generation: generation.number, route: settings.route)
+        site.store(named.address, ordering: .relaxed)
         _ = generation.failureNote.take()
         do throws(SystemError) {
             // The answer is not needed: whoever moved the phase first, the thread or we, decides.
-            _ = try ControlCall.run(timeout: timeout) { self.callStart(settings) }
+            _ = try call(timeout) { $0.callStart(settings) }
         } catch {
             if move(from: .starting, to: .late) {
                 throw refusal(settings, "could not be started (\(error))", "look at the limits of the process")
@@ -66,7 +73,12 @@ package final class Instance: Sendable {
                 settings, "was still busy with its start after \(timeout)",
                 "raise start_timeout, or do the work after start has returned")
         }
-        if phase == .refused { throw startRefused(settings) }
+        if phase == .refused,
+            let answer = StartRefusal(
+                status: status.load(ordering: .acquiring), note: generation.failureNote.take())
+        {
+            throw refusal(settings, answer.reason, answer.remedy)
+        }
         return ContinuousClock.now - began
     }
 
@@ -78,7 +90,7 @@ package final class Instance: Sendable {
         _ = generation.failureNote.take()
         status.store(gw_status(GW_E_FAILED), ordering: .relaxed)
         do throws(SystemError) {
-            let isDone = try ControlCall.run(timeout: timeout) { self.callReconfigure(settings) }
+            let isDone = try call(timeout) { $0.callReconfigure(settings) }
             return isDone ? status.load(ordering: .acquiring) : gw_status(GW_E_FAILED)
         } catch {
             throw refusal(settings, "could not be reconfigured (\(error))", "look at the limits of the process")
@@ -88,7 +100,17 @@ package final class Instance: Sendable {
     /// Calls `stop` and waits for it; false when still busy after `timeout`. After the last callback. Control thread.
     package func stop(timeout: Duration) throws(SystemError) -> Bool {
         guard move(from: .running, to: .stopping) else { return phase != .stopping }
-        return try ControlCall.run(timeout: timeout) { self.callStop() }
+        return try call(timeout) { $0.callStop() }
+    }
+
+    /// Runs a call into the handler; false when it did not return in time. Until it does, the image stays.
+    private func call(
+        _ timeout: Duration, _ body: @escaping @Sendable (Instance) -> Void
+    ) throws(SystemError) -> Bool {
+        let running = RunningCall(generation)
+        return try ControlCall.run(timeout: timeout) { [self] in
+            withExtendedLifetime(running) { body(self) }
+        }
     }
 
     private func move(from old: Phase, to new: Phase) -> Bool {
@@ -100,7 +122,9 @@ extension Instance {
     private func callStart(_ settings: RouteSettings) {
         var made: UnsafeMutableRawPointer?
         let answer = unsafe settings.withConfiguration(instance: id) { configuration in
-            unsafe generation.callbacks.start(generation.host, configuration, &made)
+            crashSite.enter(CLINUX_START)
+            defer { CrashSite.leave() }
+            return unsafe generation.callbacks.start(generation.host, configuration, &made)
         }
         status.store(answer, ordering: .releasing)
         pointer.store(UInt(bitPattern: made), ordering: .releasing)
@@ -114,24 +138,18 @@ extension Instance {
 
     private func callReconfigure(_ settings: RouteSettings) {
         let answer = unsafe settings.withConfiguration(instance: id) { configuration in
-            unsafe generation.callbacks.reconfigure?(selfPointer, configuration) ?? gw_status(GW_E_UNSUPPORTED)
+            crashSite.enter(CLINUX_RECONFIGURE)
+            defer { CrashSite.leave() }
+            return unsafe generation.callbacks.reconfigure?(selfPointer, configuration) ?? gw_status(GW_E_UNSUPPORTED)
         }
         status.store(answer, ordering: .releasing)
     }
 
     private func callStop() {
+        crashSite.enter(CLINUX_STOP)
         unsafe generation.callbacks.stop?(selfPointer)
+        CrashSite.leave()
         currentPhase.store(.stopped, ordering: .releasing)
-    }
-
-    private func startRefused(_ settings: RouteSettings) -> ModuleError {
-        let answer = StatusName.of(status.load(ordering: .acquiring))
-        guard let note = generation.failureNote.take() else {
-            return refusal(
-                settings, "refused to start: its start answered \(answer) and gave no reason",
-                "ask its author to say why through host->fail")
-        }
-        return refusal(settings, "refused to start: \"\(note)\" (\(answer))", "see what it says about itself")
     }
 
     private func refusal(_ settings: RouteSettings, _ reason: String, _ remedy: String) -> ModuleError {

@@ -18,17 +18,24 @@ package struct ModuleError: Error, Equatable, Sendable {
     package let place: String
     /// What the reader can do about it, a sentence without a full stop.
     package let remedy: String
+    /// What the module wrote before it ended its probe process, the end of it; usually empty.
+    package let output: String
+    /// A sentence about what this did not affect; nil when there is nothing to say.
+    package let aside: String?
     /// The generation that goes on serving; nil when there is none.
     package var serving: UInt64?
 
     package init(
-        handler: String, stage: Stage, reason: String, place: String, remedy: String, serving: UInt64? = nil
+        handler: String, stage: Stage, reason: String, place: String, remedy: String, output: String = "",
+        aside: String? = nil, serving: UInt64? = nil
     ) {
         self.handler = handler
         self.stage = stage
         self.reason = reason
         self.place = place
         self.remedy = remedy
+        self.output = output
+        self.aside = aside
         self.serving = serving
     }
 
@@ -51,8 +58,16 @@ extension ModuleError: CustomStringConvertible {
         return """
             handler "\(handler)": \(reason).
                \(place)
-               To do: \(remedy).
-               \(effect)
+            \(lastWords)   To do: \(remedy).
+               \(aside.map { $0 + " " } ?? "")\(effect)
             """
     }
+
+    /// The last lines of the output, one below the other.
+    private var lastWords: String {
+        output.split(whereSeparator: \.isNewline).suffix(Self.mostLines).map { "   | \(String($0).printable)\n" }
+            .joined()
+    }
+
+    private static let mostLines = 8
 }

@@ -1,4 +1,5 @@
 package import CGatewayABI
+import CLinux
 
 /// Brings a handler from its file into the process: locate, stage, examine, load, negotiate. Control thread.
 ///
@@ -11,7 +12,7 @@ package import CGatewayABI
     private let locator: ModuleLocator
     private let runDirectory: RunDirectory
     private let makeHost: HostFactory
-    /// Which generation has its entry at an address. Nothing is ever unmapped, so it only grows.
+    /// Which generation has its entry at an address; those that were unloaded are gone from it.
     private var entries: [UInt: String] = [:]
 
     package init(locator: ModuleLocator, runDirectory: RunDirectory, makeHost: @escaping HostFactory) {
@@ -23,14 +24,45 @@ package import CGatewayABI
     /// Locates, copies and examines the module of a handler, without running any of it.
     package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
         do throws(ModuleError) {
-            let file = try locator.find(module.handler)
-            let number = module.takeNumber()
-            let staged = try stage(file, module.handler, number)
-            let image = try examine(staged, file.path, module.handler)
-            return Candidate(
-                handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+            return try prepare(module, locator.find(module.handler))
         } catch {
             throw error.serving(module.current?.number)
+        }
+    }
+
+    /// The same with a file of the caller's choice: what was good last time, or an older generation. The file has to
+    /// be as trustworthy as one that is located.
+    package func prepare(_ module: Module, from path: String) throws(ModuleError) -> Candidate {
+        do throws(ModuleError) {
+            return try prepare(module, open(path, module.handler))
+        } catch {
+            throw error.serving(module.current?.number)
+        }
+    }
+
+    private func prepare(_ module: Module, _ file: consuming ModuleFile) throws(ModuleError) -> Candidate {
+        let number = module.takeNumber()
+        let staged = try stage(file, module.handler, number)
+        let image = try examine(staged, file.path, module.handler)
+        return Candidate(handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+    }
+
+    private func open(_ path: String, _ handler: String) throws(ModuleError) -> ModuleFile {
+        func refusal(_ reason: String) -> ModuleError {
+            ModuleError(
+                handler: handler, stage: .locating, reason: "its module \(reason)", place: "File: \(path)",
+                remedy: "put a module in the folder of modules again")
+        }
+        let canonical: String
+        do throws(SystemError) {
+            canonical = try ModuleLocator.canonical(path)
+        } catch {
+            throw refusal("cannot be opened (\(error))")
+        }
+        do throws(Objection) {
+            return try ModuleFile(trusting: canonical)
+        } catch {
+            throw refusal(error.text)
         }
     }
 
@@ -48,6 +80,16 @@ package import CGatewayABI
     /// All in one: for the first load, and where nobody asks for a probe.
     package func load(_ module: Module) throws(ModuleError) -> Generation {
         try activate(prepare(module), of: module)
+    }
+
+    /// Unloads a generation that has ended, if that can be; harmless when repeated.
+    @discardableResult
+    package func unload(_ generation: Generation) -> UnloadOutcome {
+        let isFirst = generation.unloadOutcome == nil
+        let outcome = generation.unload()
+        // The next image may well be mapped to the same place.
+        if isFirst, outcome == .unloaded { entries[generation.entryAddress] = nil }
+        return outcome
     }
 
     private func stage(_ file: borrowing ModuleFile, _ handler: String, _ number: UInt64) throws(ModuleError)
@@ -85,13 +127,14 @@ package import CGatewayABI
             ModuleError(handler: handler, stage: .loading, reason: reason, place: place, remedy: remedy)
         }
 
+        let site = CrashSite(handler: handler, generation: candidate.number, route: "")
+        site.enter(CLINUX_LOADING)
+        defer { CrashSite.leave() }
         let image: ModuleImage
         do throws(ModuleImageError) {
-            image = try ModuleImage(path: candidate.path)
+            image = try ModuleImage(path: candidate.path, stays: candidate.image.isSwift || candidate.image.isGo)
         } catch {
-            throw refusal(
-                "its module cannot be loaded: \(error.linkerText)",
-                "link everything it needs, and look at its libraries")
+            throw refusal(error.reason, error.remedy)
         }
         // Two generations that share an image would share its variables, and with them the host table.
         if let twin = entries[image.entryAddress] {
@@ -101,16 +144,14 @@ package import CGatewayABI
 
         let note = FailureNote()
         let host = unsafe makeHost(candidate.number, handler, note)
-        guard let pointer = unsafe image.callEntry(host) else {
-            let why = note.take().map { "\"\($0)\"" } ?? "it gave no reason"
-            throw refusal("its entry declined: \(why)", "see what it says about itself")
-        }
-        do throws(HandlerTableError) {
-            let table = try unsafe HandlerTable(reading: pointer)
+        site.enter(CLINUX_ENTRY)
+        do throws(NegotiationError) {
+            let table = try unsafe image.negotiate(host, note)
             candidate.staged.keep()
-            return unsafe Generation(candidate: candidate, table: table, host: host, failureNote: note)
+            return unsafe Generation(
+                candidate: candidate, loaded: image, table: table, host: host, failureNote: note)
         } catch {
-            throw refusal("its module cannot be used: \(error)", error.remedy)
+            throw refusal(error.reason, error.remedy)
         }
     }
 }

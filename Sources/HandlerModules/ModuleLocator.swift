@@ -1,14 +1,5 @@
 import Glibc
 
-/// A module that was found, opened and found trustworthy; the descriptor is the one that is copied later.
-package struct ModuleFile: ~Copyable {
-    /// Absolute, without symbolic links.
-    package let path: String
-    /// Octets in the file when it was opened.
-    package let size: Int
-    let file: OpenFile
-}
-
 /// Finds the file of a handler by its name in gateway.conf. No environment variable has a say in it.
 ///
 /// Order: each folder of `plugins`, then the folder of the gateway's executable (where `swift build` puts modules); in
@@ -43,7 +34,7 @@ package struct ModuleLocator: Sendable {
                 place: "Names have letters, digits, \"_\", \"-\", \".\", and begin with a letter or digit.",
                 remedy: "correct the `handler` line in gateway.conf")
         }
-        let candidates = folders.flatMap { ["\($0)/\(handler).so", "\($0)/lib\(handler).so"] }
+        let candidates = places(of: handler)
         for candidate in candidates {
             let path: String
             do throws(SystemError) {
@@ -64,21 +55,30 @@ package struct ModuleLocator: Sendable {
             remedy: "build it (`swift build` puts lib\(handler).so beside the gateway) or put \(handler).so there")
     }
 
+    /// The file that `find` would look at, without looking whether it can be trusted; nil when there is none.
+    package func path(of handler: String) -> String? {
+        guard Self.isName(handler) else { return nil }
+        return places(of: handler).lazy.compactMap { try? Self.canonical($0) }.first
+    }
+
+    /// Which handlers a file of this name may be the module of: "libecho.so" that of "echo" and that of "libecho".
+    package static func handlers(ofFile name: String) -> [String] {
+        guard name.hasSuffix(".so") else { return [] }
+        let stem = String(name.dropLast(3))
+        let names = stem.hasPrefix("lib") ? [String(stem.dropFirst(3)), stem] : [stem]
+        return names.filter { isName($0) }
+    }
+
+    /// Where a module may lie, in search order.
+    private func places(of handler: String) -> [String] {
+        folders.flatMap { ["\($0)/\(handler).so", "\($0)/lib\(handler).so"] }
+    }
+
     private func open(_ path: String) throws(Objection) -> ModuleFile {
         guard folders.contains(where: { path.hasPrefix($0 == "/" ? $0 : $0 + "/") }) else {
             throw Objection("is a link that leads outside the folders of modules")
         }
-        try FileTrust.check(foldersAbove: path)
-        // O_NONBLOCK: opening a FIFO must not wait for its writer. It means nothing to a regular file.
-        let file = try Objection.explaining { () throws(SystemError) in
-            try OpenFile(path: path, flags: O_RDONLY | O_NONBLOCK)
-        }
-        let status = try Objection.explaining { () throws(SystemError) in try file.status() }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Objection("is not a regular file") }
-        if let objection = FileTrust.objection(to: .module, status) {
-            throw Objection("cannot be trusted: it \(objection)")
-        }
-        return ModuleFile(path: path, size: Int(status.st_size), file: file)
+        return try ModuleFile(trusting: path)
     }
 
     private func refusal(_ handler: String, _ path: String, _ reason: String) -> ModuleError {

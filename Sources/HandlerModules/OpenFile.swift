@@ -17,7 +17,8 @@ package struct OpenFile: ~Copyable {
     }
 
     package init(reading path: String) throws(SystemError) {
-        try self.init(path: path, flags: O_RDONLY)
+        // O_NONBLOCK: opening a FIFO must not wait for its writer. It means nothing to a regular file.
+        try self.init(path: path, flags: O_RDONLY | O_NONBLOCK)
     }
 
     deinit {

@@ -50,7 +50,7 @@ package final class RunDirectory: Sendable {
     ///
     /// A folder goes when it is ours, its process is gone, and nobody holds its lock.
     package static func removeLeftovers(in base: String) -> [String] {
-        entries(of: base).compactMap { name -> String? in
+        FolderListing.names(in: base).compactMap { name -> String? in
             guard name.hasPrefix(prefix), let process = pid_t(name.dropFirst(prefix.count).prefix { $0 != "-" }) else {
                 return nil
             }
@@ -97,21 +97,8 @@ package final class RunDirectory: Sendable {
     /// Removes the files of a folder and the folder; there are no folders inside.
     @discardableResult
     private static func remove(_ path: String) -> Bool {
-        for name in entries(of: path) { _ = unsafe unlink("\(path)/\(name)") }
+        for name in FolderListing.names(in: path) { _ = unsafe unlink("\(path)/\(name)") }
         return unsafe rmdir(path) == 0
-    }
-
-    private static func entries(of folder: String) -> [String] {
-        guard let stream = unsafe opendir(folder) else { return [] }
-        defer { unsafe closedir(stream) }
-        var names: [String] = []
-        while let entry = unsafe readdir(stream) {
-            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { octets in
-                unsafe String(decoding: octets.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
     }
 
     private static func variable(_ name: String) -> String? {

@@ -1,14 +1,14 @@
 /// The body of a Close frame: nothing, or a code and a reason (RFC 6455 5.5.1).
-package struct ClosePayload: Equatable, Sendable {
+public struct ClosePayload: Equatable, Sendable {
     /// 1005 when the body is empty.
-    package var code: UInt16
+    public var code: UInt16
     /// Octets of the reason behind the code; valid UTF-8.
-    package var reasonCount: Int
+    public var reasonCount: Int
 
     /// The longest reason that fits beside the code in a control frame.
-    package static let maximumReason = 123
+    public static let maximumReason = 123
 
-    package static func parse(_ body: UnsafeRawBufferPointer) -> Result<ClosePayload, ProtocolViolation> {
+    public static func parse(_ body: UnsafeRawBufferPointer) -> Result<ClosePayload, ProtocolViolation> {
         if unsafe body.isEmpty { return .success(ClosePayload(code: CloseCode.none, reasonCount: 0)) }
         if body.count == 1 { return .failure(.badClosePayload) }
         let code = UInt16(bigEndian: unsafe body.loadUnaligned(as: UInt16.self))

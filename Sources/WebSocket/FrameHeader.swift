@@ -1,30 +1,30 @@
 /// The header of one frame from a client (RFC 6455 5.2), checked by itself.
-package struct FrameHeader: Equatable, Sendable {
-    package var opcode: Opcode
-    package var isFinal: Bool
+public struct FrameHeader: Equatable, Sendable {
+    public var opcode: Opcode
+    public var isFinal: Bool
     /// RSV1-3 as the upper three of the low four bits of the first octet's upper half: 0b100 is RSV1.
-    package var reserved: UInt8
-    package var payloadLength: Int
-    package var maskingKey: MaskingKey
+    public var reserved: UInt8
+    public var payloadLength: Int
+    public var maskingKey: MaskingKey
     /// Octets of the header itself.
-    package var length: Int
+    public var length: Int
 
     /// What the octets begin with.
-    package enum Parsed: Equatable {
+    public enum Parsed: Equatable {
         case needMore
         case header(FrameHeader)
         case violation(ProtocolViolation)
     }
 
     /// The longest header a client can send.
-    package static let maximumLength = 14
+    public static let maximumLength = 14
 
     /// Reads the header at the front of the octets.
     ///
     /// A rule is applied as soon as the octets it needs are there, from the two on that every header has. What
     /// is known stays known: a header that arrives in parts is judged as it is when it arrives whole.
     @inline(__always)
-    package static func parse(_ octets: UnsafeRawBufferPointer) -> Parsed {
+    public static func parse(_ octets: UnsafeRawBufferPointer) -> Parsed {
         guard octets.count >= 2, let base = octets.baseAddress else { return .needMore }
         let first = unsafe base.load(as: UInt8.self)
         let second = unsafe base.load(fromByteOffset: 1, as: UInt8.self)

@@ -8,30 +8,30 @@
 ///                    ├─ control   a whole ping, pong or close
 ///                    ├─ needMore  keep what is left (less than 140 octets) and come back
 ///                    └─ violation fail the connection
-package struct FrameReader: ~Copyable {
+public struct FrameReader: ~Copyable {
     /// What a peer may send at most, in octets.
-    package struct Limits: Sendable {
-        package var frame: Int
-        package var message: Int
+    public struct Limits: Sendable {
+        public var frame: Int
+        public var message: Int
 
-        package init(frame: Int, message: Int) {
+        public init(frame: Int, message: Int) {
             self.frame = frame
             self.message = message
         }
     }
 
     /// A run of payload octets of one message.
-    package struct Piece: Equatable {
+    public struct Piece: Equatable {
         /// Where the octets stand in the buffer that was handed over.
-        package var start: Int
-        package var count: Int
+        public var start: Int
+        public var count: Int
         /// `text` or `binary`, also for continuations.
-        package var kind: Opcode
-        package var isFirst: Bool
-        package var isLast: Bool
+        public var kind: Opcode
+        public var isFirst: Bool
+        public var isLast: Bool
     }
 
-    package enum Event: Equatable {
+    public enum Event: Equatable {
         case needMore
         case piece(Piece)
         case control(Opcode, start: Int, count: Int)
@@ -39,7 +39,7 @@ package struct FrameReader: ~Copyable {
     }
 
     /// Payload octets of the current data frame that have not come yet.
-    package private(set) var remaining = 0
+    public private(set) var remaining = 0
     /// Octets of the current message in the frames announced so far.
     private var messageLength = 0
     private var key = MaskingKey(word: 0)
@@ -49,10 +49,10 @@ package struct FrameReader: ~Copyable {
     /// The next piece is the first of its message.
     private var isFirst = true
 
-    package init() {}
+    public init() {}
 
     /// A message has begun and not ended.
-    package var isInsideMessage: Bool { kind != .continuation }
+    public var isInsideMessage: Bool { kind != .continuation }
 
     /// Makes one step.
     ///
@@ -60,7 +60,7 @@ package struct FrameReader: ~Copyable {
     ///   - buffer: everything that is there; payload in it is unmasked in place as it is passed on.
     ///   - position: where to go on; moved behind what was used.
     @inline(__always)
-    package mutating func next(
+    public mutating func next(
         in buffer: UnsafeMutableRawBufferPointer, from position: inout Int, limits: Limits
     ) -> Event {
         if remaining > 0 {
@@ -130,7 +130,7 @@ package struct FrameReader: ~Copyable {
     /// Accounts for octets of the current frame that were received straight into their place.
     ///
     /// - Parameter octets: at most `remaining`, not unmasked yet; unmasked here.
-    package mutating func take(_ octets: UnsafeMutableRawBufferPointer) -> Piece {
+    public mutating func take(_ octets: UnsafeMutableRawBufferPointer) -> Piece {
         unsafe key.unmask(octets)
         guard case .piece(let piece) = piece(start: 0, count: octets.count) else {
             preconditionFailure("taking octets makes a piece")

@@ -1,11 +1,11 @@
 /// The header of a frame to a client, as words ready to be stored (RFC 6455 5.2); servers do not mask (5.1).
-package struct FrameWriter: Sendable {
+public struct FrameWriter: Sendable {
     /// The first eight octets, the first one lowest.
-    package let low: UInt64
+    public let low: UInt64
     /// The two behind them.
-    package let high: UInt16
+    public let high: UInt16
     /// How many of the ten count.
-    package let count: Int
+    public let count: Int
 
     /// Octets of a frame with so many octets of payload.
     package static func size(payload length: Int) -> Int {
@@ -13,7 +13,7 @@ package struct FrameWriter: Sendable {
     }
 
     @inline(__always)
-    package init(_ opcode: Opcode, isFinal: Bool, payloadLength length: Int) {
+    public init(_ opcode: Opcode, isFinal: Bool, payloadLength length: Int) {
         let first = UInt64(opcode.rawValue | (isFinal ? 0x80 : 0))
         if length < 126 {
             low = first | UInt64(truncatingIfNeeded: length) << 8

@@ -1,16 +1,16 @@
 /// The four octets a client's payload is masked with (RFC 6455 5.3), kept turned to the next octet to come.
-package struct MaskingKey: Equatable, Sendable {
+public struct MaskingKey: Equatable, Sendable {
     /// The key as it stands in memory, its first octet being the one for the next payload octet.
     private var word: UInt32
 
-    package init(word: UInt32) { self.word = word }
+    public init(word: UInt32) { self.word = word }
 
     /// Unmasks in place and turns the key behind the last octet, so that a frame may come in pieces.
     ///
     /// Words of eight octets: the optimiser makes full-width vectors of the loop (57 GB/s where 16-octet SIMD
     /// values took 300 times as long).
     @inline(__always)
-    package mutating func unmask(_ payload: UnsafeMutableRawBufferPointer) {
+    public mutating func unmask(_ payload: UnsafeMutableRawBufferPointer) {
         guard let base = payload.baseAddress else { return }
         let count = payload.count
         let wide = UInt64(word) << 32 | UInt64(word)

@@ -1,10 +1,10 @@
 import COpenSSL
-package import HTTP
+public import HTTP
 
 /// The server's side of the opening handshake (RFC 6455 4.2) as a decision about a request head; no I/O.
-package struct OpeningHandshake: Sendable {
+public struct OpeningHandshake: Sendable {
     /// What a request head is, seen as an opening handshake.
-    package enum Outcome: Sendable {
+    public enum Outcome: Sendable {
         /// A request of plain HTTP.
         case notWebSocket
         /// Meant to be an opening handshake, and wrong; the connection closes behind the answer.
@@ -14,17 +14,17 @@ package struct OpeningHandshake: Sendable {
     }
 
     /// Most subprotocols of one offer: they are compared pair by pair, and no client has a dozen.
-    package static let maxSubprotocols = 64
+    public static let maxSubprotocols = 64
 
     /// The value of Sec-WebSocket-Accept that answers the key of the client.
-    package let accept: InlineArray<28, UInt8>
+    public let accept: InlineArray<28, UInt8>
     /// The subprotocols in the order of the client's preference, as ranges into the head.
-    package let subprotocols: [Range<Int>]
+    public let subprotocols: [Range<Int>]
     /// The extensions offered, each with its parameters and not yet read, as ranges into the head.
-    package let extensions: [Range<Int>]
+    public let extensions: [Range<Int>]
 
     /// Judges a request head.
-    package static func evaluate(_ head: RequestHead) -> Outcome {
+    public static func evaluate(_ head: RequestHead) -> Outcome {
         // RFC 9110 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
         guard head.minorVersion == 1, head.hasToken("websocket", in: "upgrade") else { return .notWebSocket }
         do throws(HandshakeRefusal) {
@@ -81,7 +81,7 @@ package struct OpeningHandshake: Sendable {
     }
 
     /// The offered subprotocol with a name, which is compared with its case; nil if the client did not offer it.
-    package func subprotocol(_ name: Span<UInt8>, in head: RequestHead) -> Range<Int>? {
+    public func subprotocol(_ name: Span<UInt8>, in head: RequestHead) -> Range<Int>? {
         let octets = head.octets.span
         for candidate in subprotocols where octets.equals(name, in: candidate) { return candidate }
         return nil
@@ -93,7 +93,7 @@ package struct OpeningHandshake: Sendable {
     ///   - subprotocol: one of the offered ranges of `head`, or nil for none.
     ///   - extensions: the value of Sec-WebSocket-Extensions that was agreed on; empty for none.
     ///   - headers: further lines, which were checked when they were added.
-    package func appendSwitchingProtocols(
+    public func appendSwitchingProtocols(
         to output: inout [UInt8], subprotocol: Range<Int>? = nil, of head: RequestHead,
         extensions: [UInt8] = [], headers: ResponseHeaders = ResponseHeaders()
     ) {
@@ -121,7 +121,7 @@ package struct OpeningHandshake: Sendable {
 }
 
 /// Why an opening handshake was refused.
-package enum HandshakeRefusal: Error, Sendable, CaseIterable {
+public enum HandshakeRefusal: Error, Sendable, CaseIterable {
     case methodNotAllowed
     case missingConnectionUpgrade
     case bodyNotAllowed
@@ -133,7 +133,7 @@ package enum HandshakeRefusal: Error, Sendable, CaseIterable {
     case digestUnavailable
 
     /// The status of the answer.
-    package var status: Int {
+    public var status: Int {
         switch self {
         case .methodNotAllowed: 405
         case .unsupportedVersion: 426
@@ -144,7 +144,7 @@ package enum HandshakeRefusal: Error, Sendable, CaseIterable {
     }
 
     /// The code word for the body, the log and the label of the metric.
-    package var word: String {
+    public var word: String {
         switch self {
         case .methodNotAllowed: "method-not-allowed"
         case .missingConnectionUpgrade: "missing-connection-upgrade"
@@ -159,7 +159,7 @@ package enum HandshakeRefusal: Error, Sendable, CaseIterable {
     }
 
     /// What went wrong, in a sentence for people.
-    package var sentence: String {
+    public var sentence: String {
         switch self {
         case .methodNotAllowed: "An opening handshake is a GET."
         case .missingConnectionUpgrade: "Upgrade: websocket needs Connection: Upgrade; perhaps a proxy took it away."
@@ -174,7 +174,7 @@ package enum HandshakeRefusal: Error, Sendable, CaseIterable {
     }
 
     /// The answer with the headers its status has to have, after which the connection closes.
-    package var response: PlainResponse {
+    public var response: PlainResponse {
         var response = PlainResponse(status: status, word: word, sentence: sentence)
         // RFC 9110 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         if self == .methodNotAllowed { response.allow = "GET" }

@@ -1,5 +1,5 @@
 /// What a peer did wrong on an open connection; each one ends it.
-package enum ProtocolViolation: Error, Equatable, Sendable {
+public enum ProtocolViolation: Error, Equatable, Sendable {
     /// RFC 6455 5.1: a client masks every frame.
     case unmasked
     /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was negotiated.
@@ -27,7 +27,7 @@ package enum ProtocolViolation: Error, Equatable, Sendable {
     case messageTooBig
 
     /// The one place where a violation becomes a close code.
-    package var closeCode: UInt16 {
+    public var closeCode: UInt16 {
         switch self {
         case .unmasked, .reservedBits, .reservedOpcode, .badLength, .badControlFrame, .unexpectedContinuation,
             .expectedContinuation, .badClosePayload, .badCloseCode:
@@ -38,7 +38,7 @@ package enum ProtocolViolation: Error, Equatable, Sendable {
     }
 
     /// For the Close frame, the log and the handler's `error`; at most 123 octets.
-    package var reason: String {
+    public var reason: String {
         switch self {
         case .unmasked: "a client frame is not masked"
         case .reservedBits: "reserved bits are set"

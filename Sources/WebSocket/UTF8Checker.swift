@@ -2,21 +2,21 @@
 ///
 /// RFC 6455 8.1 and RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Between pieces it holds at
 /// most the three octets of an unfinished sequence.
-package struct UTF8Checker: Sendable {
+public struct UTF8Checker: Sendable {
     /// The unfinished sequence, first octet lowest.
     private var held: UInt32 = 0
     private var heldCount: UInt8 = 0
 
-    package init() {}
+    public init() {}
 
     /// The octets so far end between two characters.
-    package var isComplete: Bool { heldCount == 0 }
+    public var isComplete: Bool { heldCount == 0 }
     /// Octets of a character that is not finished.
-    package var heldOctets: Int { Int(heldCount) }
+    public var heldOctets: Int { Int(heldCount) }
 
     /// Whether octets are UTF-8 from beginning to end.
     @inline(__always)
-    package static func isValid(_ octets: UnsafeRawBufferPointer) -> Bool {
+    public static func isValid(_ octets: UnsafeRawBufferPointer) -> Bool {
         guard let base = octets.baseAddress, octets.count > 0 else { return true }
         // Most text is short and ASCII: look eight octets at a time before asking anybody.
         var at = 0
@@ -42,7 +42,7 @@ package struct UTF8Checker: Sendable {
     /// Takes the next piece.
     ///
     /// - Returns: false when no continuation can make this UTF-8.
-    package mutating func accept(_ piece: UnsafeRawBufferPointer) -> Bool {
+    public mutating func accept(_ piece: UnsafeRawBufferPointer) -> Bool {
         var start = 0
         while heldCount > 0, start < piece.count {
             held |= UInt32(unsafe piece[start]) << (UInt32(heldCount) * 8)

@@ -1,21 +1,170 @@
-/// What `gateway --help` says.
+/// What `--help` says: examples first, then the rest.
 enum Help {
-    static let text = """
+    /// The help of a command; nil = of the whole.
+    static func text(of command: Command?) -> String {
+        switch command {
+        case nil: overview
+        case .run: run
+        case .check: check
+        case .status: status
+        case .reload: reload
+        case .rollback: rollback
+        case .stop: stop
+        case .drain: drain
+        case .explain: explain
+        case .inspect: inspect
+        }
+    }
+
+    private static let overview = """
         examples:
           gateway                          serve what ./gateway.conf says
           gateway -c /etc/gw.conf          serve another configuration
           gateway check                    is the configuration right, can every handler be loaded and started?
-          gateway -T                       the configuration with every value that is in effect
+          gateway status                   routes, handlers and their generations, connections
+          gateway reload chat              replace the handler chat while it serves
+          gateway explain /rooms/7         which route that path has, and which limits
 
-        usage: gateway [run | check] [-c FILE]
+        usage: gateway [COMMAND] [-c FILE]
 
-          run (or nothing)    serve in the foreground; TERM or INT ends it gracefully, a second one at once
+          run                 serve in the foreground; this is what happens without a command
           check, -t           parse the file, load and start every handler, serve nothing
           -T                  print the effective configuration
+          explain PATH        the route of a path, by the configuration
+          inspect FILE.so     what a module is, without running it
+
+        to a running gateway, over the control socket of its configuration:
+
+          status [--json]     what is served, by which generation, to how many
+          reload [HANDLER]    read the configuration again and replace the handlers that changed
+          rollback HANDLER    make the previous generation current again
+          stop                tell every connection to go (1001), and end
+          drain               take no new connections, and end when the last has left
+
+        options:
+
           -c FILE             the configuration; else $GATEWAY_CONF, ./gateway.conf, /etc/gateway/gateway.conf
           -v, --version       print the version
-          -h, --help          print this
+          -h, --help          print this, or what there is to know of a command
 
-        exit status: 0 fine, 1 failure, 2 wrong usage, 78 the configuration or every handler in it is wrong
+        exit status: 0 fine, 1 failure, 2 wrong usage, 69 no gateway answers, 75 reload refused (the old code
+        still serves), 78 the configuration or every handler in it is wrong
+
         """
+
+    /// The options that several commands have.
+    private struct Options: OptionSet {
+        let rawValue: Int
+        static let configuration = Options(rawValue: 1)
+        /// It speaks to a running gateway.
+        static let socket = Options(rawValue: 2)
+        static let json = Options(rawValue: 4)
+    }
+
+    private static func page(examples: [String], usage: String, _ options: Options, _ text: String) -> String {
+        var page = "examples:\n" + examples.map { "  \($0)\n" }.joined() + "\nusage: \(usage)\n\n"
+        if options.contains(.json) { page += "  --json     one line of JSON\n" }
+        if options.contains(.configuration) {
+            page += "  -c FILE    the configuration; else $GATEWAY_CONF, ./gateway.conf, /etc/gateway/gateway.conf\n"
+        }
+        if !options.isEmpty { page += "\n" }
+        page += text + "\n"
+        if options.contains(.socket) { page += "\n" + socketNote + "\n" }
+        return page
+    }
+
+    private static let socketNote = """
+        The gateway is found by the `control` line of its configuration. Only the user it runs as, and root, are
+        heard. Exit status 69: no gateway answers there.
+        """
+
+    private static let run = page(
+        examples: [
+            "gateway                          serve what ./gateway.conf says",
+            "gateway run -c /etc/gw.conf      serve another configuration",
+            "GATEWAY_CONF=gw.conf gateway     the same by the environment",
+        ], usage: "gateway [run] [-c FILE]", [.configuration],
+        """
+        TERM or INT ends it gracefully: connections are told (1001); a second one ends it at once. HUP does what
+        `gateway reload` does. Exit status: 0 after a graceful end, 78 when the file is invalid or no route can be
+        served, 1 for anything else. One handler that cannot be loaded does not keep the others from serving.
+        """)
+
+    private static let check = page(
+        examples: [
+            "gateway check                    is ./gateway.conf right?",
+            "gateway -t -c /etc/gw.conf       another file",
+            "gateway -T                       the configuration with every value that is in effect",
+        ], usage: "gateway check [-c FILE]", [.configuration],
+        """
+        Parses the file, loads and starts every handler, stops them again; nothing is listened on. Exit status: 0 all
+        is fine, 78 something is not.
+        """)
+
+    private static let status = page(
+        examples: [
+            "gateway status",
+            "gateway status --json | jq '.handlers[] | {handler, generations}'",
+            "watch gateway status",
+        ], usage: "gateway status [--json] [-c FILE]", [.configuration, .socket, .json],
+        """
+        Shows routes, handlers, their generations and connections, and what came of the last reload.
+        """)
+
+    private static let reload = page(
+        examples: [
+            "gateway reload                   read gateway.conf again, and replace every handler whose file changed",
+            "gateway reload chat              only the handler chat",
+        ], usage: "gateway reload [HANDLER] [-c FILE]", [.configuration, .socket],
+        """
+        Waits, and says what came of it for each handler. Exit status: 0 done, or nothing had changed; 75 refused: what
+        was there before still serves.
+        """)
+
+    private static let rollback = page(
+        examples: [
+            "gateway rollback chat            back to the generation of chat before the current one"
+        ], usage: "gateway rollback HANDLER [-c FILE]", [.configuration, .socket],
+        """
+        Connections change back as they came, by the `reload` line of their route. Exit status: 0 done; 75 refused, such
+        as when there is no generation to go back to: the current one still serves.
+        """)
+
+    private static let stop = page(
+        examples: [
+            "gateway stop                     end the gateway of ./gateway.conf"
+        ], usage: "gateway stop [-c FILE]", [.configuration, .socket],
+        """
+        Tells every connection to go (1001) and ends when they have, at most `close_timeout` later. The command waits for
+        the end.
+        """)
+
+    private static let drain = page(
+        examples: [
+            "gateway drain                    take no new connections, and end when the last has left"
+        ], usage: "gateway drain [-c FILE]", [.configuration, .socket],
+        """
+        New peers are refused; connections that are open stay, at most the `drain_timeout` of `defaults`, and are told to
+        go (1001) then. The command waits for the end.
+        """)
+
+    private static let explain = page(
+        examples: [
+            "gateway explain /rooms/7",
+            "gateway explain '/feed/eu/a%2Fb?x=1'",
+        ], usage: "gateway explain PATH [-c FILE]", [.configuration],
+        """
+        Says which route a path has, what its parameters stand for, and every limit with the line that sets it. Reads
+        only the configuration; no gateway needs to run. Exit status: 0 there is a route, 1 there is none.
+        """)
+
+    private static let inspect = page(
+        examples: [
+            "gateway inspect Plugins/chat.so",
+            "gateway inspect .build/release/libecho.so",
+        ], usage: "gateway inspect FILE.so", [],
+        """
+        Shows what a module is without running any of it: interface, language, libraries it needs, digest, build id,
+        and what a careful author would change. Exit status: 0 it can be offered to the gateway, 1 it cannot.
+        """)
 }

@@ -10,9 +10,12 @@
 #endif
 
 static __thread int64_t allocations;
+static __thread int64_t octets;
 static __thread int64_t releases;
 
 int64_t allocation_count(void) { return allocations; }
+
+int64_t allocated_octets(void) { return octets; }
 
 int64_t release_count(void) { return releases; }
 
@@ -31,23 +34,28 @@ extern void __libc_free(void *);
 
 bool allocation_counter_works(void) { return true; }
 
-void *malloc(size_t size) {
+static void count_allocation(size_t size) {
     allocations += 1;
+    octets += (int64_t)size;
+}
+
+void *malloc(size_t size) {
+    count_allocation(size);
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    allocations += 1;
+    count_allocation(count * size);
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *block, size_t size) {
-    allocations += 1;
+    count_allocation(size);
     return __libc_realloc(block, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
-    allocations += 1;
+    count_allocation(size);
     return __libc_memalign(alignment, size);
 }
 

@@ -74,7 +74,7 @@ def test_a_graceful_end_says_1001_and_exits_0(make_gateway, number):
 
 
 def test_the_port_is_free_at_once(make_gateway):
-    running = make_gateway().start()
+    running = make_gateway(main="defaults { close_timeout 200ms; }").start()
     port = running.port
     with RawPeer(running).opened():
         running.stop()

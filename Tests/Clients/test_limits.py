@@ -77,7 +77,7 @@ def test_an_idle_peer_that_answers_is_kept(make_gateway):
 
 
 def test_descriptors_run_out_and_come_back(make_gateway):
-    running = make_gateway(descriptors=64).start()
+    running = make_gateway(main="defaults { close_timeout 200ms; }", descriptors=64).start()
     served = RawPeer(running).opened()
     # More than there are descriptors, fewer than the listener's backlog would make wait for it.
     flood = [running.connect() for _ in range(90)]

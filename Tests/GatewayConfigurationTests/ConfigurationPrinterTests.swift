@@ -6,14 +6,15 @@ struct ConfigurationPrinterTests {
     @Test(arguments: [
         "listen 1;",
         "listen 1; mode development;",
-        "listen 1; mode development; console off; error_log off;",
+        "listen 1; mode development; console off; error_log off; control off;",
+        "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",
         """
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
         threads 3; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
         defaults {
             max_message 3000; max_frame 1k; max_body 0; max_connections 7; handshake_timeout 1500ms; max_head 1m;
-            max_headers 3; ping_interval off; idle_timeout 90s; close_timeout 1h; send_buffer 1g; start_timeout 1s;
-            reply_timeout 61s;
+            max_headers 3; ping_interval off; reload drain; drain_timeout 90s; probation 5s 3;
+            idle_timeout 90s; close_timeout 1h; send_buffer 1g; start_timeout 1s; reply_timeout 61s;
         }
         route "/a;b" { handler x; }
         route /rooms/:room/* {
@@ -48,6 +49,7 @@ extension Configuration {
         var copy = self
         copy.file = ""
         copy.limitOrigins = [:]
+        copy.controlOrigin = nil
         for index in copy.listeners.indices { copy.listeners[index].origin = nowhere }
         for index in copy.routes.indices {
             copy.routes[index].origin = nowhere
@@ -61,10 +63,14 @@ private let expectedText = """
     # effective configuration of "/g/gateway.conf"
     listen 8080;
     threads auto;                           # default
-    plugins /g/Plugins;
+    plugins /g/Plugins {
+        watch on;                           # default
+        settle 200ms;                       # default
+        retain 8;                           # default
+    }
     mode production;                        # default
     console off;                            # default
-    control off;                            # default
+    control unix:/g/.gateway.sock;
     admin off;                              # default
     access_log stderr text;                 # default
     error_log stderr info;                  # default
@@ -89,7 +95,9 @@ private let expectedText = """
         origin any;                         # default
         compression off;                    # default
         dispatch loop;                      # default
-        reload off;                         # default
+        reload auto;                        # default
+        drain_timeout 1m;                   # default
+        probation off;                      # default
     }
 
     # "/g/gateway.conf:3"
@@ -111,7 +119,9 @@ private let expectedText = """
         origin any;                         # default
         compression off;                    # default
         dispatch loop;                      # default
-        reload off;                         # default
+        reload auto;                        # default
+        drain_timeout 1m;                   # default
+        probation off;                      # default
     }
 
     """

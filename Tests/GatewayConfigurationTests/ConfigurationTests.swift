@@ -27,6 +27,14 @@ struct ConfigurationTests {
         #expect(limits.slowConsumer == .close)
         #expect(limits.startTimeoutMilliseconds == 10_000)
         #expect(limits.replyTimeoutMilliseconds == 10_000)
+        #expect(limits.reload == .automatic)
+        #expect(limits.drainTimeoutMilliseconds == 60_000)
+        #expect(limits.probation == nil)
+        #expect(configuration.pluginsWatch)
+        #expect(configuration.settleMilliseconds == 200)
+        #expect(configuration.retain == 8)
+        #expect(configuration.controlPath?.hasSuffix("/.gateway.sock") == true)
+        #expect(configuration.controlOrigin == nil)
         #expect(configuration.limitOrigins.isEmpty)
     }
 
@@ -39,6 +47,39 @@ struct ConfigurationTests {
         #expect(standard?.pluginsFolder == "/etc/gateway/Plugins")
         let here = Reading("listen 1; console /; plugins .;").configuration
         #expect(here?.pluginsFolder.first == "/")
+    }
+
+    @Test func `the control socket is in the folder of the file until somebody says otherwise`() {
+        let cases: [(text: String, path: String?)] = [
+            ("", "/etc/g/.gateway.sock"), ("control unix:c.sock;", "/etc/g/c.sock"), ("control off;", nil),
+            ("control unix:/run/c.sock;", "/run/c.sock"),
+        ]
+        for (text, path) in cases {
+            let reading = Reading("listen 1; console /; \(text)", file: "/etc/g/gateway.conf")
+            #expect(reading.findings == [])
+            #expect(reading.configuration?.controlPath == path)
+        }
+    }
+
+    @Test func `a folder too deep for a socket costs the control socket and says so`() {
+        let folder = "/" + String(repeating: "d", count: 100)
+        let reading = Reading("listen 1; console /;", file: folder + "/gateway.conf")
+        #expect(reading.configuration?.controlPath == .some(nil))
+        #expect(reading.findings.count == 1)
+        #expect(reading.findings.first?.contains("there is no control socket") == true)
+        #expect(Reading("listen 1; console /; control off;", file: folder + "/g.conf").findings == [])
+    }
+
+    @Test(arguments: [
+        ("control unix:/run/c.sock; nonsense; listen", "/run/c.sock"),
+        ("route /x { control unix:/no; \ncontrol unix:/run/c.sock; }", nil),
+        ("nonsense; control unix:/run/c.sock; route {", "/run/c.sock"), ("control off; listen 99999;", ""),
+        ("control tcp:1;", nil), ("", nil),
+    ])
+    func `the control socket is found in a file that is wrong`(_ text: String, _ path: String?) throws {
+        let folder = try Folder(["g.conf": text])
+        let expected = path ?? folder.path(".gateway.sock")
+        #expect(try Configuration.controlPath(ofFile: folder.path("g.conf")) == (expected.isEmpty ? nil : expected))
     }
 
     @Test func `a file that is not there is an error with its name`() {

@@ -11,9 +11,10 @@ struct DirectiveTests {
     }
 
     @Test(arguments: [
-        "control off;", "admin off;", "plugins ./P { watch off; }", "plugins P { }", "defaults { }",
+        "admin off;", "plugins ./P { watch on; settle 200ms; retain 8; }", "plugins P { }", "defaults { }",
         "defaults { max_connections_per_ip off; slow_consumer close; origin any; compression off; dispatch loop; }",
-        "defaults { reload off; }", "route /x { handler h; origin any; compression off; dispatch loop; reload off; }",
+        "defaults { reload auto; drain_timeout 60s; probation off; }",
+        "route /x { handler h; origin any; compression off; dispatch loop; reload auto; }",
     ])
     func `a value that says what happens anyway is accepted and changes nothing`(_ text: String) {
         guard var configuration = Reading(complete(text)).configuration, var plain = Reading(complete("")).configuration
@@ -41,6 +42,12 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("threads 256;") { $0.threads == .count(256) },
     Acceptance("plugins /opt/h;") { $0.pluginsFolder == "/opt/h" },
     Acceptance("plugins /opt/h/;") { $0.pluginsFolder == "/opt/h" },
+    Acceptance("plugins P { watch off; }") { !$0.pluginsWatch },
+    Acceptance("plugins P { settle 1ms; }") { $0.settleMilliseconds == 1 },
+    Acceptance("plugins P { settle 5s; }") { $0.settleMilliseconds == 5000 },
+    Acceptance("plugins P { retain 1; }") { $0.retain == 1 },
+    Acceptance("control off;") { $0.controlPath == nil && $0.controlOrigin?.line == 1 },
+    Acceptance("control unix:/run/g.sock;") { $0.controlPath == "/run/g.sock" },
     Acceptance("mode production;") { $0.mode == .production && $0.consolePath == nil },
     Acceptance("mode development;") { $0.mode == .development && $0.consolePath == "/" },
     Acceptance("console /c; mode production;") { $0.consolePath == "/c" },
@@ -76,6 +83,21 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("defaults { pong_timeout off; }") { $0.limits.pongTimeoutMilliseconds == nil },
     Acceptance("defaults { idle_timeout 1s; }") { $0.limits.idleTimeoutMilliseconds == 1000 },
     Acceptance("defaults { idle_timeout off; }") { $0.limits.idleTimeoutMilliseconds == nil },
+    Acceptance("defaults { reload auto; }") { $0.limits.reload == .automatic },
+    Acceptance("defaults { reload migrate; }") { $0.limits.reload == .migrate },
+    Acceptance("defaults { reload drain; }") { $0.limits.reload == .drain },
+    Acceptance("defaults { reload close; }") { $0.limits.reload == .close },
+    Acceptance("defaults { reload off; }") { $0.limits.reload == .off },
+    Acceptance("defaults { reload drain; } route /x { handler h; reload close; }") {
+        $0.routes.map(\.limits.reload).sorted { $0.rawValue < $1.rawValue } == [.close, .drain]
+    },
+    Acceptance("defaults { drain_timeout 1d; }") { $0.limits.drainTimeoutMilliseconds == 86_400_000 },
+    Acceptance("defaults { probation off; }") { $0.limits.probation == nil },
+    Acceptance("defaults { probation 30s; }") { $0.limits.probation == .init(milliseconds: 30_000, errors: 10) },
+    Acceptance("defaults { probation 30s 0; }") { $0.limits.probation == .init(milliseconds: 30_000, errors: 0) },
+    Acceptance("defaults { probation 1m; } route /x { handler h; probation off; }") {
+        $0.routes.contains { $0.limits.probation == nil }
+    },
 ]
 
 private let refusedDirectives: [Refusal] = [
@@ -119,11 +141,18 @@ private let refusedDirectives: [Refusal] = [
         "plugins '';",
         ["1:9+2 error: \"plugins\" takes a folder, not \"\""]),
     Refusal(
-        "plugins ./P { watch on; settle 200ms; retain 8; }",
+        "plugins ./P { watch yes; settle 6s; retain 0; }",
         [
-            "1:15+5 error: \"watch\" is not supported yet (only \"watch off\" is)",
-            "1:25+6 error: \"settle\" is not supported yet",
-            "1:39+6 error: \"retain\" is not supported yet",
+            "1:21+3 error: \"watch\" takes \"on\" or \"off\", not \"yes\"",
+            "1:33+2 error: \"6s\" is out of range for \"settle\" (1ms to 5s)",
+            "1:44+1 error: \"0\" is out of range for \"retain\" (1 to 1000)",
+        ]),
+    Refusal(
+        "plugins ./P { watch; watch on off; settle off; }",
+        [
+            "1:15+5 error: \"watch\" needs \"on\" or \"off\"",
+            "1:22+5 error: duplicate \"watch\" (first set at gateway.conf:1)",
+            "1:43+3 error: \"off\" is not a duration such as 200ms, 30s or 5m",
         ]),
     Refusal(
         "plugins a b;",
@@ -159,8 +188,20 @@ private let refusedDirectives: [Refusal] = [
         "console /a/../b;",
         ["1:9+7 error: \"/a/../b\" has a segment \".\" or \"..\""]),
     Refusal(
-        "control unix:./g.sock;",
-        ["1:1+7 error: \"control\" is not supported yet (only \"control off\" is)"]),
+        "control ./g.sock;",
+        ["1:9+8 error: \"control\" takes unix:PATH or \"off\", not \"./g.sock\""]),
+    Refusal(
+        "control 127.0.0.1:9000;",
+        ["1:9+14 error: \"control\" takes unix:PATH or \"off\", not \"127.0.0.1:9000\""]),
+    Refusal(
+        "control unix:@g;",
+        ["1:9+7 error: \"unix:@g\" is an abstract socket, which any user could take over; give a path"]),
+    Refusal(
+        "control;",
+        ["1:1+7 error: \"control\" needs unix:PATH or \"off\""]),
+    Refusal(
+        "listen unix:/run/a;\ncontrol unix:/run/a;",
+        ["2:9+11 error: duplicate socket \"/run/a\" (first set at gateway.conf:1)"]),
     Refusal(
         "admin 127.0.0.1:9090;",
         ["1:1+5 error: \"admin\" is not supported yet (only \"admin off\" is)"]),
@@ -318,14 +359,36 @@ private let refusedDirectives: [Refusal] = [
         "defaults { slow_consumer drop_new; }",
         ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
     Refusal(
-        "defaults { origin same-host; compression on; dispatch pool; reload auto; drain_timeout 60s; }",
+        "defaults { origin same-host; compression on; dispatch pool; }",
         [
             "1:12+6 error: \"origin\" is not supported yet (only \"origin any\" is)",
             "1:30+11 error: \"compression\" is not supported yet (only \"compression off\" is)",
             "1:46+8 error: \"dispatch\" is not supported yet (only \"dispatch loop\" is)",
-            "1:61+6 error: \"reload\" is not supported yet (only \"reload off\" is)",
-            "1:74+13 error: \"drain_timeout\" is not supported yet",
         ]),
+    Refusal(
+        "defaults { reload migrat; drain_timeout off; }",
+        [
+            "1:19+6 error: \"reload\" does not take \"migrat\" (did you mean \"migrate\"?)",
+            "1:41+3 error: \"off\" is not a duration such as 200ms, 30s or 5m",
+        ]),
+    Refusal(
+        "defaults { reload on; }",
+        ["1:19+2 error: \"reload\" takes one of auto, migrate, drain, close, off, not \"on\""]),
+    Refusal(
+        "defaults { probation; }",
+        ["1:12+9 error: \"probation\" needs \"off\", or a duration and perhaps a number of errors"]),
+    Refusal(
+        "defaults { probation 30; }",
+        ["1:22+2 error: \"30\" has no unit (ms, s, m, h or d)"]),
+    Refusal(
+        "defaults { probation 30s many; }",
+        ["1:26+4 error: \"many\" is no number of errors (0 to 1000000)"]),
+    Refusal(
+        "defaults { probation 0s; }",
+        ["1:22+2 error: \"0s\" is out of range for \"probation\" (1ms to 1d)"]),
+    Refusal(
+        "defaults { probation 30s 5 6; }",
+        ["1:26+1 error: \"probation\" takes one value: \"off\", or a duration and perhaps a number of errors"]),
     Refusal(
         "defaults { compression on { window 15; } }",
         ["1:12+11 error: \"compression\" is not supported yet (only \"compression off\" is)"]),

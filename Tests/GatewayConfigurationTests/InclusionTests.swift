@@ -87,55 +87,6 @@ struct InclusionTests {
     }
 }
 
-/// A folder with files, gone when the test is.
-private final class Folder {
-    private let root: String
-    private var made: [String] = []
-
-    init(_ files: [String: String]) throws {
-        var template = Array("/tmp/gatewayXXXXXX\0".utf8CString)
-        let path = try #require(mkdtemp(&template))
-        // realpath, since the temporary folder may be reached through a link.
-        let real = try #require(realpath(path, nil))
-        root = String(cString: real)
-        free(real)
-        for (name, text) in files {
-            if let slash = name.lastIndex(of: "/") {
-                let folder = self.path(String(name[..<slash]))
-                if mkdir(folder, 0o700) == 0 { made.append(folder) }
-            }
-            let file = try #require(fopen(self.path(name), "w"))
-            let octets = Array(text.utf8)
-            #expect(fwrite(octets, 1, octets.count, file) == octets.count)
-            fclose(file)
-            made.append(self.path(name))
-        }
-    }
-
-    deinit {
-        for path in made { unlink(path) }
-        for path in made { rmdir(path) }
-        rmdir(root)
-    }
-
-    func path(_ name: String) -> String { root + "/" + name }
-
-    /// What is wrong, with the names of files without the folder.
-    func findings(_ name: String) -> [String] {
-        do throws(ConfigurationError) {
-            return try Configuration.load(file: path(name)).warnings.map(\.summary)
-        } catch {
-            return error.diagnostics.map { diagnostic in
-                var diagnostic = diagnostic
-                let prefix = root + "/"
-                if diagnostic.file.hasPrefix(prefix) { diagnostic.file.removeFirst(prefix.count) }
-                let isMain = diagnostic.file == "gateway.conf"
-                return (isMain ? "gateway.conf:" : "") + diagnostic.summary
-            }
-        }
-    }
-}
-
 private let refusedIncludes: [Refusal] = [
     Refusal(
         "include;",

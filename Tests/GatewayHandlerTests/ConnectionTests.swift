@@ -101,18 +101,18 @@ struct ConnectionTests {
 
     @Test func `tells how it is doing while it is open`() throws {
         #expect(!connection.isOpen)
-        #expect(connection.info == nil)
+        #expect(connection.flow == nil)
         host.set {
             $0.info = gw_conn_info(
                 struct_size: 0, flags: 1, queued_bytes: .max, high_water: 2, age_ms: .max, last_in_ms: 4,
                 last_out_ms: 5, rtt_us: 6, topics: 7)
         }
         #expect(connection.isOpen)
-        let info = try #require(connection.info)
-        #expect(info.queuedOctets == .max && info.highWaterMark == 2 && info.topics == 7)
-        #expect(info.age == .milliseconds(Int64.max) && info.sinceReceived == .milliseconds(4))
-        #expect(info.sinceSent == .milliseconds(5) && info.roundTripTime == .microseconds(6))
-        #expect(!info.isReading && !info.hasOpenMessage)
+        let flow = try #require(connection.flow)
+        #expect(flow.queuedOctets == .max && flow.highWaterMark == 2 && flow.topics == 7)
+        #expect(flow.age == .milliseconds(Int64.max) && flow.sinceReceived == .milliseconds(4))
+        #expect(flow.sinceSent == .milliseconds(5) && flow.roundTripTime == .microseconds(6))
+        #expect(!flow.isReading && !flow.hasOpenMessage)
     }
 
     @Test func `is a value: equal by number, usable as a key`() {

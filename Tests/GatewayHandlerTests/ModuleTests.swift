@@ -12,13 +12,13 @@ struct ModuleTests {
         #expect(String(cString: table.name) == "everything")
         #expect(String(cString: table.version) == "2.1.0")
         #expect(String(cString: table.sdk).contains("Swift"))
-        #expect(table.flags == UInt32(GW_HF_SERIAL | GW_HF_MANUAL_PONG))
+        #expect(table.flags == UInt32(GW_HF_SERIAL | GW_HF_MANUAL_PONG | GW_HF_STATELESS))
     }
 
     @Test func `takes the name of the type where there is no manifest`() {
         let table = Module.export(Echo.self, to: MockHost().table)!.pointee
         #expect(String(cString: table.name) == "echo")
-        #expect(table.flags == 0)
+        #expect(table.flags == UInt32(GW_HF_STATELESS))
     }
 
     @Test func `has NULL for every event the handler does not take`() {

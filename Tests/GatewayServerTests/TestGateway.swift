@@ -23,7 +23,7 @@ final class TestGateway {
         threads: Int = 2
     ) throws {
         let text = """
-            listen 127.0.0.1:0; threads \(threads); access_log off; error_log off;
+            listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control off;
             defaults { close_timeout 200ms; \(defaults) }
             route /probe { handler \(handler); \(route) }
             \(rest)

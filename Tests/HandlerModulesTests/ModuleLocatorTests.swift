@@ -120,4 +120,19 @@ struct ModuleLocatorTests {
             text(find("loop", in: [folder.path])).contains(
                 "cannot be opened (realpath: Too many levels of symbolic links)"))
     }
+
+    @Test(arguments: [
+        ("echo.so", ["echo"]), ("libecho.so", ["echo", "libecho"]), ("lib.so", ["lib"]), ("echo.so.part", []),
+        (".so", []), ("libechosan.1.so", ["echosan.1", "libechosan.1"]),
+    ])
+    func `knows whose module a file may be`(_ name: String, _ handlers: [String]) {
+        #expect(ModuleLocator.handlers(ofFile: name) == handlers)
+    }
+
+    @Test func `names the file it would look at`() {
+        let locator = ModuleLocator(plugins: [], executableFolder: builtModules)
+        #expect(locator.path(of: "echo") == "\(builtModules)/libecho.so")
+        #expect(locator.path(of: "nobody") == nil)
+        #expect(locator.path(of: "../echo") == nil)
+    }
 }

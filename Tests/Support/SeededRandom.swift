@@ -14,7 +14,11 @@ package struct SeededRandom: RandomNumberGenerator {
 
     /// So many octets.
     package mutating func octets(_ count: Int) -> [UInt8] {
-        (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+        var octets: [UInt8] = []
+        octets.reserveCapacity(count + 7)
+        while octets.count < count { withUnsafeBytes(of: next()) { octets.append(contentsOf: $0) } }
+        octets.removeLast(octets.count - count)
+        return octets
     }
 
     /// True once in so many times.

@@ -36,13 +36,13 @@ struct ClosePayloadTests {
 
     @Test("every code, with and without a reason")
     func codes() {
-        for code in UInt16.min...UInt16.max {
-            for reason in ["", "so"] {
-                let expected: Parsed =
-                    CloseCodeTests.allowed.contains(code)
-                    ? .close(code, reasonCount: reason.utf8.count) : .violation(.badCloseCode)
-                #expect(parse(body(code, Array(reason.utf8))) == expected, "\(code)")
+        for reason in ["", "so"] {
+            let wrong = (UInt16.min...UInt16.max).filter { code in
+                let isAllowed = CloseCodeTests.allowed.contains(code)
+                return parse(body(code, Array(reason.utf8)))
+                    != (isAllowed ? .close(code, reasonCount: reason.utf8.count) : .violation(.badCloseCode))
             }
+            #expect(wrong == [])
         }
     }
 

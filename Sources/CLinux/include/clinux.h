@@ -3,6 +3,9 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include "clinux_crash.h"
+#include "clinux_spawn.h"
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,7 +21,7 @@
 #include <sys/un.h>
 
 /* The worker that runs on this thread, as an opaque pointer; NULL on every other thread. */
-extern __thread void *clinux_current_worker;
+extern __thread void *clinux_current_worker __attribute__((tls_model("initial-exec")));
 
 static inline void *clinux_worker(void) { return clinux_current_worker; }
 static inline void clinux_set_worker(void *worker) { clinux_current_worker = worker; }

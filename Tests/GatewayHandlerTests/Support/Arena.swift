@@ -16,6 +16,8 @@ final class Arena {
         return block
     }
 
+    func keep<Value>(_ value: Value) -> UnsafeMutablePointer<Value>? { copy([value]) }
+
     func text(_ text: String) -> gw_str {
         gw_str(ptr: copy(text.utf8.map { CChar(bitPattern: $0) }), len: text.utf8.count)
     }
@@ -39,6 +41,12 @@ final class Arena {
         gw_message(
             struct_size: UInt32(MemoryLayout<gw_message>.size), kind: UInt32(kind), flags: UInt32(flags), reserved0: 0,
             data: octets(payload), buf: nil, received_ns: 2_000_000_000)
+    }
+
+    func saved(_ octets: [UInt8], _ format: UInt64, _ version: UInt32) -> gw_saved {
+        gw_saved(
+            struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: version, state_format: format,
+            generation: 2, data: self.octets(octets))
     }
 
     func request(

@@ -14,6 +14,10 @@ final class Driven {
         self.init(Module.export(handler, to: host.table)!.pointee, host, settings)
     }
 
+    convenience init<Shared, State>(_ handler: Functional<Shared, State>, host: MockHost = MockHost()) {
+        self.init(Module.export(handler, to: host.table)!.pointee, host)
+    }
+
     init(_ table: gw_handler, _ host: MockHost, _ settings: KeyValuePairs<String, String> = [:]) {
         self.table = table
         self.host = host
@@ -115,4 +119,56 @@ final class Driven {
 
     /// Runs `body` with the arena and the instance, for the cases the calls above do not cover.
     func raw<Result>(_ body: (Arena, UnsafeMutableRawPointer?) -> Result) -> Result { body(Arena(), instance) }
+
+    // MARK: Reloading
+
+    func event(_ kind: Int) {
+        var event = gw_event()
+        event.struct_size = UInt32(MemoryLayout<gw_event>.size)
+        event.kind = UInt32(kind)
+        table.event?(instance, 0, nil, &event)
+    }
+
+    /// What the handler itself saves; nil when it refuses.
+    func save() -> [UInt8]? { collect { table.save_self!(instance, $0) } }
+
+    func save(_ connection: UInt64, _ state: UnsafeMutableRawPointer?) -> [UInt8]? {
+        collect { table.save_conn!(instance, connection, state, $0) }
+    }
+
+    private func collect(_ save: (OpaquePointer?) -> gw_status) -> [UInt8]? {
+        host.set { $0.saved = [] }
+        return save(OpaquePointer(bitPattern: 8)) >= 0 ? host.saved : nil
+    }
+
+    /// Offers what a module with this one's format and version, or another, has saved.
+    func restore(_ octets: [UInt8], format: UInt64? = nil, version: UInt32? = nil) -> gw_status {
+        let arena = Arena()
+        var saved = arena.saved(octets, format ?? table.state_format, version ?? table.state_version)
+        return table.restore_self!(instance, &saved)
+    }
+
+    func restore(
+        _ connection: UInt64, _ octets: [UInt8], format: UInt64? = nil, version: UInt32? = nil
+    ) -> (status: gw_status, state: UnsafeMutableRawPointer?) {
+        let arena = Arena()
+        var saved = arena.saved(octets, format ?? table.state_format, version ?? table.state_version)
+        var state: UnsafeMutableRawPointer?
+        return (table.restore_conn!(instance, connection, nil, &saved, &state), state)
+    }
+
+    /// Everything before the switch, as the gateway does it.
+    func handOver(to next: Driven) -> gw_status {
+        event(GW_EV_RELOAD_PENDING)
+        guard let octets = save() else { return gw_status(GW_E_FAILED) }
+        return next.restore(octets, format: table.state_format, version: table.state_version)
+    }
+
+    /// Moves a connection; its state with the next generation.
+    func move(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, to next: Driven) -> UnsafeMutableRawPointer? {
+        guard let octets = save(connection, state) else { return nil }
+        let moved = next.restore(connection, octets, format: table.state_format, version: table.state_version)
+        if moved.status >= 0 { drop(connection, state) }
+        return moved.state
+    }
 }

@@ -14,6 +14,9 @@ enum Call: Equatable, Sendable {
     case log(UInt64, Int32, String)
     case fail(String)
     case reply(UInt64, Reply)
+    case subscribe(UInt64, String, UInt32)
+    case unsubscribe(UInt64, String, UInt32)
+    case publish(String, UInt32, kind: UInt32, [UInt8], except: UInt64)
 
     struct Reply: Equatable, Sendable {
         var status: UInt16
@@ -40,6 +43,14 @@ final class MockHost: Sendable {
         var cookies: [String: String] = [:]
         /// The state pointer of the last reply that was taken.
         var connectionState: UInt = 0
+        /// What was written to the sink since it was last emptied.
+        var saved: [UInt8] = []
+        /// Without topics the calls are there, and answer GW_E_UNSUPPORTED.
+        var hasTopics = false
+        /// The connections that `conn_info` does not know; `info` is what it says of others.
+        var gone: Set<UInt64> = []
+        /// What `conn_request` answers: the address of a `gw_request`.
+        var request: UInt = 0
     }
 
     let state = Mutex(State())
@@ -49,6 +60,7 @@ final class MockHost: Sendable {
     var calls: [Call] { state.withLock { $0.calls } }
     /// The calls that are no log lines.
     var deeds: [Call] { calls.filter { if case .log = $0 { false } else { true } } }
+    var saved: [UInt8] { state.withLock { $0.saved } }
     var connectionState: UnsafeMutableRawPointer? {
         UnsafeMutableRawPointer(bitPattern: state.withLock { $0.connectionState })
     }
@@ -63,6 +75,12 @@ final class MockHost: Sendable {
     }
 
     func set(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    /// Keeps a handshake for `conn_request`, as long as the arena lives.
+    func keep(_ arena: Arena, _ request: gw_request) {
+        let address = UInt(bitPattern: arena.keep(request))
+        set { $0.request = address }
+    }
 
     fileprivate func record(_ call: Call) -> gw_status {
         state.withLock {
@@ -88,8 +106,10 @@ final class MockHost: Sendable {
         host.pointee.close = { mock($0).record(.close($1, $2, text($3, $4))) }
         host.pointee.abort = { mock($0).record(.abort($1)) }
         host.pointee.set_reading = { mock($0).record(.setReading($1, $2)) }
-        host.pointee.conn_info = { table, _, out in
-            guard let info = mock(table).state.withLock({ $0.info }) else { return gw_status(GW_E_CLOSED) }
+        host.pointee.conn_info = { table, connection, out in
+            guard let info = mock(table).state.withLock({ $0.gone.contains(connection) ? nil : $0.info }) else {
+                return gw_status(GW_E_CLOSED)
+            }
             out!.pointee = info
             return 0
         }
@@ -98,7 +118,30 @@ final class MockHost: Sendable {
             for (index, connection) in connections.prefix(room).enumerated() { out![index] = connection }
             return connections.count
         }
+        host.pointee.sink_write = { table, _, start, count in
+            mock(table).state.withLock {
+                $0.saved += octets(start, count)
+                return $0.status
+            }
+        }
+        host.pointee.conn_request = { table, _ in
+            UnsafePointer(bitPattern: mock(table).state.withLock { $0.request })
+        }
+        fillTopics(host)
         fillLookUps(host)
+    }
+
+    private func fillTopics(_ host: UnsafeMutablePointer<gw_host>) {
+        host.pointee.subscribe = { mock($0).recordTopic(.subscribe($1, text($3, $4), $2)) }
+        host.pointee.unsubscribe = { mock($0).recordTopic(.unsubscribe($1, text($3, $4), $2)) }
+        host.pointee.publish = { table, instance, topic, count, kind, flags, start, length, except, _ in
+            mock(table).recordTopic(
+                .publish(text(topic, count), flags, kind: kind, octets(start, length), except: except))
+        }
+    }
+
+    private func recordTopic(_ call: Call) -> gw_status {
+        state.withLock { $0.hasTopics } ? record(call) : gw_status(GW_E_UNSUPPORTED)
     }
 
     private func fillLookUps(_ host: UnsafeMutablePointer<gw_host>) {

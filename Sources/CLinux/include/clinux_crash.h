@@ -1,0 +1,74 @@
+/* The last words of a process that a handler kills: who was running, and where. Nothing is recovered. */
+#ifndef CLINUX_CRASH_H
+#define CLINUX_CRASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which callback of gw_handler.h runs. */
+enum clinux_callback {
+    CLINUX_NO_CALLBACK,
+    CLINUX_LOADING,
+    CLINUX_ENTRY,
+    CLINUX_START,
+    CLINUX_RECONFIGURE,
+    CLINUX_STOP,
+    CLINUX_UPGRADE,
+    CLINUX_OPEN,
+    CLINUX_MESSAGE,
+    CLINUX_FRAGMENT,
+    CLINUX_PING,
+    CLINUX_PONG,
+    CLINUX_DRAINED,
+    CLINUX_ERROR,
+    CLINUX_CLOSE,
+    CLINUX_HTTP,
+    CLINUX_EVENT,
+    CLINUX_WORK,
+    CLINUX_SAVE_SELF,
+    CLINUX_RESTORE_SELF,
+    CLINUX_SAVE_CONN,
+    CLINUX_RESTORE_CONN,
+    CLINUX_DROP_CONN,
+    CLINUX_CALLBACKS
+};
+
+/* One generation on one route. It lives as long as the process, so that a note may point to it at any time. */
+struct clinux_crash_site {
+    uint64_t generation;
+    const char *handler;
+    const char *route; /* "" when it is the business of no route */
+};
+
+/* What this thread is doing for a handler; `site` is NULL when nothing. */
+struct clinux_crash_note {
+    const struct clinux_crash_site *site;
+    uint64_t connection;
+    uint32_t callback;
+};
+
+extern __thread struct clinux_crash_note clinux_crash_note;
+
+/* Makes a site out of copies; never freed. NULL when there is no memory, which is as good as no site. */
+const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, const char *route);
+
+/* Around each callback: three stores before it, one behind it. Callbacks do not nest (R1). */
+static inline void clinux_enter_callback(const struct clinux_crash_site *site, uint32_t callback,
+                                         uint64_t connection) {
+    clinux_crash_note.connection = connection;
+    clinux_crash_note.callback = callback;
+    clinux_crash_note.site = site;
+}
+
+static inline void clinux_leave_callback(void) { clinux_crash_note.site = NULL; }
+
+/* From now on a fault (SEGV, BUS, ILL, FPE, ABRT, TRAP) is recorded on standard error, and in `file` unless that is
+ * negative; then the default action follows, not the backtrace of the Swift runtime. A later call changes the file. 0,
+ * or -1 with errno set. */
+int clinux_record_crashes(int file);
+
+/* Gives the calling thread a stack of its own for the record, so that an overflow of the other one can be told; it
+ * goes with the thread. Harmless where there is one already. 0, or -1 with errno set. */
+int clinux_make_crash_stack(void);
+
+#endif

@@ -1,0 +1,39 @@
+/* A child process that is watched, confined and always reaped. */
+#ifndef CLINUX_SPAWN_H
+#define CLINUX_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* How a child ended. */
+struct clinux_end {
+    int32_t signal;         /* that killed it; 0 when it exited by itself */
+    int32_t status;         /* with which it exited, when it did */
+    uint64_t largest_memory; /* octets it had resident at most */
+};
+
+/* Makes a close-on-exec pipe, whose end for reading does not block; 0, or -1 with errno set. */
+int clinux_pipe(int *reading, int *writing);
+
+/* Makes a close-on-exec file that lives in memory alone; -1 with errno set. */
+int clinux_memory_file(const char *name);
+
+/* No program started from here on inherits the descriptor; 0, or -1 with errno set. */
+int clinux_close_on_exec(int descriptor);
+
+/* Starts `program` with two arguments, in a process group of its own, with no signal blocked or ignored. The child
+ * gets descriptors[0..<count] (at most 8) as 0, 1, 2 ..., and no others. The process id, or -1 with errno set. */
+pid_t clinux_spawn(const char *program, const char *argument, const char *other, const int *descriptors, int count);
+
+/* A close-on-exec descriptor that is readable when the process has ended; -1 with errno set. */
+int clinux_process_descriptor(pid_t process);
+
+/* Waits for a child of clinux_spawn, or only looks; then kills what is left of its process group and reaps it.
+ * 1 when it has ended, 0 when it has not, -1 with errno set. */
+int clinux_reap(pid_t process, int waits, struct clinux_end *end);
+
+/* Limits this process, for good: octets of memory on top of what it has, seconds of processor time, open files; no
+ * core file, nobody else's handlers for faults. It dies with the thread that started it, and by SIGALRM after `seconds` whatever happens. */
+int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds);
+
+#endif

@@ -1,0 +1,179 @@
+#define _GNU_SOURCE
+#include "clinux_spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_DESCRIPTORS = 8 };
+
+int clinux_pipe(int *reading, int *writing) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+        int why = errno;
+        close(ends[0]);
+        close(ends[1]);
+        errno = why;
+        return -1;
+    }
+    *reading = ends[0];
+    *writing = ends[1];
+    return 0;
+}
+
+int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_close_on_exec(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+
+static int prepare_actions(posix_spawn_file_actions_t *actions, const int *moved, int count) {
+    int error = 0;
+    for (int i = 0; i < count && error == 0; i += 1) {
+        error = posix_spawn_file_actions_adddup2(actions, moved[i], i);
+    }
+    return error != 0 ? error : posix_spawn_file_actions_addclosefrom_np(actions, count);
+}
+
+static int prepare_attributes(posix_spawnattr_t *attributes) {
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int error = posix_spawnattr_setsigmask(attributes, &none);
+    error = error != 0 ? error : posix_spawnattr_setsigdefault(attributes, &all);
+    error = error != 0 ? error : posix_spawnattr_setpgroup(attributes, 0);
+    return error != 0 ? error
+                      : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                                                 POSIX_SPAWN_SETSIGDEF);
+}
+
+static int spawn_moved(pid_t *process, const char *program, char *const *arguments, const int *moved, int count) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) {
+        return error;
+    }
+    error = posix_spawnattr_init(&attributes);
+    if (error == 0) {
+        error = prepare_actions(&actions, moved, count);
+        error = error != 0 ? error : prepare_attributes(&attributes);
+        error = error != 0 ? error : posix_spawn(process, program, &actions, &attributes, arguments, environ);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+pid_t clinux_spawn(const char *program, const char *argument, const char *other, const int *descriptors, int count) {
+    char *arguments[] = {(char *)"gateway", (char *)argument, (char *)other, NULL};
+    int moved[MOST_DESCRIPTORS];
+    int made = 0, error = count < 0 || count > MOST_DESCRIPTORS ? EINVAL : 0;
+    pid_t process = -1;
+    /* Above all the numbers they are to get, so that none is overwritten before it was copied. */
+    while (error == 0 && made < count) {
+        moved[made] = fcntl(descriptors[made], F_DUPFD_CLOEXEC, count);
+        if (moved[made] < 0) {
+            error = errno;
+        } else {
+            made += 1;
+        }
+    }
+    if (error == 0) {
+        error = spawn_moved(&process, program, arguments, moved, count);
+    }
+    while (made > 0) {
+        made -= 1;
+        close(moved[made]);
+    }
+    errno = error;
+    return error == 0 ? process : -1;
+}
+
+int clinux_process_descriptor(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
+int clinux_reap(pid_t process, int waits, struct clinux_end *end) {
+    siginfo_t information;
+    struct rusage usage;
+    int status, result;
+    memset(&information, 0, sizeof information);
+    do {
+        result = waitid(P_PID, (id_t)process, &information, WEXITED | WNOWAIT | (waits ? 0 : WNOHANG));
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) {
+        return -1;
+    }
+    if (information.si_pid == 0) {
+        return 0;
+    }
+    /* While it is not reaped nobody else can have its number, nor its group's. */
+    kill(-process, SIGKILL);
+    do {
+        result = wait4(process, &status, 0, &usage);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        return -1;
+    }
+    end->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    end->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    end->largest_memory = (uint64_t)usage.ru_maxrss * 1024;
+    return 1;
+}
+
+/* Pages of data and stack that this process has; 0 when /proc does not say. */
+static uint64_t data_pages(void) {
+    unsigned long long data = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &data) != 1) {
+            data = 0;
+        }
+        fclose(file);
+    }
+    return data;
+}
+
+static int limit(__rlimit_resource_t resource, uint64_t most) {
+    struct rlimit limits;
+    if (getrlimit(resource, &limits) != 0) {
+        return -1;
+    }
+    if (limits.rlim_max == RLIM_INFINITY || limits.rlim_max > most) {
+        limits.rlim_max = most;
+    }
+    limits.rlim_cur = limits.rlim_max;
+    return setrlimit(resource, &limits);
+}
+
+static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGQUIT, SIGSYS};
+
+int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds) {
+    uint64_t present = data_pages() * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t data;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        return -1;
+    }
+    alarm(seconds);
+    /* The Swift runtime would print a backtrace of some pages on a fault, and survive a signal that was only sent. */
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i += 1) {
+        signal(faults[i], SIG_DFL);
+    }
+    /* RLIMIT_DATA and not RLIMIT_AS: reserved address space costs nothing, and sanitizers reserve terabytes of it. */
+    if (__builtin_add_overflow(present, memory, &data)) {
+        data = UINT64_MAX - 1;
+    }
+    if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_CPU, processor_seconds) != 0 || limit(RLIMIT_NOFILE, files) != 0) {
+        return -1;
+    }
+    return limit(RLIMIT_DATA, data);
+}

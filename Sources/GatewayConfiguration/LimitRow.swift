@@ -1,0 +1,28 @@
+/// One limit of a route as it is in effect, and who says so.
+package struct LimitRow: Sendable, Equatable {
+    /// The directive.
+    package let name: String
+    /// The value as it is written in a file.
+    package let value: String
+    /// Where it was written, in the route or in `defaults`; nil = it is the built-in default.
+    package let origin: SourceLocation?
+}
+
+extension Configuration {
+    /// Every limit of a route in the order of the language.
+    package func limitRows(of route: RouteConfiguration) -> [LimitRow] {
+        var scope = Scope()
+        scope.limits = route.limits
+        scope.routeConnections = route.maxConnections
+        var rows: [LimitRow] = []
+        for directive in Directive.table where directive.places.contains(.route) {
+            // Those that can only say what happens anyway are no choice of anybody.
+            if case .fixed = directive.setting { continue }
+            guard let value = directive.text(in: scope) else { continue }
+            let inherited = directive.places.contains(.defaults) ? limitOrigins[directive.name] : nil
+            let origin = route.limitOrigins[directive.name] ?? inherited
+            rows.append(LimitRow(name: directive.name, value: value, origin: origin))
+        }
+        return rows
+    }
+}

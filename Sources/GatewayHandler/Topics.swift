@@ -1,0 +1,75 @@
+internal import CGatewayABI
+
+/// A name under which messages reach many connections at once: whoever is subscribed, whichever generation serves it.
+///
+/// The gateway keeps subscriptions with the connection, so a reload does not end them.
+public struct Topic: Sendable, Hashable, ExpressibleByStringLiteral {
+    public let name: String
+    /// True for a topic that all routes share; others belong to the handler's route.
+    public let isGlobal: Bool
+
+    public init(_ name: String, isGlobal: Bool = false) {
+        self.name = name
+        self.isGlobal = isGlobal
+    }
+
+    public init(stringLiteral name: String) { self.init(name) }
+
+    fileprivate var flags: UInt32 { isGlobal ? UInt32(GW_GLOBAL_TOPIC) : 0 }
+
+    fileprivate func withName<Result>(_ body: (UnsafeBufferPointer<CChar>) -> Result) -> Result {
+        var name = name
+        return name.withUTF8 { octets in
+            unsafe octets.withMemoryRebound(to: CChar.self) { unsafe body($0) }
+        }
+    }
+}
+
+extension Connection {
+    /// From now on hears what is published under `topic`. [any]
+    @discardableResult
+    public func subscribe(to topic: Topic) -> SendResult {
+        guard let subscribe = unsafe host.table.pointee.subscribe else { return .unsupported }
+        return unsafe topic.withName {
+            SendResult(status: unsafe subscribe(host.table, id, topic.flags, $0.baseAddress, $0.count))
+        }
+    }
+
+    /// No longer hears it. [any]
+    @discardableResult
+    public func unsubscribe(from topic: Topic) -> SendResult {
+        guard let unsubscribe = unsafe host.table.pointee.unsubscribe else { return .unsupported }
+        return unsafe topic.withName {
+            SendResult(status: unsafe unsubscribe(host.table, id, topic.flags, $0.baseAddress, $0.count))
+        }
+    }
+}
+
+extension Gateway {
+    /// Sends a text to all connections that are subscribed to `topic`, but one. [any]
+    ///
+    /// It is framed once, however many there are. Who reads too slowly is treated as the route's `slow_consumer` says.
+    @discardableResult
+    public func publish(_ text: String, to topic: Topic, except: Connection? = nil) -> SendResult {
+        var text = text
+        return text.withUTF8 { unsafe publish(GW_TEXT, UnsafeRawBufferPointer($0), topic, except) }
+    }
+
+    /// Sends octets to all connections that are subscribed to `topic`, but one. [any]
+    @discardableResult
+    public func publish(_ octets: RawSpan, to topic: Topic, except: Connection? = nil) -> SendResult {
+        unsafe octets.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except) }
+    }
+
+    private func publish(
+        _ kind: Int, _ octets: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?
+    ) -> SendResult {
+        guard let publish = unsafe host.table.pointee.publish else { return .unsupported }
+        return unsafe topic.withName {
+            let status = unsafe publish(
+                host.table, instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), topic.flags,
+                octets.baseAddress, octets.count, except?.id ?? 0, nil)
+            return SendResult(status: status)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import GatewayIO
+import Glibc
+
+/// The other end of the control socket: asks a running gateway one thing and waits for the answer.
+package enum ControlClient {
+    /// Why there is no answer.
+    package enum Failure: Error, Sendable, Equatable {
+        /// Nobody listens there, or we may not connect; the kernel's reason.
+        case unreachable(String)
+        /// The gateway took the command and did not answer in time.
+        case silent(seconds: Int)
+        /// It ended, or the connection broke, before the answer was complete.
+        case cutShort
+    }
+
+    /// More than any status of a real gateway.
+    private static let mostOctets = 64 << 20
+
+    /// Sends a command and waits for the whole answer, at most so many seconds for each part of it; nil = for ever.
+    package static func ask(
+        _ command: ControlCommand, at path: String, seconds: Int?
+    ) throws(Failure) -> ControlAnswer {
+        let socket = try connect(path, seconds)
+        let line = Array((command.line + "\n").utf8)
+        // One line fits into an empty socket buffer, so there is no rest to be sent.
+        guard case .moved(line.count) = socket.write(line[...]) else { throw .cutShort }
+        var octets: [UInt8] = []
+        while octets.count < mostOctets {
+            let began = Clock.monotonicNanoseconds()
+            switch socket.read(appendingTo: &octets, atMost: 65536) {
+            case .moved: continue
+            case .wouldBlock:
+                // A signal that stops us and lets us go on interrupts the call before its time.
+                let waited = (Clock.monotonicNanoseconds() &- began) / 1_000_000_000
+                if let seconds, waited >= UInt64(max(0, seconds &- 1)) { throw .silent(seconds: seconds) }
+            case .endOfStream, .failed:
+                guard let answer = ControlAnswer(octets: octets) else { throw .cutShort }
+                return answer
+            }
+        }
+        throw .cutShort
+    }
+
+    private static func connect(_ path: String, _ seconds: Int?) throws(Failure) -> Socket {
+        do throws(Errno) {
+            return try Socket(connectingTo: path, timeout: seconds ?? 0)
+        } catch {
+            throw .unreachable(error.description)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+/// What is asked over the control socket: one line each way, so that `nc -U` will do where no `gateway` is at hand.
+package enum ControlCommand: Sendable, Equatable {
+    /// How a status is written.
+    package enum Form: String, Sendable, CaseIterable {
+        case text
+        /// Text for terminals.
+        case colour
+        case json
+    }
+
+    /// What is there and how it does.
+    case status(Form)
+    /// Read the configuration again and replace what has changed; or only this handler.
+    case reload(String?)
+    /// Make the generation of this handler before the current one current again.
+    case rollback(String)
+    /// Tell every connection to go and end.
+    case stop
+    /// Take no new connections and end when the last has left.
+    case drain
+
+    /// Why a line is no command; the text is the sentence for whoever sent it.
+    package struct Failure: Error, Equatable, Sendable {
+        package let sentence: String
+    }
+
+    /// Octets of the longest line, its end included: the longest name of a handler fits.
+    package static let longestLine = 256
+
+    /// Reads a line without its end.
+    package init(line: some Collection<UInt8>) throws(Failure) {
+        guard let text = String(validating: line, as: UTF8.self) else { throw Failure(sentence: "this is not UTF-8") }
+        let words = text.split(separator: " ").map { String($0) }
+        let argument = words.dropFirst().first
+        guard words.count <= 2 else { throw Failure(sentence: "there are too many words") }
+        switch (words.first ?? "", argument) {
+        case ("status", nil): self = .status(.text)
+        case ("status", let form?):
+            guard let form = Form(rawValue: form) else { throw Failure(sentence: "a status is text, colour or json") }
+            self = .status(form)
+        case ("reload", nil): self = .reload(nil)
+        case ("reload", let handler?): self = .reload(try Self.name(handler))
+        case ("rollback", let handler?): self = .rollback(try Self.name(handler))
+        case ("rollback", nil): throw Failure(sentence: "rollback needs the name of a handler")
+        case ("stop", nil): self = .stop
+        case ("drain", nil): self = .drain
+        case ("stop", _), ("drain", _): throw Failure(sentence: "\(words[0]) takes no argument")
+        default: throw Failure(sentence: "known are status, reload, rollback, stop and drain")
+        }
+    }
+
+    /// The command as a line without its end.
+    package var line: String {
+        switch self {
+        case .status(let form): "status \(form.rawValue)"
+        case .reload(let handler): handler.map { "reload \($0)" } ?? "reload"
+        case .rollback(let handler): "rollback \(handler)"
+        case .stop: "stop"
+        case .drain: "drain"
+        }
+    }
+
+    private static func name(_ word: String) throws(Failure) -> String {
+        guard isHandlerName(word) else { throw Failure(sentence: "this is no name of a handler") }
+        return word
+    }
+
+    /// Whether a word could be the name of a handler, as `handler` in gateway.conf takes it.
+    package static func isHandlerName(_ word: String) -> Bool {
+        let isName = word.utf8.allSatisfy { octet in
+            switch octet {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                true
+            default: false
+            }
+        }
+        return isName && (1...128).contains(word.utf8.count) && word.utf8.first != UInt8(ascii: ".")
+    }
+}
+
+/// The answer to a command: text, and the exit status for whoever asked.
+package struct ControlAnswer: Sendable, Equatable {
+    package var text: String
+    package var exit: Int32
+
+    /// Makes an answer from its parts.
+    package init(_ text: String, exit: Int32) {
+        self.text = text
+        self.exit = exit
+    }
+
+    /// On the wire: the text, then a last line `exit N`, which says that nothing is missing.
+    package var octets: [UInt8] {
+        var octets = Array(text.utf8)
+        if let last = octets.last, last != UInt8(ascii: "\n") { octets.append(UInt8(ascii: "\n")) }
+        return octets + Array("exit \(exit)\n".utf8)
+    }
+
+    /// Reads everything that came; nil when the end is missing.
+    package init?(octets: [UInt8]) {
+        guard octets.last == UInt8(ascii: "\n") else { return nil }
+        let body = octets.dropLast()
+        let start = body.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let words = body[start...].split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard words.count == 2, words[0].elementsEqual("exit".utf8),
+            let exit = Int32(String(decoding: words[1], as: UTF8.self)), (0...255).contains(exit)
+        else { return nil }
+        self.init(String(decoding: body[..<start], as: UTF8.self), exit: exit)
+    }
+}

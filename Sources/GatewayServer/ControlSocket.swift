@@ -1,0 +1,230 @@
+package import GatewayIO
+import Glibc
+
+/// A command that came over the control socket, and whom to answer.
+package struct ControlRequest: Sendable, Equatable {
+    /// Names the client; one that has gone meanwhile is no error.
+    package let client: UInt64
+    package let command: ControlCommand
+}
+
+/// The socket for `gateway status`, `reload` and the like: commands in, answers out. It belongs to the control thread.
+///
+/// It has a poller of its own, so that its owner registers one number and calls `turn` when that is readable or
+/// `deadline` has come. Nothing here blocks: whoever reads slowly waits in a buffer of its own, and not for long.
+///
+///     accept ─▶ reading ──line──▶ waiting ──answer──▶ writing ─▶ gone
+///                  └── no command: answered here ─────────┘
+package struct ControlSocket: ~Copyable {
+    /// Clients at once; more are turned away, since only root and our own user come here.
+    package static let mostClients = 16
+    /// How long a client may take to send its line, and to take its answer.
+    package static let patience: UInt64 = 10_000_000_000
+
+    /// How long nobody is accepted after the descriptors ran out: the poller would report the same peer for ever.
+    private static let pause: UInt64 = 1_000_000_000
+    private static let listenerToken: UInt64 = 0
+
+    private enum Phase {
+        case reading
+        /// Its answer is being worked on, as long as that takes.
+        case waiting
+        case writing
+    }
+
+    private final class Client {
+        let socket: Socket
+        var phase = Phase.reading
+        /// The line as far as it came, then the answer.
+        var octets: [UInt8] = []
+        /// How much of the answer the kernel has taken.
+        var sent = 0
+        /// Monotonic nanoseconds; nil while it waits for us.
+        var deadline: UInt64?
+
+        init(_ socket: consuming Socket, deadline: UInt64) {
+            self.socket = socket
+            self.deadline = deadline
+        }
+
+        func begin(_ answer: ControlAnswer, _ now: UInt64) {
+            octets = answer.octets
+            sent = 0
+            phase = .writing
+            deadline = now &+ ControlSocket.patience
+        }
+    }
+
+    /// Where it listens.
+    package let path: String
+    /// Nil once nobody new is heard.
+    private var listener: Listeners.Entry?
+    private let poller: Poller
+    private var clients: [UInt64: Client] = [:]
+    private var nextToken: UInt64 = 1
+    /// Nobody is accepted until then; nil while somebody would be.
+    private var pausedUntil: UInt64?
+
+    /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
+    package init(path: String) throws(Errno) {
+        let listener = Listeners.Entry(try Listener(.privateUnix(path: path)))
+        let poller = try Poller()
+        try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
+        self.path = path
+        self.listener = listener
+        self.poller = poller
+    }
+
+    /// For registration with the control thread's poller, as readable.
+    package var number: Int32 { poller.number }
+
+    /// When `turn` must be called even if nothing happens, in monotonic nanoseconds; nil = never.
+    package var deadline: UInt64? {
+        var earliest = pausedUntil
+        for client in clients.values {
+            if let deadline = client.deadline { earliest = min(deadline, earliest ?? deadline) }
+        }
+        return earliest
+    }
+
+    /// Does everything that can be done now; answers the commands that are complete, in the order of their arrival.
+    package mutating func turn(now: UInt64 = Clock.monotonicNanoseconds()) throws(Errno) -> [ControlRequest] {
+        var requests: [ControlRequest] = []
+        if let until = pausedUntil, until <= now {
+            pausedUntil = nil
+            try listen(for: .readable)
+        }
+        let count = try poller.wait(milliseconds: 0)
+        for index in 0..<count {
+            let event = poller[index]
+            if event.token == Self.listenerToken {
+                try accept(now)
+            } else if let client = clients[event.token], !serve(client, event, now, &requests) {
+                clients[event.token] = nil
+            }
+        }
+        for (token, client) in clients where client.deadline.map({ $0 <= now }) == true { clients[token] = nil }
+        return requests
+    }
+
+    /// Sends an answer, now or whenever the client takes it. A client that has gone needs none.
+    package mutating func answer(
+        _ client: UInt64, _ answer: ControlAnswer, now: UInt64 = Clock.monotonicNanoseconds()
+    ) {
+        guard let asking = clients[client], asking.phase == .waiting else { return }
+        asking.begin(answer, now)
+        if !write(asking, token: client) { clients[client] = nil }
+    }
+
+    /// Hears nobody new and removes the file, so that the next gateway can listen there; answers can still be given.
+    package mutating func stopListening() { listener = nil }
+
+    // MARK: Clients
+
+    private func listen(for interest: Poller.Interest) throws(Errno) {
+        guard let number = listener?.listener.number else { return }
+        try poller.modify(number, token: Self.listenerToken, interest: interest)
+    }
+
+    private mutating func accept(_ now: UInt64) throws(Errno) {
+        guard let listener else { return }
+        // A bound for one turn: whoever still waits is reported again.
+        for _ in 0..<Self.mostClients {
+            switch listener.listener.accept() {
+            case .socket(let socket): admit(socket, now)
+            case .lost: continue
+            case .none: return
+            case .exhausted:
+                pausedUntil = now &+ Self.pause
+                return try listen(for: [])
+            }
+        }
+    }
+
+    private mutating func admit(_ socket: consuming Socket, _ now: UInt64) {
+        // The mode of the file keeps others out already, but for where file systems or containers do not heed it.
+        guard let user = socket.peerUser, user == geteuid() || user == 0 else {
+            return Self.turnAway(socket, "only the user of the gateway and root are heard here", exit: 77)
+        }
+        guard clients.count < Self.mostClients else {
+            return Self.turnAway(socket, "too many others are asking, try again", exit: 75)
+        }
+        let token = nextToken
+        nextToken += 1
+        do throws(Errno) {
+            try poller.add(socket.number, token: token, interest: .readable)
+        } catch {
+            return Self.turnAway(socket, "out of resources: \(error)", exit: 75)
+        }
+        clients[token] = Client(socket, deadline: now &+ Self.patience)
+    }
+
+    /// Says why, if the kernel takes it at once, as it does with a fresh socket, and closes.
+    private static func turnAway(_ socket: consuming Socket, _ reason: String, exit: Int32) {
+        _ = socket.write(ControlAnswer("error: \(reason)", exit: exit).octets[...])
+    }
+
+    /// False when the client is to go.
+    private func serve(
+        _ client: Client, _ event: Poller.Event, _ now: UInt64, _ requests: inout [ControlRequest]
+    ) -> Bool {
+        switch client.phase {
+        case .reading: return read(client, token: event.token, now, &requests)
+        // Nothing is asked of it while it waits, so this is its end.
+        case .waiting: return !event.isHangUp
+        case .writing: return write(client, token: event.token)
+        }
+    }
+
+    private func read(
+        _ client: Client, token: UInt64, _ now: UInt64, _ requests: inout [ControlRequest]
+    ) -> Bool {
+        let room = ControlCommand.longestLine - client.octets.count
+        switch client.socket.read(appendingTo: &client.octets, atMost: room) {
+        case .wouldBlock: return true
+        case .endOfStream, .failed: return false
+        case .moved: break
+        }
+        guard let end = client.octets.firstIndex(of: UInt8(ascii: "\n")) else {
+            guard client.octets.count >= ControlCommand.longestLine else { return true }
+            return refuse(client, token: token, "the line is too long", now)
+        }
+        do throws(ControlCommand.Failure) {
+            let command = try ControlCommand(line: client.octets[..<end])
+            client.phase = .waiting
+            client.octets = []
+            client.deadline = nil
+            requests.append(ControlRequest(client: token, command: command))
+            return watch(client, token, [])
+        } catch {
+            return refuse(client, token: token, error.sentence, now)
+        }
+    }
+
+    private func refuse(_ client: Client, token: UInt64, _ reason: String, _ now: UInt64) -> Bool {
+        client.begin(ControlAnswer("error: \(reason)", exit: 2), now)
+        return write(client, token: token)
+    }
+
+    /// False when all is sent, or nobody is there to take it.
+    private func write(_ client: Client, token: UInt64) -> Bool {
+        while client.sent < client.octets.count {
+            switch client.socket.write(client.octets[client.sent...]) {
+            case .moved(let count): client.sent += count
+            case .wouldBlock: return watch(client, token, .writable)
+            case .endOfStream, .failed: return false
+            }
+        }
+        return false
+    }
+
+    private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {
+        do throws(Errno) {
+            try poller.modify(client.socket.number, token: token, interest: interest)
+            return true
+        } catch {
+            // The kernel has no memory for it; the client sees the end and may ask again.
+            return false
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import GatewayIO
+
+/// What a reload, a rollback or a change of configuration came to for one handler.
+struct ReloadOutcome: Sendable {
+    enum Result: Sendable {
+        /// A new generation serves.
+        case switched
+        /// Nothing was to be done.
+        case unchanged
+        /// The generation before goes on serving.
+        case refused
+    }
+
+    let handler: String
+    let result: Result
+    /// One sentence for people, or several lines when something went wrong.
+    let text: String
+    /// From the request to the first complete pass of all workers.
+    var milliseconds = 0
+    var moved = 0
+    var refused = 0
+    var draining = 0
+    /// When it was asked for, in seconds since 1970.
+    let at = Clock.wallSeconds()
+    /// What set it off.
+    var cause = ""
+
+    /// The outcome as one who asked for it reads it.
+    var line: String { text.hasPrefix("handler \"") ? text : "handler \"\(handler)\": \(text)" }
+}

@@ -1,0 +1,76 @@
+package import GatewayConfiguration
+import HTTP
+
+/// What the gateway would do with a path, by the configuration alone: no handler is loaded and nobody is asked.
+package struct RouteExplanation: Sendable, Equatable {
+    /// The explanation, lines with an end.
+    package let text: String
+    /// Whether a handler would be asked, or the console shown.
+    package let isFound: Bool
+
+    /// Explains a path as a client would send it, a query included.
+    package init(of target: String, in configuration: Configuration) {
+        let raw = String(target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0])
+        let path: NormalizedPath
+        do throws(RequestHeadError) {
+            path = try NormalizedPath(raw)
+        } catch {
+            text = Self.table([("path", raw), ("answer", "400: this is no path that a request can have")])
+            isFound = false
+            return
+        }
+        let normal = String(decoding: path.octets, as: UTF8.self)
+        var rows = [("path", normal == raw ? raw : "\(raw), which is \(normal)")]
+        let segments = Array(path.segments)
+        let router = Router(configuration.routes.map(\.pattern))
+        guard let match = router.match(path: path.octets, segments: segments) else {
+            isFound = normal == configuration.consolePath
+            rows.append(("route", "none"))
+            rows.append(("answer", isFound ? "the built-in console" : "404 no-route"))
+            if !isFound {
+                rows.append(("routes", configuration.routes.map(\.pattern.description).joined(separator: "  ")))
+            }
+            text = Self.table(rows)
+            return
+        }
+        let route = configuration.routes[match.route]
+        rows += Self.rows(of: route, match, path)
+        isFound = true
+        text = Self.table(rows) + "\n" + Self.limits(of: route, in: configuration)
+    }
+
+    private static func rows(
+        of route: RouteConfiguration, _ match: Router.Match, _ path: NormalizedPath
+    ) -> [(String, String)] {
+        func decoded(_ range: Range<Int>) -> String { String(decoding: path.decode(range), as: UTF8.self) }
+        var rows = [("route", "\(route.pattern)  (\(route.origin))"), ("handler", route.handler)]
+        for (name, range) in zip(route.pattern.parameterNames, match.parameters) {
+            rows.append((":\(name)", decoded(range)))
+        }
+        if let remainder = match.remainder { rows.append(("*", decoded(remainder))) }
+        for setting in route.settings { rows.append(("set", "\(setting.key) \(setting.value)")) }
+        if !route.subprotocols.isEmpty {
+            rows.append(("subprotocols", route.subprotocols.joined(separator: " ")))
+        }
+        rows.append(("answer", "what the handler decides: 101 for a WebSocket upgrade it accepts"))
+        return rows
+    }
+
+    private static func limits(of route: RouteConfiguration, in configuration: Configuration) -> String {
+        var table = TextTable([.init(title: "LIMIT"), .init(title: "VALUE"), .init(title: "SET BY")])
+        for row in configuration.limitRows(of: route) {
+            table.add([
+                StyledText(row.name), StyledText(row.value), StyledText(row.origin?.description ?? "default"),
+            ])
+        }
+        return table.text(colour: false)
+    }
+
+    private static func table(_ rows: [(String, String)]) -> String {
+        let width = rows.map(\.0.unicodeScalars.count).max() ?? 0
+        return rows.map { name, value in
+            let padding = String(repeating: " ", count: width - name.unicodeScalars.count)
+            return StyledText(name).text + padding + "  " + StyledText(value).text + "\n"
+        }.joined()
+    }
+}

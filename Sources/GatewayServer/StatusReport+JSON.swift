@@ -1,0 +1,101 @@
+extension StatusReport {
+    /// The report as one line of JSON. Members are only ever added; `format` changes when one changes its meaning.
+    package func json() -> String {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("format", 1)
+            writer.name("process")
+            process.write(to: &writer)
+            writer.member("listeners", listeners)
+            writer.name("routes")
+            writer.array(routes) { $1.write(to: &$0) }
+            writer.name("handlers")
+            writer.array(handlers) { $1.write(to: &$0) }
+        }
+        return writer.text
+    }
+}
+
+extension StatusReport.Process {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("pid", pid)
+            writer.member("version", version)
+            writer.member("state", phase.rawValue)
+            writer.member("started_at", Timestamp.iso(startedAt))
+            writer.member("reported_at", Timestamp.iso(now))
+            writer.member("uptime_ms", uptimeMilliseconds)
+            writer.member("workers", workers)
+            writer.member("connections", connections)
+            writer.member("max_connections", maxConnections)
+            writer.member("configuration", configuration)
+            writer.name("configuration_reload")
+            guard let reload = configurationReload else { return writer.value(String?.none) }
+            writer.object { writer in
+                writer.member("at", Timestamp.iso(reload.at))
+                writer.member("accepted", reload.isAccepted)
+                writer.member("outcome", reload.outcome)
+            }
+        }
+    }
+}
+
+extension StatusReport.Route {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("route", pattern)
+            writer.member("handler", handler)
+            writer.member("state", unavailable == nil ? "serving" : "unavailable")
+            writer.member("reason", unavailable)
+            writer.member("connections", connections)
+            writer.member("reload", reload)
+        }
+    }
+}
+
+extension StatusReport.Handler {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("handler", name)
+            writer.member("file", file)
+            writer.name("generations")
+            writer.array(generations) { $1.write(to: &$0) }
+            writer.name("last_reload")
+            if let lastReload { lastReload.write(to: &writer) } else { writer.value(String?.none) }
+        }
+    }
+}
+
+extension StatusReport.Generation {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("generation", number)
+            writer.member("state", state.rawValue)
+            writer.member("why", why)
+            writer.member("since_ms", sinceMilliseconds)
+            writer.member("digest", digestText)
+            writer.member("file", file)
+            writer.member("built_at", builtAt.map { Timestamp.iso($0) })
+            writer.member("version", version)
+            writer.member("language", language)
+            writer.member("connections", connections)
+            writer.member("errors", errors)
+            writer.member("flags", flags)
+        }
+    }
+}
+
+extension StatusReport.Reload {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("at", Timestamp.iso(at))
+            writer.member("cause", cause)
+            writer.member("accepted", isAccepted)
+            writer.member("outcome", outcome)
+            writer.member("duration_ms", milliseconds)
+            writer.member("moved", moved)
+            writer.member("refused", refused)
+            writer.member("draining", draining)
+        }
+    }
+}

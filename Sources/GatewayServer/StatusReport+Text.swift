@@ -1,0 +1,135 @@
+extension StatusReport {
+    /// The report for people: aligned, one thing a line, in colours where the reader is a terminal.
+    package func text(colour: Bool) -> String {
+        var text = headline(colour) + process.details(listeners, colour)
+        if !routes.isEmpty { text += "\n" + routeTable().text(colour: colour) }
+        for handler in handlers { text += "\n" + handler.text(now: process.now, colour: colour) }
+        return text
+    }
+
+    private func headline(_ colour: Bool) -> String {
+        let missing = routes.count { $0.unavailable != nil }
+        let state: StyledText =
+            switch process.phase {
+            case .serving where missing > 0:
+                StyledText("degraded, \(missing) of \(routes.count) routes unavailable", .bad)
+            case .serving: StyledText("serving", .good)
+            case .draining: StyledText("draining", .doubtful)
+            case .stopping: StyledText("stopping", .doubtful)
+            }
+        let dot = StyledText("●", state.style).rendered(colour: colour)
+        let name = StyledText("gateway \(process.version)", .bold).rendered(colour: colour)
+        let uptime = Timestamp.duration(milliseconds: process.uptimeMilliseconds)
+        let connections = Self.count(process.connections, "connection")
+        return "\(dot) \(name): \(state.rendered(colour: colour)), \(connections), up \(uptime)\n"
+    }
+
+    private func routeTable() -> TextTable {
+        var table = TextTable([
+            .init(title: "ROUTE"), .init(title: "HANDLER"), .init(title: "STATE"),
+            .init(title: "CONNECTIONS", isNumber: true), .init(title: "RELOAD"),
+        ])
+        for route in routes {
+            let isServing = route.unavailable == nil
+            table.add(
+                [
+                    StyledText(route.pattern), StyledText(route.handler),
+                    StyledText(isServing ? "serving" : "unavailable", isServing ? .good : .bad),
+                    StyledText("\(route.connections)"), StyledText(route.reload),
+                ], note: route.unavailable.map { StyledText($0, .bad) })
+        }
+        return table
+    }
+
+    fileprivate static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+
+    fileprivate static func age(_ seconds: Int64, now: Int64) -> String {
+        // A clock that was set back makes an age of nothing.
+        let age = UInt64(max(0, now.subtractingReportingOverflow(seconds).partialValue)) &* 1000
+        return "\(Timestamp.text(seconds)), \(Timestamp.duration(milliseconds: age)) ago"
+    }
+}
+
+extension StatusReport.Process {
+    fileprivate func details(_ listeners: [String], _ colour: Bool) -> String {
+        let workers = StatusReport.count(workers, "worker")
+        var lines: [(String, StyledText)] = [
+            ("process", StyledText("pid \(pid), \(workers), started \(Timestamp.text(startedAt))")),
+            ("listening", StyledText(listeners.isEmpty ? "nowhere" : listeners.joined(separator: "  "))),
+            ("limit", StyledText(StatusReport.count(maxConnections, "connection"))),
+            ("file", StyledText(configuration)),
+        ]
+        if let reload = configurationReload {
+            let verdict = reload.isAccepted ? "read again" : "refused"
+            let style: StyledText.Style = reload.isAccepted ? .plain : .bad
+            lines.append(("", StyledText("\(verdict) \(StatusReport.age(reload.at, now: now))", style)))
+            lines += StyledText.lines(reload.outcome, style).map { ("", $0) }
+        }
+        return lines.map { title, value in
+            let margin = String(repeating: " ", count: max(0, 11 - title.utf8.count))
+            return margin + title + "  " + value.rendered(colour: colour) + "\n"
+        }.joined()
+    }
+}
+
+extension StatusReport.Handler {
+    fileprivate func text(now: Int64, colour: Bool) -> String {
+        let title = StyledText("HANDLER \(name)", .bold).rendered(colour: colour)
+        let place = StyledText(file ?? "no file was found", file == nil ? .bad : .plain)
+        var text = "\(title)  \(place.rendered(colour: colour))\n"
+        if !generations.isEmpty { text += generationTable().text(colour: colour) }
+        if let reload = lastReload {
+            let style: StyledText.Style = reload.isAccepted ? .plain : .bad
+            let when = StyledText("\(StatusReport.age(reload.at, now: now)): \(reload.cause)")
+            text += "  last reload  \(when.rendered(colour: colour))\n"
+            for line in StyledText.lines(reload.outcome, style) {
+                text += "               " + line.rendered(colour: colour) + "\n"
+            }
+            text += "               \(reload.moved) moved, \(reload.refused) refused, \(reload.draining) draining"
+            text += ", \(reload.milliseconds) ms\n"
+        }
+        return text
+    }
+
+    private func generationTable() -> TextTable {
+        var table = TextTable(
+            [
+                .init(title: "GENERATION", isNumber: true), .init(title: "STATE"), .init(title: "FOR"),
+                .init(title: "CONNECTIONS", isNumber: true), .init(title: "ERRORS", isNumber: true),
+                .init(title: "BUILT"), .init(title: "DIGEST"), .init(title: "VERSION"), .init(title: "LANGUAGE"),
+            ], indent: "  ")
+        for each in generations {
+            table.add(
+                [
+                    StyledText("\(each.number)"), StyledText(each.state.rawValue, each.state.style),
+                    StyledText(Timestamp.duration(milliseconds: each.sinceMilliseconds)),
+                    StyledText("\(each.connections)"), StyledText("\(each.errors)", each.errors > 0 ? .bad : .plain),
+                    StyledText(each.builtAt.map { Timestamp.text($0) } ?? "-"), StyledText(each.digestText),
+                    StyledText(each.version.isEmpty ? "-" : each.version), StyledText(each.language),
+                ], note: each.why.map { StyledText($0, .faint) })
+        }
+        return table
+    }
+}
+
+extension StatusReport.Generation {
+    var digestText: String { Self.digestText(digest) }
+
+    /// Sixteen hexadecimal digits.
+    static func digestText(_ digest: UInt64) -> String {
+        let digits = String(digest, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+}
+
+extension StatusReport.Generation.State {
+    fileprivate var style: StyledText.Style {
+        switch self {
+        case .live: .good
+        case .loading, .handingOver, .retiring: .doubtful
+        case .ended, .pinned: .faint
+        }
+    }
+}

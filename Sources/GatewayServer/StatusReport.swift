@@ -1,0 +1,211 @@
+/// What `gateway status` shows: one moment of the gateway, gathered by the control thread, as plain values.
+package struct StatusReport: Sendable, Equatable {
+    /// The process.
+    package var process: Process
+    /// Where it listens, as the log names it.
+    package var listeners: [String] = []
+    /// The routes in the order of the configuration.
+    package var routes: [Route] = []
+    /// The handlers in the order in which routes name them.
+    package var handlers: [Handler] = []
+
+    /// Makes a report; the lists are filled afterwards.
+    package init(process: Process) { self.process = process }
+}
+
+extension StatusReport {
+    /// The process as a whole.
+    package struct Process: Sendable, Equatable {
+        /// What it is doing.
+        package enum Phase: String, Sendable {
+            case serving
+            /// No new connections; it ends when the last has left.
+            case draining
+            /// Connections are told to go (1001).
+            case stopping
+        }
+
+        package var pid: Int32
+        package var version: String
+        package var phase = Phase.serving
+        /// Seconds since 1970.
+        package var startedAt: Int64
+        /// The time of this report in seconds since 1970; ages are counted from it.
+        package var now: Int64
+        /// By the monotonic clock.
+        package var uptimeMilliseconds: UInt64
+        package var workers: Int
+        /// Peers in all workers.
+        package var connections: Int
+        /// `max_connections`.
+        package var maxConnections: Int
+        /// The file as the operator named it.
+        package var configuration: String
+        /// The last time it was read again; nil when it never was.
+        package var configurationReload: ConfigurationReload?
+
+        /// Makes a serving process from what is always known.
+        package init(
+            pid: Int32, version: String, startedAt: Int64, now: Int64, uptimeMilliseconds: UInt64, workers: Int,
+            connections: Int, maxConnections: Int, configuration: String
+        ) {
+            self.pid = pid
+            self.version = version
+            self.startedAt = startedAt
+            self.now = now
+            self.uptimeMilliseconds = uptimeMilliseconds
+            self.workers = workers
+            self.connections = connections
+            self.maxConnections = maxConnections
+            self.configuration = configuration
+        }
+    }
+
+    /// One reading of the configuration by a running gateway.
+    package struct ConfigurationReload: Sendable, Equatable {
+        /// Seconds since 1970.
+        package var at: Int64
+        /// False when the file was refused and the one before is still in effect.
+        package var isAccepted: Bool
+        /// What came of it, a sentence without a full stop.
+        package var outcome: String
+
+        /// Makes an entry from its parts.
+        package init(at: Int64, isAccepted: Bool, outcome: String) {
+            self.at = at
+            self.isAccepted = isAccepted
+            self.outcome = outcome
+        }
+    }
+
+    /// One route.
+    package struct Route: Sendable, Equatable {
+        package var pattern: String
+        package var handler: String
+        /// Why nobody serves it; nil while somebody does.
+        package var unavailable: String?
+        package var connections: Int
+        /// `reload`, as it is written in the file.
+        package var reload: String
+
+        /// Makes a route from its parts.
+        package init(pattern: String, handler: String, unavailable: String?, connections: Int, reload: String) {
+            self.pattern = pattern
+            self.handler = handler
+            self.unavailable = unavailable
+            self.connections = connections
+            self.reload = reload
+        }
+    }
+
+    /// One handler file.
+    package struct Handler: Sendable, Equatable {
+        package var name: String
+        /// The file that is loaded; nil when none was found.
+        package var file: String?
+        /// Newest first.
+        package var generations: [Generation] = []
+        /// The last reload or rollback, whatever came of it; nil when there was none.
+        package var lastReload: Reload?
+
+        /// Makes a handler; the rest is filled afterwards.
+        package init(name: String, file: String?) {
+            self.name = name
+            self.file = file
+        }
+    }
+
+    /// One loaded copy of a handler.
+    package struct Generation: Sendable, Equatable {
+        /// Where it stands.
+        package enum State: String, Sendable, CaseIterable {
+            /// Not in service yet.
+            case loading
+            /// Gets the new connections.
+            case live
+            /// Its connections move to a newer one.
+            case handingOver = "handing over"
+            /// Keeps the connections it has.
+            case retiring
+            /// Has none and gets none; it was stopped.
+            case ended
+            /// The same, and its image stays in memory.
+            case pinned
+        }
+
+        package var number: UInt64
+        package var state: State
+        /// Why it is in that state, such as what pins it; nil where that is plain.
+        package var why: String?
+        /// For how long it has been.
+        package var sinceMilliseconds: UInt64
+        package var digest: UInt64
+        /// The copy that is mapped.
+        package var file: String
+        /// When the file it was copied from was written, in seconds since 1970; nil when nobody knows.
+        package var builtAt: Int64?
+        /// What the handler says of itself; empty when it says nothing.
+        package var version: String
+        /// What it is written in, or with.
+        package var language: String
+        package var connections: Int
+        /// Callbacks that ended in an error.
+        package var errors: Int
+        /// Names of its GW_HF_* flags.
+        package var flags: [String]
+
+        /// Makes a generation from its parts.
+        package init(
+            number: UInt64, state: State, why: String? = nil, sinceMilliseconds: UInt64, digest: UInt64, file: String,
+            builtAt: Int64? = nil, version: String = "", language: String, connections: Int, errors: Int = 0,
+            flags: [String] = []
+        ) {
+            self.number = number
+            self.state = state
+            self.why = why
+            self.sinceMilliseconds = sinceMilliseconds
+            self.digest = digest
+            self.file = file
+            self.builtAt = builtAt
+            self.version = version
+            self.language = language
+            self.connections = connections
+            self.errors = errors
+            self.flags = flags
+        }
+    }
+
+    /// One attempt to replace a generation.
+    package struct Reload: Sendable, Equatable {
+        /// Seconds since 1970.
+        package var at: Int64
+        /// What set it off, such as "the file changed".
+        package var cause: String
+        /// False when it was refused and the generation before still serves.
+        package var isAccepted: Bool
+        /// What came of it, a sentence without a full stop.
+        package var outcome: String
+        package var milliseconds: UInt64
+        /// Connections that changed to the new generation.
+        package var moved: Int
+        /// Connections whose state it would not take; they drain.
+        package var refused: Int
+        /// Connections that are still with an older generation.
+        package var draining: Int
+
+        /// Makes an entry from its parts.
+        package init(
+            at: Int64, cause: String, isAccepted: Bool, outcome: String, milliseconds: UInt64, moved: Int = 0,
+            refused: Int = 0, draining: Int = 0
+        ) {
+            self.at = at
+            self.cause = cause
+            self.isAccepted = isAccepted
+            self.outcome = outcome
+            self.milliseconds = milliseconds
+            self.moved = moved
+            self.refused = refused
+            self.draining = draining
+        }
+    }
+}

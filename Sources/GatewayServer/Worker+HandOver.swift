@@ -1,0 +1,231 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+/// How far a worker has come with one hand-over.
+struct HandOverProgress {
+    let handOver: HandOver
+    /// The next slot to look at in this pass.
+    var cursor: UInt32 = 0
+    /// Connections met in this pass that are still with the old binding.
+    var remaining = 0
+    /// The first pass is over.
+    var hasPassed = false
+    /// No pass before this tick.
+    var notBefore: UInt32 = 0
+    /// When who is left is told 1012, and when it is cut off.
+    let closeAt: UInt32
+
+    init(_ handOver: HandOver, now: UInt32) {
+        self.init(handOver, closeAt: now &+ max(1, handOver.patience))
+    }
+
+    init(_ handOver: HandOver, closeAt: UInt32) {
+        self.handOver = handOver
+        self.closeAt = closeAt
+    }
+}
+
+extension Worker {
+    /// So long at most is a worker busy with handing over before it serves again.
+    private static let sliceNanoseconds: UInt64 = 500_000
+    /// How long after 1012 a peer that does not answer is cut off.
+    private static let cutOffMilliseconds: Int64 = 5000
+    /// `close` spreads its connections over so many ticks at most.
+    private static let closeSpread = TimerWheel.ticks(milliseconds: 10_000)
+
+    func begin(_ handOver: HandOver) {
+        // A newer generation takes over whatever an older hand-over has not moved yet, on the older one's schedule.
+        var progress = HandOverProgress(handOver, now: now)
+        if let index = handOvers.firstIndex(where: { $0.handOver.hasSameSource(as: handOver) }) {
+            let older = handOvers.remove(at: index)
+            if older.closeAt < progress.closeAt, older.handOver.way != .swap {
+                progress = HandOverProgress(handOver, closeAt: older.closeAt)
+            }
+            pass(older)
+        }
+        handOvers.append(progress)
+    }
+
+    private func pass(_ progress: HandOverProgress) {
+        if progress.hasPassed { return }
+        progress.handOver.passed.add(1, ordering: .releasing)
+        progress.handOver.progress.ring()
+    }
+
+    /// Goes on with hand-overs for one slice.
+    func continueHandOvers() {
+        if handOvers.isEmpty { return }
+        let began = Clock.monotonicNanoseconds()
+        var index = 0
+        while index < handOvers.count {
+            if handOvers[index].notBefore > now {
+                index += 1
+                continue
+            }
+            let isDone = walk(index, until: began &+ Self.sliceNanoseconds)
+            note(slice: Clock.monotonicNanoseconds() &- began, of: handOvers[index].handOver)
+            if !isDone { return }
+            if finishPass(index) { handOvers.remove(at: index) } else { index += 1 }
+        }
+    }
+
+    /// When hand-overs want a turn by themselves, in ticks; 0 for at once, nil for never.
+    var handOverPatience: UInt32? {
+        if handOvers.isEmpty { return nil }
+        return handOvers.map { $0.notBefore > now ? $0.notBefore - now : 0 }.min()
+    }
+
+    private func note(slice: UInt64, of handOver: HandOver) {
+        if slice > handOver.longestSlice.load(ordering: .relaxed) {
+            handOver.longestSlice.store(slice, ordering: .relaxed)
+        }
+    }
+
+    /// Looks at connections from the cursor on.
+    ///
+    /// - Returns: false when time was up before the pass was over.
+    private func walk(_ index: Int, until end: UInt64) -> Bool {
+        let handOver = handOvers[index].handOver
+        while handOvers[index].cursor < table.used {
+            let slot = handOvers[index].cursor
+            handOvers[index].cursor += 1
+            guard let peer = table.occupant(slot), unsafe handOver.isFrom(peer.its.binding) else { continue }
+            if !treat(peer, handOvers[index]) { handOvers[index].remaining += 1 }
+            if Clock.monotonicNanoseconds() >= end { return handOvers[index].cursor >= table.used }
+        }
+        return true
+    }
+
+    /// - Returns: whether nobody is left with the old binding here.
+    private func finishPass(_ index: Int) -> Bool {
+        if !handOvers[index].hasPassed {
+            pass(handOvers[index])
+            handOvers[index].hasPassed = true
+        }
+        if handOvers[index].remaining == 0 { return true }
+        handOvers[index].cursor = 0
+        handOvers[index].remaining = 0
+        handOvers[index].notBefore = now + 1
+        return false
+    }
+
+    /// Does for one connection what the hand-over asks for.
+    ///
+    /// - Returns: whether the connection is no longer with the old binding.
+    private func treat(_ peer: ConnectionPlace, _ progress: HandOverProgress) -> Bool {
+        let handOver = progress.handOver
+        switch handOver.way {
+        case .swap:
+            guard peer.its.phase != .gone, let next = unsafe handOver.to else { return false }
+            unsafe rebind(peer, to: next)
+            note(moved: handOver)
+            return true
+        case .migrate where isQuiet(peer, handOver) && !peer.its.flags.contains(.refusedMove):
+            if migrate(peer, handOver) { return true }
+        case .migrate, .drain, .close: break
+        }
+        closeIfDue(peer, progress)
+        return false
+    }
+
+    private func note(moved handOver: HandOver) {
+        handOver.moved.add(1, ordering: .relaxed)
+        handOver.lastMove.store(Clock.monotonicNanoseconds(), ordering: .relaxed)
+    }
+
+    /// Between two callbacks, with no fragmented message half delivered to the handler or half sent by it.
+    ///
+    /// A frame that is half received, or a message that is being put together here, is nobody's business but ours
+    /// and moves along, unless one of the two handlers wants messages piece by piece.
+    private func isQuiet(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
+        guard peer.its.phase == .open, let from = unsafe handOver.from, let to = unsafe handOver.to else {
+            return false
+        }
+        if port.board[peer.its.slot].stream.load(ordering: .acquiring) != 0 { return false }
+        guard peer.its.reader.isInsideMessage else { return true }
+        return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
+    }
+
+    /// save_conn -> restore_conn -> drop_conn; nothing has changed when either side refuses.
+    private func migrate(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
+        guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
+        var state: UnsafeMutableRawPointer?
+        if !handOver.isStateless, unsafe !transfer(peer, from, to, &state) {
+            peer.its.flags.insert(.refusedMove)
+            handOver.refused.add(1, ordering: .relaxed)
+            return false
+        }
+        if let drop = unsafe from.pointee.handler.dropConnection {
+            enter(peer, .dropConnection)
+            unsafe drop(from.pointee.instance, current, peer.its.state)
+            leave()
+        }
+        unsafe peer.its.state = state
+        unsafe rebind(peer, to: to)
+        note(moved: handOver)
+        return true
+    }
+
+    private func transfer(
+        _ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>,
+        _ state: inout UnsafeMutableRawPointer?
+    ) -> Bool {
+        guard let save = unsafe from.pointee.handler.saveConnection,
+            let restore = unsafe to.pointee.handler.restoreConnection
+        else { return false }
+        unsafe sink.pointee.clear()
+        enter(peer, .saveConnection)
+        let saving = unsafe save(from.pointee.instance, current, peer.its.state, OpaquePointer(sink))
+        leave()
+        guard saving >= 0, unsafe !sink.pointee.isOverflown, peer.its.phase == .open else { return false }
+        var saved = unsafe sink.pointee.saved(by: from.pointee.generation)
+        let request = unsafe peer.its.exchange?.record.markMigrated()
+        enter(peer, .restoreConnection)
+        let restoring = unsafe restore(to.pointee.instance, current, request, &saved, &state)
+        leave()
+        return restoring >= 0
+    }
+
+    /// Time is up for connections that stayed behind.
+    private func closeIfDue(_ peer: ConnectionPlace, _ progress: HandOverProgress) {
+        var closeAt = progress.closeAt
+        if progress.handOver.way == .close {
+            // The slot spreads the peers evenly, and the same one does not come first each time.
+            let spread = min(max(1, progress.handOver.patience), Self.closeSpread)
+            closeAt = progress.closeAt &- progress.handOver.patience &+ (peer.its.slot &* 2_654_435_761) % spread
+        }
+        guard now >= closeAt else { return }
+        if peer.its.phase == .open {
+            progress.handOver.closed.add(1, ordering: .relaxed)
+            beginClosing(
+                peer, code: CloseCode.serviceRestart, reason: Array("the handler was replaced".utf8),
+                by: UInt16(GW_BY_RELOAD))
+        } else if now >= closeAt + TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds), peer.its.phase != .gone {
+            depart(peer)
+        }
+    }
+
+    /// Runs for a connection whose callback is about to be called.
+    @inline(__always)
+    func enter(_ peer: ConnectionPlace, _ callback: Callback) {
+        current = peer.its.id.number
+        isRestoring = callback == .restoreConnection
+    }
+
+    @inline(__always)
+    func leave() {
+        current = 0
+        isRestoring = false
+    }
+}
+
+/// The callbacks that change who serves a connection.
+enum Callback {
+    case saveConnection
+    case restoreConnection
+    case dropConnection
+}

@@ -1,0 +1,144 @@
+import Glibc
+
+/// Hears from the kernel which files in some folders changed. It belongs to the control thread.
+///
+/// It watches folders, because a watch on a file follows the old inode when another file is renamed over it, and the
+/// folder that each of them lies in, because the folder itself may be a symbolic link that a deployment points
+/// elsewhere, or may not be there yet. What is above that, and what lies behind links in the folder, it does not see;
+/// nor does it see anything on NFS. `FolderPoll` does.
+package struct FolderWatch: ~Copyable {
+    /// What changed since the last look.
+    package struct Changes: Equatable, Sendable {
+        /// Names of files, without their folder.
+        package var names: Set<String>
+        /// Something was missed, or a folder was replaced: look at everything.
+        package var rescan: Bool
+
+        package init(names: Set<String> = [], rescan: Bool = false) {
+            self.names = names
+            self.rescan = rescan
+        }
+
+        package var isEmpty: Bool { names.isEmpty && !rescan }
+    }
+
+    private static let inside = UInt32(IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB) | moves | UInt32(IN_DELETE_SELF)
+    private static let moves = UInt32(IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF)
+    /// The folder above is only asked about folders and links that come and go.
+    private static let above = UInt32(IN_CREATE) | moves
+    private static let gone = UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)
+
+    private let queue: OpenFile
+    private let folders: [String]
+    /// Names of folders to look out for, by the watch on what they lie in.
+    private var parents: [Int32: Set<String>] = [:]
+    private var watched: Set<Int32> = []
+
+    private init(queue: consuming OpenFile, folders: [String]) {
+        self.queue = queue
+        self.folders = folders
+    }
+
+    /// Watches the folders, as gateway.conf names them; nil when the kernel gives no more watches, and then there is
+    /// only `FolderPoll`.
+    package static func start(folders: [String]) -> FolderWatch? {
+        let descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+        guard descriptor >= 0 else { return nil }
+        var watch = FolderWatch(queue: OpenFile(adopting: descriptor), folders: folders)
+        guard watch.watchFolders() else { return nil }
+        return watch
+    }
+
+    /// Readable when there is news; for a poller.
+    package var number: Int32 { queue.descriptor }
+
+    /// Takes the news; never blocks.
+    package mutating func read() -> Changes {
+        var changes = Changes()
+        var buffer = [UInt8](repeating: 0, count: 1 << 14)
+        // Bounded, because somebody may change files faster than we read; what is left makes us readable again.
+        for _ in 0..<64 {
+            let count = unsafe Glibc.read(queue.descriptor, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { break }
+            take(buffer[..<count], &changes)
+        }
+        if changes.rescan { watchFolders() }
+        return changes
+    }
+
+    private mutating func take(_ octets: ArraySlice<UInt8>, _ changes: inout Changes) {
+        var rest = octets
+        // inotify(7): watch, mask, cookie, length; then the name, filled up with zeros to the length.
+        while rest.count >= 16 {
+            let watch = Int32(bitPattern: Self.word(rest, 0))
+            let mask = Self.word(rest, 4)
+            let length = Int(Self.word(rest, 12))
+            rest = rest.dropFirst(16)
+            guard length <= rest.count else { break }
+            let name = String(decoding: rest.prefix(length).prefix { $0 != 0 }, as: UTF8.self)
+            rest = rest.dropFirst(length)
+            note(watch, mask, name, &changes)
+        }
+    }
+
+    private mutating func note(_ watch: Int32, _ mask: UInt32, _ name: String, _ changes: inout Changes) {
+        if mask & UInt32(IN_Q_OVERFLOW) != 0 { changes.rescan = true }
+        if mask & UInt32(IN_IGNORED) != 0 {
+            // Also what we ended ourselves is reported, and that is no news.
+            let wasWatched = watched.remove(watch) != nil
+            let wasParent = parents.removeValue(forKey: watch) != nil
+            if wasWatched || wasParent { changes.rescan = true }
+        }
+        if mask & Self.gone != 0 { changes.rescan = true }
+        if parents[watch]?.contains(name) == true, mask & Self.above != 0 { changes.rescan = true }
+        if watched.contains(watch), !name.isEmpty, mask & UInt32(IN_ISDIR) == 0, mask & Self.inside != 0 {
+            changes.names.insert(name)
+        }
+    }
+
+    /// Watches what is there now; a folder that is watched already stays so. False when the kernel gives no more
+    /// watches; that a folder is not there, or not readable, is no failure.
+    @discardableResult
+    private mutating func watchFolders() -> Bool {
+        // Whatever hangs on a folder that was replaced under its name is dropped.
+        let old = watched.union(parents.keys)
+        watched = []
+        parents = [:]
+        var isComplete = true
+        for folder in folders {
+            if let watch = add(folder, Self.inside, &isComplete) { watched.insert(watch) }
+        }
+        for folder in folders {
+            let (parent, name) = Self.split(folder)
+            // MASK_ADD: where one folder lies in another of them, it must not take away from the other's mask.
+            if let watch = add(parent, Self.above | UInt32(IN_MASK_ADD), &isComplete) {
+                parents[watch, default: []].insert(name)
+            }
+        }
+        for watch in old.subtracting(watched).subtracting(parents.keys) {
+            _ = inotify_rm_watch(queue.descriptor, watch)
+        }
+        return isComplete
+    }
+
+    private func add(_ folder: String, _ mask: UInt32, _ isComplete: inout Bool) -> Int32? {
+        let watch = unsafe inotify_add_watch(queue.descriptor, folder, mask | UInt32(IN_ONLYDIR))
+        guard watch < 0 else { return watch }
+        if errno == ENOSPC || errno == ENOMEM { isComplete = false }
+        return nil
+    }
+
+    /// "/srv/Plugins/" is "Plugins" in "/srv"; a name without a slash lies in ".".
+    private static func split(_ path: String) -> (parent: String, name: String) {
+        var path = path[...]
+        while path.count > 1 && path.hasSuffix("/") { path = path.dropLast() }
+        guard let slash = path.lastIndex(of: "/") else { return (".", String(path)) }
+        let parent = path[..<slash]
+        return (parent.isEmpty ? "/" : String(parent), String(path[path.index(after: slash)...]))
+    }
+
+    private static func word(_ octets: ArraySlice<UInt8>, _ offset: Int) -> UInt32 {
+        (0..<4).reduce(0) { $0 | UInt32(octets[octets.startIndex + offset + $1]) &<< UInt32(8 * $1) }
+    }
+}

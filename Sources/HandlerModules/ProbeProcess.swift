@@ -1,0 +1,148 @@
+import CLinux
+import Glibc
+
+/// A probe process from its start to its end; however its owner leaves it, it is killed and reaped.
+struct ProbeProcess: ~Copyable {
+    /// How it ended.
+    enum End: Equatable {
+        case exited(status: Int32)
+        case killed(signal: Int32)
+        /// It was still busy after its time, and we killed it.
+        case timedOut
+    }
+
+    /// Octets of its output that are kept, the last ones.
+    static let longestOutput = 4096
+    /// Octets of its progress that are kept, the first ones.
+    private static let longestProgress = 1 << 16
+
+    private let process: pid_t
+    private let ending: OpenFile
+    private var isReaped = false
+    private let output: OpenFile
+    private var isOutputOpen = true
+    private let progress: OpenFile
+    private var isProgressOpen = true
+
+    private var outputOctets: [UInt8] = []
+    private var progressOctets: [UInt8] = []
+    /// Octets of memory it had at most; known when it has ended.
+    private(set) var largestMemory: UInt64 = 0
+
+    private init(process: pid_t, output: consuming OpenFile, progress: consuming OpenFile) {
+        self.process = process
+        // Without it, in an old kernel, `wait` looks now and then.
+        ending = OpenFile(adopting: clinux_process_descriptor(process))
+        self.output = output
+        self.progress = progress
+    }
+
+    /// Starts `executable --probe module`, with the request as its standard input.
+    static func start(
+        executable: String, module: String, request: ProbeRequest
+    ) throws(SystemError) -> ProbeProcess {
+        let input = OpenFile(adopting: unsafe clinux_memory_file("gateway probe"))
+        guard input.descriptor >= 0 else { throw SystemError("memfd_create") }
+        let octets = request.octets
+        try input.write(octets, count: octets.count)
+        guard lseek(input.descriptor, 0, SEEK_SET) == 0 else { throw SystemError("lseek") }
+        let said = try ProbePipe()
+        let told = try ProbePipe()
+        let descriptors = [input.descriptor, said.writing.descriptor, said.writing.descriptor, told.writing.descriptor]
+        let process = unsafe clinux_spawn(executable, "--probe", module, descriptors, Int32(descriptors.count))
+        guard process > 0 else { throw SystemError("posix_spawn") }
+        // Our ends for writing go here, so that the end of file comes from the child.
+        return ProbeProcess(process: process, output: said.takeReading(), progress: told.takeReading())
+    }
+
+    deinit {
+        guard !isReaped else { return }
+        _ = kill(-process, SIGKILL)
+        var end = clinux_end()
+        // Nothing can be done about a child that cannot be waited for, and nothing depends on it any more.
+        _ = unsafe clinux_reap(process, 1, &end)
+    }
+
+    /// The steps it announced.
+    var steps: [ProbeStep] { ProbeStep.all(in: progressOctets) }
+
+    /// What it wrote to standard output and standard error, the end of it.
+    var said: String { String(decoding: outputOctets, as: UTF8.self) }
+
+    /// Waits for the end; when it does not come in time, brings it about.
+    mutating func wait(timeout: Duration) throws(SystemError) -> End {
+        let deadline = ContinuousClock.now + timeout
+        while true {
+            if let end = try reap(waits: false) { return end }
+            guard ContinuousClock.now < deadline else { break }
+            try waitForNews(deadline - ContinuousClock.now)
+        }
+        _ = kill(-process, SIGKILL)
+        _ = try reap(waits: true)
+        return .timedOut
+    }
+
+    private mutating func waitForNews(_ left: Duration) throws(SystemError) {
+        let readable = Int16(POLLIN)
+        var interests = [
+            pollfd(fd: ending.descriptor, events: readable, revents: 0),
+            pollfd(fd: isOutputOpen ? output.descriptor : -1, events: readable, revents: 0),
+            pollfd(fd: isProgressOpen ? progress.descriptor : -1, events: readable, revents: 0),
+        ]
+        let most: Duration = ending.descriptor >= 0 ? left : min(left, .milliseconds(5))
+        guard unsafe poll(&interests, nfds_t(interests.count), most.pollMilliseconds) >= 0 || errno == EINTR else {
+            throw SystemError("poll")
+        }
+        drain()
+    }
+
+    private mutating func reap(waits: Bool) throws(SystemError) -> End? {
+        var end = clinux_end()
+        let answer = unsafe clinux_reap(process, waits ? 1 : 0, &end)
+        guard answer >= 0 else { throw SystemError("waitid") }
+        guard answer > 0 else { return nil }
+        isReaped = true
+        largestMemory = end.largest_memory
+        drain()
+        return end.signal != 0 ? .killed(signal: end.signal) : .exited(status: end.status)
+    }
+
+    /// Reads what is there. Pipes hold little, and the writers are slower than we are or dead, so this comes to an end.
+    private mutating func drain() {
+        isOutputOpen = isOutputOpen && Self.read(output, limit: 1 << 20) { outputOctets += $0 }
+        if outputOctets.count > Self.longestOutput { outputOctets.removeFirst(outputOctets.count - Self.longestOutput) }
+        isProgressOpen = isProgressOpen && Self.read(progress, limit: Self.longestProgress) { progressOctets += $0 }
+        if progressOctets.count > Self.longestProgress {
+            progressOctets.removeLast(progressOctets.count - Self.longestProgress)
+        }
+    }
+
+    /// Hands over up to `limit` octets; false when there will be no more.
+    private static func read(_ file: borrowing OpenFile, limit: Int, _ body: (ArraySlice<UInt8>) -> Void) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        var total = 0
+        while total < limit {
+            let count = unsafe Glibc.read(file.descriptor, &buffer, buffer.count)
+            guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
+            body(buffer[..<count])
+            total += count
+        }
+        return true
+    }
+}
+
+/// The two ends of a pipe.
+private struct ProbePipe: ~Copyable {
+    private let reading: OpenFile
+    let writing: OpenFile
+
+    init() throws(SystemError) {
+        var ends: (reading: Int32, writing: Int32) = (-1, -1)
+        guard unsafe clinux_pipe(&ends.reading, &ends.writing) == 0 else { throw SystemError("pipe2") }
+        reading = OpenFile(adopting: ends.reading)
+        writing = OpenFile(adopting: ends.writing)
+    }
+
+    /// Closes the other end.
+    consuming func takeReading() -> OpenFile { reading }
+}

@@ -1,0 +1,62 @@
+/// How far a probe process came; it says so before each step, because it may not live to say so behind it.
+enum ProbeStep: Equatable {
+    case opening
+    case calling
+    case starting(route: String)
+    case stopping(route: String)
+    /// Everything was tried and stopped.
+    case passed
+    /// It lives, but the module is of no use.
+    case refused(ProbeRefusal)
+
+    var octets: [UInt8] {
+        var writer = ProbeRecordWriter()
+        switch self {
+        case .opening: writer.number(1)
+        case .calling: writer.number(2)
+        case .starting(let route):
+            writer.number(3)
+            writer.text(route)
+        case .stopping(let route):
+            writer.number(4)
+            writer.text(route)
+        case .passed: writer.number(5)
+        case .refused(let refusal):
+            writer.number(6)
+            writer.text(refusal.reason)
+            writer.text(refusal.place)
+            writer.text(refusal.remedy)
+        }
+        return writer.octets
+    }
+
+    /// The steps in what came through the pipe, up to the first octets that make no sense: the module, too, could
+    /// write there.
+    static func all(in octets: [UInt8]) -> [ProbeStep] {
+        var reader = ProbeRecordReader(octets)
+        var steps: [ProbeStep] = []
+        while !reader.isAtEnd, let step = next(&reader) { steps.append(step) }
+        return steps
+    }
+
+    private static func next(_ reader: inout ProbeRecordReader) -> ProbeStep? {
+        switch reader.number() {
+        case 1: return .opening
+        case 2: return .calling
+        case 3: return reader.text().map { .starting(route: $0) }
+        case 4: return reader.text().map { .stopping(route: $0) }
+        case 5: return .passed
+        case 6:
+            guard let reason = reader.text(), let place = reader.text(), let remedy = reader.text() else { return nil }
+            return .refused(ProbeRefusal(reason: reason, place: place, remedy: remedy))
+        default: return nil
+        }
+    }
+}
+
+/// Why a module is of no use, in the words of `ModuleError`.
+struct ProbeRefusal: Error, Equatable {
+    let reason: String
+    let place: String
+    let remedy: String
+}

@@ -1,0 +1,109 @@
+import GatewayConfiguration
+
+/// The command line as values.
+package struct Arguments: Equatable, Sendable {
+    /// What is wanted of the command.
+    package enum Wish: Equatable, Sendable {
+        /// That it does its work.
+        case work
+        /// How it is used; of everything when no command was named.
+        case help
+        /// `-T`: the configuration in effect.
+        case effectiveConfiguration
+        /// The version.
+        case version
+    }
+
+    /// Why a command line cannot be followed.
+    package struct Failure: Error, Equatable, Sendable {
+        /// One sentence without a full stop.
+        package let sentence: String
+        /// Whose help would tell more.
+        package let command: Command?
+    }
+
+    /// The command; nil = none was named, which means `run`.
+    package private(set) var command: Command?
+    package private(set) var wish = Wish.work
+    /// `-c`.
+    package private(set) var file: String?
+    /// `--json`.
+    package private(set) var isJSON = false
+    /// What is left, as many as the command takes.
+    package private(set) var operands: [String] = []
+
+    /// Reads the words behind the name of the program.
+    package init(_ words: [String]) throws(Failure) {
+        var rest = words[...]
+        var areOptionsOver = false
+        while let word = rest.popFirst() {
+            if areOptionsOver || !word.hasPrefix("-") || word == "-" {
+                try take(word)
+            } else if word == "--" {
+                areOptionsOver = true
+            } else {
+                try takeOption(word, &rest)
+            }
+        }
+        if wish == .work { try checkOperands() }
+    }
+
+    private mutating func take(_ word: String) throws(Failure) {
+        if command != nil {
+            operands.append(word)
+        } else if let known = Command(rawValue: word) {
+            command = known
+        } else if word == "help" {
+            wish = .help
+        } else {
+            let hint = Suggestion.nearest(to: word, among: Command.allCases.map(\.rawValue) + ["help"])
+            throw failure("unknown command \(Self.quoted(word))" + (hint.map { " (did you mean \"\($0)\"?)" } ?? ""))
+        }
+    }
+
+    private mutating func takeOption(_ word: String, _ rest: inout ArraySlice<String>) throws(Failure) {
+        let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map { String($0) }
+        if parts.count == 2, parts[0] == "--configuration" { return try takeFile(parts[1], word) }
+        switch word {
+        case "-h", "--help": wish = .help
+        case "-v", "--version": wish = .version
+        case "-t" where command == nil || command == .check: command = .check
+        case "-T" where command == nil || command == .check: wish = .effectiveConfiguration
+        case "-c", "--configuration": try takeFile(rest.popFirst(), word)
+        case "--json" where command == .status: isJSON = true
+        default: throw unknown(word)
+        }
+    }
+
+    private mutating func takeFile(_ name: String?, _ option: String) throws(Failure) {
+        if let command, !command.takesConfiguration { throw unknown(option) }
+        guard let name, !name.isEmpty else { throw failure("\(option) needs the name of a file") }
+        file = name
+    }
+
+    private func unknown(_ option: String) -> Failure {
+        var known = ["--help", "--version"]
+        if command?.takesConfiguration != false { known.append("--configuration") }
+        if command == .status { known.append("--json") }
+        let hint = option.hasPrefix("--") ? Suggestion.nearest(to: option, among: known) : nil
+        let place = command.map { " of \"\($0.rawValue)\"" } ?? ""
+        return failure(
+            "unknown option \(Self.quoted(option))\(place)" + (hint.map { " (did you mean \"\($0)\"?)" } ?? ""))
+    }
+
+    private func checkOperands() throws(Failure) {
+        let (count, name) = (command ?? .run).operands
+        if operands.count < count.lowerBound { throw failure("\"\((command ?? .run).rawValue)\" needs \(name)") }
+        if operands.count > count.upperBound {
+            throw failure("unexpected \(Self.quoted(operands[count.upperBound]))")
+        }
+    }
+
+    private func failure(_ sentence: String) -> Failure { Failure(sentence: sentence, command: command) }
+
+    /// Control characters must not reach the terminal by way of a message.
+    private static func quoted(_ word: String) -> String {
+        let shown = word.unicodeScalars.map { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? "\u{FFFD}" : $0 }
+        return "\"\(String(String.UnicodeScalarView(shown)))\""
+    }
+}

@@ -1,0 +1,26 @@
+/// What `gateway` can be asked to do: the first word of the command line.
+package enum Command: String, CaseIterable, Sendable {
+    case run
+    case check
+    case status
+    case reload
+    case rollback
+    case stop
+    case drain
+    case explain
+    case inspect
+
+    /// The operands it takes: how many, and what they are called.
+    var operands: (count: ClosedRange<Int>, name: String) {
+        switch self {
+        case .run, .check, .status, .stop, .drain: (0...0, "")
+        case .reload: (0...1, "HANDLER")
+        case .rollback: (1...1, "HANDLER")
+        case .explain: (1...1, "PATH")
+        case .inspect: (1...1, "FILE.so")
+        }
+    }
+
+    /// Whether it has to do with a configuration.
+    var takesConfiguration: Bool { self != .inspect }
+}

@@ -1,0 +1,22 @@
+import CLinux
+import GatewayServer
+
+/// `gateway run`: serve in the foreground.
+enum RunCommand {
+    static func run(_ arguments: Arguments) -> Int32 {
+        guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
+        // Before there is a second thread, which may be a handler's: a signal is for the control thread to read, and
+        // any thread that does not block it would let it end the process.
+        guard clinux_block_signals() == 0 else {
+            Terminal.complain("error: cannot block signals")
+            return ExitStatus.failure
+        }
+        do throws(Server.Failure) {
+            try Server(configuration).run()
+            return ExitStatus.ok
+        } catch {
+            Terminal.complain("error: \(error)")
+            return error.isConfiguration ? ExitStatus.configuration : ExitStatus.failure
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import GatewayConfiguration
+import GatewayServer
+
+/// Asks the gateway that serves the configuration, over its control socket.
+enum RunningGateway {
+    /// Sends a command, shows the answer, and passes its exit status on.
+    ///
+    /// - Parameter seconds: how long the gateway may be silent; nil = for ever.
+    static func ask(_ command: ControlCommand, _ arguments: Arguments, seconds: Int?) -> Int32 {
+        guard let file = ConfigurationFile.find(arguments.file) else { return ExitStatus.configuration }
+        let path: String
+        do throws(ConfigurationError) {
+            guard let named = try Configuration.controlPath(ofFile: file) else {
+                Terminal.complain(
+                    "error: there is no control socket: \(file) has it off\n"
+                        + "   Add a line such as `control unix:./.gateway.sock;`, and start the gateway again.")
+                return ExitStatus.unreachable
+            }
+            path = named
+        } catch {
+            ConfigurationFile.complain(error)
+            return ExitStatus.configuration
+        }
+        do throws(ControlClient.Failure) {
+            return show(try ControlClient.ask(command, at: path, seconds: seconds))
+        } catch {
+            return complain(error, path: path, file: file)
+        }
+    }
+
+    private static func show(_ answer: ControlAnswer) -> Int32 {
+        // What a refused reload says of each handler is what was asked for; other failures are diagnostics.
+        if answer.exit == ExitStatus.ok || answer.exit == ExitStatus.refused {
+            Terminal.show(answer.text)
+        } else {
+            Terminal.complain(answer.text)
+        }
+        return answer.exit
+    }
+
+    private static func complain(_ failure: ControlClient.Failure, path: String, file: String) -> Int32 {
+        switch failure {
+        case .unreachable(let reason):
+            Terminal.complain(
+                "error: no gateway answers at \(path): \(reason)\n"
+                    + "   The path comes from \(file). Is a gateway running with this file, and as your user?")
+            return ExitStatus.unreachable
+        case .silent(let seconds):
+            Terminal.complain(
+                "error: the gateway at \(path) did not answer within \(seconds) seconds\n"
+                    + "   It has the command and may still carry it out; its log says what it is doing.")
+            return ExitStatus.unreachable
+        case .cutShort:
+            Terminal.complain(
+                "error: the gateway at \(path) ended before its answer was complete\n"
+                    + "   Its log says why.")
+            return ExitStatus.failure
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import GatewayServer
+import Glibc
+
+/// Where words go: data to standard output, everything else to standard error.
+enum Terminal {
+    /// Data, as it is.
+    static func show(_ text: String) { print(text, terminator: "") }
+
+    /// A diagnostic.
+    static func complain(_ text: String) {
+        Log.line(text.utf8.last == UInt8(ascii: "\n") ? String(text.dropLast()) : text)
+    }
+
+    /// Whether a descriptor is a terminal that shall have colours; see no-color.org.
+    static func hasColour(_ descriptor: Int32) -> Bool {
+        guard isatty(descriptor) == 1 else { return false }
+        let isRefused = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
+        let isDumb = unsafe getenv("TERM").map { unsafe String(cString: $0) == "dumb" } ?? true
+        return !isRefused && !isDumb
+    }
+}

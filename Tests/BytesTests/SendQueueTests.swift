@@ -1,0 +1,245 @@
+import AllocationCounter
+import Bytes
+import Glibc
+import TestSupport
+import Testing
+
+/// A queue beside the octets it should hold.
+private struct Checked: ~Copyable {
+    private let pool = BlockPool()
+    private var queue = SendQueue()
+    private(set) var model: [UInt8] = []
+    /// Everything that was referred to, to see that all of it comes back.
+    private var references: [CountedOctets] = []
+
+    mutating func append(header octets: [UInt8], size: BlockPool.Size = .small) {
+        let padded = octets + Array(repeating: 0xEE, count: 10 - octets.count)
+        let low = padded[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let high = UInt16(padded[9]) << 8 | UInt16(padded[8])
+        queue.append(header: low, high, count: octets.count, pool: pool, size: size)
+        model += octets
+    }
+
+    mutating func append(_ octets: [UInt8], size: BlockPool.Size = .small) {
+        octets.withUnsafeBytes { queue.append($0, pool: pool, size: size) }
+        model += octets
+    }
+
+    mutating func append(shared octets: [UInt8], from start: Int = 0) {
+        let counted = CountedOctets(octets)
+        references.append(counted)
+        queue.append(shared: counted.shared, from: start, pool: pool)
+        model += octets.dropFirst(start)
+    }
+
+    mutating func removeFirst(_ count: Int) {
+        queue.removeFirst(count, pool: pool)
+        model.removeFirst(count)
+    }
+
+    func vectors(_ limit: Int) -> [[UInt8]] {
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: limit) { vectors in
+            (0..<queue.gather(into: vectors)).map { index in
+                Array(UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len))
+            }
+        }
+    }
+
+    func check(_ location: SourceLocation = #_sourceLocation) {
+        let (count, isEmpty, all) = (queue.count, queue.isEmpty, vectors(2000))
+        #expect(count == model.count, sourceLocation: location)
+        #expect(isEmpty == model.isEmpty, sourceLocation: location)
+        #expect(all.flatMap { $0 } == model, sourceLocation: location)
+        #expect(all.allSatisfy { !$0.isEmpty }, "the kernel is offered no empty run", sourceLocation: location)
+        let single = queue.single.map { Array($0) }
+        #expect(single == (all.count == 1 ? all[0] : nil), sourceLocation: location)
+    }
+
+    var released: [Int] { references.map(\.released) }
+
+    /// Empties the queue; everything referred to has come back once.
+    consuming func end(_ location: SourceLocation = #_sourceLocation) {
+        queue.removeAll(pool: pool)
+        let isEmpty = queue.isEmpty
+        #expect(isEmpty, sourceLocation: location)
+        #expect(released.allSatisfy { $0 == 1 }, sourceLocation: location)
+        #expect(references.allSatisfy { $0.kept == 0 }, sourceLocation: location)
+    }
+}
+
+@Suite("A send queue gives out what was put in, in order")
+struct SendQueueTests {
+    static let small = BlockPool.Size.small.rawValue - MemoryLayout<BlockPool.Block>.stride
+    static let large = BlockPool.Size.large.rawValue - MemoryLayout<BlockPool.Block>.stride
+
+    private func octets(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) } }
+
+    @Test("a header of any length", arguments: 0...10)
+    func header(_ count: Int) {
+        guard count > 0 else { return }
+        var checked = Checked()
+        checked.append(header: octets(count))
+        checked.check()
+        checked.append(header: octets(2))
+        checked.append([9, 9])
+        checked.check()
+        checked.end()
+    }
+
+    @Test(
+        "a copy at the borders of the blocks",
+        arguments: [
+            0, 1, small - 1, small, small + 1, small + large - 1, small + large, small + large + 1, 3 * large,
+        ])
+    func copy(_ count: Int) {
+        for size in [BlockPool.Size.small, .large] {
+            for before in [0, 1, 10] {
+                var checked = Checked()
+                if before > 0 { checked.append(header: octets(before), size: size) }
+                checked.append(octets(count), size: size)
+                checked.check()
+                checked.append([1, 2, 3], size: size)
+                checked.check()
+                checked.end()
+            }
+        }
+    }
+
+    @Test("a header never straddles two blocks, at every filling of the first", arguments: 0...20)
+    func headerAtTheEnd(_ left: Int) {
+        var checked = Checked()
+        checked.append(octets(Self.small - left))
+        checked.append(header: octets(10))
+        let first = checked.vectors(10)[0].count
+        #expect(first <= Self.small, "nothing is written behind the block")
+        checked.append([7])
+        checked.check()
+        checked.end()
+    }
+
+    @Test("partial removal at every point")
+    func removal() {
+        for point in 0...72 {
+            var checked = Checked()
+            checked.append(header: octets(2))
+            checked.append(octets(20))
+            checked.append(shared: octets(30))
+            checked.append(header: octets(10))
+            checked.append(octets(5))
+            checked.append(shared: octets(10), from: 5)
+            #expect(checked.model.count == 72)
+            checked.removeFirst(point)
+            checked.check()
+            #expect(checked.released == [point >= 52 ? 1 : 0, point >= 72 ? 1 : 0])
+            checked.append([1, 2, 3])
+            checked.check()
+            checked.removeFirst(checked.model.count)
+            checked.check()
+            checked.end()
+        }
+    }
+
+    @Test("a reference from any place; from its end or beyond it is let go at once", arguments: 0...6)
+    func references(_ start: Int) {
+        var checked = Checked()
+        checked.append([1])
+        checked.append(shared: [1, 2, 3, 4], from: start)
+        checked.append([5])
+        checked.check()
+        #expect(checked.released == [start >= 4 ? 1 : 0])
+        checked.end()
+    }
+
+    @Test("one set of octets in many queues is released by the last")
+    func broadcast() {
+        let pool = BlockPool()
+        let counted = CountedOctets(octets(100))
+        let memory = UnsafeMutableBufferPointer<SendQueue>.allocate(capacity: 50)
+        for index in 0..<50 {
+            memory.initializeElement(at: index, to: SendQueue())
+            counted.shared.pointee.retain()
+            memory[index].append(shared: counted.shared, from: 0, pool: pool)
+        }
+        SharedOctets.release(counted.shared)
+        for index in 0..<50 {
+            #expect(counted.released == 0)
+            memory[index].removeFirst(60, pool: pool)
+            memory[index].removeAll(pool: pool)
+            memory.deinitializeElement(at: index)
+        }
+        #expect(counted.released == 1)
+        memory.deallocate()
+    }
+
+    @Test("gather fills no more than it is given")
+    func gather() {
+        var checked = Checked()
+        for index in 0..<100 { checked.append(shared: [UInt8(index), 1]) }
+        for limit in [1, 2, 64, 99, 100, 200] {
+            let vectors = checked.vectors(limit)
+            #expect(vectors.count == min(limit, 100))
+            #expect(vectors.flatMap { $0 } == Array(checked.model.prefix(2 * limit)))
+        }
+        checked.removeFirst(3)
+        #expect(checked.vectors(2) == [[1], [2, 1]])
+        let none = checked.vectors(0)
+        #expect(none.isEmpty)
+        checked.end()
+    }
+
+    @Test("random use against an array", arguments: 0..<60 as Range<UInt64>)
+    func model(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        var checked = Checked()
+        for _ in 0..<120 {
+            let size = random.once(in: 2) ? BlockPool.Size.small : .large
+            switch Int.random(in: 0..<8, using: &random) {
+            case 0, 1:
+                checked.append(header: random.octets([2, 4, 10][Int.random(in: 0..<3, using: &random)]), size: size)
+            case 2, 3: checked.append(random.octets(Int.random(in: 0...60, using: &random)), size: size)
+            case 4: checked.append(random.octets(Int.random(in: 0...2500, using: &random)), size: size)
+            case 5:
+                let octets = random.octets(Int.random(in: 0...300, using: &random))
+                checked.append(shared: octets, from: Int.random(in: 0...octets.count, using: &random))
+            case 6: checked.removeFirst(Int.random(in: 0...checked.model.count, using: &random))
+            default: checked.removeFirst(Int.random(in: 0...min(30, checked.model.count), using: &random))
+            }
+            checked.check()
+        }
+        checked.end()
+    }
+
+    @Test("headers between references cost small blocks, not large ones", .enabled(if: allocation_counter_works()))
+    func headersBetweenReferences() throws {
+        let octets = octets(100)
+        let shared = try #require(octets.withUnsafeBytes { SharedOctets.copy($0) })
+        let pool = BlockPool()
+        var queue = SendQueue()
+        let before = allocated_octets()
+        for _ in 0..<64 {
+            shared.pointee.retain()
+            queue.append(header: 0x6482, 0, count: 2, pool: pool, size: .large)
+            queue.append(shared: shared, from: 0, pool: pool)
+        }
+        // The first block is what was asked for. Then 64 messages of 102 octets that wait for a slow reader must not
+        // pin 32 KiB each.
+        let most = BlockPool.Size.large.rawValue + 64 * (BlockPool.Size.small.rawValue + 64)
+        #expect(allocated_octets() - before <= most)
+        queue.removeAll(pool: pool)
+        SharedOctets.release(shared)
+    }
+
+    @Test("removing more than there is, or leaving octets behind, ends the process")
+    func faults() async {
+        await #expect(processExitsWith: .failure) {
+            let pool = BlockPool()
+            var queue = SendQueue()
+            queue.removeFirst(1, pool: pool)
+        }
+        await #expect(processExitsWith: .failure) {
+            let pool = BlockPool()
+            var queue = SendQueue()
+            withUnsafeBytes(of: 5 as UInt8) { queue.append($0, pool: pool, size: .small) }
+        }
+    }
+}

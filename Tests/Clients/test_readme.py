@@ -1,0 +1,67 @@
+"""What the README shows compiles and does what it says."""
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from gateway_process import BINARY, TOP
+from raw_peer import TEXT, RawPeer, frame
+
+README = (TOP / "README.md").read_text()
+HEADER = TOP / "Sources/CGatewayABI/include"
+
+
+def listing(language, word):
+    """The one listing of that language that has the word in it."""
+    found = [text for text in re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S) if word in text]
+    assert len(found) == 1
+    return found[0]
+
+
+def run(*command):
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def said(running, path, text):
+    with RawPeer(running, path).opened() as peer:
+        peer.send(frame(TEXT, text))
+        return peer.read_frame()[2]
+
+
+def test_the_handler_in_c(make_gateway):
+    source = listing("c", "gw_handler_entry_v1")
+    assert len(source.splitlines()) <= 20
+    running = make_gateway(routes=listing("nginx", "route /shout").splitlines()[0])
+    (running.folder / "shout.c").write_text(source)
+    run(shutil.which("cc") or "clang", "-shared", "-fPIC", "-I", HEADER, running.folder / "shout.c", "-o",
+        running.plugins / "shout.so")
+    running.start()
+    assert said(running, "/shout", "Grüße".encode()) == "GRüßE".encode()
+
+
+@pytest.mark.skipif(not (BINARY.parent / "GatewayHandler.build").is_dir(), reason="the kit was not built beside $GATEWAY")
+def test_the_handler_in_swift(make_gateway):
+    source = listing("swift", "gw_handler_entry_v1")
+    assert len(source.splitlines()) <= 20
+    running = make_gateway(routes=listing("nginx", "route /hello").splitlines()[1])
+    (running.folder / "Hello.swift").write_text(source)
+    built = BINARY.parent
+    kit = [each for name in ["GatewayHandler", "CGatewayABI"] for each in sorted((built / f"{name}.build").glob("*.o"))]
+    run("swiftc", "-swift-version", "6", "-warnings-as-errors", "-module-name", "hello", "-emit-library",
+        "-I", built / "Modules", "-I", HEADER, "-Xcc", f"-fmodule-map-file={built}/CGatewayABI.build/module.modulemap",
+        running.folder / "Hello.swift", *kit, "-o", running.plugins / "libhello.so")
+    running.start()
+    assert said(running, "/hello?name=Ada", b"Good morning") == b"Good morning, Ada!"
+    assert said(running, "/hello", b"Hi") == b"Hi, stranger!"
+
+
+def test_every_link_leads_somewhere():
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (TOP / link).exists(), link
+
+
+def test_the_map_names_every_target():
+    text = README[README.index("## The map of the house"):]
+    for folder in (TOP / "Sources").iterdir():
+        assert re.search(rf"\b{folder.name}\b", text), folder.name

@@ -1,0 +1,41 @@
+/* Mistake: its start crashes, after it said something. */
+#include <stdio.h>
+#include "gw_handler.h"
+
+static int *volatile nowhere;
+
+static gw_status start(const gw_host *host, const gw_config *config, void **self) {
+    (void)host;
+    (void)config;
+    (void)self;
+    fputs("connecting to the database\n\033[1mno password\n", stderr);
+    *nowhere = 1;
+    return GW_OK;
+}
+
+static void stop(void *self) {
+    (void)self;
+}
+
+static void message(void *self, gw_conn conn, void *state, const gw_message *message) {
+    (void)self;
+    (void)conn;
+    (void)state;
+    (void)message;
+}
+
+static const gw_handler handler = {
+    .struct_size = sizeof handler,
+    .abi_version = GW_ABI_VERSION,
+    .min_host_abi = 0x10000,
+    .name = "crash_start",
+    .version = "1.0",
+    .start = start,
+    .stop = stop,
+    .message = message,
+};
+
+const gw_handler *gw_handler_entry_v1(const gw_host *host) {
+    (void)host;
+    return &handler;
+}

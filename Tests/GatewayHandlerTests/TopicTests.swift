@@ -1,0 +1,45 @@
+import CGatewayABI
+import GatewayHandler
+import Synchronization
+import Testing
+
+private final class Broadcaster: ReactiveHandler {
+    private let gateway: Gateway
+    init(_ context: borrowing StartContext) { gateway = context.gateway }
+
+    func opened(_ connection: Connection, _ request: borrowing Request) {
+        connection.subscribe(to: "news")
+        connection.unsubscribe(from: Topic("all", isGlobal: true))
+    }
+    func message(_ connection: Connection, _ message: borrowing Message) {
+        let result =
+            message.kind == .text
+            ? gateway.publish(message.text ?? "", to: "news", except: connection)
+            : gateway.publish(message.bytes, to: Topic("all", isGlobal: true))
+        connection.log(.debug, "\(result)")
+    }
+}
+
+@Suite("topics")
+struct TopicTests {
+    @Test func `reach the gateway whole`() {
+        let driven = Driven(Broadcaster.self)
+        driven.host.set { $0.hasTopics = true }
+        driven.open(1)
+        driven.text(1, "hé")
+        driven.binary(1, [1, 2])
+        let isGlobal = UInt32(GW_GLOBAL_TOPIC)
+        #expect(
+            driven.host.deeds == [
+                .subscribe(1, "news", 0), .unsubscribe(1, "all", isGlobal),
+                .publish("news", 0, kind: 1, [104, 0xC3, 0xA9], except: 1),
+                .publish("all", isGlobal, kind: 2, [1, 2], except: 0),
+            ])
+    }
+
+    @Test func `are "unsupported" where the gateway has none`() {
+        let driven = Driven(Broadcaster.self)
+        driven.text(1, "a")
+        #expect(driven.host.calls == [.log(1, 1, "unsupported")])
+    }
+}

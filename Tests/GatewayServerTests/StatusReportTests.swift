@@ -1,0 +1,111 @@
+import GatewayServer
+import Testing
+
+@Suite("gateway status")
+struct StatusReportTests {
+    private static let now: Int64 = 1_767_225_600
+
+    private var report: StatusReport {
+        var process = StatusReport.Process(
+            pid: 4711, version: "1.0.0", startedAt: Self.now - 11_520, now: Self.now, uptimeMilliseconds: 11_520_000,
+            workers: 2, connections: 123, maxConnections: 100_000, configuration: "/etc/gw/gateway.conf")
+        process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
+        var report = StatusReport(process: process)
+        report.listeners = ["[::]:8080", "unix:/run/g.sock"]
+        report.routes = [
+            .init(pattern: "/echo", handler: "echo", unavailable: nil, connections: 3, reload: "auto"),
+            .init(
+                pattern: "/rooms/:room", handler: "chat", unavailable: "its module\ncannot \u{1B}[2Jbe loaded",
+                connections: 120, reload: "drain"),
+        ]
+        var chat = StatusReport.Handler(name: "chat", file: "/p/chat.so")
+        chat.generations = [
+            .init(
+                number: 12, state: .live, sinceMilliseconds: 60_000, digest: 0xAB, file: "/run/chat.12.so",
+                builtAt: Self.now - 90, version: "1.2", language: "GatewayHandler 1.0 (Swift)", connections: 119,
+                flags: ["stateless"]),
+            .init(
+                number: 9, state: .pinned, why: "contains Swift", sinceMilliseconds: 5000, digest: .max,
+                file: "/run/chat.9.so", language: "C ABI", connections: 1, errors: 4),
+        ]
+        chat.lastReload = .init(
+            at: Self.now - 60, cause: "the file changed", isAccepted: true, outcome: "generation 12 is live",
+            milliseconds: 12, moved: 119, refused: 1, draining: 1)
+        report.handlers = [chat, .init(name: "gone", file: nil)]
+        return report
+    }
+
+    @Test func `text is aligned and clean`() {
+        #expect(
+            report.text(colour: false) == """
+                ● gateway 1.0.0: degraded, 1 of 2 routes unavailable, 123 connections, up 3h 12m
+                    process  pid 4711, 2 workers, started 2025-12-31 20:48:00 UTC
+                  listening  [::]:8080  unix:/run/g.sock
+                      limit  100000 connections
+                       file  /etc/gw/gateway.conf
+                             read again 2025-12-31 23:55:00 UTC, 5m 0s ago
+                             1 route added
+
+                ROUTE         HANDLER  STATE        CONNECTIONS  RELOAD
+                /echo         echo     serving                3  auto
+                /rooms/:room  chat     unavailable          120  drain
+                    its module cannot \\u{1b}[2Jbe loaded
+
+                HANDLER chat  /p/chat.so
+                  GENERATION  STATE   FOR    CONNECTIONS  ERRORS  BUILT                    DIGEST            \
+                VERSION  LANGUAGE
+                          12  live    1m 0s          119       0  2025-12-31 23:58:30 UTC  00000000000000ab  \
+                1.2      GatewayHandler 1.0 (Swift)
+                           9  pinned  5.0s             1       4  -                        ffffffffffffffff  \
+                -        C ABI
+                      contains Swift
+                  last reload  2025-12-31 23:59:00 UTC, 1m 0s ago: the file changed
+                               generation 12 is live
+                               119 moved, 1 refused, 1 draining, 12 ms
+
+                HANDLER gone  no file was found
+
+                """)
+    }
+
+    @Test func `colours change nothing but colours`() {
+        let plain = report.text(colour: false)
+        let coloured = report.text(colour: true)
+        #expect(coloured != plain)
+        #expect(coloured.replacing(/\u{1B}\[[0-9;]*m/, with: "") == plain)
+        #expect(!plain.unicodeScalars.contains("\u{1B}"))
+    }
+
+    @Test func `json says everything that text says`() {
+        #expect(
+            report.json() == #"""
+                {"format":1,"process":{"pid":4711,"version":"1.0.0","state":"serving","started_at":"2025-12-31T20:48:00Z",\#
+                "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"connections":123,\#
+                "max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
+                {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
+                "listeners":["[::]:8080","unix:/run/g.sock"],"routes":[\#
+                {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto"},\#
+                {"route":"/rooms/:room","handler":"chat","state":"unavailable",\#
+                "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain"}],"handlers":[\#
+                {"handler":"chat","file":"/p/chat.so","generations":[\#
+                {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
+                "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#
+                "language":"GatewayHandler 1.0 (Swift)","connections":119,"errors":0,"flags":["stateless"]},\#
+                {"generation":9,"state":"pinned","why":"contains Swift","since_ms":5000,"digest":"ffffffffffffffff",\#
+                "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,\#
+                "flags":[]}],"last_reload":{"at":"2025-12-31T23:59:00Z","cause":"the file changed","accepted":true,\#
+                "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"draining":1}},\#
+                {"handler":"gone","file":null,"generations":[],"last_reload":null}]}
+                """#)
+    }
+
+    @Test(
+        arguments: [
+            (0, []), (1, ["serial"]), (16, ["stateless"]),
+            (63, ["serial", "unload", "no_utf8", "manual_pong", "stateless", "keep_request"]),
+            (0x8000_0002, ["unload", "0x80000000"]),
+        ] as [(UInt32, [String])])
+    func `flags have the names of the header`(_ flags: UInt32, _ names: [String]) {
+        #expect(StatusReport.Generation.names(ofFlags: flags) == names)
+    }
+}

@@ -1,0 +1,73 @@
+import Testing
+import gateway
+
+@Suite("The command line is followed, or refused with a hint")
+struct ArgumentsTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var words: String
+        var command: Command?
+        var wish = Arguments.Wish.work
+        var file: String?
+        var isJSON = false
+        var operands: [String] = []
+        var testDescription: String { words }
+    }
+
+    @Test(arguments: [
+        Case(words: ""),
+        Case(words: "run", command: .run),
+        Case(words: "-c g.conf", file: "g.conf"),
+        Case(words: "--configuration=g.conf check", command: .check, file: "g.conf"),
+        Case(words: "check --configuration g.conf", command: .check, file: "g.conf"),
+        Case(words: "-t", command: .check),
+        Case(words: "-T -c g", wish: .effectiveConfiguration, file: "g"),
+        Case(words: "-v", wish: .version), Case(words: "--version", wish: .version),
+        Case(words: "-h", wish: .help), Case(words: "help", wish: .help),
+        Case(words: "help reload", command: .reload, wish: .help),
+        Case(words: "rollback --help", command: .rollback, wish: .help),
+        Case(words: "--help status", command: .status, wish: .help),
+        Case(words: "status --json", command: .status, isJSON: true),
+        Case(words: "status -c x --json", command: .status, file: "x", isJSON: true),
+        Case(words: "reload", command: .reload),
+        Case(words: "reload chat -c x", command: .reload, file: "x", operands: ["chat"]),
+        Case(words: "reload -- -c", command: .reload, operands: ["-c"]),
+        Case(words: "rollback chat", command: .rollback, operands: ["chat"]),
+        Case(words: "stop", command: .stop), Case(words: "drain", command: .drain),
+        Case(words: "explain /a", command: .explain, operands: ["/a"]),
+        Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
+    ])
+    func `is followed`(_ row: Case) throws {
+        let arguments = try Arguments(row.words.split(separator: " ").map { String($0) })
+        #expect(arguments.command == row.command)
+        #expect(arguments.wish == row.wish)
+        #expect(arguments.file == row.file)
+        #expect(arguments.isJSON == row.isJSON)
+        #expect(arguments.operands == row.operands)
+    }
+
+    @Test(arguments: [
+        ("statsu", "unknown command \"statsu\" (did you mean \"status\"?)"),
+        ("relaod chat", "unknown command \"relaod\" (did you mean \"reload\"?)"),
+        ("frobnicate", "unknown command \"frobnicate\""),
+        ("run now", "unexpected \"now\""),
+        ("reload a b", "unexpected \"b\""),
+        ("rollback", "\"rollback\" needs HANDLER"),
+        ("explain", "\"explain\" needs PATH"),
+        ("inspect", "\"inspect\" needs FILE.so"),
+        ("inspect a.so -c x", "unknown option \"-c\" of \"inspect\""),
+        ("-c", "-c needs the name of a file"),
+        ("--configuration= run", "--configuration= needs the name of a file"),
+        ("--json", "unknown option \"--json\""),
+        ("reload --json", "unknown option \"--json\" of \"reload\""),
+        ("status --jsno", "unknown option \"--jsno\" of \"status\" (did you mean \"--json\"?)"),
+        ("status -T", "unknown option \"-T\" of \"status\""),
+        ("--hlep", "unknown option \"--hlep\" (did you mean \"--help\"?)"),
+        ("\u{1B}[2J", "unknown command \"\u{FFFD}[2J\""),
+    ])
+    func `is refused`(_ words: String, _ sentence: String) {
+        let failure = #expect(throws: Arguments.Failure.self) {
+            try Arguments(words.split(separator: " ").map { String($0) })
+        }
+        #expect(failure?.sentence == sentence)
+    }
+}
