@@ -38,7 +38,7 @@ let plainFixtures = ["pinned_by_thread", "unloads"]
 let package = Package(
     name: "gateway",
     products: [
-        .executable(name: "gateway", targets: ["gateway"]),
+        .executable(name: "gateway", targets: ["gateway"])
     ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) }
         + (fixtures + plainFixtures).map {
             .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"])

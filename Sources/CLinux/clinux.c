@@ -54,3 +54,5 @@ int clinux_available_cores(void) {
 }
 
 ptrdiff_t clinux_random(void *memory, size_t octets) { return getrandom(memory, octets, 0); }
+
+int clinux_open_record(const char *path) { return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600); }

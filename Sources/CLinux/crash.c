@@ -16,7 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-__thread struct clinux_crash_note clinux_crash_note;
+__thread struct clinux_crash_note clinux_crash_note __attribute__((tls_model("initial-exec")));
 
 enum { STACK_OCTETS = 128 << 10, GUARD_OCTETS = 64 << 10, RECORD_OCTETS = 2048, TEXT_OCTETS = 256 };
 

@@ -24,10 +24,12 @@ import WebSocket
     let references = Atomic<Int>(0)
     /// Callbacks that failed: what an automatic rollback goes by.
     let failures = Atomic<Int>(0)
-    /// One for each instance that asks for GW_HF_SERIAL; nil for the others.
-    let turnstile: Turnstile?
+    /// For instances that ask for GW_HF_SERIAL.
+    let turnstile: Turnstile
+    /// Whose fault a crash in a callback is.
+    let site: CrashSite
 
-    init(_ instance: Instance, module: UInt32, route: Route) {
+    init(_ instance: Instance, module: UInt32, route: Route, turnstile: Turnstile) {
         let generation = instance.generation
         unsafe handler = generation.callbacks
         unsafe flags = generation.flags
@@ -37,15 +39,18 @@ import WebSocket
         unsafe self.generation = generation
         unsafe self.route = route
         unsafe limits = route.limits
-        unsafe turnstile = flags & UInt32(GW_HF_SERIAL) != 0 ? Turnstile() : nil
+        unsafe self.turnstile = turnstile
+        unsafe site = instance.crashSite
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }
 
-    /// Makes one, for ever.
-    static func make(_ instance: Instance, module: UInt32, route: Route) -> UnsafeMutablePointer<Binding> {
+    /// Makes one, for ever. All bindings of an instance share a turnstile.
+    static func make(
+        _ instance: Instance, module: UInt32, route: Route, turnstile: Turnstile = Turnstile()
+    ) -> UnsafeMutablePointer<Binding> {
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
-        unsafe binding.initialize(to: Binding(instance, module: module, route: route))
+        unsafe binding.initialize(to: Binding(instance, module: module, route: route, turnstile: turnstile))
         return unsafe binding
     }
 }

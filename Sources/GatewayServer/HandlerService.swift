@@ -100,7 +100,7 @@ final class HandlerService {
     struct Ended {
         let generation: Generation
         /// What became of its image.
-        let outcome: String
+        let outcome: UnloadOutcome
         /// Monotonic nanoseconds.
         let at: UInt64
         let builtAt: Int64?
@@ -108,7 +108,7 @@ final class HandlerService {
     }
 
     /// Keeps the newest `most` of those that have ended in sight.
-    func remember(_ serving: Serving, _ outcome: String, most: Int) {
+    func remember(_ serving: Serving, _ outcome: UnloadOutcome, most: Int) {
         let entry = Ended(
             generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
             builtAt: serving.builtAt, failures: serving.failures)

@@ -41,7 +41,9 @@ package final class Server {
     var configurationReload: StatusReport.ConfigurationReload?
 
     /// Listens, loads and starts; nothing is served yet.
-    package init(_ configuration: Configuration) throws(Failure) {
+    ///
+    /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
+    package init(_ configuration: Configuration, prober: String = "/proc/self/exe") throws(Failure) {
         self.configuration = configuration
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
@@ -55,13 +57,16 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
+        for base in RunDirectory.defaultBases() { _ = RunDirectory.removeLeftovers(in: base) }
         do throws(RunDirectoryError) {
             runDirectory = try RunDirectory()
         } catch {
             throw Failure(
                 description: "no folder for the copies of modules: \(error)", isConfiguration: false)
         }
-        services = Services(server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+        services = Services(
+            server: context, configuration: configuration, runDirectory: runDirectory, bell: bell, prober: prober)
+        recordCrashes()
         services.startAll()
         watch =
             configuration.pluginsWatch
@@ -131,6 +136,16 @@ package final class Server {
         }
     }
 
+    /// When a handler kills the process, its last words say which one; on stderr, and in a file beside the
+    /// configuration that outlives the process.
+    private func recordCrashes() {
+        let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
+        let path = "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
+        let file = unsafe clinux_open_record(path)
+        if file < 0 { log.debug("no file for a crash record at \(path): \(Errno.last)") }
+        if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
+    }
+
     // MARK: Serving
 
     /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
@@ -184,6 +199,8 @@ package final class Server {
         let (context, listeners, capacity) = (context, listeners, capacity)
         for port in context.ports {
             let thread = try SystemThread(name: "worker \(port.index)") {
+                // An overflow of the stack can only be told on another one.
+                _ = clinux_make_crash_stack()
                 do throws(Errno) {
                     try Worker(port: port, server: context, listeners: listeners, capacity: capacity).run()
                 } catch {
@@ -295,7 +312,8 @@ extension Server {
         do throws(RunDirectoryError) {
             let runDirectory = try RunDirectory()
             let services = Services(
-                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell)
+                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell,
+                prober: "/proc/self/exe")
             services.startAll()
             services.stopAll()
             runDirectory.remove()

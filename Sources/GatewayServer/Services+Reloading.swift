@@ -81,13 +81,6 @@ extension Services {
         return switchOver(service, to: serving)
     }
 
-    func probe(_ service: HandlerService, _ candidate: borrowing Candidate) throws(ModuleError) {
-        let settings = routes(of: service.name).map { RouteSettings($0.configuration, isProbe: true) }
-        let longest = routes(of: service.name).map(\.configuration.limits.startTimeoutMilliseconds).max() ?? 10_000
-        let took = try ModuleProbe.judge(candidate, routes: settings, timeout: .milliseconds(longest))
-        log.debug("handler \"\(service.name)\": probed in \(took)")
-    }
-
     /// `reload migrate` promises that no connection is left behind: what cannot keep it is refused at load.
     private func checkPolicies(_ service: HandlerService, _ next: Generation) throws(ModuleError) {
         guard let current = service.serving?.generation, !Self.canMigrate(from: current, to: next) else { return }
@@ -316,7 +309,7 @@ extension Services {
             return
         }
         service.module.forgetEnded()
-        service.remember(serving, outcome.description, most: configuration.retain)
+        service.remember(serving, outcome, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 

@@ -38,10 +38,14 @@ extension Services {
             report.generations.append(Self.report(of: serving, .retiring, now))
         }
         for ended in service.ended {
-            let isGone = ended.outcome.hasPrefix("unloaded")
+            let (state, why): (StatusReport.Generation.State, String?) =
+                switch ended.outcome {
+                case .unloaded: (.ended, nil)
+                case .pinned(let reason): (.pinned, reason)
+                }
             report.generations.append(
                 StatusReport.Generation(
-                    ended.generation, state: isGone ? .ended : .pinned, why: ended.outcome,
+                    ended.generation, state: state, why: why,
                     sinceMilliseconds: Self.milliseconds(from: ended.at, to: now), builtAt: ended.builtAt,
                     connections: 0, errors: ended.failures))
         }

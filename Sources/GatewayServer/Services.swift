@@ -13,6 +13,8 @@ final class Services {
     let locator: ModuleLocator
     private let lastGood: LastGood
     let bell: Bell
+    /// The program that tries modules in a process of its own.
+    private let prober: String
     var configuration: Configuration
     var routing: RoutingTable
     var handlers: [String: HandlerService] = [:]
@@ -28,7 +30,10 @@ final class Services {
         var numbers: [String: UInt32] = [:]
     }
 
-    init(server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, bell: Bell) {
+    init(
+        server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, bell: Bell, prober: String
+    ) {
+        self.prober = prober
         self.server = server
         self.configuration = configuration
         self.bell = bell
@@ -113,6 +118,15 @@ final class Services {
             log.warn("handler \"\(service.name)\": its file is bad, the copy of what served last is used: \(path)")
             return generation
         }
+    }
+
+    /// Lets a throw-away process try the module first.
+    func probe(_ service: HandlerService, _ candidate: borrowing Candidate) throws(ModuleError) {
+        let settings = routes(of: service.name).map { RouteSettings($0.configuration, isProbe: true) }
+        let longest = routes(of: service.name).map(\.configuration.limits.startTimeoutMilliseconds).max() ?? 10_000
+        let took = try ModuleProbe.judge(
+            candidate, routes: settings, timeout: .milliseconds(longest), executable: prober)
+        log.debug("handler \"\(service.name)\": probed in \(took)")
     }
 
     /// Keeps a copy of what serves, for a start at which the file is bad.

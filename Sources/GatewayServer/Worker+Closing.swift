@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayIO
 import HandlerModules
 import Synchronization
@@ -176,15 +177,13 @@ extension Worker {
             let callback = unsafe binding.pointee.handler.error
         else { return }
         var what = what
-        current = peer.its.id.number
         what.withUTF8 { text in
             let view = unsafe gw_str(
                 ptr: UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self), len: text.count)
-            unsafe binding.pointee.turnstile?.enter()
-            unsafe callback(binding.pointee.instance, current, peer.its.state, gw_status(status), view)
-            unsafe binding.pointee.turnstile?.leave()
+            unsafe call(peer, binding, CLINUX_ERROR) { id in
+                unsafe callback(binding.pointee.instance, id, peer.its.state, gw_status(status), view)
+            }
         }
-        current = 0
     }
 
     /// Tells of errors that came up where no callback may be called: inside a host function (R1).
@@ -214,13 +213,11 @@ extension Worker {
         unsafe close.bytes_out = peer.its.octetsOut
         unsafe close.os_error = peer.its.osError
         let reason = peer.its.closeReason
-        current = peer.its.id.number
         unsafe reason.withUnsafeBytes { text in
             unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
-            unsafe binding.pointee.turnstile?.enter()
-            unsafe callback(binding.pointee.instance, current, peer.its.state, &close)
-            unsafe binding.pointee.turnstile?.leave()
+            unsafe call(peer, binding, CLINUX_CLOSE) { id in
+                unsafe callback(binding.pointee.instance, id, peer.its.state, &close)
+            }
         }
-        current = 0
     }
 }

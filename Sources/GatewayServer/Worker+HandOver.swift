@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayIO
 import HandlerModules
 import Synchronization
@@ -160,9 +161,7 @@ extension Worker {
             return false
         }
         if let drop = unsafe from.pointee.handler.dropConnection {
-            enter(peer, .dropConnection)
-            unsafe drop(from.pointee.instance, current, peer.its.state)
-            leave()
+            unsafe call(peer, from, CLINUX_DROP_CONN) { id in unsafe drop(from.pointee.instance, id, peer.its.state) }
         }
         unsafe peer.its.state = state
         unsafe rebind(peer, to: to)
@@ -178,15 +177,17 @@ extension Worker {
             let restore = unsafe to.pointee.handler.restoreConnection
         else { return false }
         unsafe sink.pointee.clear()
-        enter(peer, .saveConnection)
-        let saving = unsafe save(from.pointee.instance, current, peer.its.state, OpaquePointer(sink))
-        leave()
+        let saving = unsafe call(peer, from, CLINUX_SAVE_CONN) { id in
+            unsafe save(from.pointee.instance, id, peer.its.state, OpaquePointer(sink))
+        }
         guard saving >= 0, unsafe !sink.pointee.isOverflown, peer.its.phase == .open else { return false }
         var saved = unsafe sink.pointee.saved(by: from.pointee.generation)
         let request = unsafe peer.its.exchange?.record.markMigrated()
-        enter(peer, .restoreConnection)
-        let restoring = unsafe restore(to.pointee.instance, current, request, &saved, &state)
-        leave()
+        isRestoring = true
+        let restoring = unsafe call(peer, to, CLINUX_RESTORE_CONN) { id in
+            unsafe restore(to.pointee.instance, id, request, &saved, &state)
+        }
+        isRestoring = false
         return restoring >= 0
     }
 
@@ -208,24 +209,4 @@ extension Worker {
             depart(peer)
         }
     }
-
-    /// Runs for a connection whose callback is about to be called.
-    @inline(__always)
-    func enter(_ peer: ConnectionPlace, _ callback: Callback) {
-        current = peer.its.id.number
-        isRestoring = callback == .restoreConnection
-    }
-
-    @inline(__always)
-    func leave() {
-        current = 0
-        isRestoring = false
-    }
-}
-
-/// The callbacks that change who serves a connection.
-enum Callback {
-    case saveConnection
-    case restoreConnection
-    case dropConnection
 }

@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayIO
 import HandlerModules
 import Synchronization
@@ -246,11 +247,9 @@ extension Worker {
         peer.its.lastIn = now
         guard let callback = unsafe binding.pointee.handler.message else { return }
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
-        current = peer.its.id.number
-        unsafe binding.pointee.turnstile?.enter()
-        unsafe callback(binding.pointee.instance, current, peer.its.state, message)
-        unsafe binding.pointee.turnstile?.leave()
-        current = 0
+        unsafe call(peer, binding, CLINUX_MESSAGE) { id in
+            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
+        }
         // Nothing is lent any more.
         unsafe message.pointee.kind = 0
     }
@@ -299,11 +298,9 @@ extension Worker {
             return
         }
         unsafe lend(piece.kind, flags: flags, octets)
-        current = peer.its.id.number
-        unsafe binding.pointee.turnstile?.enter()
-        unsafe callback(binding.pointee.instance, current, peer.its.state, message)
-        unsafe binding.pointee.turnstile?.leave()
-        current = 0
+        unsafe call(peer, binding, CLINUX_FRAGMENT) { id in
+            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
+        }
         unsafe message.pointee.kind = 0
     }
 
@@ -364,21 +361,17 @@ extension Worker {
         // RFC 6455 5.5.3: the pong carries the same octets.
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         guard let callback = unsafe binding.pointee.handler.ping else { return }
-        current = peer.its.id.number
-        unsafe binding.pointee.turnstile?.enter()
-        unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
-        unsafe binding.pointee.turnstile?.leave()
-        current = 0
+        unsafe call(peer, binding, CLINUX_PING) { id in
+            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(payload))
+        }
     }
 
     private func pong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         unsafe notePong(peer, payload)
         guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
-        current = peer.its.id.number
-        unsafe binding.pointee.turnstile?.enter()
-        unsafe callback(binding.pointee.instance, current, peer.its.state, gw_bytes(payload))
-        unsafe binding.pointee.turnstile?.leave()
-        current = 0
+        unsafe call(peer, binding, CLINUX_PONG) { id in
+            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(payload))
+        }
     }
 
     /// Switches reading on or off for a handler.

@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayIO
 import HTTP
 import HandlerModules
@@ -147,9 +148,12 @@ extension Worker {
         openTicket(peer, exchange)
         peer.its.phase = .answering
         currentTicket = exchange.ticket
-        unsafe exchange.binding.pointee.turnstile?.enter()
-        let status = unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
-        unsafe exchange.binding.pointee.turnstile?.leave()
+        let kind = exchange.handshake == nil ? CLINUX_HTTP : CLINUX_UPGRADE
+        let status = unsafe call(peer, exchange.binding, kind) { _ in
+            // There is no connection yet that the handler could name.
+            current = 0
+            return unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
+        }
         currentTicket = 0
         let isUpgrade = exchange.handshake != nil
         if let reply = exchange.reply { return conclude(peer, exchange, reply) }
@@ -227,11 +231,9 @@ extension Worker {
         let hasLeft = peer.its.flags.contains(.peerLeft)
         if hasLeft { noteDeparture(peer) }
         if let callback = unsafe binding.pointee.handler.open {
-            current = peer.its.id.number
-            unsafe binding.pointee.turnstile?.enter()
-            unsafe callback(binding.pointee.instance, current, peer.its.state, exchange.record.request)
-            unsafe binding.pointee.turnstile?.leave()
-            current = 0
+            unsafe call(peer, binding, CLINUX_OPEN) { id in
+                unsafe callback(binding.pointee.instance, id, peer.its.state, exchange.record.request)
+            }
         }
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
         if hasLeft { depart(peer) } else if isStopping { sendAway(peer) }

@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayIO
 import HandlerModules
 import Synchronization
@@ -189,14 +190,14 @@ extension Worker {
             peer.its.flags.remove(.throttled)
             resumeLater(peer)
         }
-        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
+        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else {
+            return
+        }
         peer.its.flags.remove(.owesDrained)
         guard let callback = unsafe binding.pointee.handler.drained else { return }
-        current = peer.its.id.number
-        unsafe binding.pointee.turnstile?.enter()
-        unsafe callback(binding.pointee.instance, current, peer.its.state)
-        unsafe binding.pointee.turnstile?.leave()
-        current = 0
+        unsafe call(peer, binding, CLINUX_DRAINED) { id in
+            unsafe callback(binding.pointee.instance, id, peer.its.state)
+        }
     }
 
     /// Tells other threads how much waits, so that their sends are bounded as well.

@@ -1,14 +1,14 @@
-package import CLinux
+public import CLinux
 
 /// Names a generation on a route in the record of a crash: enter it before each callback, leave it behind.
 ///
 /// It lives as long as the process, some hundred octets for each instance, so that a thread may die in it at any time.
-package struct CrashSite: Sendable {
+public struct CrashSite: Sendable {
     /// As a number, which may cross threads; 0 names nothing.
     let address: UInt
 
     /// Makes a new one; the empty route means that it is the business of none.
-    package init(handler: String, generation: UInt64, route: String) {
+    public init(handler: String, generation: UInt64, route: String) {
         address = UInt(bitPattern: unsafe clinux_make_crash_site(handler, generation, route))
     }
 
@@ -18,13 +18,13 @@ package struct CrashSite: Sendable {
 
     /// Three stores of this thread: from now on a crash is put down to this site.
     @inline(__always)
-    package func enter(_ callback: clinux_callback, connection: UInt64 = 0) {
+    public func enter(_ callback: clinux_callback, connection: UInt64 = 0) {
         unsafe clinux_enter_callback(UnsafePointer(bitPattern: address), callback.rawValue, connection)
     }
 
     /// One store: nothing of a handler runs on this thread any more.
     @inline(__always)
-    package static func leave() {
+    public static func leave() {
         clinux_leave_callback()
     }
 }

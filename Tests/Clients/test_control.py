@@ -12,6 +12,7 @@ import pytest
 
 from gateway_process import BINARY, DEADLINE, eventually
 from raw_peer import TEXT, RawPeer, accepted, frame
+from test_handlers import SHOUT, compile_handler
 
 COMMANDS = ["run", "check", "status", "reload", "rollback", "stop", "drain", "explain", "inspect"]
 
@@ -155,6 +156,47 @@ def test_there_is_nothing_to_go_back_to(gateway):
 @pytest.mark.parametrize("name", ["../echo", "Plugins/echo.so", "", ".x", "a" * 129])
 def test_what_is_no_name_is_not_sent(gateway, name):
     assert ask(gateway, "reload", name).returncode == 2
+
+
+def generations(running, handler):
+    report, = (each for each in status(running)["handlers"] if each["handler"] == handler)
+    return report, [(each["state"], each["connections"]) for each in report["generations"]]
+
+
+def test_reload_and_rollback_of_a_handler_that_changed(make_gateway):
+    running = make_gateway(routes="route /shout { handler shout; }")
+    running.file.write_text(running.file.read_text().replace("./Plugins;", "./Plugins { watch off; }"))
+    module = compile_handler(running, "shout")
+    running.start()
+    with RawPeer(running, "/shout").opened() as peer:
+        module.unlink()
+        compile_handler(running, "shout", SHOUT, "-O2", "-DOTHER")
+        done = ask(running, "reload", "shout")
+        assert done.returncode == 0, done
+        assert re.match(r'handler "shout": generation 2 is serving', done.stdout)
+        report, rows = generations(running, "shout")
+        # It has no save_conn, so whoever is there stays with the generation that is.
+        assert rows == [("live", 0), ("retiring", 1)]
+        assert report["last_reload"]["accepted"] and report["last_reload"]["cause"] == "gateway reload shout"
+        assert report["last_reload"]["draining"] == 1
+
+        module.unlink()
+        module.write_bytes(b"not a library")
+        refused = ask(running, "reload", "shout")
+        assert refused.returncode == 75
+        assert "it is not an ELF file" in refused.stdout and "Still serving: generation 2." in refused.stdout
+        assert generations(running, "shout")[0]["last_reload"]["accepted"] is False
+
+        back = ask(running, "rollback", "shout")
+        assert back.returncode == 0, back
+        assert re.match(r'handler "shout": generation \d+ is serving', back.stdout)
+        peer.send(frame(TEXT, b"still here"))
+        assert peer.read_frame() == (TEXT, True, b"STILL HERE")
+    ends = eventually("the old ones have ended", lambda: (lambda rows: all(
+        state in ("live", "ended", "pinned") for state, _ in rows) and rows)(generations(running, "shout")[1]))
+    assert [state for state, _ in ends].count("live") == 1 and len(ends) == 3
+    pinned = [each for each in generations(running, "shout")[0]["generations"] if each["state"] == "pinned"]
+    assert pinned and all(each["why"] for each in pinned)
 
 
 # ---- stop and drain

@@ -1,3 +1,4 @@
+import Foundation
 import GatewayConfiguration
 import GatewayServer
 import TestSupport
@@ -30,13 +31,19 @@ final class TestGateway {
             """
         let configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
         // Only the thread that runs it touches it from here on.
-        nonisolated(unsafe) let server = try Server(configuration)
+        nonisolated(unsafe) let server = try Server(configuration, prober: Self.prober)
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(
             RunningThread {
                 do { try server.run() } catch { fatalError("\(error)") }
             })
+    }
+
+    /// The gateway itself, which was built beside the test runner.
+    private static var prober: String {
+        let runner = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return runner.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/gateway"
     }
 
     deinit { stop() }

@@ -41,6 +41,9 @@ int clinux_next_signal(int descriptor);
 /* Fills memory with randomness of the kernel; how many octets, or -1. */
 ptrdiff_t clinux_random(void *memory, size_t octets);
 
+/* Opens a file for appending, private to this user, close-on-exec; -1 with errno set. */
+int clinux_open_record(const char *path);
+
 /* How many cores this process may run on. */
 int clinux_available_cores(void);
 

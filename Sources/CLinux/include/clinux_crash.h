@@ -47,7 +47,7 @@ struct clinux_crash_note {
     uint32_t callback;
 };
 
-extern __thread struct clinux_crash_note clinux_crash_note;
+extern __thread struct clinux_crash_note clinux_crash_note __attribute__((tls_model("initial-exec")));
 
 /* Makes a site out of copies; never freed. NULL when there is no memory, which is as good as no site. */
 const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, const char *route);

@@ -1,0 +1,26 @@
+import CGatewayABI
+import CLinux
+import HandlerModules
+
+extension Worker {
+    /// Calls a handler for a connection: the one way into its code for everything tagged [conn].
+    ///
+    /// While `body` runs the connection is the current one of this thread, no other callback of an instance that asks
+    /// for GW_HF_SERIAL runs, and a crash knows whose it is.
+    @inline(__always)
+    func call<Result>(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback,
+        _ body: (gw_conn) -> Result
+    ) -> Result {
+        let id = peer.its.id.number
+        current = id
+        let isSerial = unsafe binding.pointee.has(GW_HF_SERIAL)
+        if isSerial { unsafe binding.pointee.turnstile.enter() }
+        unsafe binding.pointee.site.enter(callback, connection: id)
+        let result = body(id)
+        CrashSite.leave()
+        if isSerial { unsafe binding.pointee.turnstile.leave() }
+        current = 0
+        return result
+    }
+}
