@@ -66,7 +66,7 @@ package final class Server {
         }
         services = Services(
             server: context, configuration: configuration, runDirectory: runDirectory, bell: bell, prober: prober)
-        recordCrashes()
+        Self.recordCrashes(configuration, log)
         services.startAll()
         watch =
             configuration.pluginsWatch
@@ -138,7 +138,7 @@ package final class Server {
 
     /// When a handler kills the process, its last words say which one; on stderr, and in a file beside the
     /// configuration that outlives the process.
-    private func recordCrashes() {
+    private static func recordCrashes(_ configuration: Configuration, _ log: Log) {
         let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
         let path = "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
         let file = unsafe clinux_open_record(path)
