@@ -43,7 +43,7 @@ package final class Server {
     /// Listens, loads and starts; nothing is served yet.
     ///
     /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
-    package init(_ configuration: Configuration, prober: String = "/proc/self/exe") throws(Failure) {
+    package init(_ configuration: Configuration, prober: String = Server.ownProgram) throws(Failure) {
         self.configuration = configuration
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
@@ -76,6 +76,20 @@ package final class Server {
         if !services.servesSomething, !configuration.routes.isEmpty {
             runDirectory.remove()
             throw Failure(description: "no route can be served", isConfiguration: true)
+        }
+    }
+
+    /// The file this program was started from. By its name, since whoever emulates the processor for us (valgrind) has
+    /// a /proc/self/exe of its own; as the kernel knows it where the name is gone.
+    package static var ownProgram: String {
+        let link = "/proc/self/exe"
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let start = buffer.baseAddress else { return link }
+            let count = unsafe readlink(link, start, buffer.count)
+            guard count > 0, count < buffer.count else { return link }
+            let name = unsafe String(
+                decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
+            return unsafe access(name, X_OK) == 0 ? name : link
         }
     }
 
@@ -313,7 +327,7 @@ extension Server {
             let runDirectory = try RunDirectory()
             let services = Services(
                 server: context, configuration: configuration, runDirectory: runDirectory, bell: bell,
-                prober: "/proc/self/exe")
+                prober: ownProgram)
             services.startAll()
             services.stopAll()
             runDirectory.remove()
