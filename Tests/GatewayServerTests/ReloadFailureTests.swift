@@ -52,24 +52,27 @@ struct ReloadFailureTests {
             "ended the process while loading (exit status 0 in a library constructor, before gw_handler_entry_v1)"
         ),
         ("exit_in_start", "ended the process while starting (exit status 3 in start of route /counter)"),
-        ("hang_constructor", "hung while loading (still busy after "),
-        ("hang_start", "hung while starting (still busy after "),
+        (
+            "hang_constructor",
+            "hung while loading (still busy after 0.3 seconds in a library constructor, before gw_handler_entry_v1)"
+        ),
+        ("hang_start", "hung while starting (still busy after 0.3 seconds in start of route /counter)"),
         (
             "unresolved",
             "its module cannot be loaded: undefined symbol: function_of_a_library_nobody_linked"
         ),
         ("no_entry", "its module cannot be loaded: it does not export gw_handler_entry_v1"),
-        ("entry_v2", "its module cannot be loaded: it "),
+        ("entry_v2", "its module cannot be loaded: it needs ABI major 2, this gateway speaks 1"),
         ("silent_null", "its entry declined: it gave no reason"),
-        ("null_table", "its entry declined: "),
+        ("null_table", "its entry declined: \"the licence file is missing\""),
         ("newer_major", "its module cannot be used: it needs ABI major 2, this gateway speaks 1"),
-        ("newer_minor", "its module cannot be used: "),
+        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.0"),
         ("no_start", "its module cannot be used: its table has no start"),
-        ("no_callbacks", "its module cannot be used: "),
-        ("tiny_table", "its module cannot be used: "),
-        ("huge_table", "its module cannot be used: "),
-        ("nameless", "its module cannot be used: "),
-        ("bad_name", "its module cannot be used: "),
+        ("no_callbacks", "its module cannot be used: its table has none of message, fragment, http"),
+        ("tiny_table", "its module cannot be used: its table says struct_size 8, which cannot be"),
+        ("huge_table", "its module cannot be used: its table says struct_size 4294967280, which cannot be"),
+        ("nameless", "its module cannot be used: its table has no name"),
+        ("bad_name", "its module cannot be used: the name in its table is too long or not UTF-8"),
         ("refuses_start", "refused to start: \"the setting \"room\" is missing\" (GW_E_INVALID)"),
     ]
 
