@@ -68,8 +68,7 @@ extension Services {
         var next = post
         next.configuration = route
         unsafe next.former.append(post.binding)
-        unsafe next.binding = Binding.make(
-            post.instance, module: service.number, route: fresh, turnstile: post.binding.pointee.turnstile)
+        unsafe next.binding = Binding.make(post.binding.pointee.record, route: fresh)
         unsafe change.handOvers += handOvers(
             from: next.former, to: next.binding, .swap, isStateless: true, patience: 0)
         change.posts.append((service, route.pattern.description, next))

@@ -161,9 +161,18 @@ final class Services {
     ) throws(ModuleError) -> HandlerService.Post {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
-        try instance.start(
-            RouteSettings(configuration), timeout: .milliseconds(configuration.limits.startTimeoutMilliseconds))
-        let binding = unsafe Binding.make(instance, module: service.number, route: route)
+        let record = InstanceRecord(
+            instance, module: service.number, scope: route.pattern, workers: server.ports.count)
+        server.instances.add(record)
+        do throws(ModuleError) {
+            try instance.start(
+                RouteSettings(configuration), timeout: .milliseconds(configuration.limits.startTimeoutMilliseconds))
+        } catch {
+            close(record)
+            throw error
+        }
+        open(record)
+        let binding = unsafe Binding.make(record, route: route)
         return unsafe HandlerService.Post(instance, binding, configuration)
     }
 
@@ -203,6 +212,13 @@ final class Services {
     }
 
     func stop(_ instance: Instance, _ service: HandlerService) {
+        guard let record = server.instances.record(instance.id) else { return }
+        guard waitForJobs(record) else {
+            return log.warn(
+                "handler \"\(service.name)\" generation \(instance.generation.number):"
+                    + " its work is not done after 10 s; it is left alone")
+        }
+        close(record)
         do throws(SystemError) {
             if try !instance.stop(timeout: .seconds(10)) {
                 log.warn(

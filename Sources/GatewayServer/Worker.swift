@@ -47,6 +47,13 @@ import Synchronization
     var currentTicket: UInt64 = 0
     var nextTicket: UInt64 = 0
 
+    /// Topics that connections of this worker are subscribed to.
+    var topics: [TopicKey: LocalTopic] = [:]
+    /// What was published in this turn and not sent.
+    var round = Round()
+    /// The instance that was asked for last.
+    var recentInstance: InstanceRecord?
+
     /// Slots with output of this turn.
     var dirty: [UInt32] = []
     /// Slots whose held input may go on.
@@ -134,7 +141,7 @@ import Synchronization
 
     /// How long the poller may sleep.
     private var patience: Int32? {
-        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty { return 0 }
+        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen { return 0 }
         var ticks = wheel.ticksUntilNext()
         if isStopping { ticks = min(ticks ?? 8, 8) }
         if let wish = handOverPatience { ticks = min(ticks ?? wish, wish) }
@@ -199,6 +206,8 @@ import Synchronization
         unbind(peer)
         wheel.cancel(peer.its.slot)
         peer.its.outbox.removeAll(pool: pool)
+        leaveTopics(peer)
+        peer.its.belongings?.held.removeAll(pool: pool)
         port.board.clear(peer.its.slot)
         table.remove(peer.its.slot)
         port.load.subtract(1, ordering: .relaxed)

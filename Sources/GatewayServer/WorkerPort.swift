@@ -7,6 +7,8 @@ final class WorkerPort: Sendable {
     let board: ConnectionBoard
     /// Peers that it has or will have; whoever accepts counts before handing over.
     let load = Atomic<Int>(0)
+    /// Octets of publications in the mailbox.
+    let publishedOctets = Atomic<Int>(0)
     let waker: Waker
     private let mailbox = Mutex<[Letter]>([])
     /// Fragmented messages that are under way to peers; only streaming handlers come here.
