@@ -22,7 +22,7 @@ import HandlerModules
         unsafe fillSending(&table)
         unsafe fillConnections(&table)
         unsafe fillTopics(&table)
-        unsafe fillUnsupported(&table)
+        unsafe fillLater(&table)
         return unsafe table
     }
 
@@ -47,14 +47,6 @@ import HandlerModules
             }
             return unsafe HostFunctions.find(key, in: configuration.pointee.values, ignoringCase: false, out)
         }
-    }
-
-    /// What needs machinery that is not there yet.
-    private static func fillUnsupported(_ table: inout gw_host) {
-        unsafe table.post = { _, _, _, _, _, _ in Status.unsupported }
-        unsafe table.timer_start = { _, _, _, _, _, _ in 0 }
-        unsafe table.timer_cancel = { _, _ in Status.unsupported }
-        unsafe table.offload = { _, _, _, _, _ in Status.unsupported }
     }
 
     /// The worker that runs on this thread; nil elsewhere.

@@ -25,6 +25,8 @@ final class InstanceRecord: Sendable {
     let isRetiring = Atomic<Bool>(false)
     /// Serializes [home] with the control thread's own events; `stop` is called behind it.
     private let gate = Turnstile()
+    /// Jobs that wait or run.
+    private let jobs = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
 
     init(_ instance: Instance, module: UInt32, scope: String, workers: Int) {
@@ -34,10 +36,23 @@ final class InstanceRecord: Sendable {
         home = Int(truncatingIfNeeded: instance.id % UInt64(max(1, workers)))
     }
 
+    /// A job of it is about to be queued; false when it has been stopped.
+    func beginJob() -> Bool {
+        jobs.add(1, ordering: .sequentiallyConsistent)
+        // Whoever stops it looks for jobs after it has said so: one of the two sees the other.
+        if !isStopped.load(ordering: .sequentiallyConsistent) { return true }
+        jobEnded()
+        return false
+    }
+
+    func jobEnded() { jobs.subtract(1, ordering: .sequentiallyConsistent) }
+
+    var hasJobs: Bool { jobs.load(ordering: .sequentiallyConsistent) > 0 }
+
     /// Nothing is called on [home] from here on; a call that runs has returned.
     func stop() {
         gate.enter()
-        isStopped.store(true, ordering: .releasing)
+        isStopped.store(true, ordering: .sequentiallyConsistent)
         gate.leave()
     }
 

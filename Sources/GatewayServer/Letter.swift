@@ -16,6 +16,12 @@ enum Letter: Sendable {
     case unsubscribe(ConnectionID, TopicKey)
     /// A frame for the subscribers of a topic, in shared octets one ownership of which travels with it.
     case publication(Topic, address: UInt, except: UInt64)
+    /// Something a handler asked for earlier.
+    case event(LaterEvent)
+    /// A timer that another thread started, and when it is due.
+    case timer(UInt64, due: UInt64)
+    /// `start` of an instance whose [home] is here has ended.
+    case openHome(InstanceRecord)
     case close(ConnectionID, code: UInt16, reason: [UInt8], by: UInt16)
     case abort(ConnectionID, module: UInt32)
     case setReading(ConnectionID, Bool)

@@ -7,6 +7,7 @@ final class ServerContext: Sendable {
     let desk = TicketDesk()
     let topics: TopicDirectory
     let instances = InstanceDirectory()
+    let jobs = JobPool()
     /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
     let isProbe: Bool
     let ports: [WorkerPort]

@@ -157,6 +157,7 @@ extension Services {
         let parked = HandlerService.Serving(serving.generation, context: serving.context, isPart: true)
         parked.posts[post.configuration.pattern.description] = post
         parked.retiredAt = Clock.monotonicNanoseconds()
+        retire(post.record)
         service.retiring.append(parked)
     }
 }

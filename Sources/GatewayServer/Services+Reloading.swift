@@ -129,6 +129,7 @@ extension Services {
 
     private func retire(_ old: HandlerService.Serving, of service: HandlerService) {
         old.retiredAt = Clock.monotonicNanoseconds()
+        for post in old.posts.values { retire(post.record) }
         service.previous = (old.generation.path, old.generation.number)
         service.retiring.append(old)
     }
@@ -169,13 +170,13 @@ extension Services {
         }
     }
 
-    /// An event on [home] of an instance; the control thread is home for these.
+    /// An event on [home] of an instance, which has returned when this does.
     private func tell(_ instance: Instance, _ kind: UInt32) {
-        guard let callback = unsafe instance.generation.callbacks.event else { return }
+        guard let record = server.instances.record(instance.id) else { return }
         var event = unsafe gw_event()
         unsafe event.struct_size = UInt32(MemoryLayout<gw_event>.size)
         unsafe event.kind = kind
-        unsafe callback(instance.selfPointer, 0, nil, &event)
+        unsafe record.call(&event)
     }
 
     // MARK: Handing over

@@ -202,6 +202,7 @@ final class Services {
             service.retiring = []
             service.serving = nil
         }
+        server.jobs.finish()
     }
 
     func stop(_ serving: HandlerService.Serving, _ service: HandlerService) {
@@ -213,12 +214,12 @@ final class Services {
 
     func stop(_ instance: Instance, _ service: HandlerService) {
         guard let record = server.instances.record(instance.id) else { return }
+        close(record)
         guard waitForJobs(record) else {
             return log.warn(
                 "handler \"\(service.name)\" generation \(instance.generation.number):"
                     + " its work is not done after 10 s; it is left alone")
         }
-        close(record)
         do throws(SystemError) {
             if try !instance.stop(timeout: .seconds(10)) {
                 log.warn(

@@ -146,7 +146,8 @@ extension Worker {
         guard peer.its.phase == .open, let from = unsafe handOver.from, let to = unsafe handOver.to else {
             return false
         }
-        if port.board.isStreaming(peer.its.id) { return false }
+        if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
+        if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
         guard peer.its.reader.isInsideMessage else { return true }
         return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }

@@ -26,6 +26,9 @@ extension Worker {
         case .subscribe(let id, let topic): open(subscription: topic, of: id)
         case .unsubscribe(let id, let key): if let peer = find(id) { unsubscribe(peer, key) }
         case .publication(let topic, let address, let except): open(publication: topic, address, except: except)
+        case .event(let event): deliver(event)
+        case .timer(let number, let due): timers.insert(number, at: due)
+        case .openHome(let record): openHome(record)
         case .close(let id, let code, let reason, let by):
             guard let peer = find(id), peer.its.phase == .open else { return }
             beginClosing(peer, code: code, reason: reason, by: by)
