@@ -31,6 +31,7 @@ enum CommandLineTool {
     }
 
     static func run(_ arguments: [String]) -> Int32 {
+        if arguments.first == "bench" { return BenchCommand.run(Array(arguments.dropFirst())) }
         let wish: Wish
         do throws(UsageError) {
             wish = try parse(arguments)
