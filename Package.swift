@@ -75,6 +75,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
+        .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(name: "GatewayServerTests", dependencies: ["GatewayServer", "GatewayConfiguration"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],

@@ -35,6 +35,10 @@ package struct Destination: Equatable, Sendable {
             host = text[..<colon]
             port = text[text.index(after: colon)...]
         }
+        // RFC 3986 3.2.2: an IPv6 address stands in brackets.
+        guard !host.contains(where: { "[]".contains($0) }), text.hasPrefix("[") || !host.contains(":") else {
+            throw LoadUsageError("\"\(text)\" is no address")
+        }
         guard !host.isEmpty else { throw LoadUsageError("the URL has no host") }
         guard let port else { return (String(host), 80) }
         guard let number = UInt16(port), number > 0 else { throw LoadUsageError("\"\(port)\" is no port") }

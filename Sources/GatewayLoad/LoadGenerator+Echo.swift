@@ -5,7 +5,7 @@ import Glibc
 /// Messages go out and have to come back as they were, in order.
 extension LoadGenerator {
     mutating func runEcho() throws(Errno) {
-        try openAll()
+        try open(0..<peers.count)
         var schedule = Schedule(rate: plan.rate, begin: now)
         if plan.rate == nil {
             for slot in 0..<peers.count {

@@ -4,7 +4,7 @@ import GatewayIO
 /// One connection publishes; every connection has to hear each publication once, in order.
 extension LoadGenerator {
     mutating func runFanout() throws(Errno) {
-        try openAll()
+        try open(0..<peers.count)
         guard let publisher = peers.occupant(0) else {
             faults.add(.refused, "the publisher is not connected")
             return

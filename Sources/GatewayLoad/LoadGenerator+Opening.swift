@@ -77,13 +77,13 @@ extension LoadGenerator {
         }
     }
 
-    /// Opens all connections, some at a time; those that fail are counted.
-    mutating func openAll() throws(Errno) {
+    /// Opens the connections of all these slots, some at a time; those that fail are counted.
+    mutating func open(_ slots: Range<UInt32>) throws(Errno) {
         let begun = Clock.monotonicNanoseconds()
-        var next: UInt32 = 0
+        var next = slots.lowerBound
         var progress = (live, begun)
-        while next < peers.count || opening > 0 {
-            while next < peers.count, opening < plan.ramp {
+        while next < slots.upperBound || opening > 0 {
+            while next < slots.upperBound, opening < plan.ramp {
                 try open(next)
                 next += 1
             }

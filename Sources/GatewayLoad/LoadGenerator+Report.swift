@@ -76,6 +76,6 @@ extension LoadGenerator {
         report.add("rss_kb_before", .count(emptyUsage.residentKilobytes))
         report.add("rss_kb_after", .count(fullUsage.residentKilobytes))
         let growth = Double(fullUsage.residentKilobytes - emptyUsage.residentKilobytes) * 1024
-        report.add("rss_bytes_per_connection", .decimal(growth / Double(plan.connections), 0))
+        report.add("rss_bytes_per_connection", .decimal(growth / Double(max(1, plan.connections - 1)), 0))
     }
 }
