@@ -77,8 +77,12 @@ let package = Package(
                 "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes", "CGatewayABI",
                 "CLinux",
             ], swiftSettings: looping),
+        .target(
+            name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
+            swiftSettings: fast),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "CLinux"],
+            swiftSettings: strict),
 
         // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
@@ -97,6 +101,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
+        .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),
