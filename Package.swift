@@ -20,6 +20,13 @@ let fast: [SwiftSetting] =
             ["-cross-module-optimization", "-Xllvm", "-cmo-function-size-limit=1000"], .when(configuration: .release))
     ]
 
+/// The worker's loop looks at its own properties for every message, and each look would be noted and forgotten again
+/// (110 instructions a message). That is safe to leave out of release builds because nothing there overlaps: a worker
+/// belongs to one thread, and host functions only note down what they are asked for. Debug builds, and so all tests,
+/// keep the check.
+let looping: [SwiftSetting] =
+    fast + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 /// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
 let chats = ["chat", "chat-functional", "chat-fleck"]
 let handlers = ["echo"] + chats
@@ -48,6 +55,9 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
+        // UTF-8 at the speed of memory: 16 KiB of mixed text in 1 µs where the standard library takes 20.
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+
         // The contract with handlers, and the kit for writing them in Swift.
         .target(name: "CGatewayABI"),
         .target(
@@ -58,7 +68,7 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
         .target(name: "HTTP", swiftSettings: fast),
-        .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL"], swiftSettings: fast),
+        .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
@@ -66,9 +76,13 @@ let package = Package(
             dependencies: [
                 "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes", "CGatewayABI",
                 "CLinux",
-            ], swiftSettings: fast),
+            ], swiftSettings: looping),
+        .target(
+            name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
+            swiftSettings: fast),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "CLinux"],
+            swiftSettings: strict),
 
         // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
@@ -87,6 +101,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
+        .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),

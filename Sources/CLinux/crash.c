@@ -288,7 +288,7 @@ int clinux_record_crashes(int file) {
     for (int i = 0; i < FAULTS; i += 1) {
         sigaddset(&action.sa_mask, faults[i]);
     }
-    record_file = file;
+    __atomic_store_n(&record_file, file, __ATOMIC_RELAXED);
     for (int i = 0; i < FAULTS; i += 1) {
         if (sigaction(faults[i], &action, NULL) != 0) {
             return -1;

@@ -23,6 +23,8 @@ public struct TimerWheel: ~Copyable {
     private let links: Reserved<Link>
     private var heads: [UInt32]
     private var hand: UInt32
+    /// The next deadline, if its bucket is still filled; an earlier one cannot be.
+    private var soonest = UInt32.max
     /// How many slots are armed.
     public private(set) var armed = 0
 
@@ -58,6 +60,7 @@ public struct TimerWheel: ~Copyable {
         links[slot] = Link(next: head, previous: Self.none, deadline: due)
         if head != Self.none { links[head].previous = slot }
         heads[bucket] = slot
+        soonest = min(soonest, due)
         armed += 1
     }
 
@@ -101,9 +104,14 @@ public struct TimerWheel: ~Copyable {
     }
 
     /// Ticks until the hand has to move again: exact within one lap, else one lap; nil when nothing is armed.
-    public func ticksUntilNext() -> UInt32? {
+    public mutating func ticksUntilNext() -> UInt32? {
         if armed == 0 { return nil }
+        // Asked once a turn: what was found last time nearly always still holds.
+        if soonest > hand, soonest - hand < Self.bucketCount, heads[Int(soonest % Self.bucketCount)] != Self.none {
+            return soonest - hand
+        }
         for step in 1..<Self.bucketCount where heads[Int((hand &+ step) % Self.bucketCount)] != Self.none {
+            soonest = hand &+ step
             return step
         }
         return Self.bucketCount

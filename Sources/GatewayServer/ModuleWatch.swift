@@ -37,7 +37,7 @@ final class ModuleWatch {
 
     /// Milliseconds until `turn` has something to do even if nothing happens.
     var pause: Int32 {
-        let due = min(settling.nextDeadline ?? .seconds(3600), poll.nextDeadline)
+        let due = min(settling.nextDeadline ?? poll.nextDeadline, poll.nextDeadline)
         let wait = (due - Self.now) / .milliseconds(1)
         return Int32(max(1, min(wait.rounded(.up), 60_000)))
     }

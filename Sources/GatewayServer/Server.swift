@@ -89,7 +89,7 @@ package final class Server {
             guard count > 0, count < buffer.count else { return link }
             let name = unsafe String(
                 decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
-            return access(name, X_OK) == 0 ? name : link
+            return unsafe access(name, X_OK) == 0 ? name : link
         }
     }
 
