@@ -61,6 +61,9 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
+        // UTF-8 at the speed of memory: 16 KiB of mixed text in 1 µs where the standard library takes 20.
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+
         // The contract with handlers, and the kit for writing them in Swift.
         .target(name: "CGatewayABI"),
         .target(
@@ -71,7 +74,7 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
         .target(name: "HTTP", swiftSettings: fast),
-        .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL"], swiftSettings: fast),
+        .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
@@ -80,8 +83,12 @@ let package = Package(
                 "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes", "CGatewayABI",
                 "CLinux",
             ], swiftSettings: looping),
+        .target(
+            name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
+            swiftSettings: fast),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayConfiguration", "CLinux"], swiftSettings: strict),
+            name: "gateway", dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "CLinux"],
+            swiftSettings: strict),
 
         // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
@@ -100,6 +107,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
+        .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [

@@ -62,6 +62,17 @@ public struct SendQueue: ~Copyable {
         count += octets
     }
 
+    /// Appends what another queue of the same pool holds, and empties that.
+    public mutating func append(_ other: inout SendQueue) {
+        guard let front = unsafe other.first else { return }
+        if let tail = unsafe last { unsafe tail.pointee.next = front } else { unsafe first = front }
+        unsafe last = other.last
+        count += other.count
+        unsafe other.first = nil
+        unsafe other.last = nil
+        other.count = 0
+    }
+
     /// Describes the front of the queue for one system call.
     ///
     /// - Returns: how many of `vectors` were filled.

@@ -47,6 +47,22 @@ public struct SharedOctets: ~Copyable {
         return unsafe shared
     }
 
+    /// A copy of two runs, one behind the other; nil when there is no memory.
+    public static func join(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+    ) -> UnsafeMutablePointer<SharedOctets>? {
+        let header = unsafe MemoryLayout<SharedOctets>.size
+        let count = first.count.addingReportingOverflow(second.count)
+        let size = header.addingReportingOverflow(count.partialValue)
+        guard !count.overflow, !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
+        let payload = unsafe memory + header
+        if let source = first.baseAddress { unsafe memcpy(payload, source, first.count) }
+        if let source = second.baseAddress { unsafe memcpy(payload + first.count, source, second.count) }
+        let shared = unsafe memory.bindMemory(to: SharedOctets.self, capacity: 1)
+        unsafe shared.initialize(to: SharedOctets(start: payload, count: count.partialValue, isLent: false))
+        return unsafe shared
+    }
+
     /// Octets that stay where they are until the last owner lets go; nil when there is no memory, and then
     /// nothing was taken over.
     public static func wrap(

@@ -55,6 +55,12 @@ public struct Socket: ~Copyable {
         return interrupted()
     }
 
+    /// Sends what the kernel takes of a run of octets.
+    public func write(_ octets: UnsafeRawBufferPointer) -> IOResult {
+        let count = unsafe send(number, octets.baseAddress, octets.count, Int32(MSG_NOSIGNAL))
+        return count >= 0 ? .moved(count) : Self.interrupted()
+    }
+
     /// Sends what the kernel takes of the queue, in one call, with `tail` behind it if there is one.
     ///
     /// - Returns: `.moved` with the octets taken of both together, the queue's first; nothing is removed from it.

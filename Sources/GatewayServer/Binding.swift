@@ -24,33 +24,35 @@ import WebSocket
     let references = Atomic<Int>(0)
     /// Callbacks that failed: what an automatic rollback goes by.
     let failures = Atomic<Int>(0)
+    /// What other threads know of the instance.
+    let record: InstanceRecord
     /// For instances that ask for GW_HF_SERIAL.
     let turnstile: Turnstile
     /// Whose fault a crash in a callback is.
     let site: CrashSite
 
-    init(_ instance: Instance, module: UInt32, route: Route, turnstile: Turnstile) {
+    init(_ record: InstanceRecord, route: Route) {
+        let instance = record.instance
         let generation = instance.generation
         unsafe handler = generation.callbacks
         unsafe flags = generation.flags
         unsafe self.instance = instance.selfPointer
         unsafe instanceID = instance.id
-        unsafe self.module = module
+        unsafe module = record.module
         unsafe self.generation = generation
         unsafe self.route = route
         unsafe limits = route.limits
-        unsafe self.turnstile = turnstile
+        unsafe self.record = record
+        unsafe turnstile = record.turnstile
         unsafe site = instance.crashSite
     }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }
 
     /// Makes one, for ever. All bindings of an instance share a turnstile.
-    static func make(
-        _ instance: Instance, module: UInt32, route: Route, turnstile: Turnstile = Turnstile()
-    ) -> UnsafeMutablePointer<Binding> {
+    static func make(_ record: InstanceRecord, route: Route) -> UnsafeMutablePointer<Binding> {
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
-        unsafe binding.initialize(to: Binding(instance, module: module, route: route, turnstile: turnstile))
+        unsafe binding.initialize(to: Binding(record, route: route))
         return unsafe binding
     }
 }

@@ -60,6 +60,10 @@ import WebSocket
         static let counted = Flags(rawValue: 1 << 11)
         /// The peer finished sending.
         static let inputEnded = Flags(rawValue: 1 << 12)
+        /// A fragmented message has begun in the queue and not ended.
+        static let streaming = Flags(rawValue: 1 << 14)
+        /// Subscribed to something.
+        static let member = Flags(rawValue: 1 << 15)
     }
 
     let id: ConnectionID
@@ -86,6 +90,9 @@ import WebSocket
     var exchange: Exchange?
     /// A head that has come in part.
     var pendingHead: PendingHead?
+
+    /// Topics it is subscribed to, output that waits for the end of a stream; nil while it has neither.
+    var belongings: Belongings?
 
     /// Why it ends, as the handler will hear it: the first Close frame decides.
     var closeCode: UInt16 = 0

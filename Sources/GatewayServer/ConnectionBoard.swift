@@ -21,6 +21,11 @@ final class ConnectionBoard: @unchecked Sendable {
         /// Octets of frames on their way to the slot in the worker's mailbox. Never set back: letters to a connection
         /// that has left are taken off when they are opened.
         let underway: Atomic<Int>
+        /// Topics of the connection, those it is being subscribed to included. Never set back either: each
+        /// subscription is taken off when it ends.
+        let topics: Atomic<Int>
+        /// Jobs of the connection whose end it has not heard of: it does not move meanwhile. Never set back either.
+        let jobs: Atomic<Int>
         let openedAt: Atomic<UInt32>
         let lastIn: Atomic<UInt32>
         let lastOut: Atomic<UInt32>

@@ -68,10 +68,14 @@ final class HandlerService {
         }
 
         var references: Int {
-            unsafe former.reduce(binding.pointee.references.load(ordering: .acquiring)) {
+            let bound = unsafe former.reduce(binding.pointee.references.load(ordering: .acquiring)) {
                 unsafe $0 + $1.pointee.references.load(ordering: .acquiring)
             }
+            return bound + record.pending.load(ordering: .acquiring)
         }
+
+        /// What other threads know of the instance.
+        var record: InstanceRecord { unsafe binding.pointee.record }
 
         /// The place of its route in the table that is being made.
         var route: Int { unsafe binding.pointee.route.index }

@@ -147,6 +147,7 @@ extension HostContext {
         info.last_in_ms = age(board[notice.slot].lastIn.load(ordering: .relaxed))
         info.last_out_ms = age(board[notice.slot].lastOut.load(ordering: .relaxed))
         info.rtt_us = board[notice.slot].roundTripMicroseconds.load(ordering: .relaxed)
+        info.topics = UInt32(clamping: board[notice.slot].topics.load(ordering: .relaxed))
         let size = unsafe min(Int(out.pointee.struct_size), MemoryLayout<gw_conn_info>.size)
         guard size >= 4 else { return Status.invalid }
         info.struct_size = UInt32(size)

@@ -39,7 +39,7 @@ extension HostContext {
     /// The first octet of a frame.
     private static func head(_ opcode: Opcode, isFinal: Bool) -> UInt8 { opcode.rawValue | (isFinal ? 0x80 : 0) }
 
-    private static func dataOpcode(_ kind: UInt32) -> Opcode? {
+    static func dataOpcode(_ kind: UInt32) -> Opcode? {
         switch Int(kind) {
         case GW_TEXT: .text
         case GW_BINARY: .binary
@@ -48,7 +48,7 @@ extension HostContext {
     }
 
     /// Octets that a handler lends; nil when it lends none and says there are some.
-    private static func octets(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
+    static func octets(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, unsafe start != nil || count == 0 else { return nil }
         return unsafe UnsafeRawBufferPointer(start: start, count: count)
     }
@@ -248,7 +248,7 @@ extension Worker {
         guard let peer = openPeer(connection), let binding = unsafe peer.its.binding,
             unsafe binding.pointee.module == module
         else { return nil }
-        if port.board.isStreaming(peer.its.id) { return Status.state }
+        if isMidStream(peer) || port.board.isStreaming(peer.its.id) { return Status.state }
         if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
@@ -264,7 +264,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         var refusal: gw_status?
-        if port.board.isStreaming(peer.its.id) {
+        if isMidStream(peer) || port.board.isStreaming(peer.its.id) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(shared.pointee.octets)
@@ -289,7 +289,7 @@ extension Worker {
     /// Whether a payload is a part of the text message that is being delivered: that was checked on its way in,
     /// and a part that begins and ends between characters is text as well.
     @inline(__always)
-    private func isLentText(_ payload: UnsafeRawBufferPointer) -> Bool {
+    func isLentText(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard unsafe message.pointee.kind == UInt32(GW_TEXT), let start = payload.baseAddress,
             let lent = unsafe lender.pointee.start
         else { return false }

@@ -21,7 +21,8 @@ import HandlerModules
         unsafe fillBuffers(&table)
         unsafe fillSending(&table)
         unsafe fillConnections(&table)
-        unsafe fillUnsupported(&table)
+        unsafe fillTopics(&table)
+        unsafe fillLater(&table)
         return unsafe table
     }
 
@@ -46,20 +47,6 @@ import HandlerModules
             }
             return unsafe HostFunctions.find(key, in: configuration.pointee.values, ignoringCase: false, out)
         }
-    }
-
-    /// What needs machinery that is not there yet.
-    private static func fillUnsupported(_ table: inout gw_host) {
-        unsafe table.subscribe = { _, _, _, _, _ in Status.unsupported }
-        unsafe table.unsubscribe = { _, _, _, _, _ in Status.unsupported }
-        unsafe table.publish = { _, _, _, _, _, _, _, _, _, reached in
-            unsafe reached?.pointee = 0
-            return Status.unsupported
-        }
-        unsafe table.post = { _, _, _, _, _, _ in Status.unsupported }
-        unsafe table.timer_start = { _, _, _, _, _, _ in 0 }
-        unsafe table.timer_cancel = { _, _ in Status.unsupported }
-        unsafe table.offload = { _, _, _, _, _ in Status.unsupported }
     }
 
     /// The worker that runs on this thread; nil elsewhere.

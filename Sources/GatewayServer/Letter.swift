@@ -12,6 +12,16 @@ enum Letter: Sendable {
     case frame(ConnectionID, head: UInt8, payload: [UInt8])
     /// A whole message in shared octets, one ownership of which travels with it.
     case shared(ConnectionID, head: UInt8, address: UInt)
+    case subscribe(ConnectionID, Topic)
+    case unsubscribe(ConnectionID, TopicKey)
+    /// A frame for the subscribers of a topic, in shared octets one ownership of which travels with it.
+    case publication(Topic, address: UInt, except: UInt64)
+    /// Something a handler asked for earlier.
+    case event(LaterEvent)
+    /// A timer that another thread started, and when it is due.
+    case timer(UInt64, due: UInt64)
+    /// `start` of an instance whose [home] is here has ended.
+    case openHome(InstanceRecord)
     case close(ConnectionID, code: UInt16, reason: [UInt8], by: UInt16)
     case abort(ConnectionID, module: UInt32)
     case setReading(ConnectionID, Bool)

@@ -132,14 +132,15 @@ package final class Server {
     }
 
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int
+        _ configuration: Configuration, _ log: Log, capacity: Int, isProbe: Bool = false
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
             ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
         }
         let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
-        return ServerContext(log: log, ports: ports, routing: RoutingTable(configuration, routes: routes))
+        return ServerContext(
+            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes), isProbe: isProbe)
     }
 
     /// `auto` is one worker for each core that this process may run on.
@@ -300,7 +301,7 @@ extension Server {
     package static func probe(_ path: String) -> Never {
         var configuration = Configuration(file: "")
         configuration.threads = .count(1)
-        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16)
+        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16, isProbe: true)
         guard let context = made else { _exit(1) }
         unsafe ModuleProbe.child(path: path) { generation, handler, note in
             unsafe HostContext.makeHost(

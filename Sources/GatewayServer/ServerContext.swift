@@ -5,6 +5,11 @@ import Synchronization
 final class ServerContext: Sendable {
     let log: Log
     let desk = TicketDesk()
+    let topics: TopicDirectory
+    let instances = InstanceDirectory()
+    let jobs = JobPool()
+    /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
+    let isProbe: Bool
     let ports: [WorkerPort]
     /// The routes that workers begin with; later ones come by letter.
     let routing: RoutingTable
@@ -12,7 +17,9 @@ final class ServerContext: Sendable {
     let connections = Atomic<Int>(0)
     let startedAt = Clock.monotonicNanoseconds()
 
-    init(log: Log, ports: [WorkerPort], routing: RoutingTable) {
+    init(log: Log, ports: [WorkerPort], routing: RoutingTable, isProbe: Bool = false) {
+        topics = TopicDirectory(workers: ports.count)
+        self.isProbe = isProbe
         self.log = log
         self.ports = ports
         self.routing = routing

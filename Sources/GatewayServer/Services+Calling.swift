@@ -98,16 +98,12 @@ extension Services {
     /// An event on [home] of an instance; the control thread is home for these.
     func tell(_ service: HandlerService, _ post: HandlerService.Post, _ kind: UInt32) {
         guard unsafe post.instance.generation.callbacks.event != nil else { return }
-        let turnstile = unsafe post.binding.pointee.has(GW_HF_SERIAL) ? post.binding.pointee.turnstile : nil
-        let isBack = run(post) { instance in
+        let record = post.record
+        let isBack = run(post) { _ in
             var event = unsafe gw_event()
             unsafe event.struct_size = UInt32(MemoryLayout<gw_event>.size)
             unsafe event.kind = kind
-            turnstile?.enter()
-            instance.crashSite.enter(CLINUX_EVENT)
-            unsafe instance.generation.callbacks.event?(instance.selfPointer, 0, nil, &event)
-            CrashSite.leave()
-            turnstile?.leave()
+            unsafe record.call(&event)
         }
         if !isBack {
             log.warn("handler \"\(service.name)\" on \(post.configuration.pattern): still busy with an event")
@@ -134,9 +130,13 @@ extension Services {
         let now = Clock.monotonicNanoseconds()
         if serving.stopBegan == nil {
             serving.stopBegan = now
-            for post in serving.posts.values { stop(post.instance, service, patience: Self.stopPatience) }
+            for post in serving.posts.values { close(post.record) }
         }
-        let isBusy = serving.posts.values.contains { $0.instance.phase == .stopping }
+        // The header: stop() waits for work().
+        for post in serving.posts.values where post.instance.phase == .running && !post.record.hasJobs {
+            stop(post.instance, service, patience: Self.stopPatience)
+        }
+        let isBusy = serving.posts.values.contains { $0.instance.phase == .stopping || $0.record.hasJobs }
         if isBusy {
             guard now &- (serving.stopBegan ?? now) > Self.stopNanoseconds else { return false }
             if !serving.saidBusy {
@@ -153,6 +153,7 @@ extension Services {
 
     /// Begins to stop an instance and waits for it for a moment.
     func stop(_ instance: Instance, _ service: HandlerService, patience: Duration) {
+        if let record = server.instances.record(instance.id) { close(record) }
         do throws(SystemError) {
             _ = try instance.stop(timeout: patience)
         } catch {
@@ -164,6 +165,11 @@ extension Services {
     func stopForGood(_ serving: HandlerService.Serving, _ service: HandlerService) {
         let most = Duration.nanoseconds(Int64(Self.stopNanoseconds))
         for post in serving.posts.values {
+            close(post.record)
+            if !waitForJobs(post.record) {
+                log.warn("handler \"\(service.name)\": its work is not done after 10 s; it is left alone")
+                continue
+            }
             // Whatever is called next waits for what runs now.
             if post.instance.phase == .stopping, (try? post.instance.call(most) { _ in }) != nil { continue }
             stop(post.instance, service, patience: most)

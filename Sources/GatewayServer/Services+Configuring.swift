@@ -100,8 +100,7 @@ extension Services {
         var next = post
         next.configuration = route
         unsafe next.former.append(post.binding)
-        unsafe next.binding = Binding.make(
-            post.instance, module: service.number, route: fresh, turnstile: post.binding.pointee.turnstile)
+        unsafe next.binding = Binding.make(post.binding.pointee.record, route: fresh)
         unsafe change.handOvers += handOvers(
             from: next.former, to: next.binding, .swap, isStateless: true, patience: 0)
         change.handOvers += followUp(service, route.pattern.description, next, Self.patience(route))
@@ -196,6 +195,7 @@ extension Services {
         let parked = HandlerService.Serving(serving.generation, context: serving.context, isPart: true)
         parked.posts[post.configuration.pattern.description] = post
         parked.retiredAt = Clock.monotonicNanoseconds()
+        retire(post.record)
         service.retiring.append(parked)
     }
 }

@@ -135,6 +135,7 @@ extension Services {
 
     private func retire(_ old: HandlerService.Serving, of service: HandlerService) {
         old.retiredAt = Clock.monotonicNanoseconds()
+        for post in old.posts.values { retire(post.record) }
         service.setPrevious(old.generation)
         service.retiring.append(old)
     }

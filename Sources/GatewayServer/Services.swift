@@ -169,9 +169,18 @@ final class Services {
     ) throws(ModuleError) -> HandlerService.Post {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
-        try instance.start(
-            RouteSettings(configuration), timeout: .milliseconds(configuration.limits.startTimeoutMilliseconds))
-        let binding = unsafe Binding.make(instance, module: service.number, route: route)
+        let record = InstanceRecord(
+            instance, module: service.number, scope: route.pattern, workers: server.ports.count)
+        server.instances.add(record)
+        do throws(ModuleError) {
+            try instance.start(
+                RouteSettings(configuration), timeout: .milliseconds(configuration.limits.startTimeoutMilliseconds))
+        } catch {
+            close(record)
+            throw error
+        }
+        open(record)
+        let binding = unsafe Binding.make(record, route: route)
         return unsafe HandlerService.Post(instance, binding, configuration)
     }
 
@@ -200,6 +209,7 @@ final class Services {
             service.retiring = []
             service.serving = nil
         }
+        server.jobs.finish()
     }
 }
 

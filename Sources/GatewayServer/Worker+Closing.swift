@@ -76,6 +76,8 @@ extension Worker {
     /// Writes down why a connection ends, once, and makes it closed to everybody who would send.
     private func noteEnd(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
         guard peer.its.closeBy == 0 else { return }
+        leaveTopics(peer)
+        port.timers.end(.connection(peer.its.id.number))
         peer.its.closeCode = code == 0 ? CloseCode.none : code
         peer.its.closeReason = reason
         peer.its.closeBy = by

@@ -177,7 +177,8 @@ extension Worker {
         guard peer.its.phase == .open, let from = unsafe handOver.from, let to = unsafe handOver.to else {
             return false
         }
-        if port.board.isStreaming(peer.its.id) { return false }
+        if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
+        if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
         guard peer.its.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
         guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }

@@ -23,6 +23,12 @@ extension Worker {
             unsafe payload.withUnsafeBytes { unsafe deliver(head: head, $0, to: peer) }
         case .shared(let id, let head, let address):
             openShared(id, head, address)
+        case .subscribe(let id, let topic): open(subscription: topic, of: id)
+        case .unsubscribe(let id, let key): if let peer = find(id) { unsubscribe(peer, key) }
+        case .publication(let topic, let address, let except): open(publication: topic, address, except: except)
+        case .event(let event): deliver(event)
+        case .timer(let number, let due): timers.insert(number, at: due)
+        case .openHome(let record): openHome(record)
         case .close(let id, let code, let reason, let by):
             guard let peer = find(id), peer.its.phase == .open else { return }
             beginClosing(peer, code: code, reason: reason, by: by)
@@ -57,14 +63,35 @@ extension Worker {
     /// Output that another thread asked for and was promised: it is queued whatever the queue holds.
     private func deliver(head: UInt8, _ payload: UnsafeRawBufferPointer, to peer: ConnectionPlace) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
-        unsafe queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
+        if mustWait(opcode, peer) {
+            let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
+            hold(peer) { queue in
+                queue.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
+                unsafe queue.append(payload, pool: pool, size: .small)
+            }
+        } else {
+            unsafe queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
+        }
         noteDelivery(peer, head)
     }
 
     private func deliver(head: UInt8, shared: UnsafeMutablePointer<SharedOctets>, to peer: ConnectionPlace) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
-        unsafe queueShared(peer, opcode, shared)
+        if mustWait(opcode, peer) {
+            let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
+            hold(peer) { queue in
+                queue.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
+                unsafe queue.append(shared: shared, from: 0, pool: pool)
+            }
+        } else {
+            unsafe queueShared(peer, opcode, shared)
+        }
         noteDelivery(peer, head)
+    }
+
+    /// Its sender was promised that it is sent, and another thread has begun a fragmented message before it came here.
+    private func mustWait(_ opcode: Opcode, _ peer: ConnectionPlace) -> Bool {
+        (opcode == .text || opcode == .binary) && isMidStream(peer)
     }
 
     private func noteDelivery(_ peer: ConnectionPlace, _ head: UInt8) {

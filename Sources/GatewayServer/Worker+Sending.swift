@@ -25,6 +25,7 @@ extension Worker {
     func queueFrame(
         _ peer: ConnectionPlace, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
     ) {
+        settle(peer)
         let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count)
         let size: BlockPool.Size = current == peer.its.id.number ? .large : .small
         peer.its.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: size)
@@ -34,10 +35,17 @@ extension Worker {
             unsafe peer.its.outbox.append(payload, pool: pool, size: size)
         }
         markDirty(peer)
+        if !isFinal { peer.its.flags.insert(.streaming) } else if opcode == .continuation { endStream(peer) }
+    }
+
+    private func endStream(_ peer: ConnectionPlace) {
+        peer.its.flags.remove(.streaming)
+        releaseHeld(peer)
     }
 
     /// Queues one whole message in shared octets, taking over one ownership.
     func queueShared(_ peer: ConnectionPlace, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedOctets>) {
+        settle(peer)
         let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
         peer.its.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
         unsafe peer.its.outbox.append(shared: shared, from: 0, pool: pool)
@@ -104,7 +112,7 @@ extension Worker {
 
     /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
     /// `slow_consumer close` ends it, with what was queued going first.
-    private func makeRoom(_ peer: ConnectionPlace, for octets: Int, _ limits: RouteLimits) -> Bool {
+    func makeRoom(_ peer: ConnectionPlace, for octets: Int, _ limits: RouteLimits) -> Bool {
         if !peer.its.flags.contains(.blocked) { write(peer) }
         let queued = peer.its.outbox.count
         if queued == 0 || queued + octets <= limits.sendBuffer { return peer.its.phase == .open }
@@ -126,6 +134,7 @@ extension Worker {
 
     /// Output of the turn, each connection once.
     func flushDirty() {
+        closeRound(isTurnOver: true)
         var index = 0
         while index < dirty.count {
             // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
@@ -176,7 +185,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private func noteWritten(_ peer: ConnectionPlace, _ count: Int) {
+    func noteWritten(_ peer: ConnectionPlace, _ count: Int) {
         peer.its.octetsOut &+= UInt64(truncatingIfNeeded: count)
         if peer.its.phase == .open { port.board[peer.its.slot].lastOut.store(now, ordering: .relaxed) }
     }

@@ -47,6 +47,18 @@ import Synchronization
     var currentTicket: UInt64 = 0
     var nextTicket: UInt64 = 0
 
+    /// Topics that connections of this worker are subscribed to.
+    var topics: [TopicKey: LocalTopic] = [:]
+    /// What was published in this turn and not sent.
+    var round = Round()
+    /// Events that callbacks of this thread asked for.
+    var later: [LaterEvent] = []
+    var timers = TimerQueue()
+    /// Events for [home] of instances whose `start` has not returned.
+    var unopened: [UInt64: [LaterEvent]] = [:]
+    /// The instance that was asked for last.
+    var recentInstance: InstanceRecord?
+
     /// Slots with output of this turn.
     var dirty: [UInt32] = []
     /// Slots whose held input may go on.
@@ -110,9 +122,17 @@ import Synchronization
         while !isFinished { turn() }
         // What came meanwhile finds nobody, but descriptors and shared octets in it have to be let go of.
         readLetters()
+        runLater()
     }
 
-    private var isFinished: Bool { isStopping && table.count == 0 }
+    /// The end of a job is never dropped, so somebody has to be here for it, for as long as it may take at most.
+    private var isFinished: Bool {
+        guard isStopping, table.count == 0 else { return false }
+        return server.jobs.outstanding.load(ordering: .acquiring) == 0 || now >= stopDeadline &+ Self.jobPatience
+    }
+
+    /// How long jobs may go on when the last connection has gone.
+    private static let jobPatience = TimerWheel.ticks(milliseconds: 10_000)
 
     private func turn() {
         let count: Int
@@ -125,6 +145,8 @@ import Synchronization
         readClock()
         for index in 0..<count { dispatch(poller[index]) }
         resume()
+        runLater()
+        fireTimers()
         flushDirty()
         expireDue()
         continueHandOvers()
@@ -134,12 +156,16 @@ import Synchronization
 
     /// How long the poller may sleep.
     private var patience: Int32? {
-        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty { return 0 }
+        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen || !later.isEmpty {
+            return 0
+        }
         var ticks = wheel.ticksUntilNext()
         if isStopping { ticks = min(ticks ?? 8, 8) }
         if let wish = handOverPatience { ticks = min(ticks ?? wish, wish) }
         if let again = listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
-        return ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
+        let milliseconds = ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
+        guard let timer = timerPatience else { return milliseconds }
+        return min(milliseconds ?? timer, timer)
     }
 
     func readClock() {
@@ -199,6 +225,8 @@ import Synchronization
         unbind(peer)
         wheel.cancel(peer.its.slot)
         peer.its.outbox.removeAll(pool: pool)
+        leaveTopics(peer)
+        peer.its.belongings?.held.removeAll(pool: pool)
         port.board.clear(peer.its.slot)
         table.remove(peer.its.slot)
         port.load.subtract(1, ordering: .relaxed)

@@ -7,6 +7,11 @@ final class WorkerPort: Sendable {
     let board: ConnectionBoard
     /// Peers that it has or will have; whoever accepts counts before handing over.
     let load = Atomic<Int>(0)
+    /// Octets of publications in the mailbox.
+    let publishedOctets = Atomic<Int>(0)
+    /// Octets of posts that wait for the worker.
+    let postedOctets = Atomic<Int>(0)
+    let timers: TimerDesk
     let waker: Waker
     private let mailbox = Mutex<[Letter]>([])
     /// Fragmented messages that are under way to peers; only streaming handlers come here.
@@ -16,6 +21,7 @@ final class WorkerPort: Sendable {
         guard let board = ConnectionBoard(capacity: capacity) else { throw Errno(12) }
         self.index = index
         self.board = board
+        timers = TimerDesk(worker: index)
         waker = try Waker()
     }
 

@@ -1,3 +1,5 @@
+import CSimdjson
+
 /// Checks that octets which come in pieces are UTF-8, and says so at the first octet that makes it impossible.
 ///
 /// RFC 6455 8.1 and RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Between pieces it holds at
@@ -35,8 +37,7 @@ public struct UTF8Checker: Sendable {
 
     @inline(never)
     private static func isValidSlow(_ octets: UnsafeRawBufferPointer) -> Bool {
-        let span = unsafe Span<UInt8>(_unsafeBytes: octets)
-        return (try? UTF8Span(validating: span)) != nil
+        unsafe csimdjson_is_utf8(octets.baseAddress, octets.count)
     }
 
     /// Takes the next piece.

@@ -3,6 +3,8 @@ import GatewayServer
 /// The command line: finds out what is wanted and answers with an exit status.
 enum CommandLineTool {
     static func run(_ words: [String]) -> Int32 {
+        // A load generator has arguments of its own.
+        if words.first == "bench" { return BenchCommand.run(Array(words.dropFirst())) }
         let arguments: Arguments
         do throws(Arguments.Failure) {
             arguments = try Arguments(words)

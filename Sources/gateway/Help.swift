@@ -32,6 +32,7 @@ enum Help {
           -T                  print the effective configuration
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
+          bench URL           load a WebSocket server and measure it; `gateway bench --help`
 
         to a running gateway, over the control socket of its configuration:
 

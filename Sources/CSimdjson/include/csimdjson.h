@@ -1,0 +1,18 @@
+/* The one function of simdjson that is used here, as C: whether octets are UTF-8, many at a time on any processor. */
+#ifndef CSIMDJSON_H
+#define CSIMDJSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Any thread. `octets` may be NULL when there are none. */
+bool csimdjson_is_utf8(const void *octets, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

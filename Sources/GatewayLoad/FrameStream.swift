@@ -1,0 +1,112 @@
+import WebSocket
+
+/// The messages of a run, made once: what is sent, masked and framed, and what has to come back.
+///
+/// A stream is periodic: some different messages over and over. A few more of them stand behind the period, so that
+/// any run of frames under way is contiguous and leaves with one system call.
+package struct FrameStream: Sendable {
+    /// Frames one behind the other.
+    package let frames: [UInt8]
+    /// Their payloads, unmasked.
+    package let payloads: [UInt8]
+    package let payloadLength: Int
+    package let frameLength: Int
+    /// How many different messages there are.
+    package let variants: Int
+    /// Octets after which the stream begins again.
+    package let period: Int
+    /// 1 or 2.
+    package let opcode: UInt8
+
+    /// Memory for different messages: more would only miss the caches of the machine that is measured.
+    private static let budget = 4 << 20
+
+    package init(content: LoadPlan.Content, size: Int, depth: Int) {
+        opcode = content == .binary ? 2 : 1
+        payloadLength = size
+        let header = Self.header(opcode: opcode, length: size)
+        frameLength = header.count + 4 + size
+        variants = min(64, max(2, Self.budget / frameLength))
+        period = frameLength * variants
+        var random = Scramble()
+        var payloads: [UInt8] = []
+        var frames: [UInt8] = []
+        payloads.reserveCapacity(variants * size)
+        frames.reserveCapacity(period + depth * frameLength)
+        for _ in 0..<variants {
+            let payload = Self.payload(content, size, &random)
+            payloads += payload
+            Self.append(payload[...], header: header, key: UInt32(truncatingIfNeeded: random.next()), to: &frames)
+        }
+        while frames.count < period + depth * frameLength {
+            let missing = period + depth * frameLength - frames.count
+            frames.append(contentsOf: frames[..<min(period, missing)])
+        }
+        self.payloads = payloads
+        self.frames = frames
+    }
+
+    /// A frame of a client with its mask (RFC 6455 5.3).
+    package static func frame(opcode: UInt8, key: UInt32, _ payload: [UInt8]) -> [UInt8] {
+        var frame: [UInt8] = []
+        append(payload[...], header: header(opcode: opcode, length: payload.count), key: key, to: &frame)
+        return frame
+    }
+
+    private static func append(
+        _ payload: ArraySlice<UInt8>, header: [UInt8], key: UInt32, to frames: inout [UInt8]
+    ) {
+        frames += header
+        for shift: UInt32 in [0, 8, 16, 24] { frames.append(UInt8(truncatingIfNeeded: key >> shift)) }
+        let start = frames.count
+        frames += payload
+        var mask = MaskingKey(word: key.littleEndian)
+        unsafe frames.withUnsafeMutableBytes { all in
+            unsafe mask.unmask(UnsafeMutableRawBufferPointer(rebasing: all[start...]))
+        }
+    }
+
+    /// The header of a final frame with the mask bit, without the key.
+    private static func header(opcode: UInt8, length: Int) -> [UInt8] {
+        let first = 0x80 | opcode
+        func bigEndian(_ count: Int) -> [UInt8] {
+            (1...count).map { UInt8(truncatingIfNeeded: length >> ((count - $0) * 8)) }
+        }
+        if length < 126 { return [first, 0x80 | UInt8(length)] }
+        if length <= 0xFFFF { return [first, 0x80 | 126] + bigEndian(2) }
+        return [first, 0x80 | 127] + bigEndian(8)
+    }
+
+    private static func payload(_ content: LoadPlan.Content, _ size: Int, _ random: inout Scramble) -> [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(size + 4)
+        while octets.count < size {
+            let number = random.next()
+            let wide = wideCharacters[Int(number % 3)]
+            if content == .binary {
+                octets.append(UInt8(truncatingIfNeeded: number >> 24))
+            } else if content == .utf8, number >> 8 & 3 == 0, octets.count + wide.count <= size {
+                octets += wide
+            } else {
+                // 64 characters from "0" on: digits, letters, a few signs.
+                octets.append(0x30 + UInt8(truncatingIfNeeded: number >> 16 & 63))
+            }
+        }
+        return octets
+    }
+
+    /// One of two, of three and of four octets.
+    private static let wideCharacters = ["é", "€", "🐧"].map { Array($0.utf8) }
+}
+
+/// The same numbers in every run (xorshift).
+private struct Scramble {
+    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    mutating func next() -> UInt64 {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return state
+    }
+}

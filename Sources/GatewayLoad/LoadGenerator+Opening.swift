@@ -1,0 +1,99 @@
+import Bytes
+import GatewayIO
+import Glibc
+
+/// Connections come about.
+extension LoadGenerator {
+    /// Begins to connect, and sends the request at once where the kernel is as quick as that.
+    mutating func open(_ slot: UInt32) throws(Errno) {
+        let begun = Clock.monotonicNanoseconds()
+        let socket: Socket
+        do throws(Errno) {
+            socket = try address.connect()
+        } catch {
+            guard error.code != EMFILE, error.code != ENFILE else { throw error }
+            faults.add(.refused, "connection \(slot): \(error)")
+            return
+        }
+        let number = socket.number
+        let peer = peers.insert(socket, at: slot, now: begun)
+        opening += 1
+        // On loopback the connection is there when `connect` returns: no event has to say so.
+        let isSent = try sendRequest(peer)
+        guard let isSent else { return }
+        peer.its.wantsWritable = !isSent
+        try poller.add(number, token: peer.its.token, interest: isSent ? .readable : [.readable, .writable])
+    }
+
+    /// - Returns: whether the request is sent; nil when the connection has failed.
+    private mutating func sendRequest(_ peer: PeerPlace) throws(Errno) -> Bool? {
+        let result = unsafe request.withUnsafeBytes { unsafe peer.its.socket.send($0) }
+        switch result {
+        case .moved(request.count):
+            peer.its.phase = .handshake
+            return true
+        case .wouldBlock: return false
+        case .moved, .endOfStream: try ended(peer, "the request was not taken in one piece")
+        case .failed(let error): try ended(peer, "\(error)")
+        }
+        return nil
+    }
+
+    mutating func becameWritable(_ peer: PeerPlace) throws(Errno) {
+        guard peer.its.phase == .connecting else { return try flush(peer) }
+        guard let isSent = try sendRequest(peer), isSent else { return }
+        try want(writable: false, peer)
+    }
+
+    /// Asks to be told when there is room for more, or no longer.
+    @inline(__always)
+    func want(writable: Bool, _ peer: PeerPlace) throws(Errno) {
+        guard peer.its.wantsWritable != writable else { return }
+        peer.its.wantsWritable = writable
+        let interest: Poller.Interest = writable ? [.readable, .writable] : .readable
+        try poller.modify(peer.its.socket.number, token: peer.its.token, interest: interest)
+    }
+
+    mutating func takeReply(_ octets: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
+        let held = peer.its.collected.count
+        var outcome = OpeningReply.Outcome.needMore
+        if held == 0 { outcome = OpeningReply.evaluate(octets) }
+        if outcome == .needMore {
+            unsafe octets.withUnsafeBytes { unsafe peer.its.collected.append($0) }
+            let whole = unsafe UnsafeBufferPointer(peer.its.collected.octets.assumingMemoryBound(to: UInt8.self))
+            outcome = unsafe OpeningReply.evaluate(whole.span)
+        }
+        switch outcome {
+        case .needMore: return
+        case .refused(let sentence): try ended(peer, sentence)
+        case .open(let length):
+            // What was held before was no whole head, so the head ends in these octets.
+            peer.its.collected.free()
+            peer.its.phase = .open
+            opening -= 1
+            live += 1
+            if plan.mode == .connect { try beginClosing(peer) }
+            _ = try feed(octets.extracting(min(octets.count, max(0, length - held))...), to: peer)
+        }
+    }
+
+    /// Opens the connections of all these slots, some at a time; those that fail are counted.
+    mutating func open(_ slots: Range<UInt32>) throws(Errno) {
+        let begun = Clock.monotonicNanoseconds()
+        var next = slots.lowerBound
+        var progress = (live, begun)
+        while next < slots.upperBound || opening > 0 {
+            while next < slots.upperBound, opening < plan.ramp {
+                try open(next)
+                next += 1
+            }
+            try turn(milliseconds: 100)
+            if live != progress.0 { progress = (live, now) }
+            if now &- progress.1 > Self.patience {
+                faults.add(.refused, times: opening, "\(opening) connections were not opened within 10 s")
+                break
+            }
+        }
+        openSeconds = Double(Clock.monotonicNanoseconds() &- begun) / 1e9
+    }
+}

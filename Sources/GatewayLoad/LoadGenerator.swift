@@ -1,0 +1,194 @@
+import Bytes
+package import GatewayIO
+import Glibc
+
+/// Generates load and checks what comes back, on one thread.
+///
+/// One read and at most one send for each ready connection, all frames made beforehand: what is left costs little
+/// more than the system calls, so the server is what is measured.
+@safe
+package struct LoadGenerator: ~Copyable {
+    let plan: LoadPlan
+    let address: Address
+    let request: [UInt8]
+    let stream: FrameStream
+    let poller: Poller
+    let peers: PeerTable
+    /// When each message under way left: a ring of `depth` for each slot.
+    let times: Reserved<UInt64>
+    private let readBuffer: Reserved<UInt8>
+    var tally: Tally
+    var faults = Faults()
+    var now = Clock.monotonicNanoseconds()
+
+    /// Connections in a handshake, and open ones.
+    var opening = 0
+    var live = 0
+    /// Messages, publications or connections that are still to be begun; all there are without `--messages`.
+    var budget: Int
+    /// What was done since the beginning, warm-up included.
+    var completed = 0
+    var publications = Publications()
+    /// For `idle`: seconds to open all, and the memory of the server before and afterwards.
+    var openSeconds = 0.0
+    var emptyUsage = ServerUsage()
+    var fullUsage = ServerUsage()
+    var alive = 0
+
+    private static let readOctets = 256 << 10
+    /// Nobody who waits so long without any progress will wait for nothing.
+    static let patience: UInt64 = 10_000_000_000
+
+    /// Does what the plan says, and answers what it came to.
+    package static func run(_ plan: LoadPlan) throws(LoadFailure) -> LoadReport {
+        let address: Address
+        do throws(LoadUsageError) { address = try Address(plan.destination) } catch { throw .usage(error.sentence) }
+        for process in plan.processes where !ServerUsage.isThere(process) {
+            throw .usage("there is no process \(process)")
+        }
+        do throws(Errno) {
+            try allowDescriptors(plan.connections + 64)
+            var generator = try LoadGenerator(plan, address)
+            return try generator.run()
+        } catch { throw .system(error) }
+    }
+
+    private init(_ plan: LoadPlan, _ address: Address) throws(Errno) {
+        // All that can fail comes first: nothing may throw out of a value that owns descriptors and is half made.
+        let poller = try Poller()
+        let peers = try PeerTable(count: plan.connections)
+        let tally = try Tally()
+        let ring = plan.mode == .echo ? plan.depth * plan.connections : 1
+        guard let times = Reserved<UInt64>(capacity: ring), let readBuffer = Reserved<UInt8>(capacity: Self.readOctets)
+        else { throw Errno(ENOMEM) }
+        self.plan = plan
+        self.address = address
+        request = OpeningReply.request(for: plan)
+        stream = FrameStream(content: plan.content, size: plan.size, depth: plan.mode == .echo ? plan.depth : 1)
+        budget = plan.messages ?? Int.max
+        self.poller = poller
+        self.peers = peers
+        self.tally = tally
+        self.times = times
+        self.readBuffer = readBuffer
+    }
+
+    /// Raises the limit of open files as far as it may be.
+    private static func allowDescriptors(_ wanted: Int) throws(Errno) {
+        var limit = rlimit()
+        let name = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard unsafe getrlimit(name, &limit) == 0 else { throw Errno.last }
+        guard limit.rlim_cur < rlim_t(wanted) else { return }
+        limit.rlim_cur = min(rlim_t(wanted), limit.rlim_max)
+        guard unsafe setrlimit(name, &limit) == 0, limit.rlim_cur >= rlim_t(wanted) else { throw Errno(EMFILE) }
+    }
+
+    private mutating func run() throws(Errno) -> LoadReport {
+        switch plan.mode {
+        case .echo: try runEcho()
+        case .connect: try runConnect()
+        case .fanout: try runFanout()
+        case .idle: try runIdle()
+        }
+        return report()
+    }
+
+    // MARK: The loop
+
+    /// Waits for events, acts on them, and reads the clock.
+    mutating func turn(milliseconds: Int32) throws(Errno) {
+        let count = try poller.wait(milliseconds: milliseconds)
+        now = Clock.monotonicNanoseconds()
+        for index in 0..<count {
+            let event = poller[index]
+            guard let peer = peers.find(event.token) else { continue }
+            if event.isWritable { try becameWritable(peer) }
+            // What was just sent may have ended it.
+            guard event.isReadable, peers.find(event.token) != nil else { continue }
+            try receive(peer)
+        }
+    }
+
+    @inline(__always)
+    private mutating func receive(_ peer: PeerPlace) throws(Errno) {
+        let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
+        switch unsafe peer.its.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
+        case .moved(let count):
+            let window = unsafe UnsafeBufferPointer(rebasing: room[..<count])
+            let octets = unsafe window.span
+            try take(octets, from: peer)
+        case .wouldBlock: return
+        case .endOfStream: try ended(peer, "the server ended the connection")
+        case .failed(let error): try ended(peer, "the connection broke: \(error)")
+        }
+    }
+
+    private mutating func take(_ octets: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
+        switch peer.its.phase {
+        case .connecting, .handshake: try takeReply(octets, from: peer)
+        case .open, .closing:
+            let before = peer.its.underWay
+            guard try feed(octets, to: peer) else { return }
+            let answered = before &- peer.its.underWay
+            if answered > 0 { try heard(answered, from: peer) }
+        }
+    }
+
+    /// Takes frames apart; false when the connection has ended by it.
+    @inline(__always)
+    mutating func feed(_ octets: Span<UInt8>, to peer: PeerPlace) throws(Errno) -> Bool {
+        var position = 0
+        while true {
+            switch peer.its.reader.step(octets, at: &position) {
+            case .needMore: return true
+            case .violation(let violation):
+                faults.add(.violations, "connection \(peer.its.slot): \(violation.rawValue)")
+                drop(peer)
+                return false
+            case .payload(let range, let isEnd):
+                let payload = octets.extracting(range)
+                if peer.its.reader.isControl {
+                    guard try takeControl(payload, isEnd, from: peer) else { return false }
+                } else if plan.mode == .echo {
+                    takeEcho(payload, isEnd, from: peer)
+                } else if plan.mode == .fanout {
+                    takePublication(payload, isEnd, from: peer)
+                }
+            // A handler may greet who only connects; that is its affair.
+            }
+        }
+    }
+
+    /// The connection is over, by the server's will or the network's.
+    mutating func ended(_ peer: PeerPlace, _ sentence: String) throws(Errno) {
+        switch peer.its.phase {
+        case .connecting, .handshake: faults.add(.refused, "connection \(peer.its.slot): \(sentence)")
+        case .open: faults.add(.closed, "connection \(peer.its.slot): \(sentence)")
+        case .closing:
+            // RFC 6455 7.1.1: the server ends the connection first, once both Close frames have passed.
+            if peer.its.hasAnswered {
+                completed &+= 1
+            } else {
+                faults.add(.closed, "connection \(peer.its.slot): the server did not answer Close, but \(sentence)")
+            }
+        }
+        drop(peer)
+    }
+
+    /// Gives a connection up.
+    mutating func drop(_ peer: PeerPlace) {
+        switch peer.its.phase {
+        case .connecting, .handshake: opening -= 1
+        case .open, .closing: live -= 1
+        }
+        // A reset leaves no port behind in TIME-WAIT, of which a benchmark would need tens of thousands.
+        peer.its.socket.resetOnClose()
+        peers.remove(peer.its.slot)
+    }
+}
+
+/// Why there was no run, or no end of it.
+package enum LoadFailure: Error, Sendable {
+    case usage(String)
+    case system(Errno)
+}

@@ -1,0 +1,84 @@
+import HTTP
+
+/// The client's side of the opening handshake (RFC 6455 4.1): a request that never changes, and what answers it.
+package enum OpeningReply {
+    /// What the octets of a server begin with.
+    package enum Outcome: Equatable {
+        case needMore
+        /// The connection is open; frames begin behind so many octets.
+        case open(length: Int)
+        case refused(String)
+    }
+
+    /// The key of the RFC's own example, whose answer is known. A real client takes a new one each time (4.1); what
+    /// that protects from, caches that replay an answer, is of no concern to a benchmark.
+    private static let key = "dGhlIHNhbXBsZSBub25jZQ=="
+    private static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    /// Longer heads are refused.
+    package static let longest = 8192
+
+    /// The octets of the request.
+    package static func request(for plan: LoadPlan) -> [UInt8] {
+        var lines = [
+            "GET \(plan.destination.path) HTTP/1.1", "Host: \(plan.destination.authority)", "Upgrade: websocket",
+            "Connection: Upgrade", "Sec-WebSocket-Key: \(key)", "Sec-WebSocket-Version: 13",
+        ]
+        if let subprotocol = plan.subprotocol { lines.append("Sec-WebSocket-Protocol: \(subprotocol)") }
+        lines += plan.headers
+        return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+    }
+
+    /// Judges the front of what a server sent.
+    package static func evaluate(_ octets: Span<UInt8>) -> Outcome {
+        var isUpgrade = false
+        var isAccepted = false
+        var lineStart = 0
+        var number = 0
+        while let end = lineEnd(octets, from: lineStart) {
+            let line = lineStart..<end
+            if line.isEmpty {
+                // RFC 6455 4.1: a reply without them fails the connection.
+                if isUpgrade, isAccepted { return .open(length: end + 2) }
+                return .refused(isUpgrade ? "the accept value is wrong or missing" : "the reply has no Upgrade header")
+            }
+            if number == 0, !octets.extracting(line).starts(with: "HTTP/1.1 101") {
+                return .refused("the reply is \"\(text(octets, line.prefix(60)))\"")
+            }
+            if let colon = octets.firstIndex(of: 0x3A, in: line), number > 0 {
+                let name = lineStart..<colon
+                let value = octets.trimmingWhitespace(colon + 1..<end)
+                if octets.equalsIgnoringCase("sec-websocket-accept", in: name) {
+                    isAccepted = octets.equals(accept, in: value)
+                } else if octets.equalsIgnoringCase("upgrade", in: name) {
+                    isUpgrade = octets.equalsIgnoringCase("websocket", in: value)
+                } else if octets.equalsIgnoringCase("sec-websocket-extensions", in: name) {
+                    return .refused("an extension was agreed to that was not offered")
+                }
+            }
+            lineStart = end + 2
+            number += 1
+        }
+        return octets.count > longest ? .refused("the head of the reply has no end") : .needMore
+    }
+
+    private static func lineEnd(_ octets: Span<UInt8>, from start: Int) -> Int? {
+        guard start < octets.count else { return nil }
+        for index in start..<octets.count - 1 where octets[index] == 0x0D && octets[index + 1] == 0x0A { return index }
+        return nil
+    }
+
+    private static func text(_ octets: Span<UInt8>, _ range: Range<Int>) -> String {
+        String(decoding: octets.copy(range).map { $0 < 0x20 || $0 > 0x7E ? 0x2E : $0 }, as: UTF8.self)
+    }
+}
+
+extension Range<Int> {
+    fileprivate func prefix(_ count: Int) -> Range<Int> { lowerBound..<Swift.min(upperBound, lowerBound + count) }
+}
+
+extension Span<UInt8> {
+    fileprivate func starts(with text: String) -> Bool {
+        let length = text.utf8.count
+        return count >= length && equals(text, in: 0..<length)
+    }
+}

@@ -1,0 +1,98 @@
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+extension Worker {
+    /// What callbacks of this thread posted; what those post in turn waits for the next turn.
+    func runLater() {
+        if later.isEmpty { return }
+        var events: [LaterEvent] = []
+        swap(&events, &later)
+        for event in events { deliver(event) }
+        events.removeAll(keepingCapacity: true)
+        if later.isEmpty { swap(&events, &later) }
+    }
+
+    /// Timers that are due.
+    func fireTimers() {
+        while let entry = timers.popFirst(until: nowNanoseconds) {
+            guard let timer = port.timers.fire(entry.number) else { continue }
+            // One that came late does not make up for what it missed.
+            if timer.interval > 0 {
+                timers.insert(entry.number, at: max(entry.due &+ timer.interval, nowNanoseconds &+ 1_000_000))
+            }
+            deliver(
+                LaterEvent(
+                    record: timer.record, connection: timer.connection, token: timer.token, kind: .timer(entry.number)))
+        }
+    }
+
+    /// Milliseconds to the next timer; nil when there is none.
+    var timerPatience: Int32? {
+        guard let first = timers.first else { return nil }
+        let now = Clock.monotonicNanoseconds()
+        if first.due <= now { return 0 }
+        return Int32(clamping: (first.due - now + 999_999) / 1_000_000)
+    }
+
+    /// Calls event() on [conn] or [home].
+    func deliver(_ event: LaterEvent) {
+        if event.weight > 0 { port.postedOctets.subtract(event.weight, ordering: .relaxed) }
+        var event = event
+        if event.connection != 0 {
+            if case .workDone = event.kind {
+                let slot = ConnectionID(event.connection).slot
+                port.board[slot].jobs.subtract(1, ordering: .releasing)
+            }
+            if deliverToConnection(event) { return finish(event) }
+            // A timer or a post of a connection that has ended is dropped, the end of a job never.
+            guard case .workDone = event.kind else { return }
+            event.connection = 0
+        }
+        if event.record.home != Int(port.index) { return server.ports[event.record.home].post(.event(event)) }
+        deliverToHome(event)
+    }
+
+    private func deliverToConnection(_ event: LaterEvent) -> Bool {
+        let id = ConnectionID(event.connection)
+        guard let peer = table.find(slot: id.slot, serial: id.serial), peer.its.phase == .open,
+            peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding
+        else { return false }
+        // The pointer of a job is its own instance's.
+        if case .workDone = event.kind, unsafe binding.pointee.instanceID != event.record.instance.id { return false }
+        guard let callback = unsafe binding.pointee.handler.event else { return true }
+        unsafe event.lend { lent in
+            unsafe call(peer, binding, CLINUX_EVENT) { id in
+                unsafe callback(binding.pointee.instance, id, peer.its.state, lent)
+            }
+        }
+        return true
+    }
+
+    private func deliverToHome(_ event: LaterEvent) {
+        if !event.record.isOpen.load(ordering: .acquiring), !event.record.hasStopped {
+            unopened[event.record.instance.id, default: []].append(event)
+            return
+        }
+        unsafe event.lend { unsafe event.record.call($0) }
+        finish(event)
+    }
+
+    /// What came while `start` was running.
+    func openHome(_ record: InstanceRecord) {
+        for event in unopened.removeValue(forKey: record.instance.id) ?? [] { deliverToHome(event) }
+    }
+
+    /// Whoever waited for this event to stop an instance need not any more.
+    private func finish(_ event: LaterEvent) {
+        switch event.kind {
+        case .timer: break
+        case .post: if event.connection == 0 { event.record.pending.subtract(1, ordering: .releasing) }
+        case .workDone:
+            event.record.pending.subtract(1, ordering: .releasing)
+            server.jobs.outstanding.subtract(1, ordering: .releasing)
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import GatewayLoad
+import GatewayServer
+
+/// `gateway bench URL`: loads a WebSocket server and reports how it bore it.
+enum BenchCommand {
+    /// - Returns: the exit status; 1 when anything that came back was wrong or missing.
+    static func run(_ arguments: [String]) -> Int32 {
+        if arguments.contains("-h") || arguments.contains("--help") {
+            print(help)
+            return 0
+        }
+        do throws(LoadUsageError) {
+            return run(try LoadPlan(arguments))
+        } catch {
+            return refuse(error.sentence)
+        }
+    }
+
+    private static func run(_ plan: LoadPlan) -> Int32 {
+        do throws(LoadFailure) {
+            let report = try LoadGenerator.run(plan)
+            print(plan.wantsJSON ? report.json : report.table, terminator: "")
+            for sentence in report.faults.examples { Log.line("error: \(sentence)") }
+            return report.isGood ? 0 : 1
+        } catch {
+            switch error {
+            case .usage(let sentence): return refuse(sentence)
+            case .system(let number):
+                Log.line("error: the load cannot be generated: \(number)")
+                return 1
+            }
+        }
+    }
+
+    private static func refuse(_ sentence: String) -> Int32 {
+        Log.line("error: \(sentence)\n\n\(help)")
+        return 2
+    }
+
+    private static let help = """
+        examples:
+          gateway bench ws://127.0.0.1:8080/echo                          20 octets, one at a time on 64 connections
+          gateway bench ws://127.0.0.1:8080/echo --depth 16 --size 1024 --binary --pid $(pgrep -o gateway)
+          gateway bench ws://127.0.0.1:8080/echo --rate 20000 --depth 8   latency under a load the server can carry
+          gateway bench connect ws://127.0.0.1:8080/echo                  handshake, Close, and again
+          gateway bench fanout ws://127.0.0.1:8080/chat -c 1000           one publishes, all hear it
+          gateway bench idle ws://127.0.0.1:8080/echo -c 10000            held connections
+
+        usage: gateway bench [echo | connect | fanout | idle] URL [OPTION...]
+
+          -c, --connections N   echo and connect 64, fanout 500, idle 10000
+          --seconds S           measured time (5), behind --warmup S (0.5)
+          --messages N          so many messages, handshakes or publications in all instead of a time
+          --pid P               a server process whose time and memory to report; may be repeated
+          --timeline MS         also messages and worst latency of each span of so many milliseconds
+          --protocol NAME, -H 'NAME: VALUE'   added to the request
+          --json                one line of JSON instead of a table
+        echo and fanout:
+          -s, --size N          octets of a message: 20, fanout 64
+          --text, --utf8, --binary   what of: ASCII, text with characters of up to four octets, anything
+        echo:
+          -d, --depth N         messages under way on each connection (1)
+          --rate R              messages a second over all connections, latency counted from when each was due
+        fanout:
+          --window N            publications under way (8)
+        idle:
+          --hold S              how long (5), --ramp N opened at once (128)
+
+        Everything is checked: handshakes, frames, order, all payloads up to 4 KiB and one in 16 of longer ones.
+        exit status: 0 all was right, 1 something was not, 2 wrong usage
+        """
+}

@@ -1,0 +1,41 @@
+import GatewayLoad
+import Testing
+import WebSocket
+
+@Suite("FrameStream: what is sent and what has to come back")
+struct FrameStreamTests {
+    @Test(arguments: [0, 1, 20, 125, 126, 127, 1000, 65_535, 65_536, 70_000], [1, 3])
+    func `frames are masked and carry the payloads in turn`(_ size: Int, _ depth: Int) {
+        let stream = FrameStream(content: .binary, size: size, depth: depth)
+        #expect(stream.frames.count == stream.period + depth * stream.frameLength)
+        #expect(stream.period == stream.variants * stream.frameLength)
+        for index in 0..<stream.variants + depth {
+            let frame = Array(stream.frames[index * stream.frameLength..<(index + 1) * stream.frameLength])
+            let payload = Self.payload(frame, length: size)
+            let variant = index % stream.variants
+            #expect(payload == Array(stream.payloads[variant * size..<(variant + 1) * size]))
+        }
+    }
+
+    /// The payload of a frame as a server reads it; empty when the header is not as it should be.
+    private static func payload(_ frame: [UInt8], length: Int) -> [UInt8]? {
+        let parsed = frame.withUnsafeBytes { FrameHeader.parse($0) }
+        guard case .header(let header) = parsed, header.opcode == .binary, header.isFinal,
+            header.payloadLength == length, header.length + length == frame.count
+        else { return nil }
+        var payload = Array(frame[header.length...])
+        var key = header.maskingKey
+        payload.withUnsafeMutableBytes { key.unmask($0) }
+        return payload
+    }
+
+    @Test(arguments: [LoadPlan.Content.text, .utf8], [2, 20, 16_384])
+    func `text is UTF-8`(_ content: LoadPlan.Content, _ size: Int) {
+        let stream = FrameStream(content: content, size: size, depth: 1)
+        for variant in 0..<stream.variants {
+            let payload = stream.payloads[variant * size..<(variant + 1) * size]
+            #expect(String(validating: payload, as: UTF8.self) != nil)
+        }
+        #expect(stream.payloads.contains { $0 >= 0x80 } == (content == .utf8))
+    }
+}
