@@ -33,7 +33,8 @@ let handlers = ["echo"] + chats
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
-    "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
+    "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands",
+    "exit_in_constructor",
     "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
     "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
     "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",

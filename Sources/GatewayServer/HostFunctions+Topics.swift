@@ -10,11 +10,14 @@ extension HostFunctions {
             unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.subscribe(connection, flags, name, count) }
         }
         unsafe table.unsubscribe = { host, connection, flags, name, count in
-            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.unsubscribe(connection, flags, name, count) }
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.unsubscribe(connection, flags, name, count)
+            }
         }
         unsafe table.publish = { host, instance, name, length, kind, flags, start, count, except, reached in
             unsafe reached?.pointee = 0
-            guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count) else {
+            guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count)
+            else {
                 return Status.invalid
             }
             return unsafe HostContext.with(host, else: Status.invalid) { context in
@@ -81,12 +84,13 @@ extension HostContext {
         guard let name = unsafe Self.name(start, count) else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let key = topicKey(flags, name, scope(of: notice))
-        let isHere: Void? = unsafe HostFunctions.onWorker { worker -> Void? in
-            guard worker.port === notice.port,
-                let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial)
-            else { return nil }
-            return worker.unsubscribe(peer, key)
-        } ?? nil
+        let isHere: Void? =
+            unsafe HostFunctions.onWorker { worker -> Void? in
+                guard worker.port === notice.port,
+                    let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial)
+                else { return nil }
+                return worker.unsubscribe(peer, key)
+            } ?? nil
         if isHere == nil { notice.port.post(.unsubscribe(notice.id, key)) }
         return Status.ok
     }

@@ -139,7 +139,8 @@ package final class Server {
             ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
         }
         let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
-        return ServerContext(log: log, ports: ports, routing: RoutingTable(configuration, routes: routes), isProbe: isProbe)
+        return ServerContext(
+            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes), isProbe: isProbe)
     }
 
     /// `auto` is one worker for each core that this process may run on.

@@ -112,7 +112,9 @@ extension Worker {
 
     private func isMember(_ connection: UInt64, _ local: LocalTopic) -> Bool {
         let id = ConnectionID(connection)
-        guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial) else { return false }
+        guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial) else {
+            return false
+        }
         return peer.its.belongings?.memberships.contains { $0.topic === local } ?? false
     }
 
