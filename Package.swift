@@ -33,22 +33,27 @@ let handlers = ["echo"] + chats
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
-    "abort_stop", "bad_name", "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands",
-    "exit_in_constructor",
+    "abort_stop", "bad_name", "counter_hangs_restoring", "counter_hangs_saving", "counter_hangs_stopping",
+    "counter_other", "counter_refusing", "counter_serial_v1", "counter_serial_v2", "counter_stateless_v1",
+    "counter_stateless_v2", "counter_stream_v1", "counter_stream_v2",
+    "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands", "exit_in_constructor",
     "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
     "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
     "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",
 ]
 
 /// Modules without Swift in them, as a C compiler makes them; SwiftPM links the Swift runtime even to C.
-let plainFixtures = ["pinned_by_thread", "unloads"]
+let plainFixtures = ["counter_v1", "counter_v2", "pinned_by_thread", "unloads"]
+
+/// The same in Swift, on the kit.
+let swiftFixtures = ["counter_swift_v1", "counter_swift_v2"]
 
 let package = Package(
     name: "gateway",
     products: [
         .executable(name: "gateway", targets: ["gateway"])
     ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) }
-        + (fixtures + plainFixtures).map {
+        + (fixtures + plainFixtures + swiftFixtures).map {
             .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"])
         },
     targets: [
@@ -105,7 +110,9 @@ let package = Package(
         .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
             name: "GatewayServerTests",
-            dependencies: ["GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport"]),
+            dependencies: [
+                "GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport", "probe_child",
+            ]),
         .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
@@ -119,6 +126,11 @@ let package = Package(
             .target(
                 name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
                 publicHeadersPath: ".")
+        }
+        + swiftFixtures.map {
+            .target(
+                name: "fixture_\($0)", dependencies: ["GatewayHandler"], path: "Tests/Fixtures/\($0)",
+                swiftSettings: Array(strict.dropFirst()))
         }
         + plainFixtures.map {
             .target(

@@ -58,8 +58,6 @@ import WebSocket
         static let surplus = Flags(rawValue: 1 << 10)
         /// Counted against its route.
         static let counted = Flags(rawValue: 1 << 11)
-        /// A generation refused to let it go or to take it: it drains where it is.
-        static let refusedMove = Flags(rawValue: 1 << 13)
         /// The peer finished sending.
         static let inputEnded = Flags(rawValue: 1 << 12)
         /// A fragmented message has begun in the queue and not ended.
@@ -86,6 +84,8 @@ import WebSocket
     var binding: UnsafeMutablePointer<Binding>?
     /// The handler's own.
     var state: UnsafeMutableRawPointer?
+    /// The instance that it was offered to last, when either side refused: it drains where it is until a later one comes.
+    var refusedInstance: UInt64 = 0
     /// The request under way, from its head to its answer; kept longer only for GW_HF_KEEP_REQUEST.
     var exchange: Exchange?
     /// A head that has come in part.

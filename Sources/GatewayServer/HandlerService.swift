@@ -21,6 +21,10 @@ final class HandlerService {
         let builtAt: Int64?
         /// When it stopped getting new connections; nil while it gets them.
         var retiredAt: UInt64?
+        /// When its instances were told to stop.
+        var stopBegan: UInt64?
+        /// That one of them does not come back from it has been said.
+        var saidBusy = false
         /// Everything of it has been stopped.
         var isOver = false
         /// Its instances have been told that they are draining.
@@ -40,6 +44,9 @@ final class HandlerService {
         var references: Int {
             posts.values.reduce(0) { $0 + $1.references }
         }
+
+        /// Nothing of it is in use any more, but perhaps by other instances of its generation.
+        var isUnused: Bool { references == 0 && (isPart || context.borrowedBuffers == 0) }
 
         var failures: Int {
             posts.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }
@@ -85,16 +92,29 @@ final class HandlerService {
     /// Oldest first.
     var retiring: [Serving] = []
     /// The copy of the generation before, for rolling back to it.
-    var previous: (path: String, number: UInt64)?
+    private(set) var previous: (path: String, number: UInt64)?
     var lastOutcome: ReloadOutcome?
 
     /// A second name for the copy of the previous generation, so that it outlives the generation.
     func keepPrevious() {
-        guard let previous else { return }
-        let kept = "\(previous.path).previous"
+        guard let previous, !previous.path.hasSuffix(Self.kept) else { return }
+        let path = previous.path + Self.kept
         // Where it cannot be linked the copy stays good for as long as the image is mapped.
-        guard unsafe link(previous.path, kept) == 0 else { return }
-        self.previous = (kept, previous.number)
+        guard unsafe link(previous.path, path) == 0 else { return }
+        self.previous = (path, previous.number)
+    }
+
+    /// Remembers which generation to go back to; nil for none.
+    func setPrevious(_ generation: Generation?) {
+        if let previous, previous.path.hasSuffix(Self.kept) { _ = unsafe unlink(previous.path) }
+        previous = generation.map { ($0.path, $0.number) }
+    }
+
+    private static let kept = ".previous"
+
+    /// Whether connections are still with routes that have left this generation.
+    func hasParts(of generation: Generation) -> Bool {
+        retiring.contains { $0.isPart && !$0.isOver && $0.generation === generation }
     }
 
     /// Generations that have ended, newest first.

@@ -12,6 +12,8 @@ import Synchronization
     let note: FailureNote
     /// Set when the generation has been stopped: from then on it may only release and log.
     let isRetired = Atomic<Bool>(false)
+    /// The address of `wrapped`.
+    private let wrappedAddress: UInt
 
     init(server: ServerContext, module: UInt32, handler: String, generation: UInt64, note: FailureNote) {
         self.server = server
@@ -19,7 +21,16 @@ import Synchronization
         self.handler = handler
         self.generation = generation
         self.note = note
+        let wrapped = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)
+        unsafe wrapped.initialize(to: Atomic(0))
+        wrappedAddress = UInt(bitPattern: wrapped)
     }
+
+    /// Counts buffers of its (`buf_wrap`) whose release function has not run yet; never freed, like the context itself.
+    var wrapped: UnsafeMutablePointer<Atomic<Int>>? { unsafe UnsafeMutablePointer(bitPattern: wrappedAddress) }
+
+    /// How many buffers of its are still somewhere: until their release the generation cannot end.
+    var borrowedBuffers: Int { unsafe wrapped?.pointee.load(ordering: .acquiring) ?? 0 }
 
     /// The table in the memory that handlers get a pointer to, and what is ours behind it.
     @unsafe private struct Block {

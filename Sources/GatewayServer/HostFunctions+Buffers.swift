@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import Synchronization
 
 extension HostFunctions {
     static func fillBuffers(_ table: inout gw_host) {
@@ -10,13 +11,16 @@ extension HostFunctions {
                 OpaquePointer($0)
             }
         }
-        unsafe table.buf_wrap = { _, start, count, release, context in
-            guard count >= 0 else {
+        unsafe table.buf_wrap = { host, start, count, release, context in
+            let keeper = unsafe HostContext.with(host, else: nil) { context in
+                unsafe context.isRetired.load(ordering: .acquiring) ? nil : context.wrapped
+            }
+            guard count >= 0, let keeper = unsafe keeper else {
                 unsafe release?(context)
                 return nil
             }
             let octets = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
-            let shared = unsafe SharedOctets.wrap(octets, release: release, context: context, keeper: nil)
+            let shared = unsafe SharedOctets.wrap(octets, release: release, context: context, keeper: keeper)
             // The header promises that release is called exactly once, also when this fails.
             if unsafe shared == nil { unsafe release?(context) }
             return unsafe shared.map { OpaquePointer($0) }

@@ -81,13 +81,13 @@ extension Server {
             note("the file is wrong: \(error.diagnostics.first?.message ?? "it cannot be read")", isAccepted: false)
             return ControlAnswer(text, exit: 75)
         }
-        var said: [String]
-        switch changeListeners(next) {
-        case .success(let changes): said = changes
+        let change: ListenerChange
+        switch openListeners(next) {
+        case .success(let opened): change = opened
         case .failure(let failure): return refuse("configuration refused, nothing was changed: \(failure)")
         }
         let (text, isTaken) = services.apply(next)
-        said.append(text)
+        let said = (isTaken ? commit(change) : []) + [text]
         note(said.joined(separator: "\n"), isAccepted: isTaken)
         guard isTaken else { return ControlAnswer(said.joined(separator: "\n"), exit: 75) }
         var outcomes: [ReloadOutcome] = []

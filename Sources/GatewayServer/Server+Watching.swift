@@ -21,31 +21,41 @@ extension Server {
         }
     }
 
-    /// Takes over changed `listen` lines: what stays is not touched, what is new is opened before what is gone closes.
-    ///
-    /// - Returns: what changed, or why nothing was.
-    func changeListeners(_ next: Configuration) -> Result<[String], Failure> {
-        var said: [String] = []
+    /// A change of `listen` lines that has been prepared and not yet committed.
+    struct ListenerChange {
         var entries: [Listeners.Entry] = []
+        var said: [String] = []
+    }
+
+    /// Opens what is new among the `listen` lines; nothing changes yet, and what comes in there waits.
+    func openListeners(_ next: Configuration) -> Result<ListenerChange, Failure> {
+        var change = ListenerChange()
         for wanted in next.listeners {
             if let known = listeners.entries.first(where: { $0.configured == wanted.address }) {
-                entries.append(known)
+                change.entries.append(known)
                 continue
             }
             do throws(Failure) {
-                entries.append(try Self.open(wanted))
-                said.append("listening on \(wanted.address)")
+                change.entries.append(try Self.open(wanted))
+                change.said.append("listening on \(wanted.address)")
             } catch {
                 return .failure(error)
             }
         }
-        let leaving = listeners.entries.filter { old in !entries.contains { $0 === old } }
-        said += leaving.map { "no longer listening on \($0.listener.address)" }
-        guard !said.isEmpty else { return .success([]) }
-        listeners = Listeners(entries)
+        return .success(change)
+    }
+
+    /// Takes over changed `listen` lines: what stays is not touched, what is new serves before what is gone closes.
+    ///
+    /// - Returns: what changed.
+    func commit(_ change: ListenerChange) -> [String] {
+        let leaving = listeners.entries.filter { old in !change.entries.contains { $0 === old } }
+        let said = change.said + leaving.map { "no longer listening on \($0.listener.address)" }
+        guard !said.isEmpty else { return [] }
+        listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
         // Workers let go of them when they read the letter; closing here already refuses who comes meanwhile.
         for entry in leaving { entry.listener.close() }
-        return .success(said)
+        return said
     }
 }

@@ -1,3 +1,4 @@
+import CGatewayABI
 import GatewayConfiguration
 import GatewayIO
 import HandlerModules
@@ -12,6 +13,8 @@ extension Services {
         var posts: [(service: HandlerService, pattern: String, post: HandlerService.Post)] = []
         /// Instances that were started for it: stopped again if it comes to nothing.
         var started: [(Instance, HandlerService)] = []
+        /// Instances that took other settings: told the old ones again if it comes to nothing.
+        var reconfigured: [(instance: Instance, old: RouteConfiguration)] = []
         /// Posts that serve nobody new from the commit on.
         var leaving: [(service: HandlerService, post: HandlerService.Post)] = []
         var said: [String] = []
@@ -25,7 +28,7 @@ extension Services {
         do throws(ModuleError) {
             for (index, route) in next.routes.enumerated() { try prepare(route, at: index, &change) }
         } catch {
-            for (instance, service) in change.started { stop(instance, service) }
+            takeBack(change)
             return ("configuration refused, nothing was changed:\n\(error.description)", false)
         }
         findLeaving(next, &change)
@@ -33,6 +36,18 @@ extension Services {
         let text = change.said.isEmpty ? "configuration: no route changed" : change.said.joined(separator: "\n")
         log.info(text)
         return (text, true)
+    }
+
+    private func takeBack(_ change: Change) {
+        for (instance, service) in change.started { stop(instance, service, patience: .seconds(1)) }
+        for (instance, old) in change.reconfigured {
+            let timeout = Duration.milliseconds(old.limits.startTimeoutMilliseconds)
+            let status = (try? instance.reconfigure(RouteSettings(old), timeout: timeout)) ?? gw_status(GW_E_FAILED)
+            if status < 0 {
+                log.warn(
+                    "route \(old.pattern): its handler did not take its old settings back (\(StatusName.of(status)))")
+            }
+        }
     }
 
     // MARK: Preparing
@@ -56,8 +71,25 @@ extension Services {
         if old.settings == route.settings {
             swap(service, post, route, fresh, &change)
         } else {
-            try reconfigure(service, post, route, fresh, &change)
+            try reconfigure(service, post, old, route, fresh, &change)
         }
+    }
+
+    /// Hand-overs of connections that older generations still have on a route: to where its present ones go.
+    private func followUp(
+        _ service: HandlerService, _ pattern: String, _ target: HandlerService.Post?, _ patience: UInt32
+    ) -> [HandOver] {
+        var made: [HandOver] = []
+        for serving in service.retiring {
+            guard let post = serving.posts[pattern] else { continue }
+            let next = target?.instance.generation
+            let canMigrate = next.map { Self.canMigrate(from: serving.generation, to: $0) } ?? false
+            let isStateless = serving.generation.has(GW_HF_STATELESS) && (next?.has(GW_HF_STATELESS) ?? true)
+            unsafe made += handOvers(
+                from: post.bindings, to: target?.binding, canMigrate ? .migrate : .drain, isStateless: isStateless,
+                patience: patience)
+        }
+        return made
     }
 
     /// The instance stays; its connections get the new limits.
@@ -71,26 +103,29 @@ extension Services {
         unsafe next.binding = Binding.make(post.binding.pointee.record, route: fresh)
         unsafe change.handOvers += handOvers(
             from: next.former, to: next.binding, .swap, isStateless: true, patience: 0)
+        change.handOvers += followUp(service, route.pattern.description, next, Self.patience(route))
         change.posts.append((service, route.pattern.description, next))
     }
 
     /// Its settings changed: the instance takes them, or another one of the same generation takes its place.
     private func reconfigure(
-        _ service: HandlerService, _ post: HandlerService.Post, _ route: RouteConfiguration, _ fresh: Route,
-        _ change: inout Change
+        _ service: HandlerService, _ post: HandlerService.Post, _ old: RouteConfiguration, _ route: RouteConfiguration,
+        _ fresh: Route, _ change: inout Change
     ) throws(ModuleError) {
         let timeout = Duration.milliseconds(route.limits.startTimeoutMilliseconds)
         if try post.instance.reconfigure(RouteSettings(route), timeout: timeout) >= 0 {
+            change.reconfigured.append((post.instance, old))
             return swap(service, post, route, fresh, &change)
         }
         let generation = post.instance.generation
         let next = try self.post(generation, service, route, fresh)
         change.started.append((next.instance, service))
+        try transferSelf(service, from: post, to: next)
         let canMigrate = Self.canMigrate(from: generation, to: generation)
         unsafe change.handOvers += handOvers(
-            from: post.bindings, to: next.binding, canMigrate ? .migrate : .drain, isStateless: false,
-            patience: Self.patience(route))
-        transferSelf(service, from: post.instance, to: next.instance, route.pattern.description)
+            from: post.bindings, to: next.binding, canMigrate ? .migrate : .drain,
+            isStateless: generation.has(GW_HF_STATELESS), patience: Self.patience(route))
+        change.handOvers += followUp(service, route.pattern.description, next, Self.patience(route))
         change.posts.append((service, route.pattern.description, next))
         change.leaving.append((service, post))
     }
@@ -103,7 +138,9 @@ extension Services {
         let service = service(named: route.handler)
         do throws(ModuleError) {
             if service.serving == nil {
-                let serving = try wrap(loader.load(service.module))
+                let candidate = try loader.prepare(service.module)
+                try probe(service, candidate, [route])
+                let serving = try wrap(loader.activate(candidate, of: service.module))
                 service.module.makeLive(serving.generation)
                 service.serving = serving
             }
@@ -132,6 +169,7 @@ extension Services {
             let way: HandOver.Way = old.limits.reload == .close ? .close : .drain
             unsafe change.handOvers += handOvers(
                 from: post.bindings, to: nil, way, isStateless: true, patience: Self.patience(old))
+            change.handOvers += followUp(service, pattern, nil, Self.patience(old))
             change.said.append("route \(pattern): removed from handler \"\(old.handler)\", its connections drain")
         }
     }

@@ -74,6 +74,7 @@ extension Services {
         do throws(ModuleError) {
             try checkPolicies(service, serving.generation)
             try startRoutes(service, serving)
+            if let old = service.serving { try handOverSelf(service, from: old, to: serving) }
         } catch {
             abandon(service, serving)
             throw error
@@ -102,9 +103,13 @@ extension Services {
 
     /// Takes back what was started of a generation that will not serve.
     private func abandon(_ service: HandlerService, _ serving: HandlerService.Serving) {
-        stop(serving, service)
         serving.generation.retire()
-        finish(serving, service)
+        // It was never found by anybody.
+        serving.fence = Fence(workers: 0, bell: bell)
+        serving.retiredAt = Clock.monotonicNanoseconds()
+        settle(serving, service)
+        // It may take its time.
+        if !serving.isOver { service.retiring.append(serving) }
     }
 
     static func canMigrate(from old: Generation, to new: Generation) -> Bool {
@@ -118,65 +123,21 @@ extension Services {
     private func switchOver(_ service: HandlerService, to serving: HandlerService.Serving) -> ReloadOutcome {
         let began = Clock.monotonicNanoseconds()
         let old = service.serving
-        if let old { handOverSelf(service, from: old, to: serving) }
         putInService(service, serving)
         if let old { retire(old, of: service) }
         let handOvers = makeHandOvers(service, to: serving)
         send(handOvers)
         waitForPasses(handOvers)
+        // Writing takes as long as the disk likes, and connections do not wait for it.
+        remember(serving.generation)
         return summary(service, serving, handOvers, began)
     }
 
     private func retire(_ old: HandlerService.Serving, of service: HandlerService) {
         old.retiredAt = Clock.monotonicNanoseconds()
         for post in old.posts.values { retire(post.record) }
-        service.previous = (old.generation.path, old.generation.number)
+        service.setPrevious(old.generation)
         service.retiring.append(old)
-    }
-
-    /// save_self -> restore_self for every route that both serve. A refusal is no failure: the new one starts empty.
-    private func handOverSelf(
-        _ service: HandlerService, from old: HandlerService.Serving, to new: HandlerService.Serving
-    ) {
-        for (pattern, post) in new.posts {
-            guard let former = old.posts[pattern] else { continue }
-            transferSelf(service, from: former.instance, to: post.instance, pattern)
-        }
-    }
-
-    func transferSelf(_ service: HandlerService, from old: Instance, to new: Instance, _ pattern: String) {
-        tell(old, UInt32(GW_EV_RELOAD_PENDING))
-        guard let save = unsafe old.generation.callbacks.saveSelf,
-            let restore = unsafe new.generation.callbacks.restoreSelf,
-            old.generation.stateFormat == new.generation.stateFormat
-        else { return }
-        let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
-        unsafe sink.initialize(to: StateSink())
-        defer {
-            unsafe sink.deinitialize(count: 1)
-            unsafe sink.deallocate()
-        }
-        let saving = unsafe save(old.selfPointer, OpaquePointer(sink))
-        guard saving >= 0, unsafe !sink.pointee.isOverflown else {
-            log.warn("handler \"\(service.name)\" on \(pattern): did not save its state (\(StatusName.of(saving)))")
-            return
-        }
-        var saved = unsafe sink.pointee.saved(by: old.generation)
-        let restoring = unsafe restore(new.selfPointer, &saved)
-        if restoring < 0 {
-            log.warn(
-                "handler \"\(service.name)\" on \(pattern): generation \(new.generation.number) did not take the state of"
-                    + " generation \(old.generation.number) (\(StatusName.of(restoring)))")
-        }
-    }
-
-    /// An event on [home] of an instance, which has returned when this does.
-    private func tell(_ instance: Instance, _ kind: UInt32) {
-        guard let record = server.instances.record(instance.id) else { return }
-        var event = unsafe gw_event()
-        unsafe event.struct_size = UInt32(MemoryLayout<gw_event>.size)
-        unsafe event.kind = kind
-        unsafe record.call(&event)
     }
 
     // MARK: Handing over
@@ -284,15 +245,18 @@ extension Services {
 
     private func settle(_ serving: HandlerService.Serving, _ service: HandlerService) {
         guard serving.fence?.isPassed ?? false else { return }
-        guard serving.references == 0 else {
-            if !serving.isTold {
-                serving.isTold = true
-                for post in serving.posts.values { tell(post.instance, UInt32(GW_EV_DRAINING)) }
-            }
-            return
+        if serving.stopBegan == nil {
+            guard serving.isUnused else { return tellDraining(serving, service) }
+            // The image, and the host table, are theirs as well.
+            guard serving.isPart || !service.hasParts(of: serving.generation) else { return }
         }
-        stop(serving, service)
-        finish(serving, service)
+        if stop(serving, service) { finish(serving, service) }
+    }
+
+    private func tellDraining(_ serving: HandlerService.Serving, _ service: HandlerService) {
+        if serving.isTold { return }
+        serving.isTold = true
+        for post in serving.posts.values { tell(service, post, UInt32(GW_EV_DRAINING)) }
     }
 
     /// After the last callback: the generation ends, and its image goes if it may.
@@ -336,6 +300,6 @@ extension Services {
             "handler \"\(service.name)\": generation \(serving.generation.number) failed \(count) times on probation")
         _ = rollback(service, cause: "\(count) errors on probation")
         // Not back and forth: what was rolled back to is not on probation.
-        service.previous = nil
+        service.setPrevious(nil)
     }
 }

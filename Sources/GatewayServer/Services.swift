@@ -100,6 +100,7 @@ final class Services {
         }
         guard !serving.posts.isEmpty else { return }
         putInService(service, serving)
+        remember(serving.generation)
     }
 
     /// What lies in the handler's file; if that is bad, the copy of what served last.
@@ -122,8 +123,15 @@ final class Services {
 
     /// Lets a throw-away process try the module first.
     func probe(_ service: HandlerService, _ candidate: borrowing Candidate) throws(ModuleError) {
-        let settings = routes(of: service.name).map { RouteSettings($0.configuration, isProbe: true) }
-        let longest = routes(of: service.name).map(\.configuration.limits.startTimeoutMilliseconds).max() ?? 10_000
+        try probe(service, candidate, routes(of: service.name).map(\.configuration))
+    }
+
+    /// The same with the routes that it is going to serve.
+    func probe(
+        _ service: HandlerService, _ candidate: borrowing Candidate, _ routes: [RouteConfiguration]
+    ) throws(ModuleError) {
+        let settings = routes.map { RouteSettings($0, isProbe: true) }
+        let longest = routes.map(\.limits.startTimeoutMilliseconds).max() ?? 10_000
         let took = try ModuleProbe.judge(
             candidate, routes: settings, timeout: .milliseconds(longest), executable: prober)
         log.debug("handler \"\(service.name)\": probed in \(took)")
@@ -187,7 +195,6 @@ final class Services {
                     + " is serving")
         }
         service.serving = serving
-        remember(serving.generation)
     }
 
     /// Whether anything can be served.
@@ -198,37 +205,11 @@ final class Services {
     /// Stops every instance, when no connection is left.
     func stopAll() {
         for service in handlers.values {
-            for serving in service.retiring + [service.serving].compactMap({ $0 }) { stop(serving, service) }
+            for serving in service.retiring + [service.serving].compactMap({ $0 }) { stopForGood(serving, service) }
             service.retiring = []
             service.serving = nil
         }
         server.jobs.finish()
-    }
-
-    func stop(_ serving: HandlerService.Serving, _ service: HandlerService) {
-        for post in serving.posts.values { stop(post.instance, service) }
-        // The host table belongs to the whole generation.
-        if serving.isPart { return }
-        serving.context.isRetired.store(true, ordering: .releasing)
-    }
-
-    func stop(_ instance: Instance, _ service: HandlerService) {
-        guard let record = server.instances.record(instance.id) else { return }
-        close(record)
-        guard waitForJobs(record) else {
-            return log.warn(
-                "handler \"\(service.name)\" generation \(instance.generation.number):"
-                    + " its work is not done after 10 s; it is left alone")
-        }
-        do throws(SystemError) {
-            if try !instance.stop(timeout: .seconds(10)) {
-                log.warn(
-                    "handler \"\(service.name)\" generation \(instance.generation.number):"
-                        + " still busy with its stop after 10 s; it is left alone")
-            }
-        } catch {
-            log.warn("handler \"\(service.name)\": could not be stopped: \(error)")
-        }
     }
 }
 

@@ -15,6 +15,10 @@ extension Worker {
     /// Begins the closing handshake behind what is queued (RFC 6455 7.1.2). Does nothing unless open.
     func beginClosing(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
         guard peer.its.phase == .open else { return }
+        // RFC 6455 7.4.1: 1011 is "an unexpected condition"; it is what the kits make of an error a callback threw.
+        if code == CloseCode.internalError, by == UInt16(GW_BY_HANDLER), let binding = unsafe peer.its.binding {
+            unsafe binding.pointee.failures.add(1, ordering: .relaxed)
+        }
         noteEnd(peer, code: code, reason: reason, by: by)
         queueClose(peer, code: code, reason: reason)
         peer.its.phase = .closing

@@ -13,6 +13,8 @@ struct HandOverProgress {
     var cursor: UInt32 = 0
     /// Connections met in this pass that are still with the old binding.
     var remaining = 0
+    /// Those of them that may move as soon as they are quiet.
+    var restless = 0
     /// The first pass is over.
     var hasPassed = false
     /// No pass before this tick.
@@ -35,6 +37,10 @@ extension Worker {
     private static let sliceNanoseconds: UInt64 = 500_000
     /// How long after 1012 a peer that does not answer is cut off.
     private static let cutOffMilliseconds: Int64 = 5000
+    /// How often those are looked at that only wait for their time.
+    private static let drainInterval = TimerWheel.ticks(milliseconds: 500)
+    /// After so many slots the clock is asked, also when nobody in them is concerned.
+    private static let slotsPerLook: UInt32 = 256
     /// `close` spreads its connections over so many ticks at most.
     private static let closeSpread = TimerWheel.ticks(milliseconds: 10_000)
 
@@ -94,8 +100,14 @@ extension Worker {
         while handOvers[index].cursor < table.used {
             let slot = handOvers[index].cursor
             handOvers[index].cursor += 1
-            guard let peer = table.occupant(slot), unsafe handOver.isFrom(peer.its.binding) else { continue }
-            if !treat(peer, handOvers[index]) { handOvers[index].remaining += 1 }
+            guard let peer = table.occupant(slot), unsafe handOver.isFrom(peer.its.binding) else {
+                if slot % Self.slotsPerLook == 0, Clock.monotonicNanoseconds() >= end { return false }
+                continue
+            }
+            if !treat(peer, handOvers[index]) {
+                handOvers[index].remaining += 1
+                if mayMove(peer, handOver) { handOvers[index].restless += 1 }
+            }
             if Clock.monotonicNanoseconds() >= end { return handOvers[index].cursor >= table.used }
         }
         return true
@@ -108,10 +120,29 @@ extension Worker {
             handOvers[index].hasPassed = true
         }
         if handOvers[index].remaining == 0 { return true }
+        // Who waits for the end of a message is asked again at once; who drains costs next to nothing meanwhile.
+        handOvers[index].notBefore = handOvers[index].restless > 0 ? now &+ 1 : pauseOfDraining(handOvers[index])
         handOvers[index].cursor = 0
         handOvers[index].remaining = 0
-        handOvers[index].notBefore = now + 1
+        handOvers[index].restless = 0
         return false
+    }
+
+    /// When somebody who drains has to be looked at next.
+    private func pauseOfDraining(_ progress: HandOverProgress) -> UInt32 {
+        let regular = now &+ Self.drainInterval
+        if progress.handOver.way == .close { return now &+ 1 }
+        return progress.closeAt > now ? min(regular, progress.closeAt) : regular
+    }
+
+    /// Whether it will be moved at its next quiet point.
+    private func mayMove(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
+        guard handOver.way == .migrate, let to = unsafe handOver.to else { return false }
+        switch peer.its.phase {
+        case .open: return unsafe peer.its.refusedInstance != to.pointee.instanceID
+        case .answering: return true
+        case .head, .body, .closing, .ending, .lingering, .gone: return false
+        }
     }
 
     /// Does for one connection what the hand-over asks for.
@@ -125,7 +156,7 @@ extension Worker {
             unsafe rebind(peer, to: next)
             note(moved: handOver)
             return true
-        case .migrate where isQuiet(peer, handOver) && !peer.its.flags.contains(.refusedMove):
+        case .migrate where mayMove(peer, handOver) && isQuiet(peer, handOver):
             if migrate(peer, handOver) { return true }
         case .migrate, .drain, .close: break
         }
@@ -149,6 +180,8 @@ extension Worker {
         if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
         if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
         guard peer.its.reader.isInsideMessage else { return true }
+        // Text that was not looked at from its beginning cannot be checked from its middle.
+        guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
         return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }
 
@@ -157,7 +190,7 @@ extension Worker {
         guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
         var state: UnsafeMutableRawPointer?
         if !handOver.isStateless, unsafe !transfer(peer, from, to, &state) {
-            peer.its.flags.insert(.refusedMove)
+            unsafe peer.its.refusedInstance = to.pointee.instanceID
             handOver.refused.add(1, ordering: .relaxed)
             return false
         }
@@ -206,7 +239,7 @@ extension Worker {
             beginClosing(
                 peer, code: CloseCode.serviceRestart, reason: Array("the handler was replaced".utf8),
                 by: UInt16(GW_BY_RELOAD))
-        } else if now >= closeAt + TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds), peer.its.phase != .gone {
+        } else if now >= closeAt &+ TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds), peer.its.phase != .gone {
             depart(peer)
         }
     }

@@ -169,6 +169,7 @@ extension Worker {
             forget(peer, exchange)
             refuse(peer, exchange.head, status: 404, word: "not-found", "the handler has nothing here")
         default:
+            unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
             server.log.warn("\(unsafe describe(exchange.binding)): answered a request with status \(status)")
             forget(peer, exchange)
             refuse(peer, exchange.head, status: 500, word: "handler-failed", "the handler failed")

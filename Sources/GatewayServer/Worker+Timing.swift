@@ -61,6 +61,7 @@ extension Worker {
         // The reply was taken a moment ago and is on its way here: it counts.
         if server.desk.isAnswered(exchange.ticket) { return setDeadline(peer, ticks: routing.handshakeTimeout) }
         _ = server.desk.close(exchange.ticket)
+        unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
         unbind(peer)
         refuse(peer, status: 504, word: "reply-timeout", "the handler did not answer in time")
     }

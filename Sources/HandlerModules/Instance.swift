@@ -30,6 +30,8 @@ package final class Instance: Sendable {
     private let pointer = Atomic<UInt>(0)
     private let status = Atomic<gw_status>(0)
     private let site = Atomic<UInt>(0)
+    /// [control] is serial, also where a call is given up on and the next one begun.
+    private let control = Mutex<Void>(())
 
     package init(id: gw_instance, routeIndex: Int, generation: Generation) {
         self.id = id
@@ -103,13 +105,14 @@ package final class Instance: Sendable {
         return try call(timeout) { $0.callStop() }
     }
 
-    /// Runs a call into the handler; false when it did not return in time. Until it does, the image stays.
-    private func call(
+    /// Runs a call into the handler, behind those that are still busy; false when it did not return in time. Until it
+    /// does, the image stays. Control thread.
+    package func call(
         _ timeout: Duration, _ body: @escaping @Sendable (Instance) -> Void
     ) throws(SystemError) -> Bool {
         let running = RunningCall(generation)
         return try ControlCall.run(timeout: timeout) { [self] in
-            withExtendedLifetime(running) { body(self) }
+            withExtendedLifetime(running) { control.withLock { _ in body(self) } }
         }
     }
 

@@ -255,7 +255,7 @@ static void misuse(struct instance *self, gw_conn conn) {
     TRY(h->conn_set_state(h, conn + 2, NULL));
     TRY(h->reply(h, 12345, NULL));
     TRY(h->reply(h, 12345, &(gw_reply){.struct_size = sizeof(gw_reply)}));
-    TRY(h->subscribe(h, conn, 0, "t", 1));
+    TRY(h->subscribe(h, conn, 0, NULL, 1));
     TRY(h->send_fragment(h, conn, GW_TEXT, GW_FIRST, "\xff", 1));
     TRY(h->buf_retain(h, NULL) == NULL);
     TRY(h->buf_copy(h, NULL, 5) == NULL);

@@ -1,0 +1,4 @@
+/* The same with another version. */
+#define COUNTER_VERSION "2"
+#define COUNTER_FLAGS GW_HF_SERIAL
+#include "../counter/counter.h"

@@ -1,0 +1,1 @@
+let counterVersion = "1"

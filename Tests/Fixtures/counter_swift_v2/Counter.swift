@@ -1,0 +1,1 @@
+../counter_swift_v1/Counter.swift
