@@ -36,7 +36,7 @@ let fixtures = [
     "abort_stop", "bad_name", "counter_hangs_restoring", "counter_hangs_saving", "counter_hangs_stopping",
     "counter_other", "counter_refusing", "counter_serial_v1", "counter_serial_v2", "counter_stateless_v1",
     "counter_stateless_v2", "counter_stream_v1", "counter_stream_v2",
-    "crash_constructor", "crash_entry", "crash_start", "entry_v2", "exit_in_constructor",
+    "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands", "exit_in_constructor",
     "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
     "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
     "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",

@@ -21,10 +21,10 @@ final class TestGateway {
     ///   - rest: what stands beside it.
     init(
         handler: String = "fixture_probe", route: String = "", defaults: String = "", rest: String = "",
-        threads: Int = 2
+        threads: Int = 2, control: String = "off"
     ) throws {
         let text = """
-            listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control off;
+            listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control \(control);
             defaults { close_timeout 200ms; \(defaults) }
             route /probe { handler \(handler); \(route) }
             \(rest)
