@@ -71,7 +71,7 @@ struct RouteLimits: Sendable {
     var replyTimeout: UInt32
 
     /// Above it `send` answers GW_BACKPRESSURE and the peer is not read from.
-    var highWater: Int { sendBuffer / 2 }
+    var highWater: Int { sendBuffer >> 1 }
     /// Below it the handler hears `drained`, and reading goes on.
-    var lowWater: Int { sendBuffer / 4 }
+    var lowWater: Int { sendBuffer >> 2 }
 }

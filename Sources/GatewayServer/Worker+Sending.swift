@@ -76,9 +76,11 @@ extension Worker {
     func send(
         _ peer: ConnectionPlace, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
-        guard let limits = unsafe peer.its.binding?.pointee.limits else { return Status.closed }
+        guard let binding = unsafe peer.its.binding else { return Status.closed }
         let queued = peer.its.outbox.count
-        if queued > 0, queued &+ payload.count > limits.sendBuffer, !makeRoom(peer, for: payload.count, limits) {
+        // Read where it stands: copying all limits for one of them showed in the profile.
+        let most = unsafe binding.pointee.limits.sendBuffer
+        if queued > 0, queued &+ payload.count > most, !makeRoom(peer, for: payload.count, atMost: most) {
             return Status.closed
         }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
@@ -86,7 +88,7 @@ extension Worker {
             peer.its.messagesOut &+= 1
             peer.its.lastOut = now
         }
-        return pressure(peer, limits)
+        return pressure(peer, limit: most)
     }
 
     /// The same with shared octets, one ownership of which is taken over in any case.
@@ -94,12 +96,12 @@ extension Worker {
         _ peer: ConnectionPlace, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedOctets>
     ) -> gw_status {
         let count = unsafe shared.pointee.count
-        guard let limits = unsafe peer.its.binding?.pointee.limits else {
+        guard let most = unsafe peer.its.binding?.pointee.limits.sendBuffer else {
             unsafe SharedOctets.release(shared)
             return Status.closed
         }
-        if peer.its.outbox.count > 0, peer.its.outbox.count + count > limits.sendBuffer,
-            !makeRoom(peer, for: count, limits)
+        if peer.its.outbox.count > 0, peer.its.outbox.count + count > most,
+            !makeRoom(peer, for: count, atMost: most)
         {
             unsafe SharedOctets.release(shared)
             return Status.closed
@@ -107,25 +109,26 @@ extension Worker {
         unsafe queueShared(peer, opcode, shared)
         peer.its.messagesOut &+= 1
         peer.its.lastOut = now
-        return pressure(peer, limits)
+        return pressure(peer, limit: most)
     }
 
     /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
     /// `slow_consumer close` ends it, with what was queued going first.
-    func makeRoom(_ peer: ConnectionPlace, for octets: Int, _ limits: RouteLimits) -> Bool {
+    func makeRoom(_ peer: ConnectionPlace, for octets: Int, atMost most: Int) -> Bool {
         if !peer.its.flags.contains(.blocked) { write(peer) }
         let queued = peer.its.outbox.count
-        if queued == 0 || queued + octets <= limits.sendBuffer { return peer.its.phase == .open }
+        if queued == 0 || queued + octets <= most { return peer.its.phase == .open }
         beginClosing(
             peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
         return false
     }
 
     @inline(__always)
-    private func pressure(_ peer: ConnectionPlace, _ limits: RouteLimits) -> gw_status {
-        if peer.its.outbox.count <= limits.highWater { return Status.ok }
+    private func pressure(_ peer: ConnectionPlace, limit most: Int) -> gw_status {
+        let highWater = most >> 1
+        if peer.its.outbox.count <= highWater { return Status.ok }
         if !peer.its.flags.contains(.blocked) { write(peer) }
-        if peer.its.outbox.count <= limits.highWater { return Status.ok }
+        if peer.its.outbox.count <= highWater { return Status.ok }
         peer.its.flags.insert(.owesDrained)
         return Status.backpressure
     }

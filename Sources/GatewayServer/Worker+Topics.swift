@@ -227,9 +227,9 @@ extension Worker {
     private func give(
         _ peer: ConnectionPlace, _ shared: UnsafeMutablePointer<SharedOctets>, _ run: Range<Int>, messages: Int
     ) {
-        guard peer.its.phase == .open, let limits = unsafe peer.its.binding?.pointee.limits else { return }
+        guard peer.its.phase == .open, let most = unsafe peer.its.binding?.pointee.limits.sendBuffer else { return }
         let waiting = peer.its.outbox.count + (peer.its.belongings?.held.count ?? 0)
-        if waiting > 0, waiting + run.count > limits.sendBuffer, !makeRoom(peer, for: run.count, limits) { return }
+        if waiting > 0, waiting + run.count > most, !makeRoom(peer, for: run.count, atMost: most) { return }
         peer.its.messagesOut &+= UInt64(truncatingIfNeeded: messages)
         peer.its.lastOut = now
         unsafe queue(peer, shared, run)

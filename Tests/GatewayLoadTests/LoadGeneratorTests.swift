@@ -24,7 +24,9 @@ struct LoadGeneratorTests {
     ])
     func `a fault is counted as what it is`(_ manner: ScriptedServer.Manner, _ kind: Faults.Kind) throws {
         let report = try Self.run(try ScriptedServer(manner), "--messages", "8", "--depth", "2")
-        #expect(report.faults[kind] > 0)
+        // A reply that comes twice answers nothing, or the wrong message: that depends on what is in flight by then.
+        let other = manner == .repeats ? report.faults[.mismatched] : 0
+        #expect(report.faults[kind] + other > 0)
         #expect(!report.faults.examples.isEmpty)
         #expect(!report.isGood)
     }
