@@ -7,7 +7,7 @@
  *   open TEXT, end TEXT (of a fragmented message), say TEXT
  *   post TOKEN TEXT, timer TOKEN AFTER EVERY, work TOKEN and the same with "h" in front for [home]
  *   cancel (the last timer), go (lets the work end), thread COMMAND (does it in another thread), where, topics
- *   retain N (keeps N copies of the message), release, end-close, misuse */
+ *   define NAME KIND, retain (keeps the message), release, close TEXT, fill (the pool), many (topics), misuse */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +206,12 @@ static gw_status command(struct instance *self, gw_conn conn, char *text, uint32
         gw_status status = h->conn_info(h, conn, &info);
         *reached = info.topics;
         return status;
+    }
+    if (strcmp(verb, "define") == 0) {
+        const gw_ext_metrics *metrics = h->get_extension(h, GW_EXT_METRICS);
+        sscanf(rest, "%63s %ld", topic, &count);
+        *reached = metrics == NULL ? 0 : metrics->define(h, self->number, (int32_t)count, topic, "help");
+        return metrics == NULL ? GW_E_UNSUPPORTED : GW_OK;
     }
     if (strcmp(verb, "where") == 0) {
         const gw_ext_thread_check *check = h->get_extension(h, GW_EXT_THREAD_CHECK);
