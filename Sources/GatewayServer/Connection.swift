@@ -84,8 +84,6 @@ import WebSocket
     var binding: UnsafeMutablePointer<Binding>?
     /// The handler's own.
     var state: UnsafeMutableRawPointer?
-    /// The instance that it was offered to last, when either side refused: it drains where it is until a later one comes.
-    var refusedInstance: UInt64 = 0
     /// The request under way, from its head to its answer; kept longer only for GW_HF_KEEP_REQUEST.
     var exchange: Exchange?
     /// A head that has come in part.
@@ -114,6 +112,9 @@ import WebSocket
     /// Octets that had come in when the pong was last waited for.
     var pingMark: UInt64 = 0
     var roundTripMicroseconds: UInt32 = 0
+    /// The number of the instance that it was offered to last, when either side refused: it drains where it is until
+    /// a later one comes.
+    var refusedInstance: UInt32 = 0
 
     var messagesIn: UInt64 = 0
     var messagesOut: UInt64 = 0

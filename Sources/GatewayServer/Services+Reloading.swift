@@ -220,7 +220,7 @@ extension Services {
         let last = handOvers.map { $0.lastMove.load(ordering: .relaxed) }.max() ?? 0
         let took = last > began ? Double((last - began) / 1000) / 1000 : 0
         var text = "generation \(serving.generation.number) is serving"
-        text += ", \(result.moved) connections moved"
+        text += ", \(result.moved) connection\(result.moved == 1 ? "" : "s") moved"
         if result.moved > 0 { text += " in \(took) ms" }
         if result.refused > 0 { text += ", \(result.refused) refused" }
         if result.draining > 0 { text += ", \(result.draining) still with older generations" }

@@ -139,7 +139,7 @@ extension Worker {
     private func mayMove(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
         guard handOver.way == .migrate, let to = unsafe handOver.to else { return false }
         switch peer.its.phase {
-        case .open: return unsafe peer.its.refusedInstance != to.pointee.instanceID
+        case .open: return unsafe peer.its.refusedInstance != UInt32(truncatingIfNeeded: to.pointee.instanceID)
         case .answering: return true
         case .head, .body, .closing, .ending, .lingering, .gone: return false
         }
@@ -190,7 +190,7 @@ extension Worker {
         guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
         var state: UnsafeMutableRawPointer?
         if !handOver.isStateless, unsafe !transfer(peer, from, to, &state) {
-            unsafe peer.its.refusedInstance = to.pointee.instanceID
+            unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
             handOver.refused.add(1, ordering: .relaxed)
             return false
         }

@@ -1,10 +1,14 @@
 """A handler's file is replaced while clients are connected; SIGHUP makes the gateway look."""
+import shutil
 import signal
+import subprocess
+import threading
 
 import pytest
 
-from gateway_process import eventually
+from gateway_process import BINARY, DEADLINE, eventually
 from raw_peer import TEXT, RawPeer, accepted, frame
+from swarm import Swarm, counter_in_c, counter_in_swift, put
 from test_handlers import SHOUT, compile_handler
 
 
@@ -76,3 +80,77 @@ def test_a_route_is_added(running):
         with eventually("the new route", lambda: accepted(running, "/again")) as added:
             assert said(added) == b"a b"
         assert said(peer) == b"a b"
+
+
+# ---- under load
+
+@pytest.fixture(params=["c", "swift"])
+def counters(request, tmp_path):
+    """Two versions of a handler that counts per connection and takes the counts along."""
+    if request.param == "c":
+        return [counter_in_c(tmp_path, version) for version in (1, 2)]
+    return [counter_in_swift(version) for version in (1, 2)]
+
+
+def counting(make_gateway, counters, plugins="settle 20ms;"):
+    running = make_gateway(routes="route /counter { handler counter; }")
+    text = running.file.read_text()
+    running.file.write_text(text.replace("plugins ./Plugins;", f"plugins ./Plugins {{ {plugins} }}"))
+    shutil.copyfile(counters[0], running.plugins / "counter.so")
+    return running.start()
+
+
+def test_a_hundred_clients_do_not_notice_twenty_reloads(make_gateway, counters, tmp_path):
+    running = counting(make_gateway, counters)
+    with Swarm(running, "/counter", 100, folder=tmp_path) as swarm:
+        for number in range(2, 22):
+            put(counters[(number - 1) % 2], running.plugins / "counter.so", in_place=number % 2 == 0)
+            running.wait_for(f"generation {number} is serving, 100 connections moved")
+        last = swarm.end()
+    assert (last["wrong"], last["closed"], last["outstanding"]) == (0, 0, 100)
+    assert last["all"] > 2000
+    running.stop()
+    assert "crash" not in running.log()
+
+
+def test_a_storm_of_files_ends_with_the_last_one(make_gateway, counters, tmp_path):
+    running = counting(make_gateway, counters, "settle 100ms;")
+    pause = threading.Event()
+    with Swarm(running, "/counter", 50, folder=tmp_path) as swarm:
+        for round_ in range(100):
+            put(counters[round_ % 2], running.plugins / "counter.so", in_place=round_ % 3 == 0)
+            pause.wait(0.02)
+        put(counters[1], running.plugins / "counter.so", in_place=True)
+        eventually("the last version serves everybody", lambda: asked(running) == b"2")
+        last = swarm.end()
+    assert (last["wrong"], last["closed"]) == (0, 0)
+
+
+def asked(running):
+    """The version that answers now."""
+    with RawPeer(running, "/counter").opened() as peer:
+        return said(peer, b"x").split()[0]
+
+
+@pytest.mark.parametrize("way", ["signal", "command"])
+def test_every_way_to_ask_for_a_reload(make_gateway, tmp_path, way):
+    versions = [counter_in_c(tmp_path, version) for version in (1, 2)]
+    running = counting(make_gateway, versions, "watch off;")
+    with RawPeer(running, "/counter").opened() as peer:
+        assert said(peer, b"a") == b"1 1 a"
+        put(versions[1], running.plugins / "counter.so", in_place=False)
+        if way == "signal":
+            running.signal(signal.SIGHUP)
+        else:
+            asking = subprocess.run([BINARY, "reload", "counter", "-c", running.file], capture_output=True, text=True,
+                                    stdin=subprocess.DEVNULL, timeout=DEADLINE)
+            assert asking.returncode == 0
+            assert 'handler "counter": generation 2 is serving, 1 connection moved' in asking.stdout
+        running.wait_for("generation 2 is serving, 1 connection moved")
+        assert said(peer, b"b") == b"2 2 b"
+        (running.plugins / "counter.so").write_bytes(b"nothing")
+        asking = subprocess.run([BINARY, "reload", "-c", running.file], capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, timeout=DEADLINE)
+        assert asking.returncode == 75
+        assert "Still serving: generation 2." in asking.stdout + asking.stderr
+        assert said(peer, b"c") == b"2 3 c"

@@ -180,7 +180,7 @@ static char block[1 << 20];
 
 static void flood(struct instance *self, gw_conn conn, int isWrapped) {
     memset(block, 'x', sizeof block);
-    for (int i = 0; i < 3; i += 1) {
+    for (int i = 0; i < 16; i += 1) {
         if (!isWrapped) {
             say(self, conn, block, sizeof block);
             continue;

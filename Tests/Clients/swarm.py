@@ -1,0 +1,86 @@
+"""Clients that always have a message in flight, and handlers for them to talk to; see swarm.c."""
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from gateway_process import BINARY, TOP
+
+HERE = Path(__file__).parent
+COUNTER = TOP / "Tests/Fixtures/counter/counter.h"
+HEADER = TOP / "Sources/CGatewayABI/include"
+
+
+def compiler():
+    found = shutil.which("cc") or shutil.which("clang")
+    assert found, "neither cc nor clang is there"
+    return found
+
+
+def compile_c(built, source, *options):
+    subprocess.run([compiler(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", *options, "-o", built, source],
+                   check=True, stdin=subprocess.DEVNULL)
+    return built
+
+
+def counter_in_c(folder, version):
+    """A counter as its own C compiler makes it."""
+    source = folder / f"counter_{version}.c"
+    source.write_text(f'#define COUNTER_VERSION "{version}"\n#define COUNTER_FLAGS GW_HF_UNLOAD\n'
+                      f'#include "{COUNTER}"\n')
+    return compile_c(folder / f"counter_{version}.so", source, "-shared", "-fPIC", "-pthread", f"-I{HEADER}")
+
+
+def counter_in_swift(version):
+    """A counter on the Swift kit, from beside the gateway."""
+    return BINARY.parent / f"libfixture_counter_swift_v{version}.so"
+
+
+def put(source, target, *, in_place):
+    """Puts a module where another one is: `cp` over it, or a new file that is renamed."""
+    if in_place:
+        with open(target, "r+b") as file:
+            file.write(source.read_bytes())
+            file.truncate()
+    else:
+        fresh = target.with_name(target.name + ".new")
+        shutil.copyfile(source, fresh)
+        os.rename(fresh, target)
+
+
+class Swarm:
+    """A running swarm; `window()` says what happened since the last one."""
+
+    def __init__(self, running, path, clients, *, pause_ms=0, folder):
+        program = folder / "swarm"
+        if not program.exists():
+            compile_c(program, HERE / "swarm.c")
+        self.process = subprocess.Popen([program, str(running.port), path, str(clients), str(pause_ms)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._read()["ready"] == clients
+
+    def _read(self):
+        line = self.process.stdout.readline()
+        assert line, f"the swarm ended with {self.process.wait()}"
+        return json.loads(line)
+
+    def window(self, word="mark"):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def end(self):
+        last = self.window("end")
+        self.process.wait(20)
+        return last
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()

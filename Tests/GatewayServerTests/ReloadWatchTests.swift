@@ -1,0 +1,106 @@
+import GatewayServer
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("A changed file is noticed, however it is changed")
+struct ReloadWatchTests {
+    /// Whether a version comes to serve, and all connections to it: that takes a moment longer.
+    private func serves(_ gateway: ReloadGateway, _ version: String, connections: Int = 1) throws -> Bool {
+        try gateway.eventually { try gateway.ask().hasPrefix("\(version) \(connections) ") }
+    }
+
+    @Test(arguments: ReloadGateway.Way.allCases)
+    func `a file put over another`(_ way: ReloadGateway.Way) throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        #expect(try client.say("a") == "1 1 a")
+        gateway.put("counter_v2", way)
+        #expect(try serves(gateway, "2"))
+        #expect(try client.say("b") == "2 2 b")
+    }
+
+    @Test func `a linker that writes in many pieces`() throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        let whole = ReloadGateway.octets("counter_v2")
+        let path = gateway.plugins + "/counter.so"
+        ReloadGateway.write([], to: path)
+        for start in stride(from: 0, to: whole.count, by: 2048) {
+            ReloadGateway.write(whole[start..<min(start + 2048, whole.count)], to: path, appending: true)
+            // Longer than the gateway waits for quiet: only that the file is not whole keeps it from trying.
+            _ = poll(nil, 0, start % 16384 == 0 ? 30 : 1)
+        }
+        #expect(try serves(gateway, "2"))
+        #expect(try client.say("a") == "2 1 a")
+        #expect(try gateway.status().contains("generation 2 is serving"), "nothing was tried before it was whole")
+    }
+
+    @Test func `a symbolic link that points elsewhere`() throws {
+        let gateway = try ReloadGateway(
+            nil, routes: "route /counter { handler counter; } route /x { handler works; }", watches: true,
+            others: ["works"])
+        for version in ["1", "2"] {
+            _ = mkdir("\(gateway.plugins)/\(version)", 0o755)
+            ReloadGateway.write(
+                ReloadGateway.octets("counter_v\(version)"), to: "\(gateway.plugins)/\(version)/counter.so")
+        }
+        let path = gateway.plugins + "/counter.so"
+        for version in ["1", "2", "1"] {
+            _ = symlink("\(version)/counter.so", path + ".new")
+            _ = rename(path + ".new", path)
+            #expect(try serves(gateway, version, connections: 0))
+        }
+    }
+
+    @Test func `a file that is deleted goes on serving, and comes back as another`() throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        _ = unlink(gateway.plugins + "/counter.so")
+        for round in 1...20 {
+            #expect(try client.say("a") == "1 \(round) a")
+            _ = poll(nil, 0, 5)
+        }
+        gateway.put("counter_v2")
+        #expect(try serves(gateway, "2"))
+        #expect(try client.say("b") == "2 21 b")
+    }
+
+    @Test func `a corrected file for a route that failed at start`() throws {
+        let gateway = try ReloadGateway(
+            "crash_start", routes: "route /counter { handler counter; } route /x { handler works; }", watches: true,
+            others: ["works"])
+        #expect(try TestClient(port: gateway.port).get("/counter").status == 503)
+        gateway.put("counter_v1")
+        #expect(try gateway.eventually { try gateway.ask() == "1 0 0" })
+        #expect(try gateway.connect().say("a") == "1 1 a")
+    }
+
+    @Test func `a bad file, and then a good one`() throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        gateway.put("crash_entry")
+        #expect(try gateway.eventually { try gateway.status().contains("SIGSEGV in gw_handler_entry_v1") })
+        #expect(try client.say("a") == "1 1 a")
+        gateway.put("counter_v2", .inPlace)
+        #expect(try serves(gateway, "2"))
+        #expect(try client.say("b") == "2 2 b")
+    }
+
+    @Test func `a storm: the last version wins, and old ones are gone`() throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        var said = 0
+        for round in 0..<150 {
+            gateway.put(round % 2 == 0 ? "counter_v2" : "counter_v1", round % 3 == 0 ? .inPlace : .rename)
+            said += 1
+            #expect(try client.say("x").hasSuffix(" \(said) x"))
+            // Sometimes long enough to be taken.
+            _ = poll(nil, 0, Int32(round % 7) * 5)
+        }
+        gateway.put("counter_v2", .inPlace)
+        #expect(try serves(gateway, "2"))
+        #expect(try client.say("x") == "2 \(said + 1) x")
+        #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
+    }
+}
