@@ -7,7 +7,7 @@
  *   open TEXT, end TEXT (of a fragmented message), say TEXT
  *   post TOKEN TEXT, timer TOKEN AFTER EVERY, work TOKEN and the same with "h" in front for [home]
  *   cancel (the last timer), go (lets the work end), thread COMMAND (does it in another thread), where, topics
- *   define NAME KIND, retain (keeps the message), release, close TEXT, fill (the pool), many (topics), misuse */
+ *   define NAME KIND, retain (keeps copies of the message, 80 at most), release, close TEXT, fill (the pool), many (topics), misuse */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct instance {
     pthread_cond_t changed;
     int going;
     gw_timer timer;
-    gw_buf *kept[64];
+    gw_buf *kept[80];
     int keeping;
 };
 
@@ -271,12 +271,14 @@ static void message(void *context, gw_conn conn, void *state, const gw_message *
         return;
     }
     if (strncmp(text, "retain", 6) == 0) {
-        gw_buf *kept = self->keeping < 64 ? self->host->buf_retain(self->host, message->buf) : NULL;
-        if (kept != NULL) {
+        gw_buf *kept = NULL;
+        int before = self->keeping;
+        while (self->keeping < 80 && (kept = self->host->buf_retain(self->host, message->buf)) != NULL) {
             self->kept[self->keeping] = kept;
             self->keeping += 1;
         }
-        say(self, conn, kept != NULL ? "kept" : "over budget");
+        snprintf(answer, sizeof answer, "kept %d", self->keeping - before);
+        say(self, conn, answer);
         return;
     }
     if (strcmp(text, "release") == 0) {
