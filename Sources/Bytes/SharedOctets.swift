@@ -19,10 +19,13 @@ public struct SharedOctets: ~Copyable {
     private let context: UnsafeMutableRawPointer?
     /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
     private let keeper: UnsafeMutablePointer<Atomic<Int>>?
+    /// What it was told when they came to be, and is told back.
+    private let weight: Int
 
     private init(
         start: UnsafeRawPointer?, count: Int, isLent: Bool, release: Release? = nil,
-        context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
+        context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil,
+        weight: Int = 1
     ) {
         unsafe owners = Atomic(1)
         unsafe self.start = start
@@ -31,19 +34,25 @@ public struct SharedOctets: ~Copyable {
         unsafe self.release = release
         unsafe self.context = context
         unsafe self.keeper = keeper
+        unsafe self.weight = weight
     }
 
     public var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
 
-    /// A copy with one owner; nil when there is no memory.
-    public static func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
+    /// A copy with one owner; nil when there is no memory. A keeper is told how many octets it is, for as long as it is.
+    public static func copy(
+        _ octets: UnsafeRawBufferPointer, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
+    ) -> UnsafeMutablePointer<SharedOctets>? {
         let header = unsafe MemoryLayout<SharedOctets>.size
         let size = header.addingReportingOverflow(octets.count)
         guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
         let payload = unsafe memory + header
         if let source = octets.baseAddress { unsafe memcpy(payload, source, octets.count) }
         let shared = unsafe memory.bindMemory(to: SharedOctets.self, capacity: 1)
-        unsafe shared.initialize(to: SharedOctets(start: payload, count: octets.count, isLent: false))
+        unsafe keeper?.pointee.add(octets.count, ordering: .relaxed)
+        unsafe shared.initialize(
+            to: SharedOctets(
+                start: payload, count: octets.count, isLent: false, keeper: keeper, weight: octets.count))
         return unsafe shared
     }
 
@@ -101,7 +110,7 @@ public struct SharedOctets: ~Copyable {
         let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue
         if left > 0 { return }
         unsafe shared.pointee.release?(shared.pointee.context)
-        unsafe shared.pointee.keeper?.pointee.subtract(1, ordering: .releasing)
+        unsafe shared.pointee.keeper?.pointee.subtract(shared.pointee.weight, ordering: .releasing)
         unsafe shared.deinitialize(count: 1)
         unsafe free(shared)
     }

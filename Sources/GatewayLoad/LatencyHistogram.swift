@@ -20,7 +20,9 @@ package struct LatencyHistogram: ~Copyable {
 
     @inline(__always)
     package mutating func add(_ nanoseconds: UInt64) {
-        buckets[Self.bucket(of: nanoseconds)] &+= 1
+        // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
+        let bucket = Self.bucket(of: nanoseconds)
+        buckets[bucket] = buckets[bucket] &+ 1
         count &+= 1
         if nanoseconds > maximum { maximum = nanoseconds }
     }

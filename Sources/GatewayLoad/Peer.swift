@@ -90,7 +90,8 @@ struct PeerTable: ~Copyable {
 
     func insert(_ socket: consuming Socket, at slot: UInt32, now: UInt64) -> PeerPlace {
         precondition(serials[slot] & 1 == 0, "slot \(slot) is taken")
-        serials[slot] &+= 1
+        // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
+        serials[slot] = serials[slot] &+ 1
         let peer = Peer(socket, slot: slot, serial: serials[slot], now: now)
         unsafe slots.address(slot).initialize(to: peer)
         return unsafe PeerPlace(slots.address(slot))
@@ -99,7 +100,8 @@ struct PeerTable: ~Copyable {
     /// Closes the socket of a peer and frees its slot.
     func remove(_ slot: UInt32) {
         precondition(serials[slot] & 1 == 1, "slot \(slot) is empty")
-        serials[slot] &+= 1
+        // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
+        serials[slot] = serials[slot] &+ 1
         unsafe slots.address(slot).deinitialize(count: 1)
     }
 

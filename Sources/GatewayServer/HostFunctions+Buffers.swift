@@ -28,7 +28,7 @@ extension HostFunctions {
         unsafe table.buf_retain = { _, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
             if unsafe shared.pointee.isLent {
-                return unsafe SharedOctets.copy(shared.pointee.octets).map { OpaquePointer($0) }
+                return unsafe HostFunctions.keep(shared.pointee.octets).map { OpaquePointer($0) }
             }
             unsafe shared.pointee.retain()
             return unsafe buffer
@@ -40,6 +40,20 @@ extension HostFunctions {
             guard let shared = unsafe HostFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
             return unsafe gw_bytes(shared.pointee.octets)
         }
+    }
+
+    /// Copies what a callback was lent, within the budget of the instance it was lent to.
+    private static func keep(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
+        let record: InstanceRecord?? = unsafe onWorker { worker in
+            let id = ConnectionID(worker.current)
+            return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.its.binding?.pointee.record
+        }
+        // The body of a request is bounded by itself, and its callback belongs to no connection.
+        guard let record = record ?? nil, let retained = unsafe record.retained else {
+            return unsafe SharedOctets.copy(octets)
+        }
+        if unsafe retained.pointee.load(ordering: .relaxed) + octets.count > InstanceRecord.mostRetained { return nil }
+        return unsafe SharedOctets.copy(octets, keeper: retained)
     }
 
     /// What a `gw_buf` points at.

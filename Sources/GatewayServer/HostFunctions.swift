@@ -27,7 +27,10 @@ import HandlerModules
     }
 
     private static func fillBasics(_ table: inout gw_host) {
-        unsafe table.get_extension = { _, _ in nil }
+        unsafe table.get_extension = { host, id in
+            guard let id = unsafe id else { return nil }
+            return unsafe HostFunctions.table(of: id, host)
+        }
         unsafe table.log = { host, connection, level, text, length in
             unsafe HostContext.with(host, else: ()) { unsafe $0.log(connection, level, text, length) }
         }

@@ -23,6 +23,10 @@ final class InstanceRecord: Sendable {
     let isOpen = Atomic<Bool>(false)
     /// It serves no new connections: no timer of [home] starts any more.
     let isRetiring = Atomic<Bool>(false)
+    /// The address of `retained`.
+    private let retainedAddress: UInt
+    /// Octets of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
+    static let mostRetained = 64 << 20
     /// Serializes [home] with the control thread's own events; `stop` is called behind it.
     private let gate = Turnstile()
     /// Jobs that wait or run.
@@ -33,8 +37,14 @@ final class InstanceRecord: Sendable {
         self.instance = instance
         self.module = module
         self.scope = scope
+        let retained = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)
+        unsafe retained.initialize(to: Atomic(0))
+        retainedAddress = UInt(bitPattern: retained)
         home = Int(truncatingIfNeeded: instance.id % UInt64(max(1, workers)))
     }
+
+    /// Octets of received messages that it keeps; never freed, since a buffer may be released at any time.
+    var retained: UnsafeMutablePointer<Atomic<Int>>? { unsafe UnsafeMutablePointer(bitPattern: retainedAddress) }
 
     /// A job of it is about to be queued; false when it has been stopped.
     func beginJob() -> Bool {

@@ -8,6 +8,7 @@ final class ServerContext: Sendable {
     let topics: TopicDirectory
     let instances = InstanceDirectory()
     let jobs = JobPool()
+    let metrics = MetricTable()
     /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
     let isProbe: Bool
     let ports: [WorkerPort]

@@ -7,7 +7,7 @@
  *   open TEXT, end TEXT (of a fragmented message), say TEXT
  *   post TOKEN TEXT, timer TOKEN AFTER EVERY, work TOKEN and the same with "h" in front for [home]
  *   cancel (the last timer), go (lets the work end), thread COMMAND (does it in another thread), where, topics
- *   retain N (keeps N copies of the message), release, end-close, misuse */
+ *   define NAME KIND, retain (keeps copies of the message, 80 at most), release, close TEXT, fill (the pool), many (topics), misuse */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct instance {
     pthread_cond_t changed;
     int going;
     gw_timer timer;
-    gw_buf *kept[64];
+    gw_buf *kept[80];
     int keeping;
 };
 
@@ -207,6 +207,12 @@ static gw_status command(struct instance *self, gw_conn conn, char *text, uint32
         *reached = info.topics;
         return status;
     }
+    if (strcmp(verb, "define") == 0) {
+        const gw_ext_metrics *metrics = h->get_extension(h, GW_EXT_METRICS);
+        sscanf(rest, "%63s %ld", topic, &count);
+        *reached = metrics == NULL ? 0 : metrics->define(h, self->number, (int32_t)count, topic, "help");
+        return metrics == NULL ? GW_E_UNSUPPORTED : GW_OK;
+    }
     if (strcmp(verb, "where") == 0) {
         const gw_ext_thread_check *check = h->get_extension(h, GW_EXT_THREAD_CHECK);
         return check == NULL ? GW_E_UNSUPPORTED : (gw_status)check->is_conn_thread(h, conn);
@@ -265,12 +271,14 @@ static void message(void *context, gw_conn conn, void *state, const gw_message *
         return;
     }
     if (strncmp(text, "retain", 6) == 0) {
-        gw_buf *kept = self->keeping < 64 ? self->host->buf_retain(self->host, message->buf) : NULL;
-        if (kept != NULL) {
+        gw_buf *kept = NULL;
+        int before = self->keeping;
+        while (self->keeping < 80 && (kept = self->host->buf_retain(self->host, message->buf)) != NULL) {
             self->kept[self->keeping] = kept;
             self->keeping += 1;
         }
-        say(self, conn, kept != NULL ? "kept" : "over budget");
+        snprintf(answer, sizeof answer, "kept %d", self->keeping - before);
+        say(self, conn, answer);
         return;
     }
     if (strcmp(text, "release") == 0) {
