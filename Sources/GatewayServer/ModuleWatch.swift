@@ -22,6 +22,8 @@ final class ModuleWatch {
     private var watch: FolderWatch?
     private var poll: FolderPoll
     private var settling: Settling
+    /// What was seen of files that were handed over: whoever tells of them again, the slow poll for one, is late.
+    private var known: [String: FileLook] = [:]
 
     init(folders: [String], locator: ModuleLocator, settle: Duration) {
         self.locator = locator
@@ -54,14 +56,28 @@ final class ModuleWatch {
         let now = Self.now
         names.formUnion(poll.advance(to: now))
         for handler in handlers where names.contains("\(handler).so") || names.contains("lib\(handler).so") {
-            settling.touch(handler, at: now, look: look(handler))
+            let look = look(handler)
+            if let look, known[handler] == look { continue }
+            settling.touch(handler, at: now, look: look)
         }
         if settling.isEmpty { return [] }
-        return settling.advance(to: now, look: look, isWhole: isWhole).map { outcome in
+        // The look that was the same for a while: whatever is written from now on looks different.
+        var seen: [String: FileLook] = [:]
+        let outcomes = settling.advance(
+            to: now,
+            look: { handler in
+                seen[handler] = look(handler)
+                return seen[handler]
+            }, isWhole: isWhole)
+        return outcomes.map { outcome in
             switch outcome {
-            case .ready(let handler): .changed(handler)
-            case .stillBeingWritten(let handler): .stillBeingWritten(handler)
-            case .deleted(let handler): .deleted(handler)
+            case .ready(let handler):
+                known[handler] = seen[handler]
+                return .changed(handler)
+            case .stillBeingWritten(let handler): return .stillBeingWritten(handler)
+            case .deleted(let handler):
+                known[handler] = nil
+                return .deleted(handler)
             }
         }
     }

@@ -81,7 +81,8 @@ package final class RunDirectory: Sendable {
     private static func makeAlone(in base: String) throws(Objection) -> (path: String, lock: Int32) {
         guard let canonical = try? ModuleLocator.canonical(base) else { throw Objection("does not exist") }
         try checkBase(canonical)
-        var template = Array("\(canonical)/\(prefix)\(getpid())-XXXXXX".utf8CString)
+        // Under a name that nobody takes for a leftover before its lock is held.
+        var template = Array("\(canonical)/.\(prefix)\(getpid())-XXXXXX".utf8CString)
         let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) != nil }
         guard made else { throw Objection("is of no use (\(SystemError("mkdtemp")))") }
         let path = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
@@ -92,7 +93,15 @@ package final class RunDirectory: Sendable {
             remove(path)
             throw objection
         }
-        return (path, lock)
+        let name = path.dropFirst(canonical == "/" ? 2 : canonical.utf8.count + 2)
+        let final = canonical == "/" ? "/\(name)" : "\(canonical)/\(name)"
+        guard unsafe rename(path, final) == 0 else {
+            let objection = Objection("is of no use (\(SystemError("rename")))")
+            _ = close(lock)
+            remove(path)
+            throw objection
+        }
+        return (final, lock)
     }
 
     /// Others must not be able to rename our folder, and what lies there must be executable.
