@@ -50,10 +50,6 @@ package final class RunDirectory: Sendable {
     ///
     /// A folder goes when it is ours, its process is gone, and nobody holds its lock.
     package static func removeLeftovers(in base: String) -> [String] {
-        making.withLock { _ in removeLeftoversAlone(in: base) }
-    }
-
-    private static func removeLeftoversAlone(in base: String) -> [String] {
         FolderListing.names(in: base).compactMap { name -> String? in
             guard name.hasPrefix(prefix), let process = pid_t(name.dropFirst(prefix.count).prefix { $0 != "-" }) else {
                 return nil
@@ -71,14 +67,7 @@ package final class RunDirectory: Sendable {
         }
     }
 
-    /// Several gateways in one process (tests have that) must not take each other's fresh folders for leftovers.
-    private static let making = Mutex<Void>(())
-
     private static func make(in base: String) throws(Objection) -> (path: String, lock: Int32) {
-        try making.withLock { _ throws(Objection) in try makeAlone(in: base) }
-    }
-
-    private static func makeAlone(in base: String) throws(Objection) -> (path: String, lock: Int32) {
         guard let canonical = try? ModuleLocator.canonical(base) else { throw Objection("does not exist") }
         try checkBase(canonical)
         // Under a name that nobody takes for a leftover before its lock is held.
