@@ -242,4 +242,26 @@ struct SendQueueTests {
             withUnsafeBytes(of: 5 as UInt8) { queue.append($0, pool: pool, size: .small) }
         }
     }
+
+    @Test("one queue goes behind another, and is empty then", arguments: [(0, 0), (5, 0), (0, 5), (2000, 3000)])
+    func joined(_ sizes: (Int, Int)) {
+        let pool = BlockPool()
+        var front = SendQueue()
+        var back = SendQueue()
+        [UInt8](repeating: 1, count: sizes.0).withUnsafeBytes { front.append($0, pool: pool, size: .small) }
+        [UInt8](repeating: 2, count: sizes.1).withUnsafeBytes { back.append($0, pool: pool, size: .small) }
+        front.append(&back)
+        [UInt8(3)].withUnsafeBytes { front.append($0, pool: pool, size: .small) }
+        let counts = (front.count, back.count)
+        #expect(counts == (sizes.0 + sizes.1 + 1, 0))
+        let octets = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+            vectors[..<front.gather(into: vectors)].flatMap {
+                Array(UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len))
+            }
+        }
+        #expect(octets.prefix(sizes.0).allSatisfy { $0 == 1 })
+        #expect(octets.dropFirst(sizes.0).prefix(sizes.1).allSatisfy { $0 == 2 })
+        front.removeAll(pool: pool)
+        back.removeAll(pool: pool)
+    }
 }

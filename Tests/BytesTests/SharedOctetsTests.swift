@@ -1,4 +1,5 @@
 import Bytes
+import Synchronization
 import TestSupport
 import Testing
 
@@ -90,5 +91,34 @@ struct SharedOctetsTests {
         }
         lender.deinitialize(count: 1)
         lender.deallocate()
+    }
+
+    @Test(
+        "two runs become one",
+        arguments: [([], []), ([1, 2], []), ([], [3]), ([1, 2], [3, 4, 5])] as [([UInt8], [UInt8])])
+    func join(_ first: [UInt8], _ second: [UInt8]) throws {
+        let shared = try #require(
+            first.withUnsafeBytes { first in second.withUnsafeBytes { SharedOctets.join(first, $0) } })
+        #expect(Array(shared.pointee.octets) == first + second)
+        SharedOctets.release(shared)
+    }
+
+    @Test("a keeper knows how many octets live")
+    func weight() throws {
+        let keeper = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)
+        keeper.initialize(to: Atomic(0))
+        let octets = [UInt8](repeating: 7, count: 100)
+        let shared = try (0..<3).map { _ in
+            try #require(octets.withUnsafeBytes { SharedOctets.copy($0, keeper: keeper) })
+        }
+        for (index, one) in shared.enumerated() {
+            let kept = keeper.pointee.load(ordering: .relaxed)
+            #expect(kept == (3 - index) * 100)
+            SharedOctets.release(one)
+        }
+        let left = keeper.pointee.load(ordering: .relaxed)
+        #expect(left == 0)
+        keeper.deinitialize(count: 1)
+        keeper.deallocate()
     }
 }
