@@ -36,6 +36,7 @@ struct ReloadFailureTests {
 
         /// What went wrong, and how much was said.
         func end() -> (count: Int, wrong: [String]) {
+            while seen.withLock({ $0.count < 2 && $0.wrong.isEmpty }) { _ = poll(nil, 0, 1) }
             isOver.store(true, ordering: .relaxed)
             thread.withLock { $0.take() }?.join()
             return seen.withLock { $0 }
