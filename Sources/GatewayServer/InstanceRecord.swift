@@ -27,7 +27,7 @@ final class InstanceRecord: Sendable {
     private let retainedAddress: UInt
     /// Octets of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
     static let mostRetained = 64 << 20
-    /// Serializes [home] with the control thread's own events; `stop` is called behind it.
+    /// Serializes [home] with the control thread's own events; `stop` of the handler is called behind it.
     private let gate = Turnstile()
     /// Jobs that wait or run.
     private let jobs = Atomic<Int>(0)
@@ -59,10 +59,12 @@ final class InstanceRecord: Sendable {
 
     var hasJobs: Bool { jobs.load(ordering: .sequentiallyConsistent) > 0 }
 
-    /// Nothing is called on [home] from here on; a call that runs has returned.
-    func stop() {
+    /// Nothing is begun on [home] from here on; a call that runs goes on.
+    func stop() { isStopped.store(true, ordering: .sequentiallyConsistent) }
+
+    /// Returns when no call on [home] runs, which may be never.
+    func waitForCalls() {
         gate.enter()
-        isStopped.store(true, ordering: .sequentiallyConsistent)
         gate.leave()
     }
 

@@ -134,7 +134,7 @@ extension Services {
         }
         // The header: stop() waits for work().
         for post in serving.posts.values where post.instance.phase == .running && !post.record.hasJobs {
-            stop(post.instance, service, patience: Self.stopPatience)
+            stop(post.record, service, patience: Self.stopPatience)
         }
         let isBusy = serving.posts.values.contains { $0.instance.phase == .stopping || $0.record.hasJobs }
         if isBusy {
@@ -152,10 +152,10 @@ extension Services {
     }
 
     /// Begins to stop an instance and waits for it for a moment.
-    func stop(_ instance: Instance, _ service: HandlerService, patience: Duration) {
-        if let record = server.instances.record(instance.id) { close(record) }
+    func stop(_ record: InstanceRecord, _ service: HandlerService, patience: Duration) {
+        close(record)
         do throws(SystemError) {
-            _ = try instance.stop(timeout: patience)
+            _ = try record.instance.stop(timeout: patience) { record.waitForCalls() }
         } catch {
             log.warn("handler \"\(service.name)\": could not be stopped: \(error)")
         }
@@ -172,7 +172,7 @@ extension Services {
             }
             // Whatever is called next waits for what runs now.
             if post.instance.phase == .stopping, (try? post.instance.call(most) { _ in }) != nil { continue }
-            stop(post.instance, service, patience: most)
+            stop(post.record, service, patience: most)
         }
         serving.stopBegan = serving.stopBegan ?? Clock.monotonicNanoseconds()
         _ = stop(serving, service)

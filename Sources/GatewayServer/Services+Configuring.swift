@@ -12,7 +12,7 @@ extension Services {
         /// Posts that serve from the commit on, by handler and pattern.
         var posts: [(service: HandlerService, pattern: String, post: HandlerService.Post)] = []
         /// Instances that were started for it: stopped again if it comes to nothing.
-        var started: [(Instance, HandlerService)] = []
+        var started: [(record: InstanceRecord, service: HandlerService)] = []
         /// Instances that took other settings: told the old ones again if it comes to nothing.
         var reconfigured: [(instance: Instance, old: RouteConfiguration)] = []
         /// Posts that serve nobody new from the commit on.
@@ -39,7 +39,7 @@ extension Services {
     }
 
     private func takeBack(_ change: Change) {
-        for (instance, service) in change.started { stop(instance, service, patience: .seconds(1)) }
+        for (record, service) in change.started { stop(record, service, patience: .seconds(1)) }
         for (instance, old) in change.reconfigured {
             let timeout = Duration.milliseconds(old.limits.startTimeoutMilliseconds)
             let status = (try? instance.reconfigure(RouteSettings(old), timeout: timeout)) ?? gw_status(GW_E_FAILED)
@@ -119,7 +119,7 @@ extension Services {
         }
         let generation = post.instance.generation
         let next = try self.post(generation, service, route, fresh)
-        change.started.append((next.instance, service))
+        change.started.append((next.record, service))
         try transferSelf(service, from: post, to: next)
         let canMigrate = Self.canMigrate(from: generation, to: generation)
         unsafe change.handOvers += handOvers(
@@ -146,7 +146,7 @@ extension Services {
             }
             guard let generation = service.serving?.generation else { return }
             let post = try post(generation, service, route, fresh)
-            change.started.append((post.instance, service))
+            change.started.append((post.record, service))
             change.posts.append((service, pattern, post))
             change.said.append("route \(pattern): added, handler \"\(route.handler)\"")
         } catch {

@@ -19,7 +19,7 @@ extension Services {
         server.ports[record.home].timers.end(.home(record.instance.id))
     }
 
-    /// Nothing of it is called any more, and its number means nobody.
+    /// Nothing of it is begun any more, and its number means nobody.
     func close(_ record: InstanceRecord) {
         record.stop()
         _ = server.instances.remove(record.instance.id)

@@ -99,10 +99,16 @@ package final class Instance: Sendable {
         }
     }
 
-    /// Calls `stop` and waits for it; false when still busy after `timeout`. After the last callback. Control thread.
-    package func stop(timeout: Duration) throws(SystemError) -> Bool {
+    /// Calls `stop` and waits for it; false when still busy after `timeout`. After the last callback, which `last` may
+    /// wait for as long as that takes. Control thread.
+    package func stop(
+        timeout: Duration, behind last: @escaping @Sendable () -> Void = {}
+    ) throws(SystemError) -> Bool {
         guard move(from: .running, to: .stopping) else { return phase != .stopping }
-        return try call(timeout) { $0.callStop() }
+        return try call(timeout) { instance in
+            last()
+            instance.callStop()
+        }
     }
 
     /// Runs a call into the handler, behind those that are still busy; false when it did not return in time. Until it

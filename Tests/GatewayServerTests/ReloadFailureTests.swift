@@ -149,6 +149,15 @@ struct ReloadFailureTests {
         #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
     }
 
+    @Test func `who does not come back from an event is replaced without it`() throws {
+        let gateway = try ReloadGateway("counter_hangs_hearing", route: "start_timeout 150ms;")
+        let client = try gateway.connect()
+        #expect(try client.say("a") == "hangs hearing 1 a")
+        #expect(try gateway.reload("counter_v2").timeless.hasSuffix("1 connection moved"))
+        #expect(try client.say("b") == "2 2 b")
+        #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
+    }
+
     @Test func `who is slow to stop holds nobody up`() throws {
         let gateway = try ReloadGateway("counter_hangs_stopping")
         let client = try gateway.connect()

@@ -100,7 +100,32 @@ struct ReloadTests {
         #expect(try client.say("a") == "2 1 a")
     }
 
+    @Test func `who has work under way moves when it is done`() throws {
+        let gateway = try ReloadGateway()
+        let client = try gateway.connect()
+        #expect(try client.say("work") == "1 1 work")
+        let answer = try gateway.reload("counter_v2")
+        #expect(answer.timeless.contains("0 connections moved, "))
+        #expect(try client.say("done") == "1 2 done")
+        #expect(try client.hear() == "1 event 8")
+        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try client.say("b") == "2 3 b")
+        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+    }
+
     // MARK: What goes along
+
+    @Test func `timers and topics go along`() throws {
+        let gateway = try ReloadGateway()
+        let (timed, member) = (try gateway.connect(), try gateway.connect())
+        #expect(try timed.say("later") == "1 1 later")
+        #expect(try member.say("join") == "1 1 join")
+        try gateway.reload("counter_v2")
+        #expect(try gateway.eventually { try timed.hear() == "2 event 7" })
+        #expect(try gateway.connect().say("tell") == "2 1 tell")
+        #expect(try member.hear() == "all")
+        #expect(try member.say("a") == "2 2 a")
+    }
 
     @Test func `input that is held back is delivered to the new generation`() throws {
         let gateway = try ReloadGateway()

@@ -6,7 +6,8 @@
  *
  * COUNTER_VERSION is a string, different in each build. COUNTER_FLAGS are GW_HF_*, COUNTER_FORMAT the format of its
  * state. COUNTER_REFUSES: takes over nobody whose last text was "stay". COUNTER_STREAMS: takes fragments.
- * COUNTER_HANGS_SAVING, _RESTORING, _STOPPING: is busy for half a second there. */
+ * COUNTER_HANGS_SAVING, _RESTORING, _STOPPING, _HEARING (that it is going to be replaced): is busy for half a second
+ * there. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct instance {
     gw_ticket held[64];
     int holding;
     atomic_int inside;
+    atomic_int isDone;
 };
 
 struct state {
@@ -204,6 +206,11 @@ static void obey(struct instance *self, gw_conn conn, struct state *state, gw_by
     if (is(text, "wrap")) flood(self, conn, 1);
     if (is(text, "begin")) host->send_fragment(host, conn, GW_TEXT, 0, "<", 1);
     if (is(text, "end")) host->send_fragment(host, conn, GW_TEXT, GW_FIN, ">", 1);
+    if (is(text, "join")) host->subscribe(host, conn, 0, "all", 3);
+    if (is(text, "tell")) host->publish(host, self->number, "all", 3, GW_TEXT, 0, "all", 3, 0, NULL);
+    if (is(text, "later")) host->timer_start(host, self->number, conn, 7, 20, 20);
+    if (is(text, "done")) atomic_store(&self->isDone, 1);
+    if (is(text, "work")) host->offload(host, self->number, conn, 8, self);
 }
 
 static void take(void *raw, gw_conn conn, void *rawState, const gw_message *message) {
@@ -219,6 +226,30 @@ static void drained(void *raw, gw_conn conn, void *state) {
     struct instance *self = alive(raw);
     owned(self, state);
     say(self, conn, COUNTER_VERSION " drained", strlen(COUNTER_VERSION " drained"));
+}
+
+static void hear(void *raw, gw_conn conn, void *state, const gw_event *event) {
+    struct instance *self = alive(raw);
+    char line[64];
+    if (conn == 0) {
+#ifdef COUNTER_HANGS_HEARING
+        usleep(HALF_A_SECOND);
+#endif
+        return;
+    }
+    owned(self, state);
+    if (event->kind == GW_EV_WORK_DONE && event->ptr != self) broken("the work of another instance");
+    int length = snprintf(line, sizeof line, "%s event %llu", COUNTER_VERSION, (unsigned long long)event->token);
+    say(self, conn, line, (size_t)length);
+}
+
+static gw_status work(void *raw, gw_conn conn, uint64_t token, void *context) {
+    (void)conn;
+    (void)token;
+    if (alive(raw) != context) broken("the work of another instance");
+    /* Until the same instance hears that it is done. */
+    while (atomic_load(&alive(raw)->isDone) == 0) usleep(1000);
+    return GW_OK;
 }
 
 static void close_connection(void *raw, gw_conn conn, void *state, const gw_close *info) {
@@ -329,6 +360,8 @@ const gw_handler *gw_handler_entry_v1(const gw_host *host) {
         .drained = drained,
         .close = close_connection,
         .http = http,
+        .event = hear,
+        .work = work,
     };
 #ifdef COUNTER_STREAMS
     table.fragment = take;
