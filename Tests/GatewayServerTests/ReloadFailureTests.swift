@@ -77,7 +77,8 @@ struct ReloadFailureTests {
         ("refuses_start", "refused to start: \"the setting \"room\" is missing\" (GW_E_INVALID)"),
     ]
 
-    @Test(arguments: bad)
+    // A sanitizer has its own opinion of what exit(0) in the middle of something means.
+    @Test(arguments: bad.filter { !(Sanitizer.isAddress || Sanitizer.isThread) || $0.fixture != "exit_in_constructor" })
     func `is refused while traffic goes on`(_ mistake: (fixture: String, says: String)) throws {
         let gateway = try ReloadGateway(route: "start_timeout 300ms;")
         let traffic = try Traffic(gateway)

@@ -44,7 +44,7 @@ final class ReloadGateway {
         top = """
             listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control unix:\(folder)/control.sock;
             plugins \(folder)/Plugins { watch \(watches ? "on" : "off"); settle 20ms; }
-            defaults { close_timeout 200ms; \(defaults) }
+            defaults { close_timeout 200ms; start_timeout 60s; \(defaults) }
 
             """
         let first = routes ?? "route /counter { handler counter; \(route) }"
@@ -165,6 +165,12 @@ final class ReloadGateway {
         }
         return false
     }
+}
+
+/// Which sanitizer this was built for.
+enum Sanitizer {
+    static let isAddress = dlsym(nil, "__asan_init") != nil
+    static let isThread = dlsym(nil, "__tsan_init") != nil
 }
 
 extension TestClient {
