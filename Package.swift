@@ -13,7 +13,7 @@ let strict: [SwiftSetting] = [
 ///
 /// Measured with Swift 6.3.1: it looks into other modules for `public` declarations only, and there for functions
 /// below a size limit that is too low for a frame parser. That is why the modules octets pass through say `public`
-/// where the rest of the house says `package`. Instructions for each echoed message: 1,120 without, 560 with.
+/// where the rest of the house says `package`. Instructions for each echoed message: 1,120 without, 750 with.
 let fast: [SwiftSetting] =
     strict + [
         .unsafeFlags(
@@ -62,7 +62,7 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
-        // UTF-8 at the speed of memory: 16 KiB of mixed text in 1 µs where the standard library takes 20.
+        // UTF-8: an echo of 16 KiB of mixed text costs 1.2 times a bare loop, 7.7 times with the standard library.
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // The contract with handlers, and the kit for writing them in Swift.
