@@ -42,6 +42,8 @@ package struct Configuration: Sendable, Equatable {
     package var listeners: [ListenerConfiguration] = []
     /// How many workers there are.
     package var threads = Threads.automatic
+    /// `busy_poll`: how long a worker with nothing to do looks for more before it sleeps; nil = it sleeps at once.
+    package var busyPollMicroseconds: Int64?
     /// The folder handlers are looked for in: an absolute path after loading.
     package var pluginsFolder = "Plugins"
     /// `watch`: whether a change of that folder reloads the handlers it is about.

@@ -34,6 +34,10 @@ private struct ConfigurationPrinter {
         case .threads:
             let isDefault = configuration.threads == standard.threads
             line(name, Self.text(of: configuration.threads), note: isDefault ? "default" : nil)
+        case .busyPoll:
+            let isDefault = configuration.busyPollMicroseconds == standard.busyPollMicroseconds
+            let value = configuration.busyPollMicroseconds.map { Unit.text(microseconds: $0) } ?? "off"
+            line(name, value, note: isDefault ? "default" : nil)
         case .plugins:
             printPlugins(name, configuration)
         case .mode:

@@ -70,7 +70,7 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, threads, plugins, mode, console, control, accessLog, errorLog
+        case listen, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
         case defaults, route, include
         case handler, set, subprotocols
     }
@@ -120,6 +120,7 @@ struct Directive: Sendable {
             "include", [.top, .defaults, .route, .plugins], .special(.include), "a file or pattern", repeats: true),
         Directive("listen", .top, .special(.listen), "an address: " + ListenAddress.forms, repeats: true),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
+        Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
         Directive("watch", .plugins, .flag(\.watches)),
         Directive("settle", .plugins, .time(\.settleMilliseconds, 1...(5 * second))),

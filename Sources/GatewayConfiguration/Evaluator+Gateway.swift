@@ -36,6 +36,17 @@ extension Evaluator {
         }
     }
 
+    mutating func evaluateBusyPoll(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        if word.text == "off" {
+            configuration.busyPollMicroseconds = nil
+        } else if let duration = try? Unit.microseconds(word.text), (1...1_000_000).contains(duration) {
+            configuration.busyPollMicroseconds = duration
+        } else {
+            reportValue(word, entry)
+        }
+    }
+
     mutating func evaluatePlugins(_ entry: Admitted) {
         var scope = Scope()
         for inner in admit(entry.statement.block ?? [], in: .plugins) { apply(inner, to: &scope) }

@@ -41,8 +41,8 @@ extension Evaluator {
             if let setting = routeSetting(entry, &scope.keys) { route.settings.append(setting) }
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
-        case .listen, .threads, .plugins, .mode, .console, .control, .accessLog, .errorLog, .defaults, .route, .include:
-            break
+        case .listen, .threads, .busyPoll, .plugins, .mode, .console, .control: break
+        case .accessLog, .errorLog, .defaults, .route, .include: break
         }
     }
 

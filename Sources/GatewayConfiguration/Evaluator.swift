@@ -90,6 +90,7 @@ struct Evaluator {
         switch special {
         case .listen: evaluateListen(entry)
         case .threads: evaluateThreads(entry)
+        case .busyPoll: evaluateBusyPoll(entry)
         case .plugins: evaluatePlugins(entry)
         case .mode: evaluateMode(entry)
         case .console: evaluateConsole(entry)

@@ -25,6 +25,12 @@ enum Unit {
         return try product(number, unit.milliseconds)
     }
 
+    /// The microseconds of `50us` and of every duration in larger units.
+    static func microseconds(_ text: String) throws(UnitError) -> Int64 {
+        let (number, suffix) = try split(text)
+        return suffix == "us" ? number : try product(milliseconds(text), 1000)
+    }
+
     /// The octets of `512`, `64k`, `1m`, `1g`; capital letters mean the same.
     static func octets(_ text: String) throws(UnitError) -> Int64 {
         let (number, suffix) = try split(text)
@@ -46,6 +52,11 @@ enum Unit {
             return "\(milliseconds / unit.milliseconds)\(unit.name)"
         }
         return "\(milliseconds)ms"
+    }
+
+    /// A short duration as it is written, in the largest unit that loses nothing.
+    static func text(microseconds: Int64) -> String {
+        microseconds % 1000 == 0 ? text(milliseconds: microseconds / 1000) : "\(microseconds)us"
     }
 
     /// A size as it is written, in the largest unit that loses nothing.

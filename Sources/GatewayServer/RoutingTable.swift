@@ -18,6 +18,8 @@ final class RoutingTable: Sendable {
     /// How many peers may be connected at once, over all workers.
     let maxConnections: Int
     let logsAccess: Bool
+    /// Nanoseconds that a worker with nothing to do looks for more before it sleeps; 0 = it sleeps at once.
+    let busyPoll: UInt64
 
     init(_ configuration: Configuration, routes: [Route]) {
         router = Router(configuration.routes.map(\.pattern))
@@ -28,6 +30,7 @@ final class RoutingTable: Sendable {
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
         maxConnections = configuration.maxConnections
         logsAccess = configuration.accessLog != nil
+        busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
     }
 }
 

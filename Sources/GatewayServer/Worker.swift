@@ -39,6 +39,7 @@ import Synchronization
     /// Ticks since the gateway started, and the clock they were read from; once a turn.
     var now: UInt32 = 1
     var nowNanoseconds: UInt64
+    var idle = IdleWatch()
     /// The connection whose callback runs; 0 when none does.
     var current: UInt64 = 0
     /// The running callback is `restore_conn`.
@@ -143,6 +144,7 @@ import Synchronization
             fatalError("worker \(port.index): epoll_wait: \(error)")
         }
         readClock()
+        idle.note(events: count, now: nowNanoseconds)
         for index in 0..<count { dispatch(poller[index]) }
         resume()
         runLater()
@@ -159,6 +161,7 @@ import Synchronization
         if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen || !later.isEmpty {
             return 0
         }
+        if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
         var ticks = wheel.ticksUntilNext()
         if isStopping { ticks = min(ticks ?? 8, 8) }
         if let wish = handOverPatience { ticks = min(ticks ?? wish, wish) }

@@ -6,11 +6,13 @@ struct ConfigurationPrinterTests {
     @Test(arguments: [
         "listen 1;",
         "listen 1; mode development;",
+        "listen 1; busy_poll 3ms;",
+        "listen 1; busy_poll 3500us;",
         "listen 1; mode development; console off; error_log off; control off;",
         "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",
         """
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
-        threads 3; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
+        threads 3; busy_poll 45us; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
         defaults {
             max_message 3000; max_frame 1k; max_body 0; max_connections 7; handshake_timeout 1500ms; max_head 1m;
             max_headers 3; ping_interval off; reload drain; drain_timeout 90s; probation 5s 3;
@@ -63,6 +65,7 @@ private let expectedText = """
     # effective configuration of "/g/gateway.conf"
     listen 8080;
     threads auto;                           # default
+    busy_poll off;                          # default
     plugins /g/Plugins {
         watch on;                           # default
         settle 200ms;                       # default

@@ -40,6 +40,11 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("threads auto;") { $0.threads == .automatic },
     Acceptance("threads 1;") { $0.threads == .count(1) },
     Acceptance("threads 256;") { $0.threads == .count(256) },
+    Acceptance("busy_poll off;") { $0.busyPollMicroseconds == nil },
+    Acceptance("busy_poll 1us;") { $0.busyPollMicroseconds == 1 },
+    Acceptance("busy_poll 45us;") { $0.busyPollMicroseconds == 45 },
+    Acceptance("busy_poll 2ms;") { $0.busyPollMicroseconds == 2000 },
+    Acceptance("busy_poll 1s;") { $0.busyPollMicroseconds == 1_000_000 },
     Acceptance("plugins /opt/h;") { $0.pluginsFolder == "/opt/h" },
     Acceptance("plugins /opt/h/;") { $0.pluginsFolder == "/opt/h" },
     Acceptance("plugins P { watch off; }") { !$0.pluginsWatch },
@@ -134,6 +139,24 @@ private let refusedDirectives: [Refusal] = [
     Refusal(
         "'threads' 1;",
         ["1:1+9 error: the name of a directive does not stand in quotes"]),
+    Refusal(
+        "busy_poll;",
+        ["1:1+9 error: \"busy_poll\" needs \"off\" or a duration from 1us to 1s"]),
+    Refusal(
+        "busy_poll 0us;",
+        ["1:11+3 error: \"busy_poll\" takes \"off\" or a duration from 1us to 1s, not \"0us\""]),
+    Refusal(
+        "busy_poll 2s;",
+        ["1:11+2 error: \"busy_poll\" takes \"off\" or a duration from 1us to 1s, not \"2s\""]),
+    Refusal(
+        "busy_poll 50;",
+        ["1:11+2 error: \"busy_poll\" takes \"off\" or a duration from 1us to 1s, not \"50\""]),
+    Refusal(
+        "busy_poll 99999999999999999d;",
+        ["1:11+18 error: \"busy_poll\" takes \"off\" or a duration from 1us to 1s, not \"99999999999999999d\""]),
+    Refusal(
+        "route /x { handler h; busy_poll 1us; }",
+        ["1:23+9 error: \"busy_poll\" is not allowed in a route, only at the top level"]),
     Refusal(
         "plugins;",
         ["1:1+7 error: \"plugins\" needs a folder"]),
