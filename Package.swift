@@ -29,7 +29,8 @@ let looping: [SwiftSetting] =
 
 /// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
 let chats = ["chat", "chat-functional", "chat-fleck"]
-let handlers = ["echo"] + chats
+let samples = ["rooms", "echo-fleck", "echo-prefix"]
+let handlers = ["echo", "reverse-cpp"] + chats + samples
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
@@ -93,6 +94,8 @@ let package = Package(
 
         // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
+        .target(
+            name: "reverse-cpp", dependencies: ["CGatewayABI"], path: "Plugins/reverse-cpp", publicHeadersPath: "."),
         .target(name: "ChatRoom", dependencies: ["GatewayHandler"], path: "Plugins/chat-room", swiftSettings: fast),
 
         // Tests mirror Sources, target for target.
@@ -123,6 +126,9 @@ let package = Package(
             .target(
                 name: $0, dependencies: ["ChatRoom", "GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
         }
+        + samples.map {
+            .target(name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
+        }
         + fixtures.map {
             .target(
                 name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
@@ -139,5 +145,6 @@ let package = Package(
                 publicHeadersPath: ".",
                 linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])])
         },
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )

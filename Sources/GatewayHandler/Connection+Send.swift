@@ -47,6 +47,14 @@ extension Connection {
         unsafe octets.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
     }
 
+    /// Sends a piece of a binary message: the first call opens the message, `isFinal` ends it. [any]
+    ///
+    /// In between, whole messages to this connection answer `outOfTurn`.
+    @discardableResult
+    public func sendFragment(_ octets: [UInt8], isFinal: Bool) -> SendResult {
+        unsafe octets.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
+    }
+
     /// Sends a ping with at most 125 octets. [any]
     @discardableResult
     public func ping(_ payload: [UInt8] = []) -> SendResult {
