@@ -32,6 +32,9 @@ let chats = ["chat", "chat-functional", "chat-fleck"]
 let samples = ["rooms", "echo-fleck", "echo-prefix"]
 let handlers = ["echo", "reverse-cpp"] + chats + samples
 
+/// The echo of Tests/Benchmarks in each flavour of the kit.
+let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck"].map { "bench-\($0)" }
+
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
     "abort_stop", "bad_name", "counter_hangs_hearing", "counter_hangs_restoring", "counter_hangs_saving",
@@ -54,7 +57,7 @@ let package = Package(
     name: "gateway",
     products: [
         .executable(name: "gateway", targets: ["gateway"])
-    ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) }
+    ] + (handlers + benchmarkEchoes).map { .library(name: $0, type: .dynamic, targets: [$0]) }
         + (fixtures + plainFixtures + swiftFixtures).map {
             .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"])
         },
@@ -128,6 +131,11 @@ let package = Package(
         }
         + samples.map {
             .target(name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
+        }
+        + benchmarkEchoes.map {
+            .target(
+                name: $0, dependencies: ["GatewayHandler"], path: "Tests/Benchmarks/handlers/\($0)",
+                swiftSettings: fast)
         }
         + fixtures.map {
             .target(
