@@ -91,8 +91,11 @@ let package = Package(
         .target(
             name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
             swiftSettings: fast),
+        .target(name: "CTemplates", exclude: ["files"]),
+        .target(name: "HandlerTemplates", dependencies: ["CTemplates"], swiftSettings: strict),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "CLinux"],
+            name: "gateway",
+            dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates", "CLinux"],
             swiftSettings: strict),
 
         // Handlers.
@@ -120,6 +123,7 @@ let package = Package(
             dependencies: [
                 "GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport", "probe_child",
             ]),
+        .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),
         .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],

@@ -29,6 +29,8 @@ package struct Arguments: Equatable, Sendable {
     package private(set) var file: String?
     /// `--json`.
     package private(set) var isJSON = false
+    /// The values of the command's own options by their names, in the order they were given.
+    package private(set) var values: [String: [String]] = [:]
     /// What is left, as many as the command takes.
     package private(set) var operands: [String] = []
 
@@ -64,6 +66,12 @@ package struct Arguments: Equatable, Sendable {
     private mutating func takeOption(_ word: String, _ rest: inout ArraySlice<String>) throws(Failure) {
         let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map { String($0) }
         if parts.count == 2, parts[0] == "--configuration" { return try takeFile(parts[1], word) }
+        if let command, command.options.contains(parts[0]) {
+            let value = parts.count == 2 ? parts[1] : rest.popFirst()
+            guard let value, !value.isEmpty else { throw failure("\(parts[0]) needs a value") }
+            values[parts[0], default: []].append(value)
+            return
+        }
         switch word {
         case "-h", "--help": wish = .help
         case "-v", "--version": wish = .version
@@ -85,6 +93,7 @@ package struct Arguments: Equatable, Sendable {
         var known = ["--help", "--version"]
         if command?.takesConfiguration != false { known.append("--configuration") }
         if command == .status { known.append("--json") }
+        known += command?.options ?? []
         let hint = option.hasPrefix("--") ? Suggestion.nearest(to: option, among: known) : nil
         let place = command.map { " of \"\($0.rawValue)\"" } ?? ""
         return failure(

@@ -9,6 +9,7 @@ package enum Command: String, CaseIterable, Sendable {
     case drain
     case explain
     case inspect
+    case new
 
     /// The operands it takes: how many, and what they are called.
     var operands: (count: ClosedRange<Int>, name: String) {
@@ -18,9 +19,23 @@ package enum Command: String, CaseIterable, Sendable {
         case .rollback: (1...1, "HANDLER")
         case .explain: (1...1, "PATH")
         case .inspect: (1...1, "FILE.so")
+        case .new: (1...1, "NAME")
         }
     }
 
     /// Whether it has to do with a configuration.
-    var takesConfiguration: Bool { self != .inspect }
+    var takesConfiguration: Bool {
+        switch self {
+        case .inspect, .new: false
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain: true
+        }
+    }
+
+    /// The options of its own that have a value.
+    var options: [String] {
+        switch self {
+        case .new: ["--language", "--flavour", "--into"]
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect: []
+        }
+    }
 }

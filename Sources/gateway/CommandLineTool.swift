@@ -33,6 +33,7 @@ enum CommandLineTool {
         case .drain: StopCommand.drain(arguments)
         case .explain: ExplainCommand.run(arguments)
         case .inspect: InspectCommand.run(arguments)
+        case .new: NewCommand.run(arguments)
         }
     }
 }

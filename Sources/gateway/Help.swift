@@ -13,6 +13,7 @@ enum Help {
         case .drain: drain
         case .explain: explain
         case .inspect: inspect
+        case .new: new
         }
     }
 
@@ -24,6 +25,7 @@ enum Help {
           gateway status                   routes, handlers and their generations, connections
           gateway reload chat              replace the handler chat while it serves
           gateway explain /rooms/7         which route that path has, and which limits
+          gateway new hello                a handler to begin with: builds with `make`, has a test
 
         usage: gateway [COMMAND] [-c FILE]
 
@@ -32,6 +34,7 @@ enum Help {
           -T                  print the effective configuration
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
+          new NAME            write a handler to begin with, in Swift, C, C++ or Rust
           bench URL           load a WebSocket server and measure it; `gateway bench --help`
 
         to a running gateway, over the control socket of its configuration:
@@ -167,5 +170,23 @@ enum Help {
         """
         Shows what a module is without running any of it: interface, language, libraries it needs, digest, build id,
         and what a careful author would change. Exit status: 0 it can be offered to the gateway, 1 it cannot.
+        """)
+
+    private static let new = page(
+        examples: [
+            "gateway new hello                                a handler in Swift, a method per event, in ./hello",
+            "gateway new hello --flavour functional           a closure per event; or fleck: a closure per socket",
+            "gateway new shout --language c --into handlers   in C, in handlers/shout",
+        ], usage: "gateway new NAME [--language LANGUAGE] [--flavour FLAVOUR] [--into FOLDER]", [],
+        """
+          --language LANGUAGE   swift (default), c, cpp or rust
+          --flavour FLAVOUR     of Swift: reactive (default), functional or fleck
+          --into FOLDER         where the folder NAME is made; else here
+
+        Writes a folder NAME with a handler that numbers what each client says and hands the numbers over in a reload,
+        with a test, a README and all it needs to be built anywhere: `make` builds NAME.so, `make test` tries it,
+        `make run` serves it. In Swift the kit lies beside it. NAME begins with a lower-case letter; letters, digits, -
+        and _ may follow. What is there already is never touched. Exit status: 0 written, 1 it could not be, 2 wrong
+        usage.
         """)
 }

@@ -10,6 +10,7 @@ struct ArgumentsTests {
         var file: String?
         var isJSON = false
         var operands: [String] = []
+        var values: [String: [String]] = [:]
         var testDescription: String { words }
     }
 
@@ -34,6 +35,10 @@ struct ArgumentsTests {
         Case(words: "rollback chat", command: .rollback, operands: ["chat"]),
         Case(words: "stop", command: .stop), Case(words: "drain", command: .drain),
         Case(words: "explain /a", command: .explain, operands: ["/a"]),
+        Case(words: "new a", command: .new, operands: ["a"]),
+        Case(
+            words: "new a --language c --into=/tmp", command: .new, operands: ["a"],
+            values: ["--language": ["c"], "--into": ["/tmp"]]),
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
     ])
     func `is followed`(_ row: Case) throws {
@@ -43,6 +48,7 @@ struct ArgumentsTests {
         #expect(arguments.file == row.file)
         #expect(arguments.isJSON == row.isJSON)
         #expect(arguments.operands == row.operands)
+        #expect(arguments.values == row.values)
     }
 
     @Test(arguments: [
