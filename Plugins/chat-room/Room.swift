@@ -47,7 +47,7 @@ package struct Room: StateValue {
             history.append(line)
             forget()
         }
-        guard gateway.publish(line, to: Self.lines) == .unsupported else { return }
+        guard gateway.publish(line, to: Self.lines).result == .unsupported else { return }
         for member in members where member.send(line) == .closed { members.remove(member) }
     }
 

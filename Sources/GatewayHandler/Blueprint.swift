@@ -7,7 +7,6 @@ struct OptionalEvents: OptionSet, Sendable {
     static let pings = OptionalEvents(rawValue: 4)
     static let pongs = OptionalEvents(rawValue: 8)
     static let drained = OptionalEvents(rawValue: 16)
-    static let reloads = OptionalEvents(rawValue: 32)
 }
 
 /// All that has to be known of a handler before there is one.
@@ -30,7 +29,6 @@ extension Blueprint {
         if handler._takesPings { takes.insert(.pings) }
         if handler._takesPongs { takes.insert(.pongs) }
         if handler._takesDrained { takes.insert(.drained) }
-        if handler._takesReloads { takes.insert(.reloads) }
         self.init(
             handler: handler, manifest: handler.manifest, takes: takes, handover: handler._handover,
             keepsNothing: handler._keepsNothing)

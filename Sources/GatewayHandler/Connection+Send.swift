@@ -1,5 +1,7 @@
 public import CGatewayABI
 
+// Nothing has to be flushed: what is sent within a callback waits for the end of the turn and leaves in one write, and
+// what other threads send is collected in the same way.
 extension Connection {
     /// Sends a text message. [any]
     @inlinable

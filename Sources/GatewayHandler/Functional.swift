@@ -130,7 +130,7 @@ extension Functional {
 
     /// A newer generation has been started; see `ReloadHandler`.
     public func onReloadPending(_ body: @escaping @Sendable (Shared) -> Void) -> Functional {
-        with(.reloads) { $0.reloadPending = body }
+        with { $0.reloadPending = body }
     }
 }
 

@@ -1,15 +1,11 @@
-internal import CGatewayABI
-
-/// What a handler may ask of the gateway outside its connections; keep it from `StartContext` if it is wanted later.
+/// What a handler may ask of the gateway outside its connections; from `StartContext` or `Connection.gateway`.
 ///
 /// `Sendable`, and usable from every thread.
 public struct Gateway: Sendable {
     let host: Host
-    let instance: gw_instance
 
-    init(_ host: Host, instance: gw_instance) {
+    init(_ host: Host) {
         self.host = host
-        self.instance = instance
     }
 
     /// The version of the gateway.
@@ -29,7 +25,7 @@ public struct Gateway: Sendable {
 
     /// The connections that are open now on the handler's route.
     public var connections: [Connection] {
-        host.connections(of: instance).map { Connection($0, host) }
+        host.connections().map { Connection($0, host) }
     }
 
     /// Writes a line to the gateway's error log.

@@ -33,7 +33,6 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     static var _takesPings: Bool { get }
     static var _takesPongs: Bool { get }
     static var _takesDrained: Bool { get }
-    static var _takesReloads: Bool { get }
     static var _handover: Handover? { get }
     static var _hasState: Bool { get }
     static var _keepsNothing: Bool { get }
@@ -51,6 +50,7 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     func _onDrop(_ state: UnsafeMutableRawPointer?)
     func _onRequest(_ request: borrowing Request) -> gw_status
 
+    func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand)
     func _onReloadPending()
     func _onDraining()
     func _onSave(_ writer: inout StateWriter)
@@ -65,7 +65,6 @@ extension HandlerCallbacks {
     public static var _takesPings: Bool { false }
     public static var _takesPongs: Bool { false }
     public static var _takesDrained: Bool { false }
-    public static var _takesReloads: Bool { false }
     public static var _handover: Handover? { nil }
 
     // Never called: the table has NULL where these stand.

@@ -8,12 +8,28 @@ public import CGatewayABI
 @safe
 @frozen
 public struct Host: @unchecked Sendable {
-    @usableFromInline let table: UnsafePointer<gw_host>
+    /// What an instance has of its host; never freed either, so that a connection kept for too long is harmless.
+    @unsafe @usableFromInline
+    struct Seat {
+        @usableFromInline let table: UnsafePointer<gw_host>
+        let instance: gw_instance
+        let errands: Errands
+    }
+
+    @usableFromInline let seat: UnsafePointer<Seat>
+
+    /// A seat for one instance.
+    init(_ table: UnsafePointer<gw_host>, instance: gw_instance) {
+        let seat = UnsafeMutablePointer<Seat>.allocate(capacity: 1)
+        let errands = unsafe Errands(generation: table.pointee.generation)
+        unsafe seat.initialize(to: Seat(table: table, instance: instance, errands: errands))
+        unsafe self.seat = UnsafePointer(seat)
+    }
 
     @inlinable
-    init(_ table: UnsafePointer<gw_host>) {
-        unsafe self.table = unsafe table
-    }
+    var table: UnsafePointer<gw_host> { unsafe seat.pointee.table }
+    var instance: gw_instance { unsafe seat.pointee.instance }
+    var errands: Errands { unsafe seat.pointee.errands }
 
     func log(_ connection: gw_conn, _ level: LogLevel, _ text: String) {
         guard let log = unsafe table.pointee.log else { return }
@@ -36,8 +52,8 @@ public struct Host: @unchecked Sendable {
         }
     }
 
-    /// Snapshot of the open connections of `instance`; grows its buffer when some were opened in between.
-    func connections(of instance: gw_instance) -> [gw_conn] {
+    /// Snapshot of the open connections of the instance; grows its buffer when some were opened in between.
+    func connections() -> [gw_conn] {
         guard let list = unsafe table.pointee.conns else { return [] }
         var room = 64
         while true {

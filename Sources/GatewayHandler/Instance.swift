@@ -33,7 +33,7 @@ final class Instance: Sendable {
         guard let table = unsafe host, let config = unsafe config, let owner = unsafe owner else {
             return gw_status(GW_E_INVALID)
         }
-        let host = unsafe Host(table)
+        let host = unsafe Host(table, instance: config.pointee.instance)
         let key = UInt(bitPattern: table)
         guard let blueprint = exported.withLock({ $0[key] }) else {
             host.fail("start was called with another host table than the entry")
@@ -57,6 +57,7 @@ final class Instance: Sendable {
         guard let owner = unsafe owner else { return }
         let instance = unsafe Unmanaged<Instance>.fromOpaque(owner).takeRetainedValue()
         instance.handler.stop()
+        instance.host.errands.stop()
     }
 
     /// Lends the instance behind `self` without counting references: the gateway holds it during every callback.

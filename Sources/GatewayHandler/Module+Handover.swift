@@ -4,7 +4,7 @@ internal import Synchronization
 extension Module {
     /// Fills in how state is handed over, for handlers that say how.
     static func addHandover(_ handover: Handover?, _ table: inout gw_handler) {
-        guard let handover else { return }
+        guard let handover else { return unsafe addConsent(&table) }
         unsafe table.state_format = handover.format
         unsafe table.state_version = handover.version
         unsafe table.save_self = { owner, sink in
@@ -20,6 +20,17 @@ extension Module {
         unsafe table.restore_conn = { owner, connection, _, saved, state in
             guard let saved = unsafe saved, let state = unsafe state else { return gw_status(GW_E_INVALID) }
             return unsafe Instance.lend(owner) { unsafe $0.restore(connection, saved.pointee, &state.pointee) }
+                ?? gw_status(GW_E_INVALID)
+        }
+    }
+}
+
+extension Module {
+    /// For a handler that keeps nothing: a connection that has timers may not move, since they would end unnoticed.
+    private static func addConsent(_ table: inout gw_handler) {
+        guard unsafe table.flags & UInt32(GW_HF_STATELESS) != 0 else { return }
+        unsafe table.save_conn = { owner, connection, _, _ in
+            unsafe Instance.lend(owner) { gw_status($0.host.errands.hasTimers(connection) ? GW_E_STATE : GW_OK) }
                 ?? gw_status(GW_E_INVALID)
         }
     }
@@ -48,6 +59,8 @@ extension Instance {
         _ id: gw_conn, _ state: UnsafeMutableRawPointer?, to sink: OpaquePointer?
     ) -> gw_status {
         var writer = StateWriter()
+        // What was posted belongs to what is saved; it would have come in a moment.
+        for post in host.errands.takePosts(id) { unsafe handler._onErrand(Connection(id, host), state, post) }
         do {
             try unsafe handler._onSave(Connection(id, host), state, &writer)
         } catch {
@@ -62,6 +75,7 @@ extension Instance {
         guard let handover else { return gw_status(GW_E_UNSUPPORTED) }
         do {
             var reader = try unsafe handover.reader(saved, host)
+            host.errands.welcome(id)
             unsafe state = try handler._onRestore(Connection(id, host), &reader)
             return gw_status(GW_OK)
         } catch {

@@ -75,10 +75,18 @@ public enum Module {
             guard let event = unsafe event else { return }
             unsafe Instance.lend(owner) {
                 unsafe $0.handler._onClose(Connection(connection, $0.host), state, CloseEvent(event.pointee))
+                $0.host.errands.end(connection)
             }
         }
-        unsafe table.drop_conn = { owner, _, state in
-            unsafe Instance.lend(owner) { unsafe $0.handler._onDrop(state) }
+        unsafe table.drop_conn = { owner, connection, state in
+            unsafe Instance.lend(owner) { unsafe $0.drop(connection, state) }
+        }
+        unsafe table.event = { owner, connection, state, event in
+            guard let event = unsafe event else { return }
+            unsafe Instance.lend(owner) { unsafe $0.hear(event.pointee, connection, state) }
+        }
+        unsafe table.work = { owner, _, token, _ in
+            unsafe Instance.lend(owner) { $0.work(token) } ?? gw_status(GW_E_INVALID)
         }
     }
 
@@ -116,18 +124,6 @@ public enum Module {
         if takes.contains(.drained) {
             unsafe table.drained = { owner, connection, state in
                 unsafe Instance.lend(owner) { unsafe $0.handler._onDrained(Connection(connection, $0.host), state) }
-            }
-        }
-        if takes.contains(.reloads) {
-            unsafe table.event = { owner, _, _, event in
-                guard let kind = unsafe event?.pointee.kind else { return }
-                unsafe Instance.lend(owner) {
-                    switch Int(kind) {
-                    case GW_EV_RELOAD_PENDING: $0.handler._onReloadPending()
-                    case GW_EV_DRAINING: $0.handler._onDraining()
-                    default: break
-                    }
-                }
             }
         }
     }

@@ -8,8 +8,6 @@ public protocol ReloadHandler: Handler {
 }
 
 extension ReloadHandler {
-    public static var _takesReloads: Bool { true }
-
     public func reloadPending() {}
     public func draining() {}
 

@@ -6,6 +6,7 @@ public struct Response: Sendable, Hashable {
     public var status: Int
     public var headers: Headers
     public var body: [UInt8]
+    var isLater = false
 
     public init(status: Int = 200, headers: Headers = [:], body: [UInt8] = []) {
         self.status = status
@@ -26,6 +27,14 @@ public struct Response: Sendable, Hashable {
     /// A JSON text, made by the caller.
     public static func json(_ text: String, status: Int = 200) -> Response {
         Response(status: status, headers: ["content-type": "application/json"], body: Array(text.utf8))
+    }
+
+    /// The answer comes later, through what `Request.respondLater` gave; without one the gateway answers 504 when the
+    /// route's `reply_timeout` is over.
+    public static var later: Response {
+        var response = Response()
+        response.isLater = true
+        return response
     }
 
     // 0 and 101 would accept an upgrade (gw_reply.status), other interim answers would leave the client waiting.

@@ -15,7 +15,7 @@ public struct StartContext: ~Copyable {
     }
 
     /// The gateway itself; may be kept.
-    public var gateway: Gateway { unsafe Gateway(host, instance: raw.pointee.instance) }
+    public var gateway: Gateway { Gateway(host) }
 
     /// The pattern of the route in gateway.conf, such as `/rooms/:room`.
     public var route: String { unsafe String(raw.pointee.route) }

@@ -62,19 +62,11 @@ extension StatefulHandler {
             request.host.log(0, .error, "upgrade threw: \(error)")
             return gw_status(GW_E_FAILED)
         }
-        switch answer {
-        case .accept(let state, let subprotocol, let headers):
-            let kept = unsafe StateSlot<State>.allocate(state)
-            // Nothing to say beyond yes: the return value says it.
-            if unsafe kept == nil && subprotocol == nil && headers.isEmpty { return gw_status(GW_OK) }
-            let reply = Reply(status: 101, subprotocol: subprotocol, headers: headers)
-            let status = unsafe reply.send(to: request.ticket, request.host, state: kept)
-            // A reply that was refused did not take the state over: there will be no close() to free it in.
-            if status < 0 { unsafe StateSlot<State>.free(kept) }
-            return refused(status, "the answer to an upgrade", request.host)
-        case .reject(let response):
-            return response.send(as: "the refusal of an upgrade", to: request)
+        // Nothing to say beyond yes: the return value says it.
+        if case .accept(_, subprotocol: nil, let headers) = answer, !Self._hasState, headers.isEmpty {
+            return gw_status(GW_OK)
         }
+        return refused(answer.send(to: request.ticket, request.host), "the answer to an upgrade", request.host)
     }
 
     @inlinable
@@ -108,6 +100,15 @@ extension StatefulHandler {
         unsafe StateSlot<State>.free(state)
     }
 
+    public func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand) {
+        guard let state = unsafe StateSlot<State>.find(state, of: connection) else { return }
+        do {
+            try unsafe errand.body(connection, StatePlace(state))
+        } catch {
+            unsafe _fail(connection, error, errand.name, &state.pointee)
+        }
+    }
+
     public func _onDrop(_ state: UnsafeMutableRawPointer?) {
         unsafe StateSlot<State>.free(state)
     }
@@ -121,16 +122,35 @@ extension StatefulHandler {
     }
 }
 
+extension Upgrade.Answer {
+    /// Answers the handshake that holds `ticket`.
+    func send(to ticket: gw_ticket, _ host: Host) -> gw_status {
+        switch self {
+        case .accept(let state, let subprotocol, let headers):
+            let kept = unsafe StateSlot<State>.allocate(state)
+            let reply = Reply(status: 101, subprotocol: subprotocol, headers: headers)
+            let status = unsafe reply.send(to: ticket, host, state: kept)
+            // A reply that was refused did not take the state over: there will be no close() to free it in.
+            if status < 0 { unsafe StateSlot<State>.free(kept) }
+            return status
+        case .reject(let response): return unsafe response.reply.send(to: ticket, host)
+        case .later: return gw_status(GW_DEFER)
+        }
+    }
+}
+
 extension Response {
+    var reply: Reply { Reply(status: statusOnTheWire, headers: headers, body: body) }
+
     /// Sends the response as the answer to `request`; what the callback shall return.
     func send(as what: StaticString, to request: borrowing Request) -> gw_status {
-        let reply = Reply(status: statusOnTheWire, headers: headers, body: body)
+        if isLater { return gw_status(GW_DEFER) }
         return refused(unsafe reply.send(to: request.ticket, request.host), what, request.host)
     }
 }
 
 /// Says in the log that the gateway refused an answer: a header with a line break, a subprotocol nobody offered.
-private func refused(_ status: gw_status, _ what: StaticString, _ host: Host) -> gw_status {
+func refused(_ status: gw_status, _ what: StaticString, _ host: Host) -> gw_status {
     if status < 0 {
         host.log(0, .error, "\(what) was refused by the gateway (status \(status))")
         return gw_status(GW_E_FAILED)

@@ -15,6 +15,9 @@ public struct Topic: Sendable, Hashable, ExpressibleByStringLiteral {
 
     public init(stringLiteral name: String) { self.init(name) }
 
+    /// A topic that all routes of the gateway share.
+    public static func global(_ name: String) -> Topic { Topic(name, isGlobal: true) }
+
     fileprivate var flags: UInt32 { isGlobal ? UInt32(GW_GLOBAL_TOPIC) : 0 }
 
     fileprivate func withName<Result>(_ body: (UnsafeBufferPointer<CChar>) -> Result) -> Result {
@@ -50,26 +53,37 @@ extension Gateway {
     ///
     /// It is framed once, however many there are. Who reads too slowly is treated as the route's `slow_consumer` says.
     @discardableResult
-    public func publish(_ text: String, to topic: Topic, except: Connection? = nil) -> SendResult {
+    public func publish(_ text: String, to topic: Topic, except: Connection? = nil) -> Publication {
         var text = text
         return text.withUTF8 { unsafe publish(GW_TEXT, UnsafeRawBufferPointer($0), topic, except) }
     }
 
     /// Sends octets to all connections that are subscribed to `topic`, but one. [any]
     @discardableResult
-    public func publish(_ octets: RawSpan, to topic: Topic, except: Connection? = nil) -> SendResult {
+    public func publish(_ octets: RawSpan, to topic: Topic, except: Connection? = nil) -> Publication {
         unsafe octets.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except) }
     }
 
     private func publish(
         _ kind: Int, _ octets: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?
-    ) -> SendResult {
-        guard let publish = unsafe host.table.pointee.publish else { return .unsupported }
-        return unsafe topic.withName {
-            let status = unsafe publish(
-                host.table, instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), topic.flags,
-                octets.baseAddress, octets.count, except?.id ?? 0, nil)
-            return SendResult(status: status)
+    ) -> Publication {
+        guard let publish = unsafe host.table.pointee.publish else {
+            return Publication(result: .unsupported, reached: 0)
         }
+        var reached: UInt32 = 0
+        let status = unsafe topic.withName {
+            unsafe publish(
+                host.table, host.instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), topic.flags,
+                octets.baseAddress, octets.count, except?.id ?? 0, &reached)
+        }
+        return Publication(result: SendResult(status: status), reached: Int(reached))
     }
+}
+
+/// What became of something that was published.
+public struct Publication: Sendable, Hashable {
+    /// Whether the gateway took it; what became of each of its copies is the business of `slow_consumer`.
+    public let result: SendResult
+    /// How many connections it goes to.
+    public let reached: Int
 }

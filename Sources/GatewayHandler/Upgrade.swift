@@ -6,6 +6,7 @@ public struct Upgrade<State> {
     enum Answer {
         case accept(State, subprotocol: String?, headers: Headers)
         case reject(Response)
+        case later
     }
 
     let answer: Answer
@@ -21,6 +22,12 @@ public struct Upgrade<State> {
     public static func reject(_ response: Response = .text("forbidden\n", status: 403)) -> Upgrade {
         Upgrade(answer: .reject(response))
     }
+}
+
+extension Upgrade {
+    /// The answer comes later, through what `Request.answerLater` gave; without one the gateway answers 504 when the
+    /// route's `reply_timeout` is over.
+    public static var later: Upgrade { Upgrade(answer: .later) }
 }
 
 extension Upgrade where State == Void {

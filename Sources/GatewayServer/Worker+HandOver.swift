@@ -189,7 +189,7 @@ extension Worker {
     private func migrate(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
         guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
         var state: UnsafeMutableRawPointer?
-        if !handOver.isStateless, unsafe !transfer(peer, from, to, &state) {
+        guard unsafe handOver.isStateless ? consents(peer, from) : transfer(peer, from, to, &state) else {
             unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
             handOver.refused.add(1, ordering: .relaxed)
             return false
@@ -201,6 +201,16 @@ extension Worker {
         unsafe rebind(peer, to: to)
         note(moved: handOver)
         return true
+    }
+
+    /// Whether a handler that keeps nothing lets a connection go; what it writes is not looked at.
+    private func consents(_ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>) -> Bool {
+        guard let save = unsafe from.pointee.handler.saveConnection else { return true }
+        unsafe sink.pointee.clear()
+        let status = unsafe call(peer, from, CLINUX_SAVE_CONN) { id in
+            unsafe save(from.pointee.instance, id, peer.its.state, OpaquePointer(sink))
+        }
+        return status >= 0 && peer.its.phase == .open
     }
 
     private func transfer(

@@ -28,7 +28,7 @@ struct FunctionalTests {
     @Test func `offers only what has a closure`() {
         let bare = Driven(Functional(Manifest(name: "bare"))).table
         #expect(bare.http == nil && bare.fragment == nil && bare.ping == nil && bare.pong == nil)
-        #expect(bare.drained == nil && bare.event == nil && bare.save_conn == nil && bare.state_format == 0)
+        #expect(bare.drained == nil && bare.save_conn == nil && bare.state_format == 0)
         // A closure may have captured anything.
         #expect(bare.flags == 0)
         let all = Driven(everything).table

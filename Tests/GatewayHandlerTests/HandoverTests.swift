@@ -215,7 +215,6 @@ struct HandoverTests {
         old.event(GW_EV_DRAINING)
         old.event(GW_EV_TIMER)
         #expect(old.host.calls == [.log(0, 2, "pending"), .log(0, 2, "draining")])
-        #expect(Driven(Echo.self).table.event == nil)
     }
 }
 

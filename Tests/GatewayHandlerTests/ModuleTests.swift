@@ -29,8 +29,8 @@ struct ModuleTests {
         #expect(table.ping == nil)
         #expect(table.pong == nil)
         #expect(table.drained == nil)
-        #expect(table.event == nil && table.work == nil && table.reconfigure == nil)
-        #expect(table.save_self == nil && table.restore_self == nil && table.save_conn == nil)
+        #expect(table.reconfigure == nil)
+        #expect(table.save_self == nil && table.restore_self == nil)
         #expect(table.restore_conn == nil && table.get_extension == nil)
     }
 

@@ -16,7 +16,7 @@ private final class Broadcaster: ReactiveHandler {
             message.kind == .text
             ? gateway.publish(message.text ?? "", to: "news", except: connection)
             : gateway.publish(message.bytes, to: Topic("all", isGlobal: true))
-        connection.log(.debug, "\(result)")
+        connection.log(.debug, "\(result.result) \(result.reached)")
     }
 }
 
@@ -37,9 +37,16 @@ struct TopicTests {
             ])
     }
 
+    @Test func `say how many are reached`() {
+        let driven = Driven(Broadcaster.self)
+        driven.host.set { $0.hasTopics = true }
+        driven.text(1, "a")
+        #expect(driven.host.calls.last == .log(1, 1, "sent 7"))
+    }
+
     @Test func `are "unsupported" where the gateway has none`() {
         let driven = Driven(Broadcaster.self)
         driven.text(1, "a")
-        #expect(driven.host.calls == [.log(1, 1, "unsupported")])
+        #expect(driven.host.calls == [.log(1, 1, "unsupported 7")])
     }
 }

@@ -1,5 +1,6 @@
 import CGatewayABI
 import GatewayHandler
+import Synchronization
 
 /// A handler driven through its table as the gateway would drive it.
 final class Driven {
@@ -119,6 +120,34 @@ final class Driven {
 
     /// Runs `body` with the arena and the instance, for the cases the calls above do not cover.
     func raw<Result>(_ body: (Arena, UnsafeMutableRawPointer?) -> Result) -> Result { body(Arena(), instance) }
+
+    // MARK: Later
+
+    /// Delivers what the handler has asked for, in its order, as the gateway does; work is done first.
+    ///
+    /// - Parameter ended: the connection has ended meanwhile, which only work survives.
+    func deliver(_ state: UnsafeMutableRawPointer? = nil, ended: Bool = false) {
+        let owed = host.state.withLock { state in
+            defer { state.owed = state.owed.filter { $0.kind == .timer && $0.every > 0 } }
+            return state.owed
+        }
+        for one in owed { deliver(one, state, ended: ended) }
+    }
+
+    func deliver(_ owed: Owed, _ state: UnsafeMutableRawPointer? = nil, ended: Bool = false) {
+        var event = gw_event()
+        event.struct_size = UInt32(MemoryLayout<gw_event>.size)
+        event.token = owed.token
+        switch owed.kind {
+        case .post: event.kind = UInt32(GW_EV_POST)
+        case .timer: event.kind = UInt32(GW_EV_TIMER)
+        case .work:
+            event.kind = UInt32(GW_EV_WORK_DONE)
+            event.status = table.work!(instance, owed.connection, owed.token, nil)
+        }
+        if ended && owed.kind != .work { return }
+        table.event!(instance, ended ? 0 : owed.connection, state, &event)
+    }
 
     // MARK: Reloading
 

@@ -17,6 +17,8 @@ enum Call: Equatable, Sendable {
     case subscribe(UInt64, String, UInt32)
     case unsubscribe(UInt64, String, UInt32)
     case publish(String, UInt32, kind: UInt32, [UInt8], except: UInt64)
+    case cancel(UInt64)
+    case setState(UInt64, hasState: Bool)
 
     struct Reply: Equatable, Sendable {
         var status: UInt16
@@ -27,6 +29,18 @@ enum Call: Equatable, Sendable {
     }
 
     static func text(_ connection: UInt64, _ text: String) -> Call { .send(connection, kind: 1, Array(text.utf8)) }
+}
+
+/// Something a handler asked for that has not come back; see `Driven.deliver`.
+struct Owed: Equatable, Sendable {
+    enum Kind: Sendable { case post, timer, work }
+    var kind: Kind
+    var connection: UInt64
+    var token: UInt64
+    /// Of a timer: milliseconds, and its number.
+    var after: UInt32 = 0
+    var every: UInt32 = 0
+    var number: UInt64 = 0
 }
 
 /// A `gw_host` that records what is asked of it and answers what a test wants.
@@ -49,6 +63,11 @@ final class MockHost: Sendable {
         var hasTopics = false
         /// The connections that `conn_info` does not know; `info` is what it says of others.
         var gone: Set<UInt64> = []
+        /// What was asked for and has not been delivered.
+        var owed: [Owed] = []
+        /// What `post` and `offload` answer; `timer_start` answers 0 when it is negative.
+        var laterStatus: gw_status = 0
+        var lastTimer: UInt64 = 0
         /// What `conn_request` answers: the address of a `gw_request`.
         var request: UInt = 0
     }
@@ -127,15 +146,60 @@ final class MockHost: Sendable {
         host.pointee.conn_request = { table, _ in
             UnsafePointer(bitPattern: mock(table).state.withLock { $0.request })
         }
+        host.pointee.conn_set_state = { table, connection, state in
+            let pointer = UInt(bitPattern: state)
+            return mock(table).state.withLock {
+                $0.calls.append(.setState(connection, hasState: pointer != 0))
+                $0.connectionState = pointer
+                return 0
+            }
+        }
         fillTopics(host)
+        fillLater(host)
         fillLookUps(host)
+    }
+
+    private func fillLater(_ host: UnsafeMutablePointer<gw_host>) {
+        host.pointee.post = { table, _, connection, token, _, _ in
+            mock(table).owe(Owed(kind: .post, connection: connection, token: token))
+        }
+        host.pointee.offload = { table, _, connection, token, _ in
+            mock(table).owe(Owed(kind: .work, connection: connection, token: token))
+        }
+        host.pointee.timer_start = { table, _, connection, token, after, every in
+            let number = mock(table).state.withLock { state in
+                state.lastTimer += 1
+                return state.lastTimer
+            }
+            let timer = Owed(
+                kind: .timer, connection: connection, token: token, after: after, every: every, number: number)
+            return mock(table).owe(timer) < 0 ? 0 : number
+        }
+        host.pointee.timer_cancel = { table, number in
+            mock(table).state.withLock {
+                $0.owed.removeAll { $0.kind == .timer && $0.number == number }
+                $0.calls.append(.cancel(number))
+                return 0
+            }
+        }
+    }
+
+    private func owe(_ owed: Owed) -> gw_status {
+        state.withLock {
+            if $0.laterStatus < 0 { return $0.laterStatus }
+            // A connection that has ended gets nothing.
+            if owed.connection != 0, $0.gone.contains(owed.connection) { return gw_status(GW_E_CLOSED) }
+            $0.owed.append(owed)
+            return $0.laterStatus
+        }
     }
 
     private func fillTopics(_ host: UnsafeMutablePointer<gw_host>) {
         host.pointee.subscribe = { mock($0).recordTopic(.subscribe($1, text($3, $4), $2)) }
         host.pointee.unsubscribe = { mock($0).recordTopic(.unsubscribe($1, text($3, $4), $2)) }
-        host.pointee.publish = { table, instance, topic, count, kind, flags, start, length, except, _ in
-            mock(table).recordTopic(
+        host.pointee.publish = { table, instance, topic, count, kind, flags, start, length, except, reached in
+            reached!.pointee = 7
+            return mock(table).recordTopic(
                 .publish(text(topic, count), flags, kind: kind, octets(start, length), except: except))
         }
     }
