@@ -27,7 +27,7 @@ SIZE(gw_strs, 16);
 AT(gw_strs, ptr, 0);
 AT(gw_strs, len, 8);
 
-SIZE(gw_request, 312);
+SIZE(gw_request, 328);
 AT(gw_request, struct_size, 0);
 AT(gw_request, flags, 4);
 AT(gw_request, id, 8);
@@ -54,6 +54,7 @@ AT(gw_request, headers, 256);
 AT(gw_request, subprotocols, 272);
 AT(gw_request, body, 288);
 AT(gw_request, body_buf, 304);
+AT(gw_request, subprotocol, 312);
 
 SIZE(gw_reply, 64);
 AT(gw_reply, struct_size, 0);

@@ -7,6 +7,12 @@ extension String {
         self = unsafe String(decoding: octets, as: UTF8.self)
     }
 
+    /// A copy of a string of the gateway; `nil` for one that is not there, which is empty.
+    init?(nonEmpty borrowed: gw_str) {
+        if unsafe borrowed.len == 0 { return nil }
+        self = unsafe String(borrowed)
+    }
+
     /// Lends the text as a C string; `nil` when a NUL in it would cut it short.
     func withName<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result? {
         utf8.contains(0) ? nil : unsafe withCString(body)

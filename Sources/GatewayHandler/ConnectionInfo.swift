@@ -22,10 +22,18 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let local: Endpoint
     /// The subprotocols the client offered, in its order.
     public let subprotocols: [String]
+    /// The one that was agreed upon; `nil` when there is none.
+    public let subprotocol: String?
     /// True when the gateway itself ended TLS for this client.
     public let isTLS: Bool
     /// The name in the client's certificate; `nil` when it showed none.
     public let tlsClientName: String?
+    /// `TLSv1.3`, say; `nil` without TLS.
+    public let tlsVersion: String?
+    /// The cipher suite; `nil` without TLS.
+    public let tlsCipher: String?
+    /// The server name the client asked TLS for; `nil` when it named none.
+    public let tlsServerName: String?
 
     /// Copies what a handshake says.
     public init(_ request: borrowing Request) {
@@ -40,12 +48,18 @@ public struct ConnectionInfo: Sendable, Hashable {
         peer = request.peer
         local = request.local
         subprotocols = request.subprotocols
+        subprotocol = request.subprotocol
         isTLS = request.isTLS
         tlsClientName = request.tlsClientName
+        tlsVersion = request.tlsVersion
+        tlsCipher = request.tlsCipher
+        tlsServerName = request.tlsServerName
     }
 
     /// The host the client asked for, without its port.
-    public var host: String {
+    public var host: String { Self.host(of: authority) }
+
+    static func host(of authority: String) -> String {
         // An IPv6 address stands in brackets, which keep its colons apart from that of the port.
         if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") { return String(authority[...end]) }
         return String(authority.prefix { $0 != ":" })

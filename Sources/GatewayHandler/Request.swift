@@ -57,13 +57,29 @@ public struct Request: ~Copyable {
     public var isWebSocket: Bool { unsafe raw.pointee.flags & UInt32(GW_REQ_WEBSOCKET) != 0 }
 
     /// The name in the client's certificate; `nil` when it showed none.
-    public var tlsClientName: String? {
-        let name = unsafe String(raw.pointee.tls_client_name)
-        return name.isEmpty ? nil : name
-    }
+    public var tlsClientName: String? { unsafe String(nonEmpty: raw.pointee.tls_client_name) }
+
+    /// `TLSv1.3`, say; `nil` without TLS.
+    public var tlsVersion: String? { unsafe String(nonEmpty: raw.pointee.tls_version) }
+
+    /// The cipher suite; `nil` without TLS.
+    public var tlsCipher: String? { unsafe String(nonEmpty: raw.pointee.tls_cipher) }
+
+    /// The server name the client asked TLS for; `nil` when it named none.
+    public var tlsServerName: String? { unsafe String(nonEmpty: raw.pointee.tls_sni) }
 
     /// The subprotocols the client offers, in its order.
     public var subprotocols: [String] { unsafe [String](raw.pointee.subprotocols) }
+
+    /// The subprotocol that was agreed upon, from `opened` on; `nil` when there is none, and in `upgrade`.
+    public var subprotocol: String? {
+        // Since ABI 1.1.
+        guard unsafe Int(raw.pointee.struct_size) >= MemoryLayout<gw_request>.size else { return nil }
+        return unsafe String(nonEmpty: raw.pointee.subprotocol)
+    }
+
+    /// The host the client asked for, without its port.
+    public var hostName: String { ConnectionInfo.host(of: authority) }
 
     /// All header fields in wire order, names in lower case.
     public var headers: Headers { unsafe Headers(raw.pointee.headers) }

@@ -126,6 +126,15 @@ import WebSocket
             to: Block(request: request, decoded: Atomic(0)))
     }
 
+    /// Says which of the offered subprotocols was agreed upon.
+    mutating func setSubprotocol(_ chosen: Range<Int>, of exchange: Exchange) {
+        guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return }
+        // The text begins with the octets of the head.
+        let text = unsafe UnsafeRawPointer(base + Layout(exchange).text).assumingMemoryBound(to: CChar.self)
+        unsafe base.assumingMemoryBound(to: gw_request.self).pointee.subprotocol =
+            unsafe gw_str(ptr: text + chosen.lowerBound, len: chosen.count)
+    }
+
     /// Says in the request that its connection came from another generation.
     mutating func markMigrated() -> UnsafePointer<gw_request>? {
         guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return nil }

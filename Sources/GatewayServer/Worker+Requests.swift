@@ -211,6 +211,7 @@ extension Worker {
             let listed = unsafe binding.pointee.route.subprotocols
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
         }
+        if let chosen { exchange.record.setSubprotocol(chosen, of: exchange) }
         response.removeAll(keepingCapacity: true)
         handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
         unsafe response.withUnsafeBytes { unsafe peer.its.outbox.append($0, pool: pool, size: .small) }

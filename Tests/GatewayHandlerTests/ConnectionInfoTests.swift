@@ -39,6 +39,30 @@ struct ConnectionInfoTests {
         #expect(info.rawQuery == "nick=Ada" && info.query["nick"] == "Ada")
     }
 
+    @Test func `names what was agreed, if the gateway says so`() throws {
+        let agreed = try info { arena, request in request.subprotocol = arena.text("v1") }
+        #expect(agreed.subprotocol == "v1")
+        let older = try info { arena, request in
+            request.subprotocol = arena.text("v1")
+            request.struct_size -= UInt32(MemoryLayout<gw_str>.size)
+        }
+        #expect(older.subprotocol == nil)
+        #expect(try info { _, _ in }.subprotocol == nil)
+    }
+
+    @Test func `has TLS facts where there is TLS`() throws {
+        let none = try info { _, _ in }
+        #expect(none.tlsVersion == nil && none.tlsCipher == nil && none.tlsServerName == nil)
+        let some = try info { arena, request in
+            request.tls_version = arena.text("TLSv1.3")
+            request.tls_cipher = arena.text("TLS_AES_128_GCM_SHA256")
+            request.tls_sni = arena.text("example.com")
+            request.tls_client_name = arena.text("Ada")
+        }
+        #expect(some.tlsVersion == "TLSv1.3" && some.tlsCipher == "TLS_AES_128_GCM_SHA256")
+        #expect(some.tlsServerName == "example.com" && some.tlsClientName == "Ada")
+    }
+
     @Test func `has its cookies decoded, from several lines`() throws {
         let cookies = try info { _, _ in }.cookies
         #expect(cookies.map { "\($0.name)=\($0.value)" } == ["a=1", "b=é+1", "c=", "d=4=4"])

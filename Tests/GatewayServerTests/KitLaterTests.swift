@@ -58,6 +58,14 @@ struct KitLaterTests {
         #expect(try hear(member) == "true false")
     }
 
+    @Test(arguments: [("", "none"), ("v9, v2, v1", "v2"), ("v9", "none")])
+    func `the subprotocol that was agreed upon is kept`(_ offer: String, _ agreed: String) throws {
+        let gateway = try TestGateway(handler: "fixture_later_swift", route: "subprotocols v1 v2;")
+        let client = try gateway.connect(headers: offer.isEmpty ? [] : ["Sec-WebSocket-Protocol: \(offer)"])
+        try client.send("info")
+        #expect(try hear(client) == agreed)
+    }
+
     @Test func `handshakes are answered later`() throws {
         let clients = try ["yes", "no"].map { answer in
             let client = try TestClient(port: gateway.port)

@@ -13,7 +13,7 @@ struct HandlerTableTests {
 
     static let refusals = [
         ("newer_major", "its module cannot be used: it needs ABI major 2, this gateway speaks 1"),
-        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.0"),
+        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.1"),
         ("tiny_table", "its module cannot be used: its table says struct_size 8, which cannot be"),
         ("huge_table", "its module cannot be used: its table says struct_size 4294967280, which cannot be"),
         ("no_start", "its module cannot be used: its table has no start"),

@@ -5,6 +5,7 @@ struct Mishap: Error {}
 
 /// Everything the kit can do later, told by text; what comes back counts in the state of the connection.
 final class Later: StatefulHandler, RequestHandler {
+    static let manifest = Manifest(name: "later", options: .keepRequest)
     private let gateway: Gateway
     private let isOpen = Mutex(false)
 
@@ -68,6 +69,7 @@ final class Later: StatefulHandler, RequestHandler {
             } then: { _, _ in
             }
         case "reach": connection.send("\(gateway.publish("all", to: .global("news"), except: connection).reached)")
+        case "info": connection.send(connection.info?.subprotocol ?? "none")
         default: break
         }
     }
