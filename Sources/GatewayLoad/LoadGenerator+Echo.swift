@@ -9,8 +9,10 @@ extension LoadGenerator {
         var schedule = Schedule(rate: plan.rate, begin: now)
         if plan.rate == nil {
             for slot in 0..<peers.count {
-                if let peer = peers.occupant(slot) { try queue(plan.depth, on: peer, due: now) }
+                if let peer = peers.occupant(slot) { try queue(depth(of: peer), on: peer, due: now) }
             }
+        } else if plan.flood > 0, let flood = peers.occupant(UInt32(truncatingIfNeeded: plan.connections)) {
+            try queue(plan.flood, on: flood, due: now)
         }
         try measure(limit: plan.messages) { generator, now throws(Errno) in
             if generator.plan.rate != nil { try generator.sendDue(&schedule, now: now) }
@@ -45,16 +47,25 @@ extension LoadGenerator {
         tally.stop(plan, now: now)
     }
 
+    /// The slot behind all others is that of `--flood`.
+    @inline(__always)
+    private func floods(_ peer: PeerPlace) -> Bool { Int(peer.its.slot) == plan.connections }
+
+    @inline(__always)
+    private func depth(of peer: PeerPlace) -> Int { floods(peer) ? plan.flood : plan.depth }
+
     /// Sends so many more messages, or as many as are left of the budget.
     @inline(__always)
     mutating func queue(_ wanted: Int, on peer: PeerPlace, due: UInt64) throws(Errno) {
-        let count = min(wanted, budget)
+        let isFlood = floods(peer)
+        let count = isFlood ? wanted : min(wanted, budget)
         guard count > 0 else { return }
-        if plan.messages != nil { budget &-= count }
+        if plan.messages != nil, !isFlood { budget &-= count }
+        let depth = depth(of: peer)
         let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.its.slot
         for _ in 0..<count {
             var index = peer.its.ringHead &+ peer.its.underWay
-            if index >= plan.depth { index &-= plan.depth }
+            if index >= depth { index &-= depth }
             times[ring &+ UInt32(truncatingIfNeeded: index)] = due
             peer.its.underWay &+= 1
         }
@@ -66,9 +77,9 @@ extension LoadGenerator {
     @inline(__always)
     mutating func heard(_ count: Int, from peer: PeerPlace) throws(Errno) {
         let last = peer.its.lastHeard
-        if tally.isOn, last >= tally.begin { tally.longestPause = max(tally.longestPause, now &- last) }
+        if tally.isOn, last >= tally.begin, !floods(peer) { tally.longestPause = max(tally.longestPause, now &- last) }
         peer.its.lastHeard = now
-        if plan.rate == nil { try queue(count, on: peer, due: now) }
+        if plan.rate == nil || floods(peer) { try queue(count, on: peer, due: now) }
     }
 
     /// Long messages are compared one in so many: comparing them all would cost as much as sending them.
@@ -106,9 +117,10 @@ extension LoadGenerator {
         }
         let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.its.slot
         let due = times[ring &+ UInt32(truncatingIfNeeded: peer.its.ringHead)]
-        peer.its.ringHead = peer.its.ringHead &+ 1 == plan.depth ? 0 : peer.its.ringHead &+ 1
+        peer.its.ringHead = peer.its.ringHead &+ 1 == depth(of: peer) ? 0 : peer.its.ringHead &+ 1
         peer.its.underWay &-= 1
         peer.its.variant = peer.its.variant &+ 1 == stream.variants ? 0 : peer.its.variant &+ 1
+        if floods(peer) { return tally.countFlood() }
         completed &+= 1
         tally.count(now > due ? now &- due : 0, octets: length, now: now)
     }
@@ -124,9 +136,9 @@ extension LoadGenerator {
     }
 
     private func nextFree(_ schedule: inout Schedule) -> PeerPlace? {
-        for _ in 0..<peers.count {
+        for _ in 0..<plan.connections {
             let slot = schedule.nextSlot
-            schedule.nextSlot = slot &+ 1 == peers.count ? 0 : slot &+ 1
+            schedule.nextSlot = Int(slot) &+ 1 == plan.connections ? 0 : slot &+ 1
             if let peer = peers.occupant(slot), peer.its.underWay < plan.depth { return peer }
         }
         return nil

@@ -46,6 +46,10 @@ extension LoadGenerator {
             report.add("messages", .count(tally.operations))
             report.add("messages_per_s", .decimal(rate, 0))
         }
+        if plan.flood > 0 {
+            report.add("flood", .count(plan.flood))
+            report.add("flood_messages_per_s", .decimal(Double(tally.floodMessages) / seconds, 0))
+        }
         if plan.mode != .connect { report.add("mb_per_s", .decimal(Double(tally.octets) / seconds / 1e6, 2)) }
     }
 
@@ -63,7 +67,8 @@ extension LoadGenerator {
         let used = Double(tally.after.nanoseconds &- min(tally.after.nanoseconds, tally.before.nanoseconds))
         report.add("server_cpu_s", .decimal(used / 1e9, 3))
         report.add("server_cpu_share", .decimal(used / 1e9 / seconds, 3))
-        let each = tally.operations > 0 ? used / 1e3 / Double(tally.operations) : nil
+        let served = tally.operations &+ tally.floodMessages
+        let each = served > 0 ? used / 1e3 / Double(served) : nil
         report.add("server_us_per_op", each.map { .decimal($0, 3) } ?? .missing)
         report.add("server_rss_kb", .count(tally.after.residentKilobytes))
     }

@@ -56,15 +56,16 @@ package struct LoadGenerator: ~Copyable {
     private init(_ plan: LoadPlan, _ address: Address) throws(Errno) {
         // All that can fail comes first: nothing may throw out of a value that owns descriptors and is half made.
         let poller = try Poller()
-        let peers = try PeerTable(count: plan.connections)
+        let peers = try PeerTable(count: plan.connections + (plan.flood > 0 ? 1 : 0))
         let tally = try Tally()
-        let ring = plan.mode == .echo ? plan.depth * plan.connections : 1
+        let ring = plan.mode == .echo ? plan.depth * plan.connections + plan.flood : 1
         guard let times = Reserved<UInt64>(capacity: ring), let readBuffer = Reserved<UInt8>(capacity: Self.readOctets)
         else { throw Errno(ENOMEM) }
         self.plan = plan
         self.address = address
         request = OpeningReply.request(for: plan)
-        stream = FrameStream(content: plan.content, size: plan.size, depth: plan.mode == .echo ? plan.depth : 1)
+        let deepest = plan.mode == .echo ? max(plan.depth, plan.flood) : 1
+        stream = FrameStream(content: plan.content, size: plan.size, depth: deepest)
         budget = plan.messages ?? Int.max
         self.poller = poller
         self.peers = peers

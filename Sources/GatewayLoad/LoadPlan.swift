@@ -26,6 +26,8 @@ package struct LoadPlan: Sendable {
     package var connections = 64
     /// Messages under way on each connection.
     package var depth = 1
+    /// Messages under way on one connection more, which is not measured but makes a neighbour of itself; 0 = none.
+    package var flood = 0
     /// Octets of a message.
     package var size = 20
     package var content = Content.text
@@ -102,6 +104,7 @@ package struct LoadPlan: Sendable {
         switch name {
         case "-c", "--connections": connections = try number(1...1_000_000)
         case "-d", "--depth": depth = try number(1...65_536)
+        case "--flood": flood = try number(1...65_536)
         case "-s", "--size": size = try number(0...(64 << 20))
         case "--text": content = .text
         case "--utf8": content = .utf8
@@ -128,13 +131,14 @@ package struct LoadPlan: Sendable {
 
     private func check() throws(LoadUsageError) {
         // The longest header of a client's frame has 14 octets.
-        let frames = (size + 14).multipliedReportingOverflow(by: mode == .fanout ? window : depth)
+        let frames = (size + 14).multipliedReportingOverflow(by: mode == .fanout ? window : max(depth, flood))
         guard !frames.overflow, frames.partialValue <= Self.mostOctets else {
             throw LoadUsageError("messages of \(size) octets are too many under way to hold in memory")
         }
         if mode == .fanout, !(Self.leastPublication...4096).contains(size) {
             throw LoadUsageError("--size of a publication is from \(Self.leastPublication) to 4096")
         }
+        if flood > 0, mode != .echo { throw LoadUsageError("--flood is for echo") }
         if rate != nil, mode != .echo { throw LoadUsageError("--rate is for echo") }
         if messages != nil, mode == .idle { throw LoadUsageError("--messages is not for idle") }
         for line in headers + [subprotocol ?? ""] where !line.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) {

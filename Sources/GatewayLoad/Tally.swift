@@ -7,6 +7,8 @@ struct Tally: ~Copyable {
     /// Messages that came back, deliveries, or handshakes.
     var operations = 0
     var octets = 0
+    /// Messages of `--flood` that came back.
+    var floodMessages = 0
     /// The longest that any one connection with messages under way heard nothing, in nanoseconds.
     var longestPause: UInt64 = 0
     var begin: UInt64 = 0
@@ -30,6 +32,9 @@ struct Tally: ~Copyable {
         isOn = false
         after = ServerUsage.sample(plan.processes)
     }
+
+    @inline(__always)
+    mutating func countFlood() { if isOn { floodMessages &+= 1 } }
 
     @inline(__always)
     mutating func count(_ latency: UInt64, octets: Int, now: UInt64) {

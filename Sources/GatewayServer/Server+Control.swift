@@ -57,6 +57,8 @@ extension Server {
             uptimeMilliseconds: (Clock.monotonicNanoseconds() - context.startedAt) / 1_000_000,
             workers: context.ports.count, connections: context.connections.load(ordering: .relaxed),
             maxConnections: services.routing.maxConnections, configuration: services.configuration.file)
+        // Above 32 bits stands the mark of a worker that cannot work.
+        process.workerConnections = context.ports.map { $0.load.load(ordering: .relaxed) & 0xFFFF_FFFF }
         process.phase = phase
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)

@@ -26,6 +26,8 @@ extension StatusReport.Process {
             writer.member("reported_at", Timestamp.iso(now))
             writer.member("uptime_ms", uptimeMilliseconds)
             writer.member("workers", workers)
+            writer.name("worker_connections")
+            writer.array(workerConnections) { $0.value($1) }
             writer.member("connections", connections)
             writer.member("max_connections", maxConnections)
             writer.member("configuration", configuration)

@@ -54,7 +54,10 @@ extension StatusReport {
 
 extension StatusReport.Process {
     fileprivate func details(_ listeners: [String], _ colour: Bool) -> String {
-        let workers = StatusReport.count(workers, "worker")
+        let spread = workerConnections.map { String($0) }.joined(separator: " + ")
+        let workers =
+            StatusReport.count(workers, "worker")
+            + (workerConnections.count > 1 && connections > 0 ? " with \(spread) connections" : "")
         var lines: [(String, StyledText)] = [
             ("process", StyledText("pid \(pid), \(workers), started \(Timestamp.text(startedAt))")),
             ("listening", StyledText(listeners.isEmpty ? "nowhere" : listeners.joined(separator: "  "))),

@@ -35,6 +35,8 @@ extension StatusReport {
         /// By the monotonic clock.
         package var uptimeMilliseconds: UInt64
         package var workers: Int
+        /// Peers of each worker: a new one goes to the worker that has the fewest.
+        package var workerConnections: [Int] = []
         /// Peers in all workers.
         package var connections: Int
         /// `max_connections`.

@@ -42,6 +42,7 @@ enum BenchCommand {
           gateway bench ws://127.0.0.1:8080/echo                          20 octets, one at a time on 64 connections
           gateway bench ws://127.0.0.1:8080/echo --depth 16 --size 1024 --binary --pid $(pgrep -o gateway)
           gateway bench ws://127.0.0.1:8080/echo --rate 20000 --depth 8   latency under a load the server can carry
+          gateway bench ws://127.0.0.1:8080/echo --flood 1000             how fair it is, beside the same without
           gateway bench connect ws://127.0.0.1:8080/echo                  handshake, Close, and again
           gateway bench fanout ws://127.0.0.1:8080/chat -c 1000           one publishes, all hear it
           gateway bench idle ws://127.0.0.1:8080/echo -c 10000            held connections
@@ -60,6 +61,7 @@ enum BenchCommand {
           --text, --utf8, --binary   what of: ASCII, text with characters of up to four octets, anything
         echo:
           -d, --depth N         messages under way on each connection (1)
+          --flood N             beside them one connection with N messages under way: what do its neighbours feel?
           --rate R              messages a second over all connections, latency counted from when each was due
         fanout:
           --window N            publications under way (8)

@@ -31,6 +31,7 @@ struct LoadPlanTests {
         [url, "--rate", "inf"], [url, "--json=yes"], [url, "-d", "65536", "-s", "1048576"],
         ["fanout", url, "-s", "15"],
         ["fanout", url, "-s", "4097"], ["fanout", url, "--rate", "5"], ["idle", url, "--messages", "5"],
+        [url, "--flood", "0"], ["connect", url, "--flood", "9"], [url, "--flood", "65536", "-s", "1048576"],
         [url, "-H", "no colon"], [url, "-H", "A: b\r\nC: d"], [url, "--protocol", "a\nb"], [url, "--pid", "0"],
     ])
     func `what makes no sense is refused`(_ arguments: [String]) {

@@ -9,6 +9,7 @@ struct StatusReportTests {
         var process = StatusReport.Process(
             pid: 4711, version: "1.0.0", startedAt: Self.now - 11_520, now: Self.now, uptimeMilliseconds: 11_520_000,
             workers: 2, connections: 123, maxConnections: 100_000, configuration: "/etc/gw/gateway.conf")
+        process.workerConnections = [62, 61]
         process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
         var report = StatusReport(process: process)
         report.listeners = ["[::]:8080", "unix:/run/g.sock"]
@@ -39,7 +40,7 @@ struct StatusReportTests {
         #expect(
             report.text(colour: false) == """
                 ● gateway 1.0.0: degraded, 1 of 2 routes unavailable, 123 connections, up 3h 12m
-                    process  pid 4711, 2 workers, started 2025-12-31 20:48:00 UTC
+                    process  pid 4711, 2 workers with 62 + 61 connections, started 2025-12-31 20:48:00 UTC
                   listening  [::]:8080  unix:/run/g.sock
                       limit  100000 connections
                        file  /etc/gw/gateway.conf
@@ -80,8 +81,8 @@ struct StatusReportTests {
         #expect(
             report.json() == #"""
                 {"format":1,"process":{"pid":4711,"version":"1.0.0","state":"serving","started_at":"2025-12-31T20:48:00Z",\#
-                "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"connections":123,\#
-                "max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
+                "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"worker_connections":[62,61],\#
+                "connections":123,"max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
                 "listeners":["[::]:8080","unix:/run/g.sock"],"routes":[\#
                 {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto"},\#
