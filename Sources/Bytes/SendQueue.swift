@@ -49,6 +49,68 @@ public struct SendQueue: ~Copyable {
         }
     }
 
+    /// Appends a frame whose payload stays where it is: its header is written into the octets in front of it.
+    ///
+    /// A run of such frames that lie one behind the other is one block. The octets are lent: before they change, the
+    /// queue has to be empty again or `keep` them. One queue of a pool at a time has such a run.
+    ///
+    /// - Parameter header: two or four octets, as `append(header:)` takes them; so many octets in front of the payload
+    ///   belong to the caller.
+    /// - Returns: false, and nothing was done, when there is no place for the frame but behind something else.
+    @inline(__always)
+    public mutating func lend(
+        header low: UInt64, count length: Int, payload start: UnsafeMutableRawPointer, count octets: Int,
+        pool: borrowing BlockPool
+    ) -> Bool {
+        let front = unsafe start - length
+        let loan = unsafe pool.loan
+        if let last = unsafe last {
+            guard unsafe last == loan, unsafe loan.pointee.base + loan.pointee.end == front else { return false }
+        } else {
+            unsafe loan.pointee.base = front
+            unsafe loan.pointee.start = 0
+            unsafe first = loan
+            unsafe last = loan
+        }
+        if length == 2 {
+            unsafe front.storeBytes(of: UInt16(truncatingIfNeeded: low).littleEndian, as: UInt16.self)
+        } else {
+            unsafe front.storeBytes(of: UInt32(truncatingIfNeeded: low).littleEndian, as: UInt32.self)
+        }
+        unsafe loan.pointee.end &+= length &+ octets
+        count &+= length &+ octets
+        return true
+    }
+
+    /// Behind the lent octets, if nothing stands behind them in the queue: where the next frame's header would go.
+    @inline(__always)
+    public func endOfLoan(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? {
+        guard let last = unsafe last, unsafe last == pool.loan else { return nil }
+        return unsafe last.pointee.base + last.pointee.end
+    }
+
+    /// Copies what is left of lent octets, which are about to change.
+    public mutating func keep(pool: borrowing BlockPool) {
+        let loan = unsafe pool.loan
+        var others = SendQueue()
+        swap(&self, &others)
+        while let block = unsafe others.first {
+            unsafe others.first = block.pointee.next
+            unsafe block.pointee.next = nil
+            if unsafe block == loan {
+                let left = unsafe UnsafeRawBufferPointer(
+                    start: block.pointee.base + block.pointee.start, count: block.pointee.end - block.pointee.start)
+                unsafe append(left, pool: pool, size: .large)
+                unsafe pool.give(back: block)
+            } else {
+                count += unsafe block.pointee.end - block.pointee.start
+                unsafe link(block)
+            }
+        }
+        unsafe others.last = nil
+        others.count = 0
+    }
+
     /// Appends a reference and takes over one ownership of what it refers to.
     public mutating func append(
         shared: UnsafeMutablePointer<SharedOctets>, from start: Int, pool: borrowing BlockPool
@@ -96,8 +158,21 @@ public struct SendQueue: ~Copyable {
             start: block.pointee.base + block.pointee.start, count: block.pointee.end &- block.pointee.start)
     }
 
-    /// Forgets octets that were sent; blocks that are done go back to the pool.
+    /// Everything was sent.
     @inline(__always)
+    public mutating func removeAll(pool: borrowing BlockPool) {
+        if let only = unsafe first, unsafe only.pointee.next == nil {
+            if unsafe only == pool.loan { unsafe only.pointee.end = 0 } else { unsafe pool.give(back: only) }
+            unsafe first = nil
+            unsafe last = nil
+            count = 0
+        } else {
+            removeFirst(count, pool: pool)
+        }
+    }
+
+    /// Forgets octets that were sent; blocks that are done go back to the pool.
+    @inline(never)
     public mutating func removeFirst(_ octets: Int, pool: borrowing BlockPool) {
         precondition(octets >= 0 && octets <= count, "sent more than was queued")
         count &-= octets
@@ -113,10 +188,6 @@ public struct SendQueue: ~Copyable {
             unsafe pool.give(back: block)
         }
         unsafe last = nil
-    }
-
-    public mutating func removeAll(pool: borrowing BlockPool) {
-        removeFirst(count, pool: pool)
     }
 
     /// The last block when it has so much room, else a new one behind it.

@@ -30,7 +30,7 @@ public struct Socket: ~Copyable {
     /// Reads once into the buffer.
     @inline(__always)
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, 0), of: buffer.count)
+        Self.received(unsafe clinux_receive(number, buffer.baseAddress, buffer.count), of: buffer.count)
     }
 
     /// Reads once into two buffers, the first one first.
@@ -57,7 +57,7 @@ public struct Socket: ~Copyable {
 
     /// Sends what the kernel takes of a run of octets.
     public func write(_ octets: UnsafeRawBufferPointer) -> IOResult {
-        let count = unsafe send(number, octets.baseAddress, octets.count, Int32(MSG_NOSIGNAL))
+        let count = unsafe clinux_send(number, octets.baseAddress, octets.count)
         return count >= 0 ? .moved(count) : Self.interrupted()
     }
 
@@ -67,7 +67,7 @@ public struct Socket: ~Copyable {
     @inline(__always)
     public func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
         if unsafe tail == nil, let single = unsafe queue.single {
-            let count = unsafe send(number, single.baseAddress, single.count, Int32(MSG_NOSIGNAL))
+            let count = unsafe clinux_send(number, single.baseAddress, single.count)
             return count >= 0 ? .moved(count) : Self.interrupted()
         }
         return unsafe writeVectors(queue, tail: tail)
@@ -76,6 +76,7 @@ public struct Socket: ~Copyable {
     /// 1,024 octets of vectors: the most that a temporary allocation takes from the stack and not from the heap.
     private static let vectorCount = 64
 
+    @inline(never)
     private func writeVectors(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer?) -> IOResult {
         let most = Self.vectorCount - 1
         let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectorCount) { vectors in

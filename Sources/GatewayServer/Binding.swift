@@ -20,6 +20,10 @@ import WebSocket
     let generation: Generation
     let route: Route
     let limits: RouteLimits
+    /// Messages that come in one frame need nothing but `message` being called.
+    let takesWholeMessages: Bool
+    /// The longest of those, in octets.
+    let longestWhole: Int
     /// Requests and connections that hold on to it, until their last callback has returned.
     let references = Atomic<Int>(0)
     /// Callbacks that failed: what an automatic rollback goes by.
@@ -42,6 +46,9 @@ import WebSocket
         unsafe self.generation = generation
         unsafe self.route = route
         unsafe limits = route.limits
+        unsafe takesWholeMessages =
+            handler.message != nil && handler.fragment == nil && flags & UInt32(GW_HF_SERIAL) == 0
+        unsafe longestWhole = min(limits.frames.frame, limits.frames.message)
         unsafe self.record = record
         unsafe turnstile = record.turnstile
         unsafe site = instance.crashSite

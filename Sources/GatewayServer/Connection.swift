@@ -60,6 +60,8 @@ import WebSocket
         static let counted = Flags(rawValue: 1 << 11)
         /// The peer finished sending.
         static let inputEnded = Flags(rawValue: 1 << 12)
+        /// The board says that output waits.
+        static let queueNoted = Flags(rawValue: 1 << 13)
         /// A fragmented message has begun in the queue and not ended.
         static let streaming = Flags(rawValue: 1 << 14)
         /// Subscribed to something.
@@ -134,6 +136,13 @@ import WebSocket
 
     /// The poller's name for this peer in this slot; of another one it will not be.
     var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }
+
+    /// The poller may have to be asked for something else than it was.
+    @inline(__always)
+    var mayWantAnother: Bool {
+        interest != .readable || !flags.isDisjoint(with: [.blocked, .readingOff, .throttled, .inputEnded])
+            || phase == .answering
+    }
 
     /// Input that arrived may be used.
     var mayRead: Bool { flags.isDisjoint(with: [.readingOff, .throttled]) && phase != .answering }

@@ -7,7 +7,14 @@ import WebSocket
 extension HostFunctions {
     static func fillSending(_ table: inout gw_host) {
         unsafe table.send = { host, connection, kind, _, start, count in
-            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.send(connection, kind, start, count) }
+            if let host = unsafe host,
+                unsafe HostFunctions.onWorker({ unsafe $0.echo(host, connection, kind, start, count) }) == true
+            {
+                return Status.ok
+            }
+            return unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.send(connection, kind, start, count)
+            }
         }
         unsafe table.send_buf = { host, connection, kind, _, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
@@ -153,6 +160,7 @@ extension HostContext {
             // The owner withdraws its notice and then comes here for the stream: either it or we see the other.
             streams[notice.id.number] = board.find(notice.id) == nil ? nil : stream
         }
+        notice.port.hasStreamed.store(true, ordering: .releasing)
         board[notice.slot].stream.store(stream == nil ? 0 : notice.id.serial, ordering: .releasing)
     }
 
@@ -231,6 +239,7 @@ extension Worker {
     /// The connection a number means, if it is here, open, and of the module; nil asks elsewhere.
     @inline(__always)
     private func openPeer(_ connection: gw_conn) -> ConnectionPlace? {
+        if connection == current, let peer = currentPeer { return peer.its.phase == .open ? peer : nil }
         let id = ConnectionID(connection)
         guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial),
             peer.its.phase == .open
@@ -248,7 +257,7 @@ extension Worker {
         guard let peer = openPeer(connection), let binding = unsafe peer.its.binding,
             unsafe binding.pointee.module == module
         else { return nil }
-        if isMidStream(peer) || port.board.isStreaming(peer.its.id) { return Status.state }
+        if isMidStream(peer) || isStreamedTo(peer) { return Status.state }
         if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
@@ -264,7 +273,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         var refusal: gw_status?
-        if isMidStream(peer) || port.board.isStreaming(peer.its.id) {
+        if isMidStream(peer) || isStreamedTo(peer) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(shared.pointee.octets)

@@ -12,15 +12,27 @@ extension Worker {
         _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback,
         _ body: (gw_conn) -> Result
     ) -> Result {
-        let id = peer.its.id.number
-        current = id
         let isSerial = unsafe binding.pointee.has(GW_HF_SERIAL)
         if isSerial { unsafe binding.pointee.turnstile.enter() }
+        let result = unsafe callParallel(peer, binding, callback, body)
+        if isSerial { unsafe binding.pointee.turnstile.leave() }
+        return result
+    }
+
+    /// The same for an instance that is known not to ask for GW_HF_SERIAL.
+    @inline(__always)
+    func callParallel<Result>(
+        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback,
+        _ body: (gw_conn) -> Result
+    ) -> Result {
+        let id = peer.its.id.number
+        current = id
+        currentPeer = peer
         unsafe binding.pointee.site.enter(callback, connection: id)
         let result = body(id)
         CrashSite.leave()
-        if isSerial { unsafe binding.pointee.turnstile.leave() }
         current = 0
+        currentPeer = nil
         return result
     }
 }

@@ -23,10 +23,11 @@ extension Worker {
             return
         }
         let result: IOResult
-        if peer.its.leftover.isEmpty, receivesDirectly(peer) {
+        if peer.its.reader.remaining >= Self.directThreshold, receivesDirectly(peer) {
             result = receiveDirectly(peer)
         } else {
-            let space = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin...])
+            let space = unsafe UnsafeMutableRawBufferPointer(
+                start: input.baseAddress! + Self.margin, count: Self.readSize)
             result = unsafe peer.its.socket.read(into: space)
             if case .moved(let count) = result { use(peer, count: count) }
         }
@@ -39,20 +40,29 @@ extension Worker {
     }
 
     /// What a connection got and asked for in its turn goes out at once, while its memory is warm.
+    @inline(__always)
     private func afterInput(_ peer: ConnectionPlace) {
         if peer.its.flags.contains(.dirty) { flush(peer) }
-        updateInterest(peer)
+        // What the kernel did not take of answers that lie in the read buffer: that is used again now.
+        if pool.isLending { peer.its.outbox.keep(pool: pool) }
+        if peer.its.mayWantAnother { updateInterest(peer) }
     }
 
     /// Octets of the socket lie in the read buffer, behind its margin.
     @inline(__always)
     private func use(_ peer: ConnectionPlace, count: Int) {
         peer.its.octetsIn &+= UInt64(truncatingIfNeeded: count)
-        if peer.its.phase == .open { port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed) }
         let left = peer.its.leftover.count
         if left == 0 {
-            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin &+ count]))
+            let octets = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: count)
+            var used = 0
+            if peer.its.phase == .open {
+                port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed)
+                used = unsafe readWholeMessages(peer, octets)
+            }
+            if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: octets[used...])) }
         } else if left <= Self.margin, peer.its.phase == .open {
+            port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed)
             // The front of a frame goes before the rest of it, so that the reader sees one run.
             let start = Self.margin - left
             unsafe UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin])
@@ -159,7 +169,7 @@ extension Worker {
     /// Tries to get rid of output before input is held back over it.
     ///
     /// - Returns: true when the connection is held back.
-    private func throttle(_ peer: ConnectionPlace) -> Bool {
+    func throttle(_ peer: ConnectionPlace) -> Bool {
         write(peer)
         guard let binding = unsafe peer.its.binding, peer.its.phase == .open else { return false }
         if unsafe peer.its.outbox.count <= binding.pointee.limits.highWater { return false }
@@ -167,148 +177,11 @@ extension Worker {
         return true
     }
 
-    // MARK: Messages
-
-    /// A run of payload, unmasked, of a message that is or is not whole.
-    @inline(__always)
-    private func take(
-        _ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ octets: UnsafeMutableRawBufferPointer
-    ) {
-        // RFC 6455 5.5.1: after our Close data is of no use to anybody.
-        guard peer.its.phase == .open, let binding = unsafe peer.its.binding else { return }
-        if unsafe binding.pointee.handler.fragment != nil {
-            return unsafe stream(peer, piece, UnsafeRawBufferPointer(octets))
-        }
-        if piece.isFirst, piece.isLast {
-            if piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
-                unsafe !UTF8Checker.isValid(UnsafeRawBufferPointer(octets))
-            {
-                return fail(peer, .invalidUTF8)
-            }
-            return unsafe deliver(peer, binding, piece.kind, UnsafeRawBufferPointer(octets))
-        }
-        unsafe assemble(peer, binding, piece, UnsafeRawBufferPointer(octets))
-    }
-
-    /// Keeps a piece until its message is whole.
-    private func assemble(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ octets: UnsafeRawBufferPointer
-    ) {
-        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
-        if unsafe !checkText(peer, binding, piece, octets) { return }
-        if piece.isFirst, peer.its.reader.remaining > 0 {
-            reserveTrusted(peer, peer.its.reader.remaining + octets.count)
-        }
-        unsafe peer.its.assembly.append(octets)
-        if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
-    }
-
-    /// RFC 6455 8.1: text that cannot become UTF-8 any more fails at the fragment that shows it.
-    private func checkText(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ octets: UnsafeRawBufferPointer
-    ) -> Bool {
-        guard piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8) else { return true }
-        if unsafe peer.its.utf8.accept(octets), !piece.isLast || peer.its.utf8.isComplete { return true }
-        fail(peer, .invalidUTF8)
-        return false
-    }
-
-    private func deliverAssembled(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode
-    ) {
-        var whole = OctetBuffer()
-        swap(&whole, &peer.its.assembly)
-        unsafe deliver(peer, binding, kind, UnsafeRawBufferPointer(whole.octets))
-        recycle(&whole)
-    }
-
-    /// A large message in octets that its peer announced is believed up to a point.
-    private func reserveTrusted(_ peer: ConnectionPlace, _ announced: Int) {
-        if peer.its.assembly.capacity == 0, spareBuffer.capacity > 0 { swap(&spareBuffer, &peer.its.assembly) }
-        peer.its.assembly.reserve(min(announced, Self.trustedLength))
-    }
-
-    /// One buffer is kept for the next large message, so that each does not pay for fresh pages.
-    private func recycle(_ buffer: inout OctetBuffer) {
-        guard buffer.capacity > spareBuffer.capacity, buffer.capacity <= 4 << 20 else { return }
-        buffer.removeAll()
-        swap(&buffer, &spareBuffer)
-    }
-
-    /// Calls the handler with a whole message that is borrowed for the length of the call.
-    @inline(__always)
-    private func deliver(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode,
-        _ octets: UnsafeRawBufferPointer
-    ) {
-        peer.its.messagesIn &+= 1
-        peer.its.lastIn = now
-        guard let callback = unsafe binding.pointee.handler.message else { return }
-        unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
-        unsafe call(peer, binding, CLINUX_MESSAGE) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
-        }
-        // Nothing is lent any more.
-        unsafe message.pointee.kind = 0
-    }
-
-    /// Points the message that handlers are given at octets.
-    @inline(__always)
-    private func lend(_ kind: Opcode, flags: UInt32, _ octets: UnsafeRawBufferPointer) {
-        unsafe lender.pointee.lend(octets)
-        unsafe message.pointee.kind = UInt32(kind.rawValue)
-        unsafe message.pointee.flags = flags
-        unsafe message.pointee.data.ptr = octets.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        unsafe message.pointee.data.len = octets.count
-        unsafe message.pointee.received_ns = nowNanoseconds
-    }
-
-    // MARK: Streaming handlers
-
-    /// Passes a piece on as it came; text is cut between characters, so up to three octets wait for the next piece.
-    private func stream(_ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ octets: UnsafeRawBufferPointer) {
-        guard let binding = unsafe peer.its.binding else { return }
-        var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
-        if piece.isLast { flags |= UInt32(GW_FIN) }
-        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
-        if unsafe !checkText(peer, binding, piece, octets) { return }
-        let held = peer.its.assembly.count
-        let tail = piece.kind == .text ? peer.its.utf8.heldOctets : 0
-        if held == 0, tail == 0 {
-            return unsafe deliverPiece(peer, binding, piece, flags, octets)
-        }
-        unsafe peer.its.assembly.append(octets)
-        var whole = OctetBuffer()
-        swap(&whole, &peer.its.assembly)
-        let count = max(0, whole.count - tail)
-        unsafe peer.its.assembly.append(UnsafeRawBufferPointer(rebasing: whole.octets[count...]))
-        unsafe deliverPiece(peer, binding, piece, flags, UnsafeRawBufferPointer(rebasing: whole.octets[..<count]))
-    }
-
-    private func deliverPiece(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ flags: UInt32, _ octets: UnsafeRawBufferPointer
-    ) {
-        peer.its.lastIn = now
-        if piece.isLast { peer.its.messagesIn &+= 1 }
-        // An empty piece says nothing unless it begins or ends the message.
-        guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {
-            return
-        }
-        unsafe lend(piece.kind, flags: flags, octets)
-        unsafe call(peer, binding, CLINUX_FRAGMENT) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
-        }
-        unsafe message.pointee.kind = 0
-    }
-
     // MARK: Large frames
 
     /// The rest of a large frame belongs to the message and to nobody else: it needs no stop in the read buffer.
     private func receivesDirectly(_ peer: ConnectionPlace) -> Bool {
-        guard peer.its.phase == .open, peer.its.reader.remaining >= Self.directThreshold,
+        guard peer.its.phase == .open, peer.its.leftover.isEmpty,
             let binding = unsafe peer.its.binding
         else { return false }
         return unsafe binding.pointee.handler.fragment == nil

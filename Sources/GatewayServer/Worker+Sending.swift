@@ -127,6 +127,11 @@ extension Worker {
     private func pressure(_ peer: ConnectionPlace, limit most: Int) -> gw_status {
         let highWater = most >> 1
         if peer.its.outbox.count <= highWater { return Status.ok }
+        return relievePressure(peer, highWater)
+    }
+
+    @inline(never)
+    private func relievePressure(_ peer: ConnectionPlace, _ highWater: Int) -> gw_status {
         if !peer.its.flags.contains(.blocked) { write(peer) }
         if peer.its.outbox.count <= highWater { return Status.ok }
         peer.its.flags.insert(.owesDrained)
@@ -175,9 +180,9 @@ extension Worker {
             switch unsafe peer.its.socket.write(peer.its.outbox) {
             case .moved(let count):
                 noteWritten(peer, count)
-                peer.its.outbox.removeFirst(count, pool: pool)
+                if count == queued { return peer.its.outbox.removeAll(pool: pool) }
                 // Many small blocks do not fit one call: less than everything is not yet "full" then.
-                if count == queued { return }
+                peer.its.outbox.removeFirst(count, pool: pool)
             case .wouldBlock:
                 peer.its.flags.insert(.blocked)
                 return
@@ -215,11 +220,10 @@ extension Worker {
     /// Tells other threads how much waits, so that their sends are bounded as well.
     @inline(__always)
     func noteQueue(_ peer: ConnectionPlace) {
-        guard peer.its.phase == .open else { return }
-        let slot = peer.its.slot
         let queued = peer.its.outbox.count
-        if port.board[slot].queued.load(ordering: .relaxed) != queued {
-            port.board[slot].queued.store(queued, ordering: .relaxed)
-        }
+        if queued == 0, !peer.its.flags.contains(.queueNoted) { return }
+        guard peer.its.phase == .open else { return }
+        if queued == 0 { peer.its.flags.remove(.queueNoted) } else { peer.its.flags.insert(.queueNoted) }
+        port.board[peer.its.slot].queued.store(queued, ordering: .relaxed)
     }
 }

@@ -42,6 +42,12 @@ import Synchronization
     var idle = IdleWatch()
     /// The connection whose callback runs; 0 when none does.
     var current: UInt64 = 0
+    /// Its place; nil when none does.
+    var currentPeer: ConnectionPlace?
+    /// The host table of whoever may send the message it is given back from where it lies; nil when nobody may.
+    var echoHost: UnsafePointer<gw_host>?
+    /// As long as no more than so much waits for the connection.
+    var echoRoom = 0
     /// The running callback is `restore_conn`.
     var isRestoring = false
     /// The ticket whose callback runs; 0 when none does.

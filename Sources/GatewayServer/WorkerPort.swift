@@ -16,6 +16,8 @@ final class WorkerPort: Sendable {
     private let mailbox = Mutex<[Letter]>([])
     /// Fragmented messages that are under way to peers; only streaming handlers come here.
     let streams = Mutex<[UInt64: OutgoingStream]>([:])
+    /// There has been such a message; where there never was, nobody needs to look for one.
+    let hasStreamed = Atomic<Bool>(false)
 
     init(index: UInt8, capacity: Int) throws(Errno) {
         guard let board = ConnectionBoard(capacity: capacity) else { throw Errno(12) }

@@ -51,6 +51,10 @@ public struct FrameReader: ~Copyable {
 
     public init() {}
 
+    /// Neither a frame nor a message has begun and not ended.
+    @inline(__always)
+    public var isBetweenMessages: Bool { remaining == 0 && kind == .continuation }
+
     /// A message has begun and not ended.
     public var isInsideMessage: Bool { kind != .continuation }
 

@@ -32,6 +32,29 @@ private struct Checked: ~Copyable {
         model += octets.dropFirst(start)
     }
 
+    /// Lends frames that lie one behind the other in `octets`, each of a two-octet header and its payload.
+    mutating func lend(_ octets: UnsafeMutableRawBufferPointer, payloads: [Range<Int>]) {
+        for payload in payloads {
+            let start = octets.baseAddress! + payload.lowerBound
+            let lent = queue.lend(
+                header: UInt64(payload.count) << 8 | 0x82, count: 2, payload: start, count: payload.count, pool: pool)
+            #expect(lent)
+            model += [0x82, UInt8(payload.count)] + octets[payload]
+            let end = queue.endOfLoan(pool: pool)
+            #expect(end == octets.baseAddress! + payload.upperBound)
+        }
+    }
+
+    /// False when there was no place for the frame; then nothing has changed.
+    mutating func tryToLend(_ octets: UnsafeMutableRawBufferPointer, payload: Range<Int>) -> Bool {
+        queue.lend(
+            header: 0x8182, count: 2, payload: octets.baseAddress! + payload.lowerBound, count: payload.count,
+            pool: pool)
+    }
+
+    mutating func keep() { queue.keep(pool: pool) }
+    var isLending: Bool { pool.isLending }
+
     mutating func removeFirst(_ count: Int) {
         queue.removeFirst(count, pool: pool)
         model.removeFirst(count)
@@ -169,6 +192,55 @@ struct SendQueueTests {
         }
         #expect(counted.released == 1)
         memory.deallocate()
+    }
+
+    @Test("lent octets go out from where they lie, and are copied when they are about to change", arguments: 0...25)
+    func loan(_ sent: Int) {
+        var checked = Checked()
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 1)
+        for index in memory.indices { memory[index] = UInt8(index) }
+        checked.lend(memory, payloads: [10..<13, 15..<15, 17..<30])
+        let runs = checked.vectors(10).count
+        #expect(runs == 1)
+        checked.check()
+        checked.removeFirst(min(sent, checked.model.count))
+        checked.check()
+        if sent < 22 {
+            let apart = checked.tryToLend(memory, payload: 40..<50)
+            #expect(!apart, "it does not lie behind the others")
+            checked.append([1, 2, 3])
+            let behind = checked.tryToLend(memory, payload: 32..<33)
+            #expect(!behind, "something else stands behind the loan")
+        }
+        let isLending = checked.isLending
+        #expect(isLending == (sent < 22))
+        if isLending { checked.keep() }
+        for index in memory.indices { memory[index] = 0xEE }
+        checked.check()
+        checked.append([4])
+        checked.check()
+        memory.deallocate()
+        checked.end()
+    }
+
+    @Test("a loan behind other output is no loan; one that was sent makes room for the next")
+    func loanTwice() {
+        var checked = Checked()
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 1)
+        checked.append([1])
+        let behind = checked.tryToLend(memory, payload: 2..<4)
+        #expect(!behind)
+        checked.check()
+        checked.removeFirst(1)
+        for start in [4, 50] {
+            checked.lend(memory, payloads: [start..<start + 9])
+            checked.check()
+            checked.removeFirst(11)
+            let isLending = checked.isLending
+            #expect(!isLending)
+        }
+        memory.deallocate()
+        checked.end()
     }
 
     @Test("gather fills no more than it is given")

@@ -134,8 +134,7 @@ package final class TestClient {
         let start = try take(2)
         guard start[1] & 0x80 == 0, start[0] & 0x70 == 0 else { throw Surprise(description: "masked or reserved") }
         var length = Int(start[1])
-        if length == 126 { length = try take(2).reduce(0) { $0 << 8 | Int($1) } }
-        if length == 127 { length = try take(8).reduce(0) { $0 << 8 | Int($1) } }
+        if length >= 126 { length = try take(length == 126 ? 2 : 8).reduce(0) { $0 << 8 | Int($1) } }
         return Frame(start[0] & 0x0F, try take(length), isFinal: start[0] & 0x80 != 0)
     }
 

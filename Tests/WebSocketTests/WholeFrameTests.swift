@@ -1,0 +1,68 @@
+import TestSupport
+import Testing
+import WebSocket
+
+@Suite("A whole short frame is read in one go, any other is left alone")
+struct WholeFrameTests {
+    /// What the short cut makes of octets: the payload where it was asked to be, or nil.
+    private func read(
+        _ octets: [UInt8], movedBy distance: Int = 0
+    ) -> (isText: Bool, isASCII: Bool, length: Int, payload: [UInt8])? {
+        var memory = [UInt8](repeating: 0xEE, count: distance) + octets
+        return memory.withUnsafeMutableBytes { memory in
+            let start = memory.baseAddress! + distance
+            guard let frame = WholeFrame(at: start, left: octets.count) else { return nil }
+            let source = start + frame.headerLength
+            let target = source - distance
+            let isASCII = frame.unmask(from: source, to: target)
+            let payload = Array(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
+            return (frame.isText, isASCII, frame.length, payload)
+        }
+    }
+
+    @Test("payloads of every length, in place and moved to the front", arguments: [0, 1, 2, 3, 4, 7, 8, 11, 100])
+    func payloads(_ distance: Int) throws {
+        var random = SeededRandom(seed: UInt64(distance))
+        for length in Array(0...200) + [1000, 0xFFFE, 0xFFFF] {
+            for opcode in [1, 2] as [UInt8] {
+                let payload = random.octets(length)
+                let key = random.octets(4)
+                let octets = ClientFrame(opcode, payload).with { $0.key = key }.octets
+                let whole = try #require(read(octets + [0x81, 0x80], movedBy: distance))
+                #expect(whole.isText == (opcode == 1))
+                #expect(whole.length == octets.count)
+                #expect(whole.payload == payload)
+                #expect(whole.isASCII == payload.allSatisfy { $0 < 0x80 })
+            }
+        }
+    }
+
+    @Test("one octet beyond ASCII is seen wherever it stands", arguments: 1...70)
+    func beyondASCII(_ length: Int) throws {
+        for place in 0..<length {
+            var payload = [UInt8](repeating: 0x7F, count: length)
+            payload[place] = 0x80
+            #expect(try !#require(read(ClientFrame(1, payload).octets)).isASCII)
+        }
+        #expect(try #require(read(ClientFrame(1, [UInt8](repeating: 0x7F, count: length)).octets)).isASCII)
+    }
+
+    @Test("a frame that has not come as a whole", arguments: [0, 1, 5, 125, 126, 300])
+    func incomplete(_ length: Int) {
+        let octets = ClientFrame(2, [UInt8](repeating: 7, count: length)).octets
+        for count in 0..<octets.count { #expect(read(Array(octets[..<count])) == nil, "\(count) octets") }
+        #expect(read(octets) != nil)
+    }
+
+    @Test(
+        "what FrameReader has to judge",
+        arguments: [
+            ClientFrame(1, [1], isFinal: false), ClientFrame(0, [1]), ClientFrame(8), ClientFrame(9), ClientFrame(10),
+            ClientFrame(3), ClientFrame(1, [1]).with { $0.isMasked = false },
+            ClientFrame(1, [1]).with { $0.reserved = 4 }, ClientFrame(1, [1]).with { $0.lengthForm = .two },
+            ClientFrame(1, [1]).with { $0.lengthForm = .eight },
+            ClientFrame(2, [UInt8](repeating: 1, count: 126)).with { $0.lengthForm = .eight },
+            ClientFrame(2, [UInt8](repeating: 1, count: 0x10000)),
+        ])
+    func others(_ frame: ClientFrame) { #expect(read(frame.octets) == nil) }
+}
