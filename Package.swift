@@ -29,7 +29,7 @@ let looping: [SwiftSetting] =
 
 /// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
 let chats = ["chat", "chat-functional", "chat-fleck"]
-let samples = ["rooms", "echo-fleck", "echo-prefix"]
+let samples = ["auth", "echo-fleck", "echo-prefix", "longjob", "rooms", "ticker", "upload"]
 let handlers = ["echo", "reverse-cpp"] + chats + samples
 
 /// The echo of Tests/Benchmarks in each flavour of the kit.
@@ -134,7 +134,9 @@ let package = Package(
                 name: $0, dependencies: ["ChatRoom", "GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
         }
         + samples.map {
-            .target(name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)", swiftSettings: fast)
+            .target(
+                name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)",
+                exclude: $0 == "auth" ? ["tokens"] : [], swiftSettings: fast)
         }
         + benchmarkEchoes.map {
             .target(

@@ -118,7 +118,7 @@ extension Gateway {
     /// everything else that belongs to no connection. What either throws is logged. [any]
     public func offload<Value: Sendable>(
         _ work: @escaping @Sendable (Cancellation) throws -> Value,
-        then: @escaping @Sendable (Value) throws -> Void
+        then: @escaping @Sendable (Value) throws -> Void = { _ in }
     ) throws(OffloadRefused) {
         let job = Job { cancellation in
             let value = try work(cancellation)
