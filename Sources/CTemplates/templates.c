@@ -116,6 +116,12 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/ConnectionUUID.swift", (const char[]){
 #embed "../GatewayHandler/ConnectionUUID.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/Deferred.swift", (const char[]){
+#embed "../GatewayHandler/Deferred.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Errands.swift", (const char[]){
+#embed "../GatewayHandler/Errands.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Failure.swift", (const char[]){
 #embed "../GatewayHandler/Failure.swift" suffix(, 0)
     }},
@@ -146,8 +152,14 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/Host.swift", (const char[]){
 #embed "../GatewayHandler/Host.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/Instance+Events.swift", (const char[]){
+#embed "../GatewayHandler/Instance+Events.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Instance.swift", (const char[]){
 #embed "../GatewayHandler/Instance.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Later.swift", (const char[]){
+#embed "../GatewayHandler/Later.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/LogLevel.swift", (const char[]){
 #embed "../GatewayHandler/LogLevel.swift" suffix(, 0)
@@ -163,6 +175,9 @@ static const struct ctemplates_file all[] = {
     }},
     {"kit/GatewayHandler/Module.swift", (const char[]){
 #embed "../GatewayHandler/Module.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Offload.swift", (const char[]){
+#embed "../GatewayHandler/Offload.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/OptionalCallbacks.swift", (const char[]){
 #embed "../GatewayHandler/OptionalCallbacks.swift" suffix(, 0)

@@ -43,6 +43,7 @@ package struct HandlerProject: Sendable {
     ///   - version: of the gateway, and so of the kit.
     package init(name: String, language: Language, flavour: Flavour, gateway: String, version: String) {
         let folder = language.rawValue
+        let abi = "\(Self.constant("GW_ABI_MAJOR")).\(Self.constant("GW_ABI_MINOR"))"
         let substitutes = [
             ("@FILES@\n", Templates.text("\(folder)/files.md") ?? ""),
             ("@NOTES@\n", Templates.text("\(folder)/notes.md") ?? ""),
@@ -51,7 +52,7 @@ package struct HandlerProject: Sendable {
             ("@IDENTIFIER@", String(name.map { $0 == "-" ? "_" : $0 })),
             ("@FORMAT@", String(Self.digest(name), radix: 16)),
             ("@LANGUAGE@", language.title), ("@SOURCE@", "`\(language.source)`"), ("@GATEWAY@", gateway),
-            ("@ABI@", "1.0"), ("@KIT@", version),
+            ("@ABI@", abi), ("@KIT@", version),
         ]
         files = Self.plan(language, flavour).map { path, template in
             var text = Templates.text(template) ?? ""
@@ -83,6 +84,13 @@ package struct HandlerProject: Sendable {
             return [("Sources/Handler.swift", flavour.template), ("Package.swift", "swift/Package.swift")] + common
                 + [("exports.map", "swift/exports.map")] + kit
         }
+    }
+
+    /// A number that the header defines, as it is written there without its `u`.
+    static func constant(_ name: String) -> Substring {
+        let lines = (Templates.text("kit/CGatewayABI/include/gw_handler.h") ?? "").split(separator: "\n")
+        let words = lines.lazy.map { $0.split(separator: " ") }.first { $0.count == 3 && $0[1] == name }
+        return words?[2].prefix { $0.isNumber } ?? ""
     }
 
     /// FNV-1a, as the kit does it: any constant would do, it only has to be the same in every build. Never 0.

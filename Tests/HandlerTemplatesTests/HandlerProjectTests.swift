@@ -28,6 +28,7 @@ struct HandlerProjectTests {
             let name = String(row.dropFirst(3).prefix { $0 != "`" })
             #expect(paths.contains { $0 == name || $0.hasPrefix(name + "/") }, "\(name)")
         }
+        #expect(readme.contains(/version 1\.[0-9]+[ ;,|]/), "the version of the contract")
         #expect(paths.contains(language.source) && readme.contains(language.source))
         #expect(Set(paths).count == paths.count)
     }
