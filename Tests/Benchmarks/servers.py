@@ -15,10 +15,10 @@ BINARY = Path(os.environ.get("GATEWAY", TOP / ".build/release/gateway"))
 DEADLINE = 20.0
 
 
-def pinned(core, command, nice=0):
-    """The command on one core."""
+def pinned(core, command, realtime=False):
+    """The command on one core (or cores, as in "0,1"), if wished before everything that is not realtime itself."""
     prefix = ["taskset", "-c", str(core)] if core is not None else []
-    return (["nice", "-n", str(nice)] if nice else []) + prefix + [str(word) for word in command]
+    return prefix + (["chrt", "-f", "1"] if realtime else []) + [str(word) for word in command]
 
 
 def free_port():
@@ -30,9 +30,9 @@ def free_port():
 class Server:
     """One server; `command` gets the port and answers what to run."""
 
-    def __init__(self, name, command, environment=None, core=0, nice=0):
+    def __init__(self, name, command, environment=None, core=0, realtime=False):
         self.name, self.command, self.environment = name, command, environment or {}
-        self.core, self.nice, self.process = core, nice, None
+        self.core, self.realtime, self.process = core, realtime, None
 
     def start(self):
         if self.process and self.process.poll() is None:
@@ -41,7 +41,7 @@ class Server:
         self.log = WORK / f"{self.name}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                pinned(self.core, self.command(self.port), self.nice), cwd=WORK, stdin=subprocess.DEVNULL, stdout=log,
+                pinned(self.core, self.command(self.port), self.realtime), cwd=WORK, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env={**os.environ, **self.environment})
         pause, end = threading.Event(), time.monotonic() + DEADLINE
         while True:
@@ -74,22 +74,23 @@ class Server:
         self.stop()
 
 
-def gateway_configuration(handler="echo", folder=None, main="threads 1;"):
+def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off"):
     """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments."""
     plugins = WORK / "Plugins"
     plugins.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
-        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or plugins};\naccess_log off;\ncontrol off;\n{main}\n"
+        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or plugins};\naccess_log off;\n"
+                        f"control {control};\n{main}\n"
                         f"route /echo {{ handler {handler}; }}\nroute /chat {{ handler chat; }}\n")
         return ["-c", file]
     return arguments
 
 
-def gateway(handler, **options):
-    arguments = gateway_configuration(handler)
-    name = "gateway" if handler == "echo" else f"gateway-{handler}"
+def gateway(handler, name=None, main="threads 1;", control="off", **options):
+    arguments = gateway_configuration(handler, main=main, control=control)
+    name = name or ("gateway" if handler == "echo" else f"gateway-{handler}")
     return Server(name, lambda port: [BINARY, *arguments(port)], **options)
 
 
