@@ -38,17 +38,21 @@ import WebSocket
     init(_ record: InstanceRecord, route: Route) {
         let instance = record.instance
         let generation = instance.generation
-        unsafe handler = generation.callbacks
-        unsafe flags = generation.flags
+        let callbacks = generation.callbacks
+        unsafe handler = callbacks
+        let flags = generation.flags
+        unsafe self.flags = flags
         unsafe self.instance = instance.selfPointer
         unsafe instanceID = instance.id
         unsafe module = record.module
         unsafe self.generation = generation
         unsafe self.route = route
         unsafe limits = route.limits
+        // Only of what is not a part of `self` yet: where an autoclosure reads a part, Swift 6.3.1 releases the classes
+        // that are still to be set, record and turnstile, whatever octets stand there.
         unsafe takesWholeMessages =
-            handler.message != nil && handler.fragment == nil && flags & UInt32(GW_HF_SERIAL) == 0
-        unsafe longestWhole = min(limits.frames.frame, limits.frames.message)
+            callbacks.message != nil && callbacks.fragment == nil && flags & UInt32(GW_HF_SERIAL) == 0
+        unsafe longestWhole = min(route.limits.frames.frame, route.limits.frames.message)
         unsafe self.record = record
         unsafe turnstile = record.turnstile
         unsafe site = instance.crashSite
