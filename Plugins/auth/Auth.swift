@@ -14,7 +14,7 @@ final class Auth: StatefulHandler, HandoverHandler {
 
     init(_ context: borrowing StartContext) throws {
         gateway = context.gateway
-        tokens = TokenFile(path: context.setting("tokens") ?? "tokens")
+        tokens = TokenFile(path: context.path("tokens") ?? "tokens")
         origin = context.setting("origin")
         _ = try tokens.user(of: [])  // A file that cannot be read is found out now, and not by the first client.
     }

@@ -20,7 +20,12 @@ final class EchoPrefix: ReactiveHandler, FragmentHandler, DrainHandler {
             if piece.isFirst { connection.sendFragment(Array(prefix.utf8), isFinal: false) }
             result = connection.sendFragment(piece.bytes, isFinal: piece.isFinal)
         }
-        if result == .backpressure { connection.setReading(false) }
+        switch result {
+        case .backpressure: connection.setReading(false)
+        // `slow_consumer drop_new` has lost a piece of a message that has begun: what would come would be another one.
+        case .dropped: connection.close(.tryAgainLater)
+        default: break
+        }
     }
 
     func drained(_ connection: Connection, _ state: inout Void) { connection.setReading(true) }

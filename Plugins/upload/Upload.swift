@@ -14,7 +14,7 @@ final class Upload: StatefulHandler, FragmentHandler, HandoverHandler {
 
     init(_ context: borrowing StartContext) throws {
         gateway = context.gateway
-        directory = context.setting("directory") ?? "uploads"
+        directory = context.path("directory") ?? "uploads"
         try PartialFile.prepare(directory)
     }
 

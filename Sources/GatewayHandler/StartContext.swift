@@ -37,6 +37,15 @@ public struct StartContext: ~Copyable {
         return status == gw_status(GW_OK) ? unsafe String(found) : nil
     }
 
+    /// The value of `set key FILE` as a path: as everywhere in gateway.conf, a relative one starts from the folder of the
+    /// file it is written in; `nil` when there is no such line.
+    public func path(_ key: String) -> String? {
+        guard let path = setting(key) else { return nil }
+        // `../gateway.conf:42`: without a slash the file is in the folder the gateway was started in.
+        guard !path.hasPrefix("/"), let slash = origin.lastIndex(of: "/") else { return path }
+        return origin[...slash] + path
+    }
+
     /// The value of `set key value` as a number or anything else that reads itself from text; throws when it does not.
     public func setting<Value: LosslessStringConvertible>(
         _ key: String, as type: Value.Type

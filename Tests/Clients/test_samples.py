@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gateway_process import DEADLINE, TOP, Gateway
+from gateway_process import BINARY, DEADLINE, TOP, Gateway
 from raw_peer import BINARY as OCTETS
 from raw_peer import CLOSE, PING, PONG, TEXT, RawPeer, close_payload, frame
 from samples import CONFIGURATION, built_routes, connect, own, plain, rebuilt, route, run, said
@@ -27,6 +27,27 @@ def test_every_sample_is_in_the_configuration():
     named = re.findall(r"handler ([\w-]+)", CONFIGURATION)
     for folder in (TOP / "Plugins").iterdir():
         assert not folder.is_dir() or folder.name in [*named, "chat-room", ".last-good"], folder.name
+
+
+def test_the_configuration_serves_from_wherever_it_is_started(tmp_path):
+    """`gateway -c` with the file itself: what its handlers need is found beside it."""
+    subprocess.run([BINARY, "check", "-c", TOP / "gateway.conf"], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("handler, path, headers, answer", [
+    ("auth", "/auth", {"Authorization": "Bearer s3cret-of-ada"}, b"Ada: hi"),
+    ("echo-prefix", "/prefix", {}, b"Server Response to: hi"),
+    ("longjob", "/longjob", {}, b"a number up to 100000000, please"),
+])
+def test_a_reload_is_not_noticed(make_gateway, handler, path, headers, answer):
+    running = make_gateway(routes=route(handler))
+    target = own(running, handler)
+    with RawPeer(running.start(), path, headers=headers).opened() as peer:
+        assert said(peer, b"hi") == answer
+        rebuilt(running, target, 1)
+        running.wait_for("generation 2 is serving, 1 connection moved")
+        assert said(peer, b"hi") == answer
 
 
 # ---- programs of other servers

@@ -18,6 +18,13 @@ private final class Curious: ReactiveHandler {
     func message(_ connection: Connection, _ message: borrowing Message) {}
 }
 
+/// Says which path a setting stands for.
+private final class Filing: ReactiveHandler {
+    init(_ context: borrowing StartContext) { context.gateway.log(.debug, context.path("file") ?? "nil") }
+
+    func message(_ connection: Connection, _ message: borrowing Message) {}
+}
+
 @Suite("starting and stopping")
 struct InstanceTests {
     @Test func `the context gives route, settings and the gateway`() {
@@ -30,6 +37,19 @@ struct InstanceTests {
                 .log(0, 1, "/test gateway.conf:42 false"), .log(0, 1, "history=50 motd=hi"), .log(0, 1, "nil"),
                 .log(0, 1, "nil"), .log(0, 1, "50"), .log(0, 1, "1.5 seconds 3 1000"),
             ])
+    }
+
+    @Test(arguments: [
+        ("gateway.conf:42", "data/x", "data/x"),
+        ("/etc/gateway/conf.d/a:b.conf:7", "data/x", "/etc/gateway/conf.d/data/x"),
+        ("../gateway.conf:1", "./x", ".././x"),
+        ("/etc/gateway.conf:42", "/srv/x", "/srv/x"),
+        ("/gateway.conf:42", "x", "/x"),
+    ])
+    func `a path starts from the folder of the file it is written in`(origin: String, path: String, found: String) {
+        let driven = Driven(Filing.self, settings: ["file": path], origin: origin)
+        #expect(driven.host.calls == [.log(0, 1, found)])
+        #expect(Driven(Filing.self, settings: ["files": path], origin: origin).host.calls == [.log(0, 1, "nil")])
     }
 
     @Test func `a setting that does not fit names its line`() {

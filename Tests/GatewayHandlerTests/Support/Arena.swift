@@ -30,11 +30,13 @@ final class Arena {
 
     func list(_ texts: [String]) -> gw_strs { gw_strs(ptr: copy(texts.map { text($0) }), len: texts.count) }
 
-    func config(route: String = "/test", settings: KeyValuePairs<String, String> = [:], flags: UInt32 = 0) -> gw_config
-    {
+    func config(
+        route: String = "/test", origin: String = "gateway.conf:42", settings: KeyValuePairs<String, String> = [:],
+        flags: UInt32 = 0
+    ) -> gw_config {
         gw_config(
             struct_size: UInt32(MemoryLayout<gw_config>.size), flags: flags, instance: 5, route: text(route),
-            origin: text("gateway.conf:42"), values: pairs(settings))
+            origin: text(origin), values: pairs(settings))
     }
 
     func message(_ payload: [UInt8], kind: Int = GW_BINARY, flags: Int = GW_FIRST | GW_FIN) -> gw_message {

@@ -10,20 +10,24 @@ final class Driven {
     private let instance: UnsafeMutableRawPointer?
 
     convenience init(
-        _ handler: any Handler.Type, host: MockHost = MockHost(), settings: KeyValuePairs<String, String> = [:]
+        _ handler: any Handler.Type, host: MockHost = MockHost(), settings: KeyValuePairs<String, String> = [:],
+        origin: String = "gateway.conf:42"
     ) {
-        self.init(Module.export(handler, to: host.table)!.pointee, host, settings)
+        self.init(Module.export(handler, to: host.table)!.pointee, host, settings, origin: origin)
     }
 
     convenience init<Shared, State>(_ handler: Functional<Shared, State>, host: MockHost = MockHost()) {
         self.init(Module.export(handler, to: host.table)!.pointee, host)
     }
 
-    init(_ table: gw_handler, _ host: MockHost, _ settings: KeyValuePairs<String, String> = [:]) {
+    init(
+        _ table: gw_handler, _ host: MockHost, _ settings: KeyValuePairs<String, String> = [:],
+        origin: String = "gateway.conf:42"
+    ) {
         self.table = table
         self.host = host
         let arena = Arena()
-        var config = arena.config(settings: settings)
+        var config = arena.config(origin: origin, settings: settings)
         var instance: UnsafeMutableRawPointer?
         started = table.start!(host.table, &config, &instance)
         self.instance = instance
