@@ -1,4 +1,5 @@
 import Bytes
+import HTTP
 
 /// What few connections have, kept beside the slot so that the others do not pay for it. The worker's own.
 final class Belongings {
@@ -11,4 +12,20 @@ final class Belongings {
     var memberships: [Membership] = []
     /// Whole messages that wait for the end of an open fragment stream to the peer.
     var held = SendQueue()
+    /// A request head whose end has not come; the reader knows how far it has looked.
+    var head: RequestHeadReader?
+    /// Why the connection ends, in the words of whoever ends it.
+    var closeReason: [UInt8] = []
+}
+
+extension Connection {
+    /// Its belongings, made now if it has none.
+    var itsBelongings: Belongings {
+        mutating get {
+            if let belongings { return belongings }
+            let made = Belongings()
+            belongings = made
+            return made
+        }
+    }
 }

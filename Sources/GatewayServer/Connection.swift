@@ -68,14 +68,20 @@ import WebSocket
         static let member = Flags(rawValue: 1 << 15)
     }
 
+    // In this order they leave no gaps: every octet here is one for each idle connection.
     let id: ConnectionID
     let socket: Socket
     var phase = Phase.head
+    private var wanted = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
     var flags: Flags = []
-    var interest = Poller.Interest.readable
 
     var reader = FrameReader()
+    /// Why it ends, as the handler will hear it: the first Close frame decides.
+    var closeBy: UInt8 = 0
     var utf8 = UTF8Checker()
+    /// errno of what broke it.
+    var osError: UInt8 = 0
+    var closeCode: UInt16 = 0
     /// Octets that were received and not used yet: the front of a head, a frame header, or input that is held.
     var leftover = OctetBuffer()
     /// A message that has begun and not ended.
@@ -88,32 +94,20 @@ import WebSocket
     var state: UnsafeMutableRawPointer?
     /// The request under way, from its head to its answer; kept longer only for GW_HF_KEEP_REQUEST.
     var exchange: Exchange?
-    /// A head that has come in part.
-    var pendingHead: PendingHead?
-
-    /// Topics it is subscribed to, output that waits for the end of a stream; nil while it has neither.
+    /// What few have: topics, half a request head, a reason for its end.
     var belongings: Belongings?
-
-    /// Why it ends, as the handler will hear it: the first Close frame decides.
-    var closeCode: UInt16 = 0
-    var closeBy: UInt16 = 0
-    var osError: Int32 = 0
-    var closeReason: [UInt8] = []
 
     /// When the phase must be over; 0 for never. Ticks.
     var deadline: UInt32 = 0
-    /// Octets that had gone out when the deadline was set.
-    var deadlineMark: UInt64 = 0
-    var openedAt: UInt32 = 0
-    var lastIn: UInt32 = 0
-    var lastOut: UInt32 = 0
+    /// What had gone out when the deadline was set; while open, what had come in when the pong was last waited for. The
+    /// low half of the count of octets.
+    var mark: UInt32 = 0
+    /// When the last message came or went.
+    var lastMessage: UInt32
     /// When the next ping is due, or the pong to the last one.
     var pingDue: UInt32 = 0
-    /// When the last ping left, in microseconds of the monotonic clock: its payload.
-    var pingStamp: UInt64 = 0
-    /// Octets that had come in when the pong was last waited for.
-    var pingMark: UInt64 = 0
-    var roundTripMicroseconds: UInt32 = 0
+    /// When the last ping left, in microseconds of the monotonic clock, of which this is the low half; 0 for never.
+    var pingStamp: UInt32 = 0
     /// The number of the instance that it was offered to last, when either side refused: it drains where it is until
     /// a later one comes.
     var refusedInstance: UInt32 = 0
@@ -126,13 +120,17 @@ import WebSocket
     init(slot: UInt32, serial: UInt32, worker: UInt8, socket: consuming Socket, now: UInt32) {
         id = ConnectionID(worker: worker, slot: slot, serial: serial)
         self.socket = socket
-        openedAt = now
-        lastIn = now
-        lastOut = now
+        lastMessage = now
     }
 
     var slot: UInt32 { id.slot }
     var serial: UInt32 { id.serial }
+
+    /// What the poller was asked for.
+    var interest: Poller.Interest {
+        get { Poller.Interest(rawValue: UInt32(wanted)) }
+        set { wanted = UInt8(truncatingIfNeeded: newValue.rawValue) }
+    }
 
     /// The poller's name for this peer in this slot; of another one it will not be.
     var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }

@@ -14,18 +14,17 @@ final class ConnectionBoard: @unchecked Sendable {
         /// The serial of the connection to which a fragmented message is under way; 0 for none. A late sender may
         /// leave that of a connection before this one here, which then means nothing.
         let stream: Atomic<UInt32>
-        let instance: Atomic<UInt64>
         let binding: Atomic<UInt>
         /// Octets that wait in the connection's own queue, as of the last turn that changed it.
-        let queued: Atomic<Int>
+        let queued: Atomic<UInt32>
         /// Octets of frames on their way to the slot in the worker's mailbox. Never set back: letters to a connection
         /// that has left are taken off when they are opened.
-        let underway: Atomic<Int>
+        let underway: Atomic<UInt32>
         /// Topics of the connection, those it is being subscribed to included. Never set back either: each
         /// subscription is taken off when it ends.
-        let topics: Atomic<Int>
+        let topics: Atomic<UInt32>
         /// Jobs of the connection whose end it has not heard of: it does not move meanwhile. Never set back either.
-        let jobs: Atomic<Int>
+        let jobs: Atomic<UInt32>
         let openedAt: Atomic<UInt32>
         let lastIn: Atomic<UInt32>
         let lastOut: Atomic<UInt32>
@@ -33,6 +32,19 @@ final class ConnectionBoard: @unchecked Sendable {
         let readingOff: Atomic<Bool>
         /// The serial of whoever is in this slot, open or closing; 0 when it is empty.
         let occupant: Atomic<UInt32>
+
+        /// Any thread: so many octets have been sent off to the owner.
+        ///
+        /// - Returns: how many are under way now. Limits are far below what 32 bits count; a single frame beyond that
+        ///   is taken off as it was put on.
+        func departs(_ octets: Int) -> Int {
+            Int(underway.wrappingAdd(UInt32(truncatingIfNeeded: octets), ordering: .relaxed).newValue)
+        }
+
+        /// They have come, or will not.
+        func arrived(_ octets: Int) {
+            underway.wrappingSubtract(UInt32(truncatingIfNeeded: octets), ordering: .relaxed)
+        }
     }
 
     private let notices: Reserved<Notice>
@@ -47,7 +59,6 @@ final class ConnectionBoard: @unchecked Sendable {
     /// Owner: a connection is open.
     func post(_ id: ConnectionID, binding: UnsafeMutablePointer<Binding>, openedAt: UInt32) {
         let slot = id.slot
-        notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .relaxed)
         notices[slot].binding.store(UInt(bitPattern: binding), ordering: .relaxed)
         notices[slot].queued.store(0, ordering: .relaxed)
         notices[slot].stream.store(0, ordering: .relaxed)
@@ -63,8 +74,7 @@ final class ConnectionBoard: @unchecked Sendable {
 
     /// Owner: another binding serves the connection.
     func rebind(_ slot: UInt32, to binding: UnsafeMutablePointer<Binding>) {
-        notices[slot].binding.store(UInt(bitPattern: binding), ordering: .releasing)
-        notices[slot].instance.store(unsafe binding.pointee.instanceID, ordering: .releasing)
+        notices[slot].binding.store(UInt(bitPattern: binding), ordering: .sequentiallyConsistent)
     }
 
     /// Owner: from here on sends to it are refused everywhere.
@@ -94,6 +104,14 @@ final class ConnectionBoard: @unchecked Sendable {
         return slot
     }
 
+    /// Any thread: the number of the instance that serves or served the slot; 0 when none ever did.
+    func instance(_ slot: UInt32) -> UInt64 {
+        let address = notices[slot].binding.load(ordering: .sequentiallyConsistent)
+        // Bindings are never freed.
+        guard let binding = unsafe UnsafeMutablePointer<Binding>(bitPattern: address) else { return 0 }
+        return unsafe binding.pointee.instanceID
+    }
+
     /// Whether a fragmented message to this connection is under way.
     @inline(__always)
     func isStreaming(_ id: ConnectionID) -> Bool {
@@ -108,7 +126,7 @@ final class ConnectionBoard: @unchecked Sendable {
     func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
         for slot in 0..<used.load(ordering: .acquiring) {
             let serial = notices[slot].occupant.load(ordering: .acquiring)
-            guard serial != 0, notices[slot].instance.load(ordering: .relaxed) == instance else { continue }
+            guard serial != 0, self.instance(slot) == instance else { continue }
             visit(ConnectionID(worker: worker, slot: slot, serial: serial))
         }
     }

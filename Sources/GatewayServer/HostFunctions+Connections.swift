@@ -139,15 +139,15 @@ extension HostContext {
                 return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
             } ?? nil
         let waiting =
-            (own ?? board[notice.slot].queued.load(ordering: .relaxed))
-            + board[notice.slot].underway.load(ordering: .relaxed)
+            (own ?? Int(board[notice.slot].queued.load(ordering: .relaxed)))
+            + Int(board[notice.slot].underway.load(ordering: .relaxed))
         info.queued_bytes = UInt64(max(0, waiting))
         info.high_water = UInt64(notice.limits.highWater)
         info.age_ms = age(board[notice.slot].openedAt.load(ordering: .relaxed))
         info.last_in_ms = age(board[notice.slot].lastIn.load(ordering: .relaxed))
         info.last_out_ms = age(board[notice.slot].lastOut.load(ordering: .relaxed))
         info.rtt_us = board[notice.slot].roundTripMicroseconds.load(ordering: .relaxed)
-        info.topics = UInt32(clamping: board[notice.slot].topics.load(ordering: .relaxed))
+        info.topics = board[notice.slot].topics.load(ordering: .relaxed)
         let size = unsafe min(Int(out.pointee.struct_size), MemoryLayout<gw_conn_info>.size)
         guard size >= 4 else { return Status.invalid }
         info.struct_size = UInt32(size)

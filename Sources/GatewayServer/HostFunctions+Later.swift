@@ -127,7 +127,7 @@ extension HostContext {
         // From here on the connection stays with its instance, which is the one to do the work.
         let board = notice.port.board
         board[notice.slot].jobs.add(1, ordering: .sequentiallyConsistent)
-        let current = board[notice.slot].instance.load(ordering: .sequentiallyConsistent)
+        let current = board.instance(notice.slot)
         guard case .found(let record) = server.instances.find(current, module: module) else {
             board[notice.slot].jobs.subtract(1, ordering: .relaxed)
             return Status.closed

@@ -219,10 +219,9 @@ extension HostContext {
     private func reserve(_ notice: FoundNotice, _ payload: Int) -> gw_status {
         let board = notice.port.board
         let octets = FrameWriter.size(payload: payload)
-        let queued = board[notice.slot].queued.load(ordering: .relaxed)
-        let waiting = queued + board[notice.slot].underway.add(octets, ordering: .relaxed).newValue
+        let waiting = Int(board[notice.slot].queued.load(ordering: .relaxed)) + board[notice.slot].departs(octets)
         if waiting > octets, waiting > notice.limits.sendBuffer {
-            board[notice.slot].underway.subtract(octets, ordering: .relaxed)
+            board[notice.slot].arrived(octets)
             // Whoever takes the notice down is the one that closes: those behind it find nothing any more.
             guard board.takeDown(notice.id) else { return Status.closed }
             notice.port.post(

@@ -79,8 +79,8 @@ extension Worker {
         leaveTopics(peer)
         port.timers.end(.connection(peer.its.id.number))
         peer.its.closeCode = code == 0 ? CloseCode.none : code
-        peer.its.closeReason = reason
-        peer.its.closeBy = by
+        if !reason.isEmpty { peer.its.itsBelongings.closeReason = reason }
+        peer.its.closeBy = UInt8(truncatingIfNeeded: by)
         port.board.withdraw(peer.its.slot)
         _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
     }
@@ -128,7 +128,7 @@ extension Worker {
     /// The connection broke.
     func lose(_ peer: ConnectionPlace, _ error: Errno) {
         if peer.its.phase == .gone { return }
-        peer.its.osError = error.code
+        peer.its.osError = UInt8(clamping: error.code)
         if peer.its.phase == .open {
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT))
         }
@@ -142,7 +142,7 @@ extension Worker {
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER))
             // GW_BY_HANDLER with 1006 also when the closing handshake had begun: abort is what ended it.
             if peer.its.phase == .closing {
-                (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt16(GW_BY_HANDLER))
+                (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt8(GW_BY_HANDLER))
             }
             peer.its.socket.resetOnClose()
             depart(peer)
@@ -194,10 +194,10 @@ extension Worker {
 
     /// Tells of errors that came up where no callback may be called: inside a host function (R1).
     private func reportLate(_ peer: ConnectionPlace) {
-        if peer.its.closeBy == UInt16(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
+        if peer.its.closeBy == UInt8(GW_BY_GATEWAY), peer.its.closeCode == CloseCode.tryAgainLater {
             report(peer, GW_E_LIMIT, "more than send_buffer waits for the peer to read")
         } else if peer.its.osError != 0 {
-            report(peer, GW_E_CLOSED, Errno(peer.its.osError).description)
+            report(peer, GW_E_CLOSED, Errno(Int32(peer.its.osError)).description)
         }
     }
 
@@ -212,13 +212,13 @@ extension Worker {
         var close = unsafe gw_close()
         unsafe close.struct_size = UInt32(MemoryLayout<gw_close>.size)
         unsafe close.code = peer.its.closeCode
-        unsafe close.by = peer.its.closeBy
+        unsafe close.by = UInt16(peer.its.closeBy)
         unsafe close.msgs_in = peer.its.messagesIn
         unsafe close.msgs_out = peer.its.messagesOut
         unsafe close.bytes_in = peer.its.octetsIn
         unsafe close.bytes_out = peer.its.octetsOut
-        unsafe close.os_error = peer.its.osError
-        let reason = peer.its.closeReason
+        unsafe close.os_error = Int32(peer.its.osError)
+        let reason = peer.its.belongings?.closeReason ?? []
         unsafe reason.withUnsafeBytes { text in
             unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
             unsafe call(peer, binding, CLINUX_CLOSE) { id in

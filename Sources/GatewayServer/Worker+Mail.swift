@@ -18,7 +18,7 @@ extension Worker {
         switch letter {
         case .adopt(let number, let isSurplus): admit(Socket(adopting: number), isSurplus: isSurplus)
         case .frame(let id, let head, let payload):
-            port.board[id.slot].underway.subtract(FrameWriter.size(payload: payload.count), ordering: .relaxed)
+            port.board[id.slot].arrived(FrameWriter.size(payload: payload.count))
             guard let peer = find(id), peer.its.phase == .open else { return }
             unsafe payload.withUnsafeBytes { unsafe deliver(head: head, $0, to: peer) }
         case .shared(let id, let head, let address):
@@ -51,8 +51,7 @@ extension Worker {
 
     private func openShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt) {
         guard let shared = unsafe UnsafeMutablePointer<SharedOctets>(bitPattern: address) else { return }
-        unsafe port.board[id.slot].underway.subtract(
-            FrameWriter.size(payload: shared.pointee.count), ordering: .relaxed)
+        unsafe port.board[id.slot].arrived(FrameWriter.size(payload: shared.pointee.count))
         guard let peer = find(id), peer.its.phase == .open else {
             unsafe SharedOctets.release(shared)
             return
@@ -98,7 +97,7 @@ extension Worker {
         // The end of a message, not a control frame.
         if head & 0x88 == 0x80 {
             peer.its.messagesOut &+= 1
-            peer.its.lastOut = now
+            peer.its.lastMessage = now
         }
         noteQueue(peer)
         if head & Letter.owesDrained != 0 { peer.its.flags.insert(.owesDrained) }

@@ -60,7 +60,7 @@ extension Worker {
         }
         unsafe echoHost = nil
         unsafe message.pointee.kind = 0
-        peer.its.lastIn = now
+        peer.its.lastMessage = now
         return position
     }
 
@@ -88,7 +88,7 @@ extension Worker {
         // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.
         peer.its.flags.insert(.dirty)
         peer.its.messagesOut &+= 1
-        peer.its.lastOut = now
+        peer.its.lastMessage = now
         return true
     }
 
@@ -175,7 +175,7 @@ extension Worker {
         _ octets: UnsafeRawBufferPointer
     ) {
         peer.its.messagesIn &+= 1
-        peer.its.lastIn = now
+        peer.its.lastMessage = now
         guard let callback = unsafe binding.pointee.handler.message else { return }
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
         unsafe call(peer, binding, CLINUX_MESSAGE) { id in
@@ -222,7 +222,7 @@ extension Worker {
         _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
         _ flags: UInt32, _ octets: UnsafeRawBufferPointer
     ) {
-        peer.its.lastIn = now
+        peer.its.lastMessage = now
         if piece.isLast { peer.its.messagesIn &+= 1 }
         // An empty piece says nothing unless it begins or ends the message.
         guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {

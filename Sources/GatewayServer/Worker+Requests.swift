@@ -7,12 +7,6 @@ import HandlerModules
 import Synchronization
 import WebSocket
 
-/// A head whose end has not come; the reader knows how far it has looked.
-final class PendingHead {
-    var reader: RequestHeadReader
-    init(_ reader: RequestHeadReader) { self.reader = reader }
-}
-
 extension Worker {
     // MARK: Heads
 
@@ -21,16 +15,15 @@ extension Worker {
     /// - Returns: false when it is not whole.
     func readHead(_ peer: ConnectionPlace, _ octets: UnsafeRawBufferPointer, _ position: inout Int) -> Bool {
         let rest = unsafe UnsafeRawBufferPointer(rebasing: octets[position...])
-        let pending = peer.its.pendingHead
-        peer.its.pendingHead = nil
-        var reader = pending?.reader ?? RequestHeadReader(limits: routing.headLimits)
+        var reader = peer.its.belongings?.head ?? RequestHeadReader(limits: routing.headLimits)
         do throws(RequestHeadError) {
             switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
             case .needMore:
-                peer.its.pendingHead = PendingHead(reader)
+                peer.its.itsBelongings.head = reader
                 return false
             case .head(let head, let length):
                 position += length
+                peer.its.belongings = nil
                 route(peer, head)
             }
         } catch {
@@ -219,9 +212,7 @@ extension Worker {
 
         unsafe peer.its.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
         peer.its.phase = .open
-        peer.its.openedAt = now
-        peer.its.lastIn = now
-        peer.its.lastOut = now
+        peer.its.lastMessage = now
         peer.its.deadline = 0
         peer.its.pingDue =
             unsafe binding.pointee.limits.pingInterval == 0 ? 0 : now + binding.pointee.limits.pingInterval

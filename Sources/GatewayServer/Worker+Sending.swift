@@ -86,7 +86,7 @@ extension Worker {
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
         if isFinal, opcode.rawValue & 0x8 == 0 {
             peer.its.messagesOut &+= 1
-            peer.its.lastOut = now
+            peer.its.lastMessage = now
         }
         return pressure(peer, limit: most)
     }
@@ -108,7 +108,7 @@ extension Worker {
         }
         unsafe queueShared(peer, opcode, shared)
         peer.its.messagesOut &+= 1
-        peer.its.lastOut = now
+        peer.its.lastMessage = now
         return pressure(peer, limit: most)
     }
 
@@ -224,6 +224,6 @@ extension Worker {
         if queued == 0, !peer.its.flags.contains(.queueNoted) { return }
         guard peer.its.phase == .open else { return }
         if queued == 0 { peer.its.flags.remove(.queueNoted) } else { peer.its.flags.insert(.queueNoted) }
-        port.board[peer.its.slot].queued.store(queued, ordering: .relaxed)
+        port.board[peer.its.slot].queued.store(UInt32(clamping: queued), ordering: .relaxed)
     }
 }

@@ -12,7 +12,7 @@ extension Worker {
         if peer.its.phase == .open, let binding = unsafe peer.its.binding {
             if peer.its.pingDue != 0 { next = min(next, peer.its.pingDue) }
             let idle = unsafe binding.pointee.limits.idleTimeout
-            if idle != 0 { next = min(next, max(peer.its.lastIn, peer.its.lastOut) + idle) }
+            if idle != 0 { next = min(next, peer.its.lastMessage + idle) }
         }
         if next == .max { wheel.cancel(peer.its.slot) } else { wheel.arm(peer.its.slot, at: next) }
     }
@@ -20,7 +20,7 @@ extension Worker {
     /// Sets the time by which the phase must be over; 0 ticks for never.
     func setDeadline(_ peer: ConnectionPlace, ticks: UInt32) {
         peer.its.deadline = ticks == 0 ? 0 : now + ticks
-        peer.its.deadlineMark = peer.its.octetsOut
+        peer.its.mark = UInt32(truncatingIfNeeded: peer.its.octetsOut)
         schedule(peer)
     }
 
@@ -42,12 +42,12 @@ extension Worker {
     }
 
     /// So many octets in the time of a handshake are a slow peer; fewer are none.
-    private static let slowestReading: UInt64 = 4096
+    private static let slowestReading: UInt32 = 4096
 
     /// Whether a plain request's answer is still being read, if slowly.
     private func takesItsAnswer(_ peer: ConnectionPlace) -> Bool {
         !peer.its.outbox.isEmpty && !peer.its.flags.contains(.opened) && !isStopping
-            && peer.its.octetsOut &- peer.its.deadlineMark >= Self.slowestReading
+            && UInt32(truncatingIfNeeded: peer.its.octetsOut) &- peer.its.mark >= Self.slowestReading
     }
 
     private func headTimedOut(_ peer: ConnectionPlace) {
@@ -69,14 +69,14 @@ extension Worker {
     /// Pings on the interval, gives up on a peer that does not answer, ends one that says nothing.
     private func keepAlive(_ peer: ConnectionPlace) {
         guard let limits = unsafe peer.its.binding?.pointee.limits else { return }
-        if limits.idleTimeout != 0, now >= max(peer.its.lastIn, peer.its.lastOut) + limits.idleTimeout {
+        if limits.idleTimeout != 0, now >= peer.its.lastMessage + limits.idleTimeout {
             beginClosing(peer, code: CloseCode.goingAway, reason: Array("idle timeout".utf8), by: UInt16(GW_BY_GATEWAY))
             return
         }
         guard peer.its.pingDue != 0, now >= peer.its.pingDue else { return }
         if peer.its.flags.contains(.pinged) {
             if cannotAnswer(peer) {
-                peer.its.pingMark = peer.its.octetsIn
+                peer.its.mark = UInt32(truncatingIfNeeded: peer.its.octetsIn)
                 peer.its.pingDue = now + limits.pongTimeout
                 return
             }
@@ -92,19 +92,19 @@ extension Worker {
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPlace) -> Bool {
         peer.its.flags.contains(.readingOff)
-            || (peer.its.reader.remaining > 0 && peer.its.octetsIn != peer.its.pingMark)
+            || (peer.its.reader.remaining > 0 && UInt32(truncatingIfNeeded: peer.its.octetsIn) != peer.its.mark)
     }
 
     private func sendPing(_ peer: ConnectionPlace, _ limits: RouteLimits) {
-        peer.its.pingStamp = nowNanoseconds / 1000
-        unsafe withUnsafeBytes(of: peer.its.pingStamp.bigEndian) {
+        peer.its.pingStamp = max(1, UInt32(truncatingIfNeeded: nowNanoseconds / 1000))
+        unsafe withUnsafeBytes(of: UInt64(peer.its.pingStamp).bigEndian) {
             unsafe queueFrame(peer, .ping, isFinal: true, $0)
         }
         if limits.pongTimeout == 0 {
             peer.its.pingDue = now + limits.pingInterval
         } else {
             peer.its.flags.insert(.pinged)
-            peer.its.pingMark = peer.its.octetsIn
+            peer.its.mark = UInt32(truncatingIfNeeded: peer.its.octetsIn)
             peer.its.pingDue = now + limits.pongTimeout
         }
     }
@@ -112,12 +112,10 @@ extension Worker {
     /// RFC 6455 5.5.3: a pong that answers our ping carries its payload; any other one proves nothing.
     func notePong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         guard payload.count == 8, peer.its.pingStamp != 0,
-            UInt64(bigEndian: unsafe payload.loadUnaligned(as: UInt64.self)) == peer.its.pingStamp
+            UInt64(bigEndian: unsafe payload.loadUnaligned(as: UInt64.self)) == UInt64(peer.its.pingStamp)
         else { return }
-        let microseconds = Clock.monotonicNanoseconds() / 1000 &- peer.its.pingStamp
-        peer.its.roundTripMicroseconds = UInt32(clamping: max(1, microseconds))
-        port.board[peer.its.slot].roundTripMicroseconds.store(
-            peer.its.roundTripMicroseconds, ordering: .relaxed)
+        let microseconds = UInt32(truncatingIfNeeded: Clock.monotonicNanoseconds() / 1000) &- peer.its.pingStamp
+        port.board[peer.its.slot].roundTripMicroseconds.store(max(1, microseconds), ordering: .relaxed)
         guard peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding else { return }
         peer.its.flags.remove(.pinged)
         peer.its.pingDue = unsafe now + binding.pointee.limits.pingInterval

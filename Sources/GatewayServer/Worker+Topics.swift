@@ -9,7 +9,7 @@ extension Worker {
 
     /// Subscribes an open connection; `topic` has counted it already.
     func subscribe(_ peer: ConnectionPlace, _ topic: Topic) {
-        let belongings = peer.its.belongings ?? Belongings()
+        let belongings = peer.its.itsBelongings
         if belongings.memberships.contains(where: { $0.topic.topic.key == topic.key }) {
             return unsubscribed(peer.its.slot, topic)
         }
@@ -19,7 +19,6 @@ extension Worker {
         let from = round.topic === local ? round.octets.count : 0
         belongings.memberships.append(.init(topic: local, index: local.members.count))
         local.members.append(.init(place: peer, from: from))
-        peer.its.belongings = belongings
         peer.its.flags.insert(.member)
     }
 
@@ -203,7 +202,7 @@ extension Worker {
         case .failed(let error): return lose(peer, error)
         }
         peer.its.messagesOut &+= UInt64(truncatingIfNeeded: round.starts.count)
-        peer.its.lastOut = now
+        peer.its.lastMessage = now
         noteWritten(peer, taken)
         if taken == octets.count { return }
         peer.its.flags.insert(.blocked)
@@ -231,7 +230,7 @@ extension Worker {
         let waiting = peer.its.outbox.count + (peer.its.belongings?.held.count ?? 0)
         if waiting > 0, waiting + run.count > most, !makeRoom(peer, for: run.count, atMost: most) { return }
         peer.its.messagesOut &+= UInt64(truncatingIfNeeded: messages)
-        peer.its.lastOut = now
+        peer.its.lastMessage = now
         unsafe queue(peer, shared, run)
     }
 
@@ -271,7 +270,7 @@ extension Worker {
         for run in round.runs(for: peer.its.id.number, from: from) {
             let octets = unsafe UnsafeRawBufferPointer(rebasing: round.octets.octets[run])
             peer.its.messagesOut &+= UInt64(truncatingIfNeeded: round.publications(in: run))
-            peer.its.lastOut = now
+            peer.its.lastMessage = now
             if isMidStream(peer) {
                 hold(peer) { unsafe $0.append(octets, pool: pool, size: .small) }
             } else {
@@ -287,8 +286,7 @@ extension Worker {
     func isMidStream(_ peer: ConnectionPlace) -> Bool { peer.its.flags.contains(.streaming) }
 
     func hold(_ peer: ConnectionPlace, _ append: (inout SendQueue) -> Void) {
-        let belongings = peer.its.belongings ?? Belongings()
-        peer.its.belongings = belongings
+        let belongings = peer.its.itsBelongings
         append(&belongings.held)
     }
 

@@ -99,8 +99,8 @@ struct ConfigurationTests {
         #expect(loaded.warnings.isEmpty)
         let configuration = loaded.configuration
         #expect(configuration.listeners.map(\.address) == [.any(port: 8080)])
-        #expect(configuration.routes.map(\.pattern.description) == ["/echo", "/chat"])
-        #expect(configuration.routes.map(\.handler) == ["echo", "chat"])
+        #expect(configuration.routes.prefix(2).map(\.pattern.description) == ["/echo", "/chat"])
+        #expect(configuration.routes.prefix(2).map(\.handler) == ["echo", "chat"])
         #expect(configuration.consolePath == "/")
         #expect(configuration.limits == Limits())
         #expect(configuration.handshake == HandshakeLimits())

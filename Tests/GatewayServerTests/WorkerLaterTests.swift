@@ -33,7 +33,7 @@ struct WorkerLaterTests {
         let gateway = try gateway()
         let errand = try Errand(gateway)
         #expect(try errand.ask("gsub home") == "= 0 0")
-        try errand.tell(["\(thread)timer 3 30 0", "\(thread)timer 1 0 0", "\(thread)timer 2 10 0"])
+        try errand.tell(["\(thread)timer 3 1000 0", "\(thread)timer 1 0 0", "\(thread)timer 2 100 0"])
         for token in 1...3 { #expect(try errand.hear() == "event 1 \(token) 0 generation 1") }
         // It has gone off, so there is nothing to cancel.
         try errand.tell("\(thread)htimer 4 1 0")
