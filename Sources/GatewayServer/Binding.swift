@@ -18,6 +18,8 @@ import WebSocket
     /// Number of the handler file; connections of other modules are closed to it.
     let module: UInt32
     let generation: Generation
+    /// The host table of the generation.
+    let host: UnsafePointer<gw_host>
     let route: Route
     let limits: RouteLimits
     /// Messages that come in one frame need nothing but `message` being called.
@@ -46,6 +48,7 @@ import WebSocket
         unsafe instanceID = instance.id
         unsafe module = record.module
         unsafe self.generation = generation
+        unsafe host = generation.host
         unsafe self.route = route
         unsafe limits = route.limits
         // Only of what is not a part of `self` yet: where an autoclosure reads a part, Swift 6.3.1 releases the classes

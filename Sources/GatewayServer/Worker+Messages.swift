@@ -29,7 +29,7 @@ extension Worker {
         unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
         unsafe message.pointee.received_ns = nowNanoseconds
         echoRoom = highWater
-        unsafe echoHost = unsafe binding.pointee.generation.host
+        unsafe echoHost = unsafe binding.pointee.host
         var position = 0
         while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
             if frame.payloadLength > longest { break }
@@ -78,8 +78,7 @@ extension Worker {
         guard peer.its.outbox.count &+ count <= echoRoom, peer.its.phase == .open,
             peer.its.flags.isDisjoint(with: [.blocked, .streaming, .member]), !isStreamedTo(peer)
         else { return false }
-        let opcode = kind == UInt32(GW_TEXT) ? Opcode.text : .binary
-        let header = FrameWriter(opcode, isFinal: true, payloadLength: count)
+        let header = FrameWriter(whole: kind, shortPayloadLength: count)
         guard
             unsafe peer.its.outbox.lend(
                 header: header.low, count: header.count, payload: UnsafeMutableRawPointer(mutating: start),

@@ -152,7 +152,7 @@ extension Worker {
             }
             index += 1
         }
-        dirty.removeAll(keepingCapacity: true)
+        if index > 0 { dirty.removeAll(keepingCapacity: true) }
     }
 
     /// The socket takes octets again.

@@ -224,7 +224,7 @@ import Synchronization
             if let peer = table.occupant(goners[index]), peer.its.phase == .gone { remove(peer) }
             index += 1
         }
-        goners.removeAll(keepingCapacity: true)
+        if index > 0 { goners.removeAll(keepingCapacity: true) }
         if isStopping, now >= stopDeadline { dropEverybody() }
     }
 

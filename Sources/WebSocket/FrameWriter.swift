@@ -7,6 +7,20 @@ public struct FrameWriter: Sendable {
     /// How many of the ten count.
     public let count: Int
 
+    /// A whole message of at most 64 KiB less one octet; `kind` is the opcode of text or binary.
+    @inline(__always)
+    public init(whole kind: UInt32, shortPayloadLength length: Int) {
+        let first = UInt64(kind) | 0x80
+        high = 0
+        if length < 126 {
+            low = first | UInt64(truncatingIfNeeded: length) << 8
+            count = 2
+        } else {
+            low = first | 126 << 8 | UInt64(UInt16(truncatingIfNeeded: length).byteSwapped) << 16
+            count = 4
+        }
+    }
+
     /// Octets of a frame with so many octets of payload.
     package static func size(payload length: Int) -> Int {
         length &+ (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10)
