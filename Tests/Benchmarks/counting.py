@@ -1,9 +1,9 @@
 """Counts what a gateway does for each message: instructions with callgrind, allocations with a preloaded library.
 
-The gateway serves a fixed number of operations twice, more the second time; the difference of what was counted is divided
-by the difference in number, so that starting and stopping cancel out. Neither count depends on the speed of the machine or
-on what else it does. Instructions depend a little on the processor, where libraries choose among variants: those are held
-to the least that every x86-64 has, which is also why the counts are not quite those of a real run.
+The gateway serves a fixed number of operations twice, more the second time; the difference of what was counted is
+divided by the difference in number, so that starting and stopping cancel out. Neither count depends on the speed of the
+machine or on what else it does. Instructions depend a little on the processor, where libraries choose among variants:
+those are held to what every x86-64 of the last fifteen years has, so the counts are not quite those of a real run.
 """
 import json
 import re

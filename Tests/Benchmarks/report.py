@@ -61,8 +61,8 @@ def machine():
 def heading(about, given):
     """One line that says what stands behind a table."""
     how = ", realtime" if given.realtime else ""
-    return (f"{about['date']}, {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, commit {about['commit']};"
-            f" {given.rounds} rounds of {given.seconds:g} s{how}; other load {about['load']:.1f}")
+    return (f"{about['date']}, {about['cpu']}, {about['cores']} cores, Linux {about['kernel']},"
+            f" commit {about['commit']}; {given.rounds} rounds of {given.seconds:g} s{how}; other load {about['load']:.1f}")
 
 
 def keep(given, about, **results):

@@ -8,8 +8,8 @@ from gateway_process import BINARY, DEADLINE, eventually
 def bench(running, *words, path="/echo"):
     """The figures of a run without faults."""
     mode = [words[0]] if words and not words[0].startswith("-") else []
-    done = subprocess.run([BINARY, "bench", *mode, running.url(path), *words[len(mode):], "--json"], capture_output=True,
-                          text=True, timeout=3 * DEADLINE)
+    done = subprocess.run([BINARY, "bench", *mode, running.url(path), *words[len(mode):], "--json"],
+                          capture_output=True, text=True, timeout=3 * DEADLINE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
