@@ -14,25 +14,36 @@ extension Worker {
     ) -> Result {
         let isSerial = unsafe binding.pointee.has(GW_HF_SERIAL)
         if isSerial { unsafe binding.pointee.turnstile.enter() }
-        let result = unsafe callParallel(peer, binding, callback, body)
+        beginCalling(peer)
+        let result = unsafe enter(peer, binding, callback, body)
+        endCalling()
         if isSerial { unsafe binding.pointee.turnstile.leave() }
         return result
     }
 
-    /// The same for an instance that is known not to ask for GW_HF_SERIAL.
+    /// From here on the connection is the current one of this thread.
     @inline(__always)
-    func callParallel<Result>(
+    func beginCalling(_ peer: ConnectionPlace) {
+        current = peer.its.id.number
+        currentPeer = peer
+    }
+
+    @inline(__always)
+    func endCalling() {
+        current = 0
+        currentPeer = nil
+    }
+
+    /// `call` for the current connection, of an instance that is known not to ask for GW_HF_SERIAL.
+    @inline(__always)
+    func enter<Result>(
         _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback,
         _ body: (gw_conn) -> Result
     ) -> Result {
         let id = peer.its.id.number
-        current = id
-        currentPeer = peer
         unsafe binding.pointee.site.enter(callback, connection: id)
         let result = body(id)
         CrashSite.leave()
-        current = 0
-        currentPeer = nil
         return result
     }
 }

@@ -28,9 +28,11 @@ extension Worker {
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
         unsafe message.pointee.received_ns = nowNanoseconds
+        beginCalling(peer)
         echoRoom = highWater
         unsafe echoHost = unsafe binding.pointee.host
         var position = 0
+        var isText = true
         while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
             if frame.payloadLength > longest { break }
             let payload = unsafe base + position + frame.headerLength
@@ -44,23 +46,25 @@ extension Worker {
             if !isASCII, frame.isText, checksText,
                 unsafe !UTF8Checker.isValid(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
             {
-                fail(peer, .invalidUTF8)
+                isText = false
                 break
             }
             peer.its.messagesIn &+= 1
             unsafe lender.pointee.lend(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
-            unsafe message.pointee.kind = UInt32(frame.isText ? GW_TEXT : GW_BINARY)
+            unsafe message.pointee.kind = UInt32(frame.kind)
             unsafe message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
             unsafe message.pointee.data.len = frame.payloadLength
-            unsafe callParallel(peer, binding, CLINUX_MESSAGE) { id in
+            unsafe enter(peer, binding, CLINUX_MESSAGE) { id in
                 unsafe callback(binding.pointee.instance, id, peer.its.state, message)
             }
             if peer.its.phase != .open || !peer.its.flags.isDisjoint(with: [.readingOff, .throttled]) { break }
             if peer.its.outbox.count > highWater, throttle(peer) { break }
         }
         unsafe echoHost = nil
+        endCalling()
         unsafe message.pointee.kind = 0
         peer.its.lastMessage = now
+        if !isText { fail(peer, .invalidUTF8) }
         return position
     }
 
@@ -87,7 +91,6 @@ extension Worker {
         // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.
         peer.its.flags.insert(.dirty)
         peer.its.messagesOut &+= 1
-        peer.its.lastMessage = now
         return true
     }
 

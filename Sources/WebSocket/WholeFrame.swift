@@ -6,7 +6,8 @@ public struct WholeFrame {
     /// Longer payloads are not read here.
     public static let longest = 0xFFFF
 
-    public let isText: Bool
+    /// The opcode: that of text or that of binary data.
+    public let kind: UInt8
     /// 6 or 8: that of the same frame from a server is four octets shorter, since it has no masking key.
     public let headerLength: Int
     public let payloadLength: Int
@@ -19,7 +20,7 @@ public struct WholeFrame {
         let first = unsafe start.load(as: UInt8.self)
         // RFC 6455 5.2: FIN with opcode 1 or 2 and nothing reserved; the mask bit is above the length.
         guard first &- 0x81 <= 1 else { return nil }
-        isText = first == 0x81
+        kind = first & 0x7F
         let second = unsafe start.load(fromByteOffset: 1, as: UInt8.self) ^ 0x80
         if second < 126 {
             headerLength = 6
@@ -34,6 +35,8 @@ public struct WholeFrame {
         }
         if left &- headerLength < payloadLength { return nil }
     }
+
+    public var isText: Bool { kind == Opcode.text.rawValue }
 
     public var length: Int { headerLength &+ payloadLength }
 
