@@ -35,6 +35,11 @@ public enum SendResult: Int32, Sendable, CaseIterable {
     // Statuses grow with the ABI: a new one that worked is `sent`, a new one that did not is `refused`.
     @inlinable
     init(status: Int32) {
-        self = SendResult(rawValue: status) ?? (status >= 0 ? .sent : .refused)
+        // Nearly always: nothing has to be looked up.
+        if status == 0 {
+            self = .sent
+        } else {
+            self = SendResult(rawValue: status) ?? (status >= 0 ? .sent : .refused)
+        }
     }
 }
