@@ -28,12 +28,12 @@ let looping: [SwiftSetting] =
     fast + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 /// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
-let chats = ["chat", "chat-functional", "chat-fleck"]
+let chats = ["chat", "chat-functional", "chat-fleck", "chat-imperative"]
 let samples = ["auth", "echo-fleck", "echo-prefix", "longjob", "rooms", "ticker", "upload"]
 let handlers = ["echo", "reverse-cpp"] + chats + samples
 
 /// The echo of Tests/Benchmarks in each flavour of the kit.
-let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck"].map { "bench-\($0)" }
+let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck", "imperative"].map { "bench-\($0)" }
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
@@ -51,7 +51,7 @@ let fixtures = [
 let plainFixtures = ["counter_v1", "counter_v2", "pinned_by_thread", "unloads"]
 
 /// The same in Swift, on the kit.
-let swiftFixtures = ["counter_swift_v1", "counter_swift_v2", "later_swift"]
+let swiftFixtures = ["counter_swift_v1", "counter_swift_v2", "later_swift", "imperative_swift"]
 
 let package = Package(
     name: "gateway",

@@ -116,6 +116,9 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/ConnectionUUID.swift", (const char[]){
 #embed "../GatewayHandler/ConnectionUUID.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/Crew.swift", (const char[]){
+#embed "../GatewayHandler/Crew.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Deferred.swift", (const char[]){
 #embed "../GatewayHandler/Deferred.swift" suffix(, 0)
     }},
@@ -127,6 +130,9 @@ static const struct ctemplates_file all[] = {
     }},
     {"kit/GatewayHandler/Fleck.swift", (const char[]){
 #embed "../GatewayHandler/Fleck.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Frame.swift", (const char[]){
+#embed "../GatewayHandler/Frame.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Functional.swift", (const char[]){
 #embed "../GatewayHandler/Functional.swift" suffix(, 0)
@@ -151,6 +157,12 @@ static const struct ctemplates_file all[] = {
     }},
     {"kit/GatewayHandler/Host.swift", (const char[]){
 #embed "../GatewayHandler/Host.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/ImperativeHandler.swift", (const char[]){
+#embed "../GatewayHandler/ImperativeHandler.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Inbox.swift", (const char[]){
+#embed "../GatewayHandler/Inbox.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Instance+Events.swift", (const char[]){
 #embed "../GatewayHandler/Instance+Events.swift" suffix(, 0)
@@ -199,6 +211,15 @@ static const struct ctemplates_file all[] = {
     }},
     {"kit/GatewayHandler/SendResult.swift", (const char[]){
 #embed "../GatewayHandler/SendResult.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Session+Waiting.swift", (const char[]){
+#embed "../GatewayHandler/Session+Waiting.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/Session.swift", (const char[]){
+#embed "../GatewayHandler/Session.swift" suffix(, 0)
+    }},
+    {"kit/GatewayHandler/SessionLoop.swift", (const char[]){
+#embed "../GatewayHandler/SessionLoop.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Socket.swift", (const char[]){
 #embed "../GatewayHandler/Socket.swift" suffix(, 0)

@@ -51,6 +51,7 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     func _onRequest(_ request: borrowing Request) -> gw_status
 
     func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand)
+    func _onWake(_ state: UnsafeMutableRawPointer?)
     func _onReloadPending()
     func _onDraining()
     func _onSave(_ writer: inout StateWriter)
@@ -75,6 +76,7 @@ extension HandlerCallbacks {
     public func _onPong(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ payload: RawSpan) {}
     public func _onDrained(_ connection: Connection, _ state: UnsafeMutableRawPointer?) {}
     public func _onRequest(_ request: borrowing Request) -> gw_status { gw_status(GW_REJECT) }
+    public func _onWake(_ state: UnsafeMutableRawPointer?) {}
     public func _onReloadPending() {}
     public func _onDraining() {}
     public func _onSave(_ writer: inout StateWriter) {}

@@ -14,6 +14,7 @@ public struct Host: @unchecked Sendable {
         @usableFromInline let table: UnsafePointer<gw_host>
         let instance: gw_instance
         let errands: Errands
+        let crew: Crew
     }
 
     @usableFromInline let seat: UnsafePointer<Seat>
@@ -22,7 +23,7 @@ public struct Host: @unchecked Sendable {
     init(_ table: UnsafePointer<gw_host>, instance: gw_instance) {
         let seat = UnsafeMutablePointer<Seat>.allocate(capacity: 1)
         let errands = unsafe Errands(generation: table.pointee.generation)
-        unsafe seat.initialize(to: Seat(table: table, instance: instance, errands: errands))
+        unsafe seat.initialize(to: Seat(table: table, instance: instance, errands: errands, crew: Crew()))
         unsafe self.seat = UnsafePointer(seat)
     }
 
@@ -30,6 +31,7 @@ public struct Host: @unchecked Sendable {
     var table: UnsafePointer<gw_host> { unsafe seat.pointee.table }
     var instance: gw_instance { unsafe seat.pointee.instance }
     var errands: Errands { unsafe seat.pointee.errands }
+    var crew: Crew { unsafe seat.pointee.crew }
 
     func log(_ connection: gw_conn, _ level: LogLevel, _ text: String) {
         guard let log = unsafe table.pointee.log else { return }

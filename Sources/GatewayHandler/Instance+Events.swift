@@ -7,7 +7,9 @@ extension Instance {
         case GW_EV_RELOAD_PENDING: handler._onReloadPending()
         case GW_EV_DRAINING:
             host.errands.endTimersOfHandler()
+            host.crew.drain()
             handler._onDraining()
+        case GW_EV_POST where unsafe event.token == Errands.wakeToken: unsafe handler._onWake(state)
         case GW_EV_TIMER, GW_EV_POST:
             // A token that is not there was cancelled, or is of another generation.
             if let errand = unsafe host.errands.take(event.token, for: id) { unsafe run(errand, id, state) }

@@ -56,6 +56,7 @@ final class Instance: Sendable {
     static func stop(_ owner: UnsafeMutableRawPointer?) {
         guard let owner = unsafe owner else { return }
         let instance = unsafe Unmanaged<Instance>.fromOpaque(owner).takeRetainedValue()
+        instance.host.crew.stop()
         instance.handler.stop()
         instance.host.errands.stop()
     }

@@ -25,12 +25,18 @@ public struct OffloadRefused: Error, CustomStringConvertible {
 final class Job: Sendable {
     typealias Completion = _Errand.Body
 
-    let cancellation = Cancellation()
+    let cancellation: Cancellation
     private let work: @Sendable (Cancellation) throws -> Completion
     private let outcome = Mutex<Completion?>(nil)
     private let abandoned = Atomic(false)
 
-    init(_ work: @escaping @Sendable (Cancellation) throws -> Completion) { self.work = work }
+    init(
+        _ cancellation: Cancellation = Cancellation(),
+        _ work: @escaping @Sendable (Cancellation) throws -> Completion
+    ) {
+        self.cancellation = cancellation
+        self.work = work
+    }
 
     /// Its connection has moved before the gateway knew of it: it will not be done.
     func abandon() { abandoned.store(true, ordering: .releasing) }

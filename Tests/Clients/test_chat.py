@@ -8,10 +8,15 @@ import websockets
 from gateway_process import DEADLINE, Gateway
 
 
+@pytest.fixture(params=["chat", "chat-functional", "chat-fleck", "chat-imperative"])
+def flavour(request):
+    return request.param
+
+
 @pytest.fixture
-def gateway(tmp_path):
+def gateway(tmp_path, flavour):
     """One of its own for each test, so that the numbers start at 0."""
-    with Gateway(tmp_path) as running:
+    with Gateway(tmp_path, routes=f"route /chat {{ handler {flavour}; }}") as running:
         yield running
 
 
@@ -80,8 +85,8 @@ def test_a_member_that_vanishes_does_not_stop_the_room(gateway):
     run(scenario())
 
 
-def test_rooms_of_two_routes_are_apart(tmp_path):
-    routes = "route /a { handler chat; }\nroute /b { handler chat; }"
+def test_rooms_of_two_routes_are_apart(tmp_path, flavour):
+    routes = f"route /a {{ handler {flavour}; }}\nroute /b {{ handler {flavour}; }}"
     folder = tmp_path / "rooms"
     folder.mkdir()
 

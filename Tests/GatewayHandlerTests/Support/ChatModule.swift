@@ -7,6 +7,7 @@ enum ChatFlavour: String, CaseIterable, Sendable {
     case reactive = "chat"
     case functional = "chat-functional"
     case fleck = "chat-fleck"
+    case imperative = "chat-imperative"
 
     func module() throws -> ChatModule { try ChatModule(rawValue) }
 }

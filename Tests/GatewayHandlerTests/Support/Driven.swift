@@ -56,9 +56,9 @@ final class Driven {
     @discardableResult
     func connect(_ connection: UInt64) -> UnsafeMutableRawPointer? {
         upgrade()
-        let state = host.connectionState
-        open(connection, state)
-        return state
+        open(connection, host.connectionState)
+        // Which may have set another one.
+        return host.connectionState
     }
 
     func text(_ connection: UInt64, _ text: String) { self.text(connection, nil, text) }

@@ -68,6 +68,8 @@ final class MockHost: Sendable {
         /// What `post` and `offload` answer; `timer_start` answers 0 when it is negative.
         var laterStatus: gw_status = 0
         var lastTimer: UInt64 = 0
+        /// Buffers that were wrapped and not released.
+        var borrowed = 0
         /// What `conn_request` answers: the address of a `gw_request`.
         var request: UInt = 0
     }
@@ -154,6 +156,11 @@ final class MockHost: Sendable {
                 return 0
             }
         }
+        host.pointee.buf_wrap = { table, start, _, _, _ in
+            mock(table).state.withLock { $0.borrowed += 1 }
+            return OpaquePointer(start)
+        }
+        host.pointee.buf_release = { table, _ in mock(table).state.withLock { $0.borrowed -= 1 } }
         fillTopics(host)
         fillLater(host)
         fillLookUps(host)

@@ -1,0 +1,137 @@
+internal import CGatewayABI
+internal import Synchronization
+
+extension Session {
+    /// The frames that come in, until the connection ends: normally after a closing handshake or `close`, with
+    /// `ConnectionLost` after anything else. What came in before the end is still given.
+    public var frames: Frames { Frames(session: self) }
+
+    /// What comes in on a session.
+    public struct Frames: AsyncSequence, Sendable {
+        let session: Session
+
+        public func makeAsyncIterator() -> Iterator { Iterator(session: session) }
+
+        /// Reads one frame after the other.
+        public struct Iterator: AsyncIteratorProtocol {
+            let session: Session
+
+            public func next() async throws -> Frame? { try await session.readFrame() }
+        }
+    }
+
+    /// The next frame, as soon as there is one; `nil` when the connection has ended with a closing handshake.
+    ///
+    /// Only one task may read at a time. A task that is cancelled reads what is there and then throws.
+    public func readFrame() async throws -> Frame? { try await readFrame(within: nil) }
+
+    /// The next frame; throws `SessionError.timedOut` when none has come in for so long.
+    public func readFrame(within limit: Duration) async throws -> Frame? { try await readFrame(within: .some(limit)) }
+
+    private func readFrame(within limit: Duration?) async throws -> Frame? {
+        let (frame, goesOn, end, number) = inbox.withLock { inbox in
+            let (frame, goesOn) = inbox.take()
+            return (frame, goesOn, inbox.end, inbox.newNumber())
+        }
+        if goesOn { connection.setReading(true) }
+        if let frame { return frame }
+        if let end { return try Inbox.verdict(end).get() }
+        let timer = limit.map { connection.after($0) { [self] _ in giveUpReading(number, SessionError.timedOut) } }
+        defer { timer?.cancel() }
+        return try await withTaskCancellationHandler {
+            try await unsafe withUnsafeThrowingContinuation { unsafe wait($0, number) }
+        } onCancel: {
+            giveUpReading(number, CancellationError())
+        }
+    }
+
+    /// The next frame if it is here already.
+    public func tryReadFrame() -> Frame? {
+        let (frame, goesOn) = inbox.withLock { $0.take() }
+        if goesOn { connection.setReading(true) }
+        return frame
+    }
+
+    private func wait(_ continuation: Inbox.Waiter, _ number: UInt64) {
+        let answer: Result<Frame?, any Error>? = inbox.withLock { inbox in
+            if let frame = inbox.take().0 { return .success(frame) }
+            if let end = inbox.end { return Inbox.verdict(end) }
+            if unsafe inbox.waiter != nil { return .failure(SessionError.alreadyReading) }
+            // Whoever cancels says so before it looks for the waiter.
+            if Task.isCancelled { return .failure(CancellationError()) }
+            unsafe inbox.waiter = unsafe (number, continuation)
+            return nil
+        }
+        if let answer { unsafe continuation.resume(with: answer) }
+    }
+
+    private func giveUpReading(_ number: UInt64, _ reason: any Error) {
+        let waiter: Inbox.Waiter? = unsafe inbox.withLock { inbox in
+            guard let waiter = unsafe inbox.waiter, unsafe waiter.number == number else { return nil }
+            unsafe inbox.waiter = nil
+            return unsafe waiter.continuation
+        }
+        unsafe waiter?.resume(throwing: reason)
+    }
+
+    // MARK: Sleeping
+
+    /// Waits on a timer of the gateway, to the millisecond; throws `CancellationError` when the connection ends.
+    public func sleep(for duration: Duration) async throws {
+        let number = inbox.withLock { $0.newNumber() }
+        try await withTaskCancellationHandler {
+            try await unsafe withUnsafeThrowingContinuation { unsafe sleep($0, number, duration) }
+        } onCancel: {
+            wake(number, .failure(CancellationError()))
+        }
+    }
+
+    private func sleep(_ continuation: Inbox.Sleeper, _ number: UInt64, _ duration: Duration) {
+        let isOver = inbox.withLock { inbox in
+            if inbox.end != nil || Task.isCancelled { return true }
+            inbox.sleepers[number] = unsafe Inbox.Sleep(continuation: continuation)
+            return false
+        }
+        if isOver { return unsafe continuation.resume(throwing: CancellationError()) }
+        let timer = connection.after(duration) { [self] _ in wake(number, .success(())) }
+        // A connection that is closing has no timers any more.
+        if timer.token == 0 {
+            return wake(number, .failure(connection.isOpen ? SessionError.tooManyTimers : CancellationError()))
+        }
+        let isAwake = inbox.withLock { inbox in
+            inbox.sleepers[number]?.timer = timer
+            return inbox.sleepers[number] == nil
+        }
+        if isAwake { timer.cancel() }
+    }
+
+    private func wake(_ number: UInt64, _ result: Result<Void, any Error>) {
+        guard let sleep = inbox.withLock({ $0.sleepers.removeValue(forKey: number) }) else { return }
+        sleep.timer?.cancel()
+        unsafe sleep.continuation.resume(with: result)
+    }
+
+    // MARK: Work
+
+    /// Has `work` done by the gateway's pool, where it may block, and waits for its result.
+    ///
+    /// It is done in any case; its argument says when the connection has ended or the task was cancelled.
+    public func offload<Value: Sendable>(
+        _ work: @escaping @Sendable (Cancellation) throws -> Value
+    ) async throws -> Value {
+        let cancellation = Cancellation()
+        return try await withTaskCancellationHandler {
+            try await unsafe withUnsafeThrowingContinuation { continuation in
+                let job = Job(cancellation) { cancellation in
+                    unsafe continuation.resume(with: Result { try work(cancellation) })
+                    return { _, _ in }
+                }
+                var result = connection.host.offload(job, for: connection.id)
+                if result == .closed { result = connection.host.offload(job, for: 0) }
+                if !result.isAccepted { unsafe continuation.resume(throwing: OffloadRefused(result: result)) }
+            }
+        } onCancel: {
+            cancellation.cancel()
+        }
+    }
+}

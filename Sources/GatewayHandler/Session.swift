@@ -1,0 +1,111 @@
+internal import CGatewayABI
+internal import Synchronization
+
+/// A connection as its own task sees it: what comes in is asked for, in a loop.
+///
+/// The task runs on the event loop that serves the connection and shares it with thousands of others: it may wait for
+/// anything, but must not block or compute for long; that is what `offload` is for. Its child tasks run there as well,
+/// one at a time. A `Task {}` of its own, or an actor with an executor of its own, does not.
+public final class Session: Sendable {
+    /// The connection itself; `Sendable`, and usable from everywhere.
+    public let connection: Connection
+    /// Who is at the other end.
+    public let info: ConnectionInfo
+
+    let loop: SessionLoop
+    let inbox = Mutex(Inbox())
+    private let task = Mutex<Task<Void, Never>?>(nil)
+
+    init(_ connection: Connection, _ info: ConnectionInfo) {
+        self.connection = connection
+        self.info = info
+        loop = SessionLoop(connection)
+    }
+
+    /// How the connection ended; `nil` while it has not.
+    public var closeEvent: CloseEvent? { inbox.withLock { $0.end } }
+
+    /// True once a newer generation of the handler serves new clients. A loop that sees it may finish what it is doing
+    /// and close with `serviceRestart`; what is left when the route's `drain_timeout` is over is closed so in any case.
+    public var isDraining: Bool { connection.host.crew.isDraining }
+
+    // MARK: What the handler's callbacks tell it
+
+    func start(_ body: @escaping @Sendable () async -> Void) {
+        loop.callback {
+            let task = Task(executorPreference: loop) { await body() }
+            self.task.withLock { $0 = task }
+        }
+    }
+
+    func deliver(_ frame: consuming Frame) {
+        let (waiter, isFull) = unsafe inbox.withLock { unsafe $0.put(frame) }
+        if let waiter = unsafe waiter {
+            loop.callback { unsafe waiter.resume(returning: frame) }
+        } else if isFull {
+            connection.setReading(false)
+        }
+    }
+
+    /// The connection has ended: reading ends, sleepers wake, the task is cancelled.
+    func close(_ event: CloseEvent) {
+        loop.end()
+        loop.callback {
+            let (waiter, sleepers) = unsafe inbox.withLock { inbox in
+                inbox.end = event
+                defer { unsafe (inbox.waiter, inbox.sleepers) = (nil, [:]) }
+                return unsafe (inbox.waiter, inbox.sleepers)
+            }
+            if let waiter = unsafe waiter { unsafe waiter.continuation.resume(with: Inbox.verdict(event)) }
+            for sleep in sleepers.values { unsafe sleep.continuation.resume(throwing: CancellationError()) }
+            // Behind the others, so that a reader learns how the connection ended and not only that it was cancelled.
+            task.withLock { $0 }?.cancel()
+        }
+        // Most tasks have nothing more to do, and have ended by now.
+        task.withLock { if $0 != nil { connection.host.crew.add(loop, of: connection) } }
+    }
+
+    /// The task has ended: nothing of it is left to wait for.
+    func finish() {
+        task.withLock { $0 = nil }
+        connection.host.crew.remove(connection)
+    }
+}
+
+// MARK: - Sending
+
+extension Session {
+    /// Sends a text message.
+    @discardableResult
+    public func send(_ text: String) -> SendResult { connection.send(text) }
+
+    /// Sends a binary message.
+    @discardableResult
+    public func send(_ octets: [UInt8]) -> SendResult { connection.send(octets) }
+
+    /// Sends a message that came in back, or to somebody else, as the same kind.
+    @discardableResult
+    public func send(_ frame: Frame) -> SendResult { connection.send(frame) }
+
+    /// Answers a ping, for a handler whose manifest says `manualPong`.
+    @discardableResult
+    public func pong(_ ping: Frame) -> SendResult { connection.pong(ping.octets) }
+
+    /// Starts the closing handshake after what is queued; the frames end when it is over.
+    @discardableResult
+    public func close(_ code: CloseCode? = .normalClosure, reason: String = "") -> SendResult {
+        connection.close(code, reason: reason)
+    }
+}
+
+extension Connection {
+    /// Sends a message that came in on to this connection, as the same kind; a ping is not one. [any]
+    @discardableResult
+    public func send(_ frame: Frame) -> SendResult {
+        switch frame.kind {
+        case .text: unsafe frame.octets.withUnsafeBytes { unsafe send(GW_TEXT, $0) }
+        case .binary: send(frame.octets)
+        case .ping: .invalid
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import CGatewayABI
+import GatewayHandler
+import Synchronization
+import Testing
+
+/// Answers each text with its number; some of them mean something else.
+private final class Counter: ImperativeHandler {
+    static let manifest = Manifest(name: "counter", options: .manualPong)
+    private let gateway: Gateway
+
+    init(_ context: borrowing StartContext) { gateway = context.gateway }
+
+    func stop() { gateway.log(.info, "stopped") }
+
+    func run(_ session: Session) async throws {
+        var count = 0
+        for try await frame in session.frames {
+            count += 1
+            switch frame.text {
+            case "throw": throw Mishap(description: "in the loop")
+            case "return": return
+            case "slow": try await session.sleep(for: .seconds(1))
+            case "full": session.send("\((try? await session.sleep(for: .seconds(1))) == nil)")
+            case "work": session.send("\(try await session.offload { _ in 7 })")
+            case "both": await both(session)
+            case nil where frame.kind == .ping: session.pong(frame)
+            default: session.send("\(count) \(frame.octets.count)")
+            }
+        }
+        gateway.log(.info, "ended \(session.closeEvent?.code.rawValue ?? 0) \(Task.isCancelled)")
+    }
+
+    private func both(_ session: Session) async {
+        async let one = session.readFrame()
+        async let other = session.readFrame()
+        do { _ = try await (one, other) } catch { session.send("\(error)") }
+    }
+}
+
+@Suite("the imperative flavour")
+struct ImperativeTests {
+    private let driven = Driven(Counter.self)
+
+    /// A connection whose loop has begun; its state.
+    private func open(_ connection: UInt64) -> UnsafeMutableRawPointer? {
+        #expect(driven.upgrade() == GW_OK)
+        driven.open(connection)
+        return driven.host.connectionState
+    }
+
+    private var logged: [String] {
+        driven.host.calls.compactMap { if case .log(_, _, let line) = $0 { line } else { nil } }
+    }
+
+    @Test func `says what it keeps and takes`() {
+        #expect(driven.table.flags == UInt32(GW_HF_MANUAL_PONG))
+        #expect(driven.table.ping != nil && driven.table.save_conn == nil && driven.table.fragment == nil)
+    }
+
+    @Test func `a frame is read before the callback that brings it returns`() {
+        let state = open(1)
+        driven.text(1, state, "a")
+        driven.binary(1, state, [1, 2])
+        driven.raw { arena, instance in driven.table.ping!(instance, 1, state, arena.octets([9])) }
+        #expect(driven.host.deeds.suffix(3) == [.text(1, "1 1"), .text(1, "2 2"), .pong(1, [9])])
+        driven.close(1, state)
+        #expect(logged == ["ended 1000 true"])
+        #expect(driven.host.state.withLock { $0.borrowed == 0 && $0.owed.isEmpty })
+    }
+
+    @Test func `what comes while it waits is kept, and reading stops in time`() {
+        let state = open(1)
+        driven.text(1, state, "slow")
+        for _ in 0..<100 { driven.text(1, state, "x") }
+        #expect(driven.host.deeds.dropFirst() == [.setReading(1, 0)])
+        driven.deliver(state)
+        let answers = (2...101).map { Call.text(1, "\($0) 1") }
+        #expect(driven.host.deeds.filter { answers.contains($0) } == answers)
+        #expect(driven.host.deeds.filter { $0 == .setReading(1, 1) }.count == 1)
+        driven.close(1, state)
+    }
+
+    @Test func `large frames count by their octets`() {
+        let state = open(1)
+        driven.text(1, state, "slow")
+        for _ in 0..<3 { driven.binary(1, state, [UInt8](repeating: 0, count: 100_000)) }
+        #expect(driven.host.deeds.last == .setReading(1, 0))
+        driven.deliver(state)
+        driven.close(1, state)
+    }
+
+    @Test(arguments: [("throw", 1011), ("return", 1000)])
+    func `its end is that of the connection`(_ text: String, _ code: UInt16) {
+        let state = open(1)
+        driven.text(1, state, text)
+        #expect(driven.host.deeds.last == .close(1, code, ""))
+        #expect(logged == (text == "throw" ? ["run threw: in the loop"] : []))
+        // What comes behind it is read by nobody.
+        driven.text(1, state, "a")
+        driven.close(1, state, code: code)
+        #expect(driven.host.state.withLock { $0.borrowed } == 0)
+    }
+
+    @Test func `what it sleeps and works for ends with the connection`() {
+        let state = open(1)
+        driven.text(1, state, "slow")
+        driven.close(1, state)
+        #expect(logged == ["run ended: CancellationError()"])
+        let other = open(2)
+        driven.text(2, other, "work")
+        driven.close(2, other)
+        #expect(driven.host.state.withLock { $0.borrowed } == 1, "the generation is kept while the task lives")
+        driven.deliver(ended: true)
+        // The result comes from the pool, and so the loop goes on at home.
+        driven.deliver()
+        #expect(driven.host.deeds.contains(.text(2, "7")))
+        #expect(driven.host.state.withLock { $0.borrowed } == 0)
+    }
+
+    @Test func `no timer is no sleep`() {
+        let state = open(1)
+        driven.host.set { ($0.laterStatus, $0.info) = (gw_status(GW_E_LIMIT), gw_conn_info()) }
+        driven.text(1, state, "full")
+        #expect(driven.host.deeds.last == .text(1, "true"))
+        driven.host.set { $0.laterStatus = 0 }
+        driven.close(1, state)
+    }
+
+    @Test func `two cannot read at once`() {
+        let state = open(1)
+        driven.text(1, state, "both")
+        driven.text(1, state, "x")
+        #expect(driven.host.deeds.last == .text(1, "alreadyReading"))
+        driven.close(1, state)
+    }
+
+    @Test func `stop runs what is left to its end`() {
+        let host = MockHost()
+        var driven: Driven? = Driven(Counter.self, host: host)
+        driven?.upgrade()
+        driven?.open(1)
+        let state = host.connectionState
+        driven?.text(1, state, "work")
+        driven?.close(1, state)
+        // The pool answers, the event that would run the loop is never delivered, and stop finds it.
+        let work = host.state.withLock { $0.owed }
+        host.set { $0.laterStatus = gw_status(GW_E_RETIRED) }
+        for one in work { driven?.deliver(one, ended: true) }
+        driven = nil
+        #expect(host.deeds.contains(.text(1, "7")))
+        #expect(host.calls.last == .log(0, 2, "stopped"))
+    }
+}
