@@ -13,8 +13,9 @@ struct TemplatesTests {
         let found = (FileManager.default.enumerator(atPath: root.path)?.allObjects as? [String]) ?? []
         let kept = found.filter { name in
             var isFolder: ObjCBool = false
-            FileManager.default.fileExists(atPath: root.appending(path: name).path, isDirectory: &isFolder)
-            return !isFolder.boolValue && isWanted(name)
+            let path = root.appending(path: name).path
+            let isThere = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            return isThere && !isFolder.boolValue && isWanted(name)
         }
         return Dictionary(uniqueKeysWithValues: kept.map { (prefix + $0, root.appending(path: $0)) })
     }
