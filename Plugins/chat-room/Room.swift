@@ -38,7 +38,8 @@ package struct Room: StateValue {
         members.remove(connection)
     }
 
-    /// Says a line to everybody; under the room's lock, so that everybody sees all lines in the same order.
+    /// Says a line to everybody; under the room's lock, so that the history agrees with what was said. What one member
+    /// says is heard in that order; members of different threads may hear what two say in different ones.
     ///
     /// Sending never blocks and never calls back. A member whose connection has just ended, or who reads too slowly, is
     /// the gateway's business (`slow_consumer`); the others hear the line regardless.

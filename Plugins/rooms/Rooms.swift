@@ -23,8 +23,9 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
         return .accept(Visitor(room: room, name: name.isEmpty ? "guest" : name))
     }
 
-    // Within the lock, so that no line falls between the history and the topic. One that is said by a client of
-    // another worker just now may come both ways: who needs it exactly once numbers the lines.
+    // Within the lock, so that no line falls between the history and the topic. Each speaker's lines keep their order;
+    // between threads nothing is promised: lines of two speakers may be heard in another order by other clients, and one
+    // that is said just now may come to a newcomer both ways. Who minds numbers the lines.
     func opened(_ connection: Connection, _ request: borrowing Request, _ visitor: inout Visitor) {
         archive.withLock { archive in
             connection.subscribe(to: visitor.topic)

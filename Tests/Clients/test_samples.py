@@ -167,6 +167,46 @@ def test_a_room_remembers_so_many_lines_and_no_more(gateway):
     run(scenario())
 
 
+def test_who_comes_in_the_middle_misses_nothing(make_gateway):
+    """Also when speakers and listeners are on different threads; a line may come twice then, but not be lost."""
+    running = make_gateway(main="threads 2;", routes="route /rooms/:room { handler rooms; set history 10000; }").start()
+
+    async def listen(connection, speakers):
+        got, over = [], set()
+        while len(over) < speakers:
+            got.append(await connection.recv())
+            if got[-1].endswith(": over"):
+                over.add(got[-1])
+        return got
+
+    async def speak(n):
+        async with connect(running, f"/rooms/tea?name=m{n}") as connection:
+            listener = asyncio.create_task(listen(connection, 4))
+            for number in range(150):
+                await connection.send(str(number))
+                await (await connection.ping())
+            await connection.send("over")
+            return await listener
+
+    async def come(n):
+        async with connect(running, f"/rooms/tea?name=late{n}") as connection:
+            return await listen(connection, 4)
+
+    async def scenario():
+        speakers = [asyncio.create_task(speak(n)) for n in range(4)]
+        newcomers = []
+        while not all(task.done() for task in speakers):
+            newcomers.append(asyncio.create_task(come(len(newcomers))))
+            async with connect(running, "/rooms/other") as other:
+                await other.ping()
+        heard = await asyncio.gather(*speakers, *newcomers)
+        assert len(newcomers) > 10
+        for each in heard:
+            assert in_order(dict.fromkeys(each)) == {f"m{n}": (0, 149) for n in range(4)}
+        assert all(len(set(each)) == len(each) for each in heard[:4])
+    run(scenario())
+
+
 @pytest.mark.parametrize("path, status", [("/rooms/" + "x" * 65, 400), ("/rooms/x?name=" + "x" * 65, 400),
                                           ("/rooms/", 404), ("/rooms/x", 101)])
 def test_what_may_be_a_room(gateway, path, status):
