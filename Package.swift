@@ -75,6 +75,8 @@ let package = Package(
             name: "GatewayHandler", dependencies: ["CGatewayABI"],
             swiftSettings: fast + [.enableExperimentalFeature("Lifetimes")]),
 
+        .target(name: "GatewayHandlerJSON", dependencies: ["GatewayHandler"], swiftSettings: strict),
+
         // The gateway, from octets up.
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
@@ -126,7 +128,7 @@ let package = Package(
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),
         .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(
-            name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "CGatewayABI"],
+            name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "GatewayHandlerJSON", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),
     ]
         + chats.map {

@@ -101,6 +101,9 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/CloseEvent.swift", (const char[]){
 #embed "../GatewayHandler/CloseEvent.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/ClosingError.swift", (const char[]){
+#embed "../GatewayHandler/ClosingError.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Connection+Send.swift", (const char[]){
 #embed "../GatewayHandler/Connection+Send.swift" suffix(, 0)
     }},

@@ -71,13 +71,8 @@ extension ImperativeHandler {
         } catch {
             // Whatever it was doing was cut short by the end of the connection.
             if session.closeEvent != nil { return connection.log(.debug, "run ended: \(error)") }
-            fail(connection, "run", error)
+            connection.end(over: error, from: "run")
         }
-    }
-
-    private func fail(_ connection: Connection, _ what: StaticString, _ error: any Error) {
-        connection.log(.error, "\(what) threw: \(error)")
-        connection.close(.internalError)
     }
 
     @inline(__always)
@@ -112,7 +107,7 @@ extension ImperativeHandler {
                         try unsafe errand.body(connection, StatePlace($0))
                     }
                 } catch {
-                    fail(connection, errand.name, error)
+                    connection.end(over: error, from: errand.name)
                 }
             }
         }

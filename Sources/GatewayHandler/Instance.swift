@@ -43,7 +43,9 @@ final class Instance: Sendable {
         do {
             let instance = Instance(try blueprint.handler.init(context), blueprint.handover, host)
             TypeWarmth.touch(
-                blueprint.handler._types + [Connection.self, CloseCode.self, StateError.self, SettingError.self])
+                blueprint.handler._types + [
+                    Connection.self, CloseCode.self, StateError.self, SettingError.self, ClosingError.self,
+                ])
             unsafe owner.pointee = unsafe Unmanaged.passRetained(instance).toOpaque()
             return gw_status(GW_OK)
         } catch {

@@ -17,28 +17,45 @@ extension Session {
             let session: Session
 
             public func next() async throws -> Frame? { try await session.readFrame() }
+
+            public func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Frame? {
+                try await session.readFrame()
+            }
         }
     }
 
     /// The next frame, as soon as there is one; `nil` when the connection has ended with a closing handshake.
     ///
     /// Only one task may read at a time. A task that is cancelled reads what is there and then throws.
-    public func readFrame() async throws -> Frame? { try await readFrame(within: nil) }
-
-    /// The next frame; throws `SessionError.timedOut` when none has come in for so long.
-    public func readFrame(within limit: Duration) async throws -> Frame? { try await readFrame(within: .some(limit)) }
-
-    private func readFrame(within limit: Duration?) async throws -> Frame? {
-        let (frame, goesOn, end, number) = inbox.withLock { inbox in
-            let (frame, goesOn) = inbox.take()
-            return (frame, goesOn, inbox.end, inbox.newNumber())
-        }
+    nonisolated(nonsending) public func readFrame() async throws -> Frame? {
+        let (frame, goesOn, number) = startReading()
         if goesOn { connection.setReading(true) }
         if let frame { return frame }
-        if let end { return try Inbox.verdict(end).get() }
-        let timer = limit.map { connection.after($0) { [self] _ in giveUpReading(number, SessionError.timedOut) } }
-        defer { timer?.cancel() }
-        return try await withTaskCancellationHandler {
+        // Nobody but us cancels the session's own task, and then its reader has been woken before.
+        if !isOwnTask { return try await waitForFrame(number) }
+        return try await unsafe withUnsafeThrowingContinuation { unsafe wait($0, number) }
+    }
+
+    /// The next frame; throws `SessionError.timedOut` when none has come in for so long.
+    nonisolated(nonsending) public func readFrame(within limit: Duration) async throws -> Frame? {
+        let (frame, goesOn, number) = startReading()
+        if goesOn { connection.setReading(true) }
+        if let frame { return frame }
+        let timer = connection.after(limit) { [self] _ in giveUpReading(number, SessionError.timedOut) }
+        defer { timer.cancel() }
+        return try await waitForFrame(number)
+    }
+
+    /// The number is for the case that there is nothing to read and it has to be waited for.
+    private func startReading() -> (Frame?, goesOn: Bool, number: UInt64) {
+        inbox.withLock { inbox in
+            let (frame, goesOn) = inbox.take()
+            return (frame, goesOn, inbox.newNumber())
+        }
+    }
+
+    nonisolated(nonsending) private func waitForFrame(_ number: UInt64) async throws -> Frame? {
+        try await withTaskCancellationHandler {
             try await unsafe withUnsafeThrowingContinuation { unsafe wait($0, number) }
         } onCancel: {
             giveUpReading(number, CancellationError())
@@ -77,7 +94,7 @@ extension Session {
     // MARK: Sleeping
 
     /// Waits on a timer of the gateway, to the millisecond; throws `CancellationError` when the connection ends.
-    public func sleep(for duration: Duration) async throws {
+    nonisolated(nonsending) public func sleep(for duration: Duration) async throws {
         let number = inbox.withLock { $0.newNumber() }
         try await withTaskCancellationHandler {
             try await unsafe withUnsafeThrowingContinuation { unsafe sleep($0, number, duration) }

@@ -15,6 +15,8 @@ public final class Session: Sendable {
     let loop: SessionLoop
     let inbox = Mutex(Inbox())
     private let task = Mutex<Task<Void, Never>?>(nil)
+    /// The address of the task, to know it again.
+    private let taskAddress = Atomic<UInt>(0)
 
     init(_ connection: Connection, _ info: ConnectionInfo) {
         self.connection = connection
@@ -33,8 +35,21 @@ public final class Session: Sendable {
 
     func start(_ body: @escaping @Sendable () async -> Void) {
         loop.callback {
-            let task = Task(executorPreference: loop) { await body() }
+            let task = Task(executorPreference: loop) { [self] in
+                taskAddress.store(Self.currentTask, ordering: .relaxed)
+                await body()
+            }
             self.task.withLock { $0 = task }
+        }
+    }
+
+    /// Whether the session's own task is running, and not a child of it.
+    var isOwnTask: Bool { Self.currentTask == taskAddress.load(ordering: .relaxed) }
+
+    private static var currentTask: UInt {
+        unsafe withUnsafeCurrentTask { task in
+            // No more than the address of the task, which is alive as long as it reads.
+            unsafe task.map { unsafe unsafeBitCast($0, to: UInt.self) } ?? 0
         }
     }
 

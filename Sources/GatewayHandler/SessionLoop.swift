@@ -12,8 +12,9 @@ internal import Synchronization
 /// ended the events go to [home], and when the instance is being stopped its tasks are run by whoever stops it.
 final class SessionLoop: TaskExecutor {
     private struct State {
-        var jobs: [UnownedJob] = []
-        /// The first job that has not been run.
+        /// The next job, which as a rule is the only one; behind it others, from `next` on.
+        var first: UnownedJob?
+        var others: [UnownedJob] = []
         var next = 0
         /// Some thread is running jobs; it takes what is added meanwhile.
         var isRunning = false
@@ -33,7 +34,7 @@ final class SessionLoop: TaskExecutor {
         // The runtime only lends us this executor. Once the job can be seen another thread may run it, and it may be the
         // last thing that the task does, and the task the last one who keeps the executor.
         let (kept, hasEnded) = unsafe state.withLock { state -> (Unmanaged<SessionLoop>?, Bool) in
-            state.jobs.append(job)
+            if state.first == nil && state.others.isEmpty { state.first = job } else { state.others.append(job) }
             if state.isRunning || state.isScheduled { return (nil, state.hasEnded) }
             state.isScheduled = true
             return unsafe (Unmanaged.passRetained(self), state.hasEnded)
@@ -65,11 +66,15 @@ final class SessionLoop: TaskExecutor {
 
     private func nextJob() -> UnownedJob? {
         state.withLock { state in
-            if state.next < state.jobs.count {
-                state.next += 1
-                return state.jobs[state.next - 1]
+            if let job = state.first {
+                state.first = nil
+                return job
             }
-            state.jobs.removeAll(keepingCapacity: true)
+            if state.next < state.others.count {
+                state.next += 1
+                return state.others[state.next - 1]
+            }
+            if state.next > 0 { state.others.removeAll(keepingCapacity: true) }
             (state.next, state.isRunning, state.isScheduled) = (0, false, false)
             return nil
         }

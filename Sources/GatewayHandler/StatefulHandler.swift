@@ -14,8 +14,8 @@ public import CGatewayABI
 ///     }
 ///
 /// Callbacks of one connection come in order and never two at once, so `inout` is all the protection a state needs.
-/// An error thrown by a callback is logged, given to `failed`, and closes that connection with 1011; other connections
-/// do not notice.
+/// An error thrown by a callback is logged, given to `failed`, and closes that connection with 1011, or as
+/// `ClosingError` says; other connections do not notice.
 public protocol StatefulHandler: Handler {
     /// What is kept per connection: a struct, a class, anything. Allocated once, freed once.
     associatedtype State
@@ -113,11 +113,9 @@ extension StatefulHandler {
         unsafe StateSlot<State>.free(state)
     }
 
-    /// What becomes of an error an author's callback threw: the log, `failed`, and 1011 for that connection alone.
+    /// What becomes of an error an author's callback threw: the log, 1011 for that connection alone, and `failed`.
     public func _fail(_ connection: Connection, _ error: any Error, _ callback: StaticString, _ state: inout State) {
-        connection.log(.error, "\(callback) threw: \(error)")
-        // RFC 6455 7.4.1: 1011, "it encountered an unexpected condition". The peer learns nothing of the reason.
-        connection.close(.internalError)
+        connection.end(over: error, from: callback)
         failed(connection, .thrown(error), &state)
     }
 }
