@@ -3,13 +3,11 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
-from gateway_process import BINARY, TOP
+from gateway_process import TOP
 from raw_peer import TEXT, RawPeer, frame
+from swift_module import HEADER, build_module, needs_kit
 
 README = (TOP / "README.md").read_text()
-HEADER = TOP / "Sources/CGatewayABI/include"
 
 
 def listing(language, word):
@@ -40,28 +38,19 @@ def test_the_handler_in_c(make_gateway):
     assert said(running, "/shout", "Grüße".encode()) == "GRüßE".encode()
 
 
-def compile_hello(running, source):
-    (running.folder / "Hello.swift").write_text(source)
-    built = BINARY.parent
-    kit = [each for name in ["GatewayHandler", "CGatewayABI"] for each in sorted((built / f"{name}.build").glob("*.o"))]
-    run("swiftc", "-swift-version", "6", "-warnings-as-errors", "-module-name", "hello", "-emit-library",
-        "-I", built / "Modules", "-I", HEADER, "-Xcc", f"-fmodule-map-file={built}/CGatewayABI.build/module.modulemap",
-        running.folder / "Hello.swift", *kit, "-o", running.plugins / "libhello.so")
-
-
-@pytest.mark.skipif(not (BINARY.parent / "GatewayHandler.build").is_dir(), reason="the kit was not built beside $GATEWAY")
+@needs_kit
 def test_the_handler_in_swift(make_gateway):
     source = listing("swift", "gw_handler_entry_v1")
     assert len(source.splitlines()) <= 20
     running = make_gateway(routes=listing("nginx", "route /hello").splitlines()[1])
-    compile_hello(running, source)
+    build_module(running, "hello", source)
     running.start()
     assert said(running, "/hello", b"Hi") == b"Hi, stranger!"
     with RawPeer(running, "/hello?name=Ada").opened() as peer:
         peer.send(frame(TEXT, b"Good morning"))
         assert peer.read_frame()[2] == b"Good morning, Ada!"
         # "Build it again, that is all": whoever is connected keeps the name.
-        compile_hello(running, source.replace("(name)!", "(name)."))
+        build_module(running, "hello", source.replace("(name)!", "(name)."))
         running.wait_for(r"generation 2 is serving, 1 connection moved")
         peer.send(frame(TEXT, b"Good night"))
         assert peer.read_frame()[2] == b"Good night, Ada."

@@ -1,0 +1,75 @@
+"""The pages of the Swift kit: docc has nothing to say against them, and what they show compiles and does what it says."""
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gateway_process import TOP
+from raw_peer import TEXT, RawPeer, frame
+from swift_module import BUILT, build_module, needs_kit, swiftc
+
+CATALOGUE = TOP / "Sources/GatewayHandler/GatewayHandler.docc"
+PAGES = {page.stem: page.read_text() for page in sorted(CATALOGUE.glob("*.md"))}
+ENTRY = "gw_handler_entry_v1"
+STRICT = ["-strict-memory-safety", "-enable-upcoming-feature", "ExistentialAny", "-enable-upcoming-feature",
+          "MemberImportVisibility"]
+
+# What clients of the whole files say, and what they hear.
+TALKS = {
+    "GatewayHandler": [(b"Hi", b"Hi, stranger!")],
+    "MethodPerEvent": [(b"hello", b"HELLO!")],
+    "ClosurePerEvent": [(b"", b"message 1"), (b"", b"message 2")],
+    "FleckStyle": [(b"hello", b"Echo: hello")],
+    "LoopPerConnection": [(None, b"Your name?"), (b"Ada", b"Hello Ada!"), (b"more", b"more")],
+}
+
+
+def listings():
+    """Every listing in Swift with its page and number."""
+    for page, text in PAGES.items():
+        for number, source in enumerate(re.findall(r"^```swift\n(.*?)^```$", text, re.M | re.S), 1):
+            yield page, number, source
+
+
+def test_no_page_is_without_listing_and_no_file_without_talk():
+    assert {page for page, _, _ in listings()} == set(PAGES) - {"ComingFrom"}
+    assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)
+
+
+@needs_kit
+def test_every_listing_compiles(tmp_path):
+    files = []
+    for page, number, source in listings():
+        if ENTRY not in source:
+            files.append(tmp_path / f"{page}{number}.swift")
+            files[-1].write_text("import GatewayHandler\n" + source)
+    swiftc("-typecheck", *STRICT, "-parse-as-library", "-module-name", "Listings", *files)
+
+
+@needs_kit
+def test_every_whole_file_serves(make_gateway):
+    running = make_gateway(routes="\n".join(f"route /{page} {{ handler {page}; }}" for page in TALKS))
+    files = [(page, source) for page, _, source in listings() if ENTRY in source]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: build_module(running, *each), files))
+    running.start()
+    for page, talk in TALKS.items():
+        with RawPeer(running, f"/{page}").opened() as peer:
+            for said, heard in talk:
+                if said is not None:
+                    peer.send(frame(TEXT, said))
+                assert peer.read_frame()[2] == heard, page
+
+
+@needs_kit
+@pytest.mark.skipif(not shutil.which("swift"), reason="no toolchain here")
+@pytest.mark.skipif(BUILT != (TOP / ".build/release").resolve(), reason="$GATEWAY is of another place")
+def test_docc_has_nothing_to_say_against_them(tmp_path):
+    done = subprocess.run([TOP / ".ci/docs", tmp_path / "pages"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0 and "warning" not in done.stdout, done.stdout
+    for page in PAGES:
+        name = "" if page == "GatewayHandler" else f"/{page.lower()}"
+        assert (tmp_path / f"pages/documentation/gatewayhandler{name}/index.html").exists(), page
