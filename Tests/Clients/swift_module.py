@@ -24,5 +24,5 @@ def build_module(running, name, source):
     """Makes lib<name>.so of one file, where the gateway looks for it."""
     file = running.folder / f"{name}.swift"
     file.write_text(source)
-    objects = [each for part in ["GatewayHandler", "CGatewayABI"] for each in sorted((BUILT / f"{part}.build").glob("*.o"))]
+    objects = [each for part in ("GatewayHandler", "CGatewayABI") for each in (BUILT / f"{part}.build").glob("*.o")]
     swiftc("-module-name", name, "-emit-library", file, *objects, "-o", running.plugins / f"lib{name}.so")
