@@ -51,7 +51,7 @@ let fixtures = [
 let plainFixtures = ["counter_v1", "counter_v2", "pinned_by_thread", "unloads"]
 
 /// The same in Swift, on the kit.
-let swiftFixtures = ["counter_swift_v1", "counter_swift_v2", "later_swift", "imperative_swift"]
+let swiftFixtures = ["counter_swift_v1", "counter_swift_v2", "later_swift", "imperative_swift", "ticker_swift"]
 
 let package = Package(
     name: "gateway",

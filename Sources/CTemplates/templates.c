@@ -224,6 +224,9 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/SessionLoop.swift", (const char[]){
 #embed "../GatewayHandler/SessionLoop.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/Socket+Later.swift", (const char[]){
+#embed "../GatewayHandler/Socket+Later.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Socket.swift", (const char[]){
 #embed "../GatewayHandler/Socket.swift" suffix(, 0)
     }},

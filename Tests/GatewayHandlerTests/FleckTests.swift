@@ -65,4 +65,28 @@ struct FleckTests {
         let table = Driven(tutorial).table
         #expect(table.save_conn == nil && table.flags & UInt32(GW_HF_STATELESS) == 0)
     }
+
+    @Test func `closures that come later get the socket`() {
+        let driven = Driven(
+            fleck(Manifest(name: "later")) { _ in
+                { socket in
+                    socket.onMessage = { text in
+                        socket.post { $0.send("post \($0.info.path)") }
+                        socket.after(.seconds(1)) { $0.send("after") }
+                        socket.every(.seconds(1)) { $0.send("every") }
+                        try socket.offload { _ in
+                            text
+                        } then: {
+                            $0.send("work \($1)")
+                        }
+                    }
+                }
+            })
+        let state = driven.connect(1)
+        driven.text(1, state, "x")
+        driven.deliver(state)
+        let lines = ["post /rooms/tea time", "after", "every", "work x"]
+        #expect(driven.host.deeds.suffix(4) == lines.map { Call.text(1, $0) }[...])
+        driven.close(1, state)
+    }
 }

@@ -57,4 +57,20 @@ struct KitReloadTests {
         client.close()
         #expect(try gateway.eventually { try gateway.status().contains("pinned") })
     }
+
+    @Test func `who keeps nothing but a timer stays with it`() throws {
+        let gateway = try ReloadGateway("ticker_swift")
+        let (still, ticking) = (try gateway.connect(), try gateway.connect())
+        #expect(try still.say("a") == "a")
+        #expect(try ticking.say("tick") == "tick")
+        let answer = try gateway.reload("counter_stateless_v2")
+        #expect(answer.timeless.hasSuffix("1 connection moved, 1 refused, 1 still with older generations"))
+        #expect(try still.say("b").hasPrefix("2 "))
+        // The timer goes on, and so does the handler that it belongs to.
+        for _ in 0..<10 { #expect(try ticking.hear() == "tick") }
+        try ticking.send("c")
+        var line = try ticking.hear()
+        while line == "tick" { line = try ticking.hear() }
+        #expect(line == "c")
+    }
 }
