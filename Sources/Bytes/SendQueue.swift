@@ -67,6 +67,8 @@ public struct SendQueue: ~Copyable {
         if let last = unsafe last {
             guard unsafe last == loan, unsafe loan.pointee.base + loan.pointee.end == front else { return false }
         } else {
+            // It may have stood before another block when it was lent last.
+            unsafe loan.pointee.next = nil
             unsafe loan.pointee.base = front
             unsafe loan.pointee.start = 0
             unsafe first = loan

@@ -43,15 +43,16 @@ public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         let parsed: SocketAddress? = unsafe withUnsafeBytes(of: storage) { raw in
             switch Int32(storage.ss_family) {
             case AF_INET:
-                var address = unsafe raw.loadUnaligned(as: sockaddr_in.self)
-                let host = unsafe Self.text(AF_INET, &address.sin_addr)
-                return SocketAddress(host: host, port: UInt16(bigEndian: address.sin_port))
+                let address = unsafe raw.loadUnaligned(as: sockaddr_in.self)
+                return SocketAddress(
+                    host: Self.text(UInt32(bigEndian: address.sin_addr.s_addr)),
+                    port: UInt16(bigEndian: address.sin_port))
             case AF_INET6:
                 var address = unsafe raw.loadUnaligned(as: sockaddr_in6.self)
-                var host = unsafe Self.text(AF_INET6, &address.sin6_addr)
-                // A dual-stack listener shows IPv4 peers as mapped addresses; people know them by four numbers.
-                if host.hasPrefix("::ffff:"), host.contains(".") { host.removeFirst(7) }
-                return SocketAddress(host: host, port: UInt16(bigEndian: address.sin6_port))
+                let port = UInt16(bigEndian: address.sin6_port)
+                let mapped = unsafe withUnsafeBytes(of: &address.sin6_addr) { unsafe Self.mapped($0) }
+                if let mapped { return SocketAddress(host: Self.text(mapped), port: port) }
+                return unsafe SocketAddress(host: Self.text(AF_INET6, &address.sin6_addr), port: port)
             case AF_UNIX:
                 let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
                 let path = unsafe raw[min(offset, length)..<length].prefix { $0 != 0 }
@@ -62,6 +63,34 @@ public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         }
         guard let parsed else { return nil }
         self = parsed
+    }
+
+    /// The IPv4 address in an IPv6 one: a dual-stack listener shows IPv4 peers so, and people know them by four numbers.
+    private static func mapped(_ address: UnsafeRawBufferPointer) -> UInt32? {
+        // RFC 4291 2.5.5.2: 80 bits of zero, 16 of one, and the address.
+        guard unsafe address.loadUnaligned(as: UInt64.self) == 0,
+            unsafe UInt32(bigEndian: address.loadUnaligned(fromByteOffset: 8, as: UInt32.self)) == 0xFFFF
+        else { return nil }
+        return unsafe UInt32(bigEndian: address.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
+    }
+
+    /// An IPv4 address; by hand, since every connection has two and the C library prints formatted.
+    private static func text(_ address: UInt32) -> String {
+        unsafe String(unsafeUninitializedCapacity: 15) { text in
+            var count = 0
+            func append(_ octet: UInt8) {
+                unsafe text[count] = octet
+                count += 1
+            }
+            for shift in stride(from: 24, through: 0, by: -8) {
+                let number = UInt8(truncatingIfNeeded: address >> shift)
+                if shift < 24 { append(UInt8(ascii: ".")) }
+                if number >= 100 { append(UInt8(ascii: "0") + number / 100) }
+                if number >= 10 { append(UInt8(ascii: "0") + number / 10 % 10) }
+                append(UInt8(ascii: "0") + number % 10)
+            }
+            return count
+        }
     }
 
     private static func text(_ family: Int32, _ address: UnsafeRawPointer) -> String {

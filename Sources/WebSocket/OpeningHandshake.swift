@@ -87,6 +87,13 @@ public struct OpeningHandshake: Sendable {
         return nil
     }
 
+    private static let front: StaticString = """
+        HTTP/1.1 101 Switching Protocols\r
+        Upgrade: websocket\r
+        Connection: Upgrade\r
+        Sec-WebSocket-Accept: 
+        """
+
     /// Writes the 101 (RFC 6455 4.2.2) behind what `output` has already.
     ///
     /// - Parameters:
@@ -98,14 +105,8 @@ public struct OpeningHandshake: Sendable {
         extensions: [UInt8] = [], headers: ResponseHeaders = ResponseHeaders()
     ) {
         output.reserveCapacity(output.count + 256 + extensions.count + headers.octets.count)
-        output.append(
-            contentsOf: """
-                HTTP/1.1 101 Switching Protocols\r
-                Upgrade: websocket\r
-                Connection: Upgrade\r
-                Sec-WebSocket-Accept: 
-                """.utf8)
-        for index in accept.indices { output.append(accept[index]) }
+        Self.front.withUTF8Buffer { unsafe output.append(contentsOf: $0) }
+        unsafe accept.span.withUnsafeBufferPointer { unsafe output.append(contentsOf: $0) }
         if let subprotocol {
             output.append(contentsOf: "\r\nSec-WebSocket-Protocol: ".utf8)
             output.append(contentsOf: head.octets[subprotocol])

@@ -20,6 +20,7 @@ public struct UTF8Checker: Sendable {
     @inline(__always)
     public static func isValid(_ octets: UnsafeRawBufferPointer) -> Bool {
         guard let base = octets.baseAddress, octets.count > 0 else { return true }
+        if octets.count >= 64 { return unsafe isValidSlow(octets) }
         // Most text is short and ASCII: look eight octets at a time before asking anybody.
         var at = 0
         while at &+ 8 <= octets.count {

@@ -42,13 +42,14 @@ public struct WholeFrame {
 
     /// Unmasks the payload from `source` to `target`, which is the same place or lies before it.
     ///
-    /// - Returns: true when the payload is ASCII, which is UTF-8 without asking further.
+    /// - Returns: true when the payload is short and ASCII, which is UTF-8 without asking further.
     @inline(__always)
     public func unmask(from source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer) -> Bool {
         let wide = UInt64(key) << 32 | UInt64(key)
-        var seen: UInt64 = 0
+        // Longer ones are looked at by vectors, elsewhere: to do it here would keep these from being some.
+        var seen: UInt64 = payloadLength < 32 ? 0 : .max
         var at = 0
-        // All four are read before the first is written: the places may overlap, and so they become vectors.
+        // All four are read before the first is written, since the places may overlap.
         while at &+ 32 <= payloadLength {
             let a = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ wide
             let b = unsafe source.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self) ^ wide
@@ -58,7 +59,6 @@ public struct WholeFrame {
             unsafe target.storeBytes(of: b, toByteOffset: at &+ 8, as: UInt64.self)
             unsafe target.storeBytes(of: c, toByteOffset: at &+ 16, as: UInt64.self)
             unsafe target.storeBytes(of: d, toByteOffset: at &+ 24, as: UInt64.self)
-            seen |= a | b | c | d
             at &+= 32
         }
         while at &+ 8 <= payloadLength {

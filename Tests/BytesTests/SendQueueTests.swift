@@ -243,6 +243,26 @@ struct SendQueueTests {
         checked.end()
     }
 
+    @Test("a loan that something stood behind leaves no trace of that", arguments: [false, true])
+    func loanAfterAnother(isKept: Bool) {
+        var checked = Checked()
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 1)
+        for _ in 0..<3 {
+            checked.lend(memory, payloads: [4..<9])
+            checked.append([1, 2])
+            checked.append(shared: [3, 4])
+            checked.check()
+            if isKept { checked.keep() }
+            checked.check()
+            checked.removeFirst(11)
+            checked.lend(memory, payloads: [50..<60])
+            checked.check()
+            checked.removeFirst(12)
+        }
+        memory.deallocate()
+        checked.end()
+    }
+
     @Test("gather fills no more than it is given")
     func gather() {
         var checked = Checked()
