@@ -10,7 +10,7 @@ import WebSocket
 @unsafe struct Binding: ~Copyable {
     /// The handler's callbacks, absent ones nil whatever header it was built with.
     let handler: HandlerCallbacks
-    /// GW_HF_*.
+    /// GW_HF_*, and `Conduct.watched`.
     let flags: UInt32
     /// What `start` gave back.
     let instance: UnsafeMutableRawPointer?
@@ -42,7 +42,7 @@ import WebSocket
         let generation = instance.generation
         let callbacks = generation.callbacks
         unsafe handler = callbacks
-        let flags = generation.flags
+        let flags = generation.flags & ~Conduct.watched | (record.isWatched ? Conduct.watched : 0)
         unsafe self.flags = flags
         unsafe self.instance = instance.selfPointer
         unsafe instanceID = instance.id
@@ -54,12 +54,17 @@ import WebSocket
         // Only of what is not a part of `self` yet: where an autoclosure reads a part, Swift 6.3.1 releases the classes
         // that are still to be set, record and turnstile, whatever octets stand there.
         unsafe takesWholeMessages =
-            callbacks.message != nil && callbacks.fragment == nil && flags & UInt32(GW_HF_SERIAL) == 0
+            callbacks.message != nil && callbacks.fragment == nil && flags & Self.special == 0
         unsafe longestWhole = min(route.limits.frames.frame, route.limits.frames.message)
         unsafe self.record = record
         unsafe turnstile = record.turnstile
         unsafe site = instance.crashSite
     }
+
+    /// Flags that make more of a callback than a call.
+    static let special = UInt32(GW_HF_SERIAL) | Conduct.watched
+
+    var isWatched: Bool { unsafe flags & Conduct.watched != 0 }
 
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }
 

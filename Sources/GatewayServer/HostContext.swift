@@ -41,10 +41,9 @@ import Synchronization
     /// Makes the host table of a generation. It is never freed: handlers may hold on to it for ever.
     static func makeHost(_ context: HostContext) -> UnsafePointer<gw_host> {
         let block = UnsafeMutablePointer<Block>.allocate(capacity: 1)
-        unsafe block.initialize(
-            to: Block(
-                table: HostFunctions.table(generation: context.generation),
-                context: Unmanaged.passRetained(context)))
+        var table = unsafe HostFunctions.table(generation: context.generation)
+        if context.server.conduct != nil { unsafe HostFunctions.watch(&table) }
+        unsafe block.initialize(to: Block(table: table, context: Unmanaged.passRetained(context)))
         return unsafe UnsafeRawPointer(block).assumingMemoryBound(to: gw_host.self)
     }
 

@@ -20,31 +20,37 @@ extension HostFunctions {
             guard let out = unsafe out else { return Status.invalid }
             return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.info(connection, out) }
         }
-        unsafe table.conn_state = { _, connection in
-            if unsafe HostFunctions.onWorker({ $0.isRestoring }) ?? false { return nil }
-            return unsafe HostFunctions.inCallback(of: connection) { unsafe $0.its.state } ?? nil
-        }
+        unsafe table.conn_state = { _, connection in unsafe HostFunctions.state(of: connection) }
         unsafe table.conn_set_state = { _, connection, state in
-            // In restore_conn it is the state that the callback gives back that counts.
-            if unsafe HostFunctions.onWorker({ $0.isRestoring && $0.current == connection }) ?? false {
-                return Status.state
-            }
-            return unsafe HostFunctions.inCallback(of: connection) { peer in
-                unsafe peer.its.state = unsafe state
-                return Status.ok
-            } ?? Status.thread
+            unsafe HostFunctions.setState(of: connection, state)
         }
-        unsafe table.conn_request = { _, connection in
-            unsafe HostFunctions.inCallback(of: connection) { peer in
-                guard let exchange = peer.its.exchange, unsafe exchange.binding.pointee.has(GW_HF_KEEP_REQUEST) else {
-                    return nil
-                }
-                return unsafe exchange.record.request
-            } ?? nil
-        }
+        unsafe table.conn_request = { _, connection in unsafe HostFunctions.request(of: connection) }
         unsafe table.conns = { host, instance, out, capacity in
             unsafe HostContext.with(host, else: 0) { unsafe $0.connections(of: instance, out, capacity) }
         }
+    }
+
+    static func state(of connection: gw_conn) -> UnsafeMutableRawPointer? {
+        if unsafe onWorker({ $0.isRestoring }) ?? false { return nil }
+        return unsafe inCallback(of: connection) { unsafe $0.its.state } ?? nil
+    }
+
+    static func setState(of connection: gw_conn, _ state: UnsafeMutableRawPointer?) -> gw_status {
+        // In restore_conn it is the state that the callback gives back that counts.
+        if unsafe onWorker({ $0.isRestoring && $0.current == connection }) ?? false { return Status.state }
+        return unsafe inCallback(of: connection) { peer in
+            unsafe peer.its.state = unsafe state
+            return Status.ok
+        } ?? Status.thread
+    }
+
+    static func request(of connection: gw_conn) -> UnsafePointer<gw_request>? {
+        unsafe inCallback(of: connection) { peer in
+            guard let exchange = peer.its.exchange, unsafe exchange.binding.pointee.has(GW_HF_KEEP_REQUEST) else {
+                return nil
+            }
+            return unsafe exchange.record.request
+        } ?? nil
     }
 
     /// The connection whose callback is running on this thread; nil anywhere else ([conn] is checked, never UB).

@@ -15,14 +15,21 @@ extension HostFunctions {
             }
         }
         unsafe table.publish = { host, instance, name, length, kind, flags, start, count, except, reached in
-            unsafe reached?.pointee = 0
-            guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count)
-            else {
-                return Status.invalid
-            }
-            return unsafe HostContext.with(host, else: Status.invalid) { context in
-                unsafe context.publish(instance, name, length, flags, opcode, payload, except, reached)
-            }
+            unsafe HostFunctions.publish(host, instance, name, length, kind, flags, start, count, except, reached)
+        }
+    }
+
+    static func publish(
+        _ host: UnsafePointer<gw_host>?, _ instance: gw_instance, _ name: UnsafePointer<CChar>?, _ length: Int,
+        _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int, _ except: gw_conn,
+        _ reached: UnsafeMutablePointer<UInt32>?
+    ) -> gw_status {
+        unsafe reached?.pointee = 0
+        guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count) else {
+            return Status.invalid
+        }
+        return unsafe HostContext.with(host, else: Status.invalid) { context in
+            unsafe context.publish(instance, name, length, flags, opcode, payload, except, reached)
         }
     }
 }

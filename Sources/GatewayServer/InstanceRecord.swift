@@ -13,6 +13,8 @@ final class InstanceRecord: Sendable {
     let module: UInt32
     /// The pattern of its route: the scope of its topics.
     let scope: String
+    /// Its conduct is watched.
+    let isWatched: Bool
     /// The worker that calls it for [home].
     let home: Int
     /// For instances that ask for GW_HF_SERIAL.
@@ -33,8 +35,9 @@ final class InstanceRecord: Sendable {
     private let jobs = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
 
-    init(_ instance: Instance, module: UInt32, scope: String, workers: Int) {
+    init(_ instance: Instance, module: UInt32, scope: String, workers: Int, isWatched: Bool) {
         self.instance = instance
+        self.isWatched = isWatched
         self.module = module
         self.scope = scope
         let retained = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)

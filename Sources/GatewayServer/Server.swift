@@ -140,7 +140,8 @@ package final class Server {
         }
         let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
         return ServerContext(
-            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes), isProbe: isProbe)
+            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
+            conduct: configuration.mode == .development ? Conduct(log) : nil, isProbe: isProbe)
     }
 
     /// `auto` is one worker for each core that this process may run on.

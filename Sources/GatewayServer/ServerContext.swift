@@ -9,6 +9,8 @@ final class ServerContext: Sendable {
     let instances = InstanceDirectory()
     let jobs = JobPool()
     let metrics = MetricTable()
+    /// Watches handlers in `mode development`; nil otherwise.
+    let conduct: Conduct?
     /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
     let isProbe: Bool
     let ports: [WorkerPort]
@@ -18,9 +20,10 @@ final class ServerContext: Sendable {
     let connections = Atomic<Int>(0)
     let startedAt = Clock.monotonicNanoseconds()
 
-    init(log: Log, ports: [WorkerPort], routing: RoutingTable, isProbe: Bool = false) {
+    init(log: Log, ports: [WorkerPort], routing: RoutingTable, conduct: Conduct? = nil, isProbe: Bool = false) {
         topics = TopicDirectory(workers: ports.count)
         self.isProbe = isProbe
+        self.conduct = conduct
         self.log = log
         self.ports = ports
         self.routing = routing

@@ -170,7 +170,8 @@ final class Services {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
         let record = InstanceRecord(
-            instance, module: service.number, scope: route.pattern, workers: server.ports.count)
+            instance, module: service.number, scope: route.pattern, workers: server.ports.count,
+            isWatched: server.conduct != nil)
         server.instances.add(record)
         do throws(ModuleError) {
             try instance.start(

@@ -179,12 +179,14 @@ extension Worker {
         peer.its.messagesIn &+= 1
         peer.its.lastMessage = now
         guard let callback = unsafe binding.pointee.handler.message else { return }
+        let octets = unsafe borrowed(binding, octets)
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
         unsafe call(peer, binding, CLINUX_MESSAGE) { id in
             unsafe callback(binding.pointee.instance, id, peer.its.state, message)
         }
         // Nothing is lent any more.
         unsafe message.pointee.kind = 0
+        unsafe takeBack(binding, octets)
     }
 
     /// Points the message that handlers are given at octets.
@@ -230,10 +232,12 @@ extension Worker {
         guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {
             return
         }
+        let octets = unsafe borrowed(binding, octets)
         unsafe lend(piece.kind, flags: flags, octets)
         unsafe call(peer, binding, CLINUX_FRAGMENT) { id in
             unsafe callback(binding.pointee.instance, id, peer.its.state, message)
         }
         unsafe message.pointee.kind = 0
+        unsafe takeBack(binding, octets)
     }
 }

@@ -234,17 +234,21 @@ extension Worker {
         // RFC 6455 5.5.3: the pong carries the same octets.
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         guard let callback = unsafe binding.pointee.handler.ping else { return }
+        let lent = unsafe borrowed(binding, payload)
         unsafe call(peer, binding, CLINUX_PING) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(payload))
+            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
         }
+        unsafe takeBack(binding, lent)
     }
 
     private func pong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         unsafe notePong(peer, payload)
         guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
+        let lent = unsafe borrowed(binding, payload)
         unsafe call(peer, binding, CLINUX_PONG) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(payload))
+            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
         }
+        unsafe takeBack(binding, lent)
     }
 
     /// Switches reading on or off for a handler.

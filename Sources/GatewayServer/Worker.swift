@@ -80,6 +80,10 @@ import Synchronization
     var due: [UInt32] = []
     /// Memory of the last large message, kept for the next one.
     var spareBuffer = OctetBuffer()
+    /// Of the callback that runs, where its handler is watched.
+    var callWatch: CallWatch?
+    /// What handlers that are watched were lent.
+    var quarantine = Quarantine()
     /// Scratch for responses.
     var response: [UInt8] = []
 

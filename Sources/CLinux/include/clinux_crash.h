@@ -60,6 +60,11 @@ static inline void clinux_enter_callback(const struct clinux_crash_site *site, u
     clinux_crash_note.site = site;
 }
 
+/* The callback that runs on this thread; CLINUX_NO_CALLBACK when none does. */
+static inline enum clinux_callback clinux_current_callback(void) {
+    return clinux_crash_note.site == NULL ? CLINUX_NO_CALLBACK : (enum clinux_callback)clinux_crash_note.callback;
+}
+
 static inline void clinux_leave_callback(void) { clinux_crash_note.site = NULL; }
 
 /* From now on a fault (SEGV, BUS, ILL, FPE, ABRT, TRAP) is recorded on standard error, and in `file` unless that is
