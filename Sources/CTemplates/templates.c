@@ -65,6 +65,9 @@ static const struct ctemplates_file all[] = {
     {"swift/Functional.swift", (const char[]){
 #embed "files/swift/Functional.swift" suffix(, 0)
     }},
+    {"swift/Imperative.swift", (const char[]){
+#embed "files/swift/Imperative.swift" suffix(, 0)
+    }},
     {"swift/Makefile", (const char[]){
 #embed "files/swift/Makefile" suffix(, 0)
     }},

@@ -29,6 +29,8 @@ package enum Flavour: String, CaseIterable, Sendable {
     case reactive
     /// A closure per event.
     case functional
+    /// A loop per connection.
+    case imperative
     /// One closure configures each socket.
     case fleck
 
@@ -36,6 +38,7 @@ package enum Flavour: String, CaseIterable, Sendable {
         switch self {
         case .reactive: "swift/Reactive.swift"
         case .functional: "swift/Functional.swift"
+        case .imperative: "swift/Imperative.swift"
         case .fleck: "swift/Fleck.swift"
         }
     }

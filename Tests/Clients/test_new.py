@@ -11,7 +11,7 @@ from raw_peer import TEXT, RawPeer, frame
 
 LANGUAGES = {"c": "handler.c", "cpp": "handler.cpp", "rust": "src/lib.rs", "swift": "Sources/Handler.swift"}
 TOOLS = {"c": "cc", "cpp": "c++", "rust": "cargo", "swift": "swift"}
-FLAVOURS = ["functional", "fleck"]  # reactive is the standard
+FLAVOURS = ["functional", "imperative", "fleck"]  # reactive is the standard
 
 
 def gateway_new(*words, cwd):
@@ -105,7 +105,7 @@ def test_the_other_flavours(flavour, swift_project, tmp_path, make_gateway):
             (same if filecmp.cmp(path, swift_project / name, shallow=False) else differ).append(str(name))
     assert differ == [LANGUAGES["swift"]] and len(same) > 10
     shutil.copy(other / LANGUAGES["swift"], swift_project / LANGUAGES["swift"])
-    check(make_gateway, swift_project, LANGUAGES["swift"], hands_over=flavour != "fleck")
+    check(make_gateway, swift_project, LANGUAGES["swift"], hands_over=flavour == "functional")
 
 
 @pytest.mark.parametrize(
