@@ -93,11 +93,16 @@ let package = Package(
         .target(
             name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
             swiftSettings: fast),
+        .target(
+            name: "HandlerTrial", dependencies: ["GatewayServer", "GatewayLoad", "GatewayIO", "CLinux"],
+            swiftSettings: strict),
         .target(name: "CTemplates", exclude: ["files"]),
         .target(name: "HandlerTemplates", dependencies: ["CTemplates"], swiftSettings: strict),
         .executableTarget(
             name: "gateway",
-            dependencies: ["GatewayServer", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates", "CLinux"],
+            dependencies: [
+                "GatewayServer", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates", "HandlerTrial", "CLinux",
+            ],
             swiftSettings: strict),
 
         // Handlers.
@@ -125,6 +130,7 @@ let package = Package(
             dependencies: [
                 "GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport", "probe_child",
             ]),
+        .testTarget(name: "HandlerTrialTests", dependencies: ["HandlerTrial", "GatewayServer"]),
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),
         .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
         .testTarget(

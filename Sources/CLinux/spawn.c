@@ -130,6 +130,8 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end) {
     return 1;
 }
 
+int clinux_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 /* Pages of data and stack that this process has; 0 when /proc does not say. */
 static uint64_t data_pages(void) {
     unsigned long long data = 0;
@@ -160,7 +162,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, 
 int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds) {
     uint64_t present = data_pages() * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t data;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+    if (clinux_end_with_parent() != 0) {
         return -1;
     }
     alarm(seconds);

@@ -78,7 +78,7 @@ package struct Arguments: Equatable, Sendable {
         case "-t" where command == nil || command == .check: command = .check
         case "-T" where command == nil || command == .check: wish = .effectiveConfiguration
         case "-c", "--configuration": try takeFile(rest.popFirst(), word)
-        case "--json" where command == .status: isJSON = true
+        case "--json" where command?.hasJSON == true: isJSON = true
         default: throw unknown(word)
         }
     }
@@ -92,7 +92,7 @@ package struct Arguments: Equatable, Sendable {
     private func unknown(_ option: String) -> Failure {
         var known = ["--help", "--version"]
         if command?.takesConfiguration != false { known.append("--configuration") }
-        if command == .status { known.append("--json") }
+        if command?.hasJSON == true { known.append("--json") }
         known += command?.options ?? []
         let hint = option.hasPrefix("--") ? Suggestion.nearest(to: option, among: known) : nil
         let place = command.map { " of \"\($0.rawValue)\"" } ?? ""

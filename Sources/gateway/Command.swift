@@ -10,6 +10,7 @@ package enum Command: String, CaseIterable, Sendable {
     case explain
     case inspect
     case new
+    case test
 
     /// The operands it takes: how many, and what they are called.
     var operands: (count: ClosedRange<Int>, name: String) {
@@ -20,13 +21,14 @@ package enum Command: String, CaseIterable, Sendable {
         case .explain: (1...1, "PATH")
         case .inspect: (1...1, "FILE.so")
         case .new: (1...1, "NAME")
+        case .test: (1...1, "FILE.so")
         }
     }
 
     /// Whether it has to do with a configuration.
     var takesConfiguration: Bool {
         switch self {
-        case .inspect, .new: false
+        case .inspect, .new, .test: false
         case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain: true
         }
     }
@@ -35,7 +37,11 @@ package enum Command: String, CaseIterable, Sendable {
     var options: [String] {
         switch self {
         case .new: ["--language", "--flavour", "--into"]
+        case .test: ["--route", "--set"]
         case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect: []
         }
     }
+
+    /// Whether its answer can be had as JSON.
+    var hasJSON: Bool { self == .status || self == .test }
 }

@@ -34,6 +34,7 @@ enum CommandLineTool {
         case .explain: ExplainCommand.run(arguments)
         case .inspect: InspectCommand.run(arguments)
         case .new: NewCommand.run(arguments)
+        case .test: TestCommand.run(arguments)
         }
     }
 }

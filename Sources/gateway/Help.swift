@@ -14,6 +14,7 @@ enum Help {
         case .explain: explain
         case .inspect: inspect
         case .new: new
+        case .test: test
         }
     }
 
@@ -26,6 +27,7 @@ enum Help {
           gateway reload chat              replace the handler chat while it serves
           gateway explain /rooms/7         which route that path has, and which limits
           gateway new hello                a handler to begin with: builds with `make`, has a test
+          gateway test hello.so            does it keep to the contract, whatever clients do?
 
         usage: gateway [COMMAND] [-c FILE]
 
@@ -35,6 +37,7 @@ enum Help {
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
           new NAME            write a handler to begin with, in Swift, C, C++ or Rust
+          test FILE.so        let clients of all kinds at a handler, and tell what it gets wrong
           bench URL           load a WebSocket server and measure it; `gateway bench --help`
 
         to a running gateway, over the control socket of its configuration:
@@ -175,12 +178,12 @@ enum Help {
     private static let new = page(
         examples: [
             "gateway new hello                                a handler in Swift, a method per event, in ./hello",
-            "gateway new hello --flavour functional           a closure per event; or fleck: a closure per socket",
+            "gateway new hello --flavour functional           a closure per event; imperative: a loop; fleck",
             "gateway new shout --language c --into handlers   in C, in handlers/shout",
         ], usage: "gateway new NAME [--language LANGUAGE] [--flavour FLAVOUR] [--into FOLDER]", [],
         """
           --language LANGUAGE   swift (default), c, cpp or rust
-          --flavour FLAVOUR     of Swift: reactive (default), functional or fleck
+          --flavour FLAVOUR     of Swift: reactive (default), functional, imperative or fleck
           --into FOLDER         where the folder NAME is made; else here
 
         Writes a folder NAME with a handler that numbers what each client says and hands the numbers over in a reload,
@@ -188,5 +191,26 @@ enum Help {
         `make run` serves it. In Swift the kit lies beside it. NAME begins with a lower-case letter; letters, digits, -
         and _ may follow. What is there already is never touched. Exit status: 0 written, 1 it could not be, 2 wrong
         usage.
+        """)
+
+    private static let test = page(
+        examples: [
+            "gateway test hello.so",
+            "gateway test .build/release/libchat.so --route /rooms/:room --set history=50",
+            "gateway test hello.so --json | jq '.findings[] | select(.verdict == \"wrong\")'",
+        ], usage: "gateway test FILE.so [--route PATTERN] [--set KEY=VALUE]... [--json]", [.json],
+        """
+          --route PATTERN    the route it is served on (/trial)
+          --set KEY=VALUE    a `set` line of that route; may be repeated
+
+        Serves the handler with a real gateway in a process of its own, on a socket of its own, and lets clients at it:
+        messages of all sizes, whole and in fragments, pings, every close code, clients that vanish, that do not read,
+        200 at once, 1,000 that come and go, plain HTTP, two reloads under traffic, and a stop with clients connected.
+        Meanwhile the gateway watches for what a handler may not do: keep what it was only lent (octets are overwritten
+        when a callback returns), answer twice, call from a wrong thread, hold an event loop up for more than 50 ms.
+
+        A line for each thing tried: ok, WRONG, or note for what may be meant; a crash is told with its callback.
+        `mode development` in gateway.conf has the gateway watch in the same way while it serves.
+        Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
         """)
 }

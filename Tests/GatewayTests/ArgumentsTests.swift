@@ -39,6 +39,10 @@ struct ArgumentsTests {
         Case(
             words: "new a --language c --into=/tmp", command: .new, operands: ["a"],
             values: ["--language": ["c"], "--into": ["/tmp"]]),
+        Case(words: "test a.so --json", command: .test, isJSON: true, operands: ["a.so"]),
+        Case(
+            words: "test a.so --set a=b --route=/x --set c=d=e", command: .test, operands: ["a.so"],
+            values: ["--set": ["a=b", "c=d=e"], "--route": ["/x"]]),
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
     ])
     func `is followed`(_ row: Case) throws {

@@ -32,6 +32,9 @@ int clinux_process_descriptor(pid_t process);
  * 1 when it has ended, 0 when it has not, -1 with errno set. */
 int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 
+/* From now on this process is killed when the thread that started it ends; 0, or -1 with errno set. */
+int clinux_end_with_parent(void);
+
 /* Limits this process, for good: octets of memory on top of what it has, seconds of processor time, open files; no
  * core file, nobody else's handlers for faults. It dies with the thread that started it, and by SIGALRM after `seconds` whatever happens. */
 int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds);
