@@ -38,6 +38,15 @@ def test_no_page_is_without_listing_and_no_file_without_talk():
     assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)
 
 
+def test_the_front_page_names_every_type():
+    declared = set()
+    for file in CATALOGUE.parent.glob("*.swift"):
+        declared |= set(re.findall(r"^public (?:final )?(?:struct|class|enum|protocol|func) ([A-Za-z]\w*)",
+                                   file.read_text(), re.M))
+    named = set(re.findall(r"^- ``(\w+)", PAGES["GatewayHandler"], re.M))
+    assert declared == named
+
+
 @needs_kit
 def test_every_listing_compiles(tmp_path):
     files = []
