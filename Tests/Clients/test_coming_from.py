@@ -47,7 +47,8 @@ def test_every_test_that_is_named_exists():
         for file, name in re.findall(r"`(\w+\.\w+): ([^`]+)`", shown):
             found = [path for path in (TOP / "Tests").rglob(file) if "Fixtures" not in path.parts]
             text = "\n".join(path.read_text() for path in found)
-            assert f"def {name}(" in text or f"func `{name}`(" in text or f'@Test("{name}"' in text, (file, name)
+            forms = f"def {name}(", f"func {name}(", f"func `{name}`(", f'@Test("{name}"'
+            assert any(form in text for form in forms), (file, name)
 
 
 # ---- what no other test shows
