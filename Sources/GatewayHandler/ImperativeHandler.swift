@@ -83,19 +83,20 @@ extension ImperativeHandler {
 
     public func _onMessage(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ message: borrowing Message) {
         let frame = Frame(message.kind == .text ? .text : .binary, message.octets())
-        unsafe lend(state, connection) { $0.deliver(frame) }
+        let turn = message.receivedAt
+        unsafe lend(state, connection) { $0.deliver(frame, at: turn) }
     }
 
     public func _onPing(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ payload: RawSpan) {
         let frame = unsafe Frame(.ping, payload.withUnsafeBytes { unsafe [UInt8]($0) })
-        unsafe lend(state, connection) { $0.deliver(frame) }
+        unsafe lend(state, connection) { $0.deliver(frame, at: .zero) }
     }
 
     public func _onError(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ failure: Failure) {}
 
     public func _onWake(_ state: UnsafeMutableRawPointer?) {
         guard let state = unsafe state else { return }
-        unsafe Unmanaged<Session>.fromOpaque(state)._withUnsafeGuaranteedRef { $0.loop.callback {} }
+        unsafe Unmanaged<Session>.fromOpaque(state)._withUnsafeGuaranteedRef { $0.wakeReader() }
     }
 
     public func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand) {

@@ -53,12 +53,21 @@ public final class Session: Sendable {
         }
     }
 
-    func deliver(_ frame: consuming Frame) {
-        let (waiter, isFull) = unsafe inbox.withLock { unsafe $0.put(frame) }
-        if let waiter = unsafe waiter {
-            loop.callback { unsafe waiter.resume(returning: frame) }
-        } else if isFull {
-            connection.setReading(false)
+    func deliver(_ frame: consuming Frame, at turn: Duration) {
+        switch inbox.withLock({ $0.put(frame, at: turn) }) {
+        case .given(let waiter): loop.callback { unsafe waiter.resume(returning: frame) }
+        case .keptForWaiter: if !loop.schedule() { wakeReader() }
+        case .keptAsLast: connection.setReading(false)
+        case .kept: break
+        }
+    }
+
+    /// Gives what has come in to who waits for it, and lets the tasks of the connection go on.
+    func wakeReader() {
+        loop.callback {
+            guard let (waiter, frame, goesOn) = unsafe inbox.withLock({ unsafe $0.wake() }) else { return }
+            if goesOn { connection.setReading(true) }
+            unsafe waiter.resume(returning: frame)
         }
     }
 
@@ -66,12 +75,15 @@ public final class Session: Sendable {
     func close(_ event: CloseEvent) {
         loop.end()
         loop.callback {
-            let (waiter, sleepers) = unsafe inbox.withLock { inbox in
+            let (waiter, frame, sleepers) = unsafe inbox.withLock { inbox in
                 inbox.end = event
                 defer { unsafe (inbox.waiter, inbox.sleepers) = (nil, [:]) }
-                return unsafe (inbox.waiter, inbox.sleepers)
+                // What was kept for the reader comes before the end.
+                return unsafe (inbox.waiter, inbox.waiter == nil ? nil : inbox.take().0, inbox.sleepers)
             }
-            if let waiter = unsafe waiter { unsafe waiter.continuation.resume(with: Inbox.verdict(event)) }
+            if let waiter = unsafe waiter {
+                unsafe waiter.continuation.resume(with: frame.map { .success($0) } ?? Inbox.verdict(event))
+            }
             for sleep in sleepers.values { unsafe sleep.continuation.resume(throwing: CancellationError()) }
             // Behind the others, so that a reader learns how the connection ended and not only that it was cancelled.
             task.withLock { $0 }?.cancel()

@@ -45,6 +45,16 @@ final class SessionLoop: TaskExecutor {
         }
     }
 
+    /// Has an event come back that runs what is to be run by then; false when jobs are being run already.
+    func schedule() -> Bool {
+        let (isRunning, mustWake, hasEnded) = state.withLock { state in
+            defer { if !state.isRunning { state.isScheduled = true } }
+            return (state.isRunning, !state.isScheduled, state.hasEnded)
+        }
+        if !isRunning, mustWake { wake(hasEnded: hasEnded) }
+        return !isRunning
+    }
+
     /// Runs a callback of the connection, and then all that it has set going.
     func callback(_ body: () -> Void) {
         let isOurs = state.withLock { state in

@@ -71,13 +71,47 @@ struct ImperativeTests {
     @Test func `what comes while it waits is kept, and reading stops in time`() {
         let state = open(1)
         driven.text(1, state, "slow")
-        for _ in 0..<100 { driven.text(1, state, "x") }
+        for _ in 0..<300 { driven.text(1, state, "x") }
         #expect(driven.host.deeds.dropFirst() == [.setReading(1, 0)])
         driven.deliver(state)
-        let answers = (2...101).map { Call.text(1, "\($0) 1") }
+        let answers = (2...301).map { Call.text(1, "\($0) 1") }
         #expect(driven.host.deeds.filter { answers.contains($0) } == answers)
         #expect(driven.host.deeds.filter { $0 == .setReading(1, 1) }.count == 1)
         driven.close(1, state)
+    }
+
+    @Test func `a reader is woken once for what comes in one turn`() {
+        let state = open(1)
+        func answers(_ numbers: ClosedRange<Int>) -> [Call] { numbers.map { .text(1, "\($0) 1") } }
+        driven.turn = 5
+        for _ in 0..<3 { driven.text(1, state, "x") }
+        #expect(driven.host.deeds.dropFirst() == answers(1...1)[...], "the first was not known to be one of several")
+        driven.deliver(state)
+        #expect(driven.host.deeds.dropFirst() == answers(1...3)[...])
+        driven.turn = 6
+        for _ in 0..<400 { driven.text(1, state, "x") }
+        #expect(driven.host.deeds.dropFirst(4) == [.setReading(1, 0)])
+        driven.deliver(state)
+        #expect(driven.host.deeds.dropFirst(4).filter { $0 != .setReading(1, 0) && $0 != .setReading(1, 1) } == answers(4...403))
+        // One alone comes with an event for the last time.
+        driven.turn = 7
+        driven.text(1, state, "x")
+        driven.deliver(state)
+        #expect(driven.host.deeds.last == .text(1, "404 1"))
+        driven.turn = 8
+        driven.text(1, state, "x")
+        #expect(driven.host.deeds.last == .text(1, "405 1"))
+        driven.close(1, state)
+    }
+
+    @Test func `what was kept for a reader comes before the end`() {
+        let state = open(1)
+        driven.turn = 5
+        for _ in 0..<4 { driven.text(1, state, "x") }
+        driven.close(1, state)
+        #expect(driven.host.deeds.dropFirst().prefix(4) == (1...4).map { .text(1, "\($0) 1") }[...])
+        #expect(logged == ["ended 1000 true"])
+        driven.deliver(ended: true)
     }
 
     @Test func `large frames count by their octets`() {

@@ -8,6 +8,9 @@ final class Driven {
     let table: gw_handler
     let started: gw_status
     private let instance: UnsafeMutableRawPointer?
+    /// The turn in which messages come in; nil for one each.
+    var turn: UInt64?
+    private var lastTurn: UInt64 = 1_999_999_999
 
     convenience init(
         _ handler: any Handler.Type, host: MockHost = MockHost(), settings: KeyValuePairs<String, String> = [:],
@@ -76,6 +79,8 @@ final class Driven {
     private func deliver(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ octets: [UInt8], _ kind: Int) {
         let arena = Arena()
         var message = arena.message(octets, kind: kind)
+        lastTurn += 1
+        message.received_ns = turn ?? lastTurn
         table.message!(instance, connection, state, &message)
     }
 
