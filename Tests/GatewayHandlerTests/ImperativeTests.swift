@@ -92,7 +92,9 @@ struct ImperativeTests {
         for _ in 0..<400 { driven.text(1, state, "x") }
         #expect(driven.host.deeds.dropFirst(4) == [.setReading(1, 0)])
         driven.deliver(state)
-        #expect(driven.host.deeds.dropFirst(4).filter { $0 != .setReading(1, 0) && $0 != .setReading(1, 1) } == answers(4...403))
+        #expect(
+            driven.host.deeds.dropFirst(4).filter { $0 != .setReading(1, 0) && $0 != .setReading(1, 1) }
+                == answers(4...403))
         // One alone comes with an event for the last time.
         driven.turn = 7
         driven.text(1, state, "x")
