@@ -37,7 +37,8 @@ let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck", "imperativ
 
 /// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
 let fixtures = [
-    "abort_stop", "bad_name", "counter_hangs_hearing", "counter_hangs_restoring", "counter_hangs_saving",
+    "abort_stop", "bad_name", "blocker_serial", "blocker_v1", "blocker_v2", "counter_hangs_hearing",
+    "counter_hangs_restoring", "counter_hangs_saving",
     "counter_hangs_stopping",
     "counter_other", "counter_refusing", "counter_serial_v1", "counter_serial_v2", "counter_stateless_v1",
     "counter_stateless_v2", "counter_stream_v1", "counter_stream_v2",

@@ -59,6 +59,8 @@ enum Setting: Sendable {
     case flag(ScopePath<Bool>)
     /// What becomes of connections when their handler is replaced.
     case policy(ScopePath<Limits.ReloadPolicy>)
+    /// Which threads callbacks run on.
+    case dispatch(ScopePath<Limits.Dispatch>)
     /// A duration and perhaps a number, or `off`.
     case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
     /// Only the value that says what happens today; every other one is refused as not supported yet.
@@ -153,7 +155,7 @@ struct Directive: Sendable {
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .fixed("any")),
         Directive("compression", anywhere, .fixed("off")),
-        Directive("dispatch", anywhere, .fixed("loop")),
+        Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
         Directive("reload", anywhere, .policy(\.limits.reload)),
         Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
         Directive("probation", anywhere, .probation(\.limits.probation, 1...day)),
@@ -180,6 +182,7 @@ extension Directive {
         case .timeOrOff: "a duration such as 200ms, 30s or 5m, or \"off\""
         case .flag: "\"on\" or \"off\""
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+        case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
         case .later, .special: form
@@ -196,6 +199,7 @@ extension Directive {
         case .timeOrOff(let path, _): scope[keyPath: path].map { Unit.text(milliseconds: $0) } ?? "off"
         case .flag(let path): scope[keyPath: path] ? "on" : "off"
         case .policy(let path): scope[keyPath: path].rawValue
+        case .dispatch(let path): scope[keyPath: path].rawValue
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
         case .fixed(let value): value

@@ -32,6 +32,9 @@ extension Evaluator {
         case .policy(let path):
             let known = Limits.ReloadPolicy.allCases.map { ($0.rawValue, $0) }
             if let policy = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = policy }
+        case .dispatch(let path):
+            let known = Limits.Dispatch.allCases.map { ($0.rawValue, $0) }
+            if let dispatch = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = dispatch }
         case .probation(let path, let range):
             if isOff(entry) {
                 scope[keyPath: path] = nil

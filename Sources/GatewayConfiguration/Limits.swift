@@ -20,6 +20,14 @@ package struct Limits: Sendable, Equatable {
         case off
     }
 
+    /// Which threads the callbacks of a route's connections run on.
+    package enum Dispatch: String, Sendable, CaseIterable {
+        /// Those of the event loops: nothing is faster, and no callback may block.
+        case loop
+        /// Threads beside the loops: in order for each connection, and each may block.
+        case pool
+    }
+
     /// When a fresh generation is given up for the one before it.
     package struct Probation: Sendable, Equatable {
         /// How many errors of callbacks are too many when the operator does not say.
@@ -59,6 +67,8 @@ package struct Limits: Sendable, Equatable {
     package var startTimeoutMilliseconds: Int64 = 10_000
     /// `reply_timeout`: how long a handler may think about an upgrade or a plain request; above, 504.
     package var replyTimeoutMilliseconds: Int64 = 10_000
+    /// `dispatch`: which threads callbacks run on.
+    package var dispatch = Dispatch.loop
     /// `reload`: what happens to the connections of the route when its handler is replaced.
     package var reload = ReloadPolicy.automatic
     /// `drain_timeout`: how long connections may stay with a generation that was replaced; above, 1012.

@@ -14,6 +14,10 @@ final class Belongings {
     var held = SendQueue()
     /// A request head whose end has not come; the reader knows how far it has looked.
     var head: RequestHeadReader?
+    /// Its callbacks on their way to the pool, where the route says so.
+    var lane: Lane?
+    /// The lane hands it over to another instance; the peer is not read from meanwhile.
+    var isMoving = false
     /// Why the connection ends, in the words of whoever ends it.
     var closeReason: [UInt8] = []
 }

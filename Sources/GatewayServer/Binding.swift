@@ -22,6 +22,10 @@ import WebSocket
     let host: UnsafePointer<gw_host>
     let route: Route
     let limits: RouteLimits
+    /// Callbacks of its connections run on the pool: each has a lane.
+    let isPooled: Bool
+    /// The same with the other kind of threads, for connections that were there before `dispatch` changed; 0 for none.
+    private let twin = Atomic<UInt>(0)
     /// Messages that come in one frame need nothing but `message` being called.
     let takesWholeMessages: Bool
     /// The longest of those, in octets.
@@ -37,7 +41,7 @@ import WebSocket
     /// Whose fault a crash in a callback is.
     let site: CrashSite
 
-    init(_ record: InstanceRecord, route: Route) {
+    init(_ record: InstanceRecord, route: Route, isPooled: Bool) {
         let instance = record.instance
         let generation = instance.generation
         let callbacks = generation.callbacks
@@ -54,7 +58,8 @@ import WebSocket
         // Only of what is not a part of `self` yet: where an autoclosure reads a part, Swift 6.3.1 releases the classes
         // that are still to be set, record and turnstile, whatever octets stand there.
         unsafe takesWholeMessages =
-            callbacks.message != nil && callbacks.fragment == nil && flags & Self.special == 0
+            callbacks.message != nil && callbacks.fragment == nil && flags & Self.special == 0 && !isPooled
+        unsafe self.isPooled = isPooled
         unsafe longestWhole = min(route.limits.frames.frame, route.limits.frames.message)
         unsafe self.record = record
         unsafe turnstile = record.turnstile
@@ -69,10 +74,25 @@ import WebSocket
     func has(_ flag: Int) -> Bool { unsafe flags & UInt32(flag) != 0 }
 
     /// Makes one, for ever. All bindings of an instance share a turnstile.
-    static func make(_ record: InstanceRecord, route: Route) -> UnsafeMutablePointer<Binding> {
+    static func make(
+        _ record: InstanceRecord, route: Route, isPooled: Bool? = nil
+    ) -> UnsafeMutablePointer<Binding> {
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
-        unsafe binding.initialize(to: Binding(record, route: route))
+        unsafe binding.initialize(to: Binding(record, route: route, isPooled: isPooled ?? route.isPooled))
         return unsafe binding
+    }
+
+    /// Control thread: the other kind, if any connection has needed it.
+    var other: UnsafeMutablePointer<Binding>? {
+        unsafe UnsafeMutablePointer(bitPattern: twin.load(ordering: .relaxed))
+    }
+
+    /// Control thread: makes the other kind, once.
+    func makeOther() -> UnsafeMutablePointer<Binding> {
+        if let other = unsafe other { return unsafe other }
+        let made = unsafe Binding.make(record, route: route, isPooled: !isPooled)
+        unsafe twin.store(UInt(bitPattern: made), ordering: .relaxed)
+        return unsafe made
     }
 }
 

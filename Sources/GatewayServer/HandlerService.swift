@@ -46,7 +46,10 @@ final class HandlerService {
         }
 
         /// Nothing of it is in use any more, but perhaps by other instances of its generation.
-        var isUnused: Bool { references == 0 && (isPart || context.borrowedBuffers == 0) }
+        var isUnused: Bool {
+            references == 0 && (isPart || context.borrowedBuffers == 0)
+                && posts.values.allSatisfy { $0.record.lanes.load(ordering: .acquiring) == 0 }
+        }
 
         var failures: Int {
             posts.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }
@@ -68,9 +71,7 @@ final class HandlerService {
         }
 
         var references: Int {
-            let bound = unsafe former.reduce(binding.pointee.references.load(ordering: .acquiring)) {
-                unsafe $0 + $1.pointee.references.load(ordering: .acquiring)
-            }
+            let bound = unsafe bindings.reduce(0) { unsafe $0 + $1.pointee.references.load(ordering: .acquiring) }
             return bound + record.pending.load(ordering: .acquiring)
         }
 
@@ -81,7 +82,10 @@ final class HandlerService {
         var route: Int { unsafe binding.pointee.route.index }
 
         /// All bindings that connections of this instance may hold.
-        var bindings: [UnsafeMutablePointer<Binding>] { unsafe [binding] + former }
+        var bindings: [UnsafeMutablePointer<Binding>] {
+            let plain = unsafe [binding] + former
+            return unsafe plain + plain.compactMap { unsafe $0.pointee.other }
+        }
     }
 
     let name: String

@@ -44,10 +44,12 @@ extension HostFunctions {
 
     /// Copies what a callback was lent, within the budget of the instance it was lent to.
     private static func keep(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedOctets>? {
-        let record: InstanceRecord?? = unsafe onWorker { worker in
-            let id = ConnectionID(worker.current)
-            return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.its.binding?.pointee.record
-        }
+        let record: InstanceRecord?? =
+            unsafe onLane { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
+            ?? onWorker { worker in
+                let id = ConnectionID(worker.current)
+                return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.its.binding?.pointee.record
+            }
         // The body of a request is bounded by itself, and its callback belongs to no connection.
         guard let record = record ?? nil, let retained = unsafe record.retained else {
             return unsafe SharedOctets.copy(octets)

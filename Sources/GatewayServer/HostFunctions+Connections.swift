@@ -31,11 +31,13 @@ extension HostFunctions {
     }
 
     static func state(of connection: gw_conn) -> UnsafeMutableRawPointer? {
+        if let state = unsafe onLane({ unsafe $0.state(of: connection) }) { return unsafe state }
         if unsafe onWorker({ $0.isRestoring }) ?? false { return nil }
         return unsafe inCallback(of: connection) { unsafe $0.its.state } ?? nil
     }
 
     static func setState(of connection: gw_conn, _ state: UnsafeMutableRawPointer?) -> gw_status {
+        if let status = unsafe onLane({ unsafe $0.setState(of: connection, state) }) { return status }
         // In restore_conn it is the state that the callback gives back that counts.
         if unsafe onWorker({ $0.isRestoring && $0.current == connection }) ?? false { return Status.state }
         return unsafe inCallback(of: connection) { peer in
@@ -45,12 +47,19 @@ extension HostFunctions {
     }
 
     static func request(of connection: gw_conn) -> UnsafePointer<gw_request>? {
-        unsafe inCallback(of: connection) { peer in
+        if let request = unsafe onLane({ unsafe $0.request(of: connection) }) { return unsafe request }
+        return unsafe inCallback(of: connection) { peer in
             guard let exchange = peer.its.exchange, unsafe exchange.binding.pointee.has(GW_HF_KEEP_REQUEST) else {
                 return nil
             }
             return unsafe exchange.record.request
         } ?? nil
+    }
+
+    /// Whether this thread runs a callback of the connection.
+    static func isCurrent(_ connection: gw_conn) -> Bool {
+        if connection == 0 { return false }
+        return unsafe onWorker { $0.current == connection } ?? onLane { $0.names(connection) } ?? false
     }
 
     /// The connection whose callback is running on this thread; nil anywhere else ([conn] is checked, never UB).
@@ -91,6 +100,7 @@ extension HostContext {
         if isHere { return Status.ok }
         // Whoever takes the notice down is the one that closes: a second close, or a send, finds nothing any more.
         guard notice.port.board.takeDown(id) else { return Status.closed }
+        unsafe HostFunctions.onLane { $0.cutOff(connection) }
         notice.port.post(.close(id, code: code, reason: reason, by: UInt16(GW_BY_HANDLER)))
         return Status.ok
     }
@@ -108,6 +118,7 @@ extension HostContext {
             } ?? nil
         if let answer { return answer }
         guard port.board.isKnown(id) else { return Status.closed }
+        unsafe HostFunctions.onLane { $0.cutOff(connection) }
         port.post(.abort(id, module: module))
         return Status.ok
     }
@@ -120,10 +131,14 @@ extension HostContext {
                 guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
                     return false
                 }
+                peer.its.belongings?.lane?.setPaused(!on)
                 worker.setReading(peer, on)
                 return true
             } ?? false
-        if !isHere { notice.port.post(.setReading(id, on)) }
+        if isHere { return Status.ok }
+        // In its own callback it takes effect behind that, whenever the worker hears of it.
+        let isTold = unsafe HostFunctions.onLane { $0.setPaused(!on, connection) } ?? false
+        notice.port.post(.setReading(id, on, tellsLane: !isTold))
         return Status.ok
     }
 

@@ -15,8 +15,7 @@ extension HostFunctions {
         unsafe table.initialize(to: gw_ext_thread_check())
         unsafe table.pointee.struct_size = UInt32(MemoryLayout<gw_ext_thread_check>.size)
         unsafe table.pointee.is_conn_thread = { _, connection in
-            let isIts = unsafe HostFunctions.onWorker { $0.current == connection } ?? false
-            return isIts && connection != 0 ? 1 : 0
+            unsafe HostFunctions.isCurrent(connection) ? 1 : 0
         }
         return UInt(bitPattern: table)
     }()

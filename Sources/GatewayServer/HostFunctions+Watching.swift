@@ -96,7 +96,7 @@ extension HostContext {
             note(.notText, "\(function)() got text that is not UTF-8")
         }
         let callback = clinux_current_callback()
-        if status == Status.closed, callback != CLINUX_CLOSE, isCurrent(connection),
+        if status == Status.closed, callback != CLINUX_CLOSE, unsafe HostFunctions.isCurrent(connection),
             server.conduct?.wasClosed(connection) ?? false
         {
             note(.afterClose, "\(callback.name)() called \(function)() after close()")
@@ -106,11 +106,8 @@ extension HostContext {
 
     /// Whether this is a callback of that connection.
     func checkThread(_ connection: gw_conn, _ function: String) {
-        if !isCurrent(connection) { note(.wrongThread, "\(function)() outside a callback of its connection") }
-    }
-
-    private func isCurrent(_ connection: gw_conn) -> Bool {
-        let isIts = unsafe HostFunctions.onWorker { $0.current == connection } ?? false
-        return isIts && connection != 0
+        if unsafe !HostFunctions.isCurrent(connection) {
+            note(.wrongThread, "\(function)() outside a callback of its connection")
+        }
     }
 }

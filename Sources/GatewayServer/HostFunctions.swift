@@ -6,8 +6,8 @@ import HandlerModules
 
 /// The table of functions that handlers call; what each one promises stands in gw_handler.h.
 ///
-/// Calls on the owner's thread act on the connection at once, without a lock; calls from elsewhere ask its
-/// `ConnectionBoard` and leave a `Letter`. Neither ever calls a handler (R1).
+/// Calls on the owner's thread act on the connection at once, without a lock; calls from elsewhere, callbacks on the pool
+/// among them, ask its `ConnectionBoard` and leave a `Letter`. Neither ever calls a handler (R1).
 @unsafe enum HostFunctions {
     static func table(generation: UInt64) -> gw_host {
         var table = unsafe gw_host()
@@ -57,6 +57,13 @@ import HandlerModules
     static func onWorker<Result>(_ body: (Worker) -> Result) -> Result? {
         guard let pointer = unsafe clinux_worker() else { return nil }
         return unsafe Unmanaged<Worker>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
+    }
+
+    /// The lane whose callback runs on this thread of the pool; nil elsewhere.
+    @inline(__always)
+    static func onLane<Result>(_ body: (Lane) -> Result) -> Result? {
+        guard let pointer = unsafe clinux_lane() else { return nil }
+        return unsafe Unmanaged<Lane>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }
 
     /// Looks a NUL-terminated key up in borrowed pairs; the first match counts.

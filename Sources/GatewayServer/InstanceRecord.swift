@@ -19,6 +19,13 @@ final class InstanceRecord: Sendable {
     let home: Int
     /// For instances that ask for GW_HF_SERIAL.
     let turnstile = Turnstile()
+    /// The same for lanes, which wait there without a thread.
+    let convoy = Convoy()
+    /// Events for [home] run on the pool.
+    let isPooled: Bool
+    let homeLane = HomeLane()
+    /// Lanes whose calls are its: as long as there are some it is not stopped.
+    let lanes = Atomic<Int>(0)
     /// Events for [home] and jobs that have not come back; as long as there are some it is not stopped.
     let pending = Atomic<Int>(0)
     /// `start` has succeeded: [home] may be called.
@@ -35,7 +42,10 @@ final class InstanceRecord: Sendable {
     private let jobs = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
 
-    init(_ instance: Instance, module: UInt32, scope: String, workers: Int, isWatched: Bool) {
+    init(
+        _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool
+    ) {
+        self.isPooled = isPooled
         self.instance = instance
         self.isWatched = isWatched
         self.module = module

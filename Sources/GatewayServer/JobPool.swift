@@ -1,12 +1,10 @@
 import CGatewayABI
 import CLinux
-import GatewayIO
-import Glibc
 import HandlerModules
 import Synchronization
 
 /// A call of work() that a handler asked for.
-struct Job: Sendable {
+struct Job: PoolTask {
     let record: InstanceRecord
     let connection: UInt64
     let token: UInt64
@@ -33,99 +31,19 @@ struct Job: Sendable {
     }
 }
 
-/// The threads of [pool]: they come when there is work that nobody is free for, up to a limit, and may block.
+/// The threads of [pool].
 final class JobPool: Sendable {
     static let maximumThreads = 16
     /// Jobs that wait for a thread; with one more `offload` answers GW_E_LIMIT.
     static let maximumWaiting = 1024
 
-    private struct State {
-        var waiting: [Job] = []
-        var threads = 0
-        var idle = 0
-        var isOver = false
-        var bell: PoolBell?
-    }
-
-    private let state = Mutex(State())
+    private let threads = ThreadPool<Job>(name: "pool", maximumThreads: maximumThreads)
     /// Jobs whose GW_EV_WORK_DONE has not been delivered.
     let outstanding = Atomic<Int>(0)
 
-    private enum Taken {
-        case refused
-        case queued(PoolBell)
-        case queuedForNewThread(PoolBell)
-    }
-
-    /// - Returns: false when too many wait already, or there is no thread for it.
-    func submit(_ job: Job) -> Bool {
-        let taken = state.withLock { state -> Taken in
-            if state.isOver || state.waiting.count >= Self.maximumWaiting { return .refused }
-            if state.bell == nil { state.bell = try? PoolBell() }
-            guard let bell = state.bell else { return .refused }
-            state.waiting.append(job)
-            if state.idle >= state.waiting.count || state.threads >= Self.maximumThreads { return .queued(bell) }
-            state.threads += 1
-            return .queuedForNewThread(bell)
-        }
-        switch taken {
-        case .refused: return false
-        case .queued(let bell): bell.ring()
-        case .queuedForNewThread(let bell):
-            bell.ring()
-            start(bell)
-        }
-        return true
-    }
-
-    private func start(_ bell: PoolBell) {
-        do throws(Errno) {
-            try SystemThread(name: "pool") { [self] in work(bell) }.detach()
-        } catch {
-            // Whoever has a thread takes the job when it is free; with none at all the next `offload` tries again.
-            state.withLock { $0.threads -= 1 }
-        }
-    }
-
-    private func work(_ bell: PoolBell) {
-        while let job = next(bell) { job.run() }
-    }
-
-    private func next(_ bell: PoolBell) -> Job? {
-        state.withLock { $0.idle += 1 }
-        bell.wait()
-        return state.withLock { state in
-            state.idle -= 1
-            if !state.waiting.isEmpty { return state.waiting.removeFirst() }
-            state.threads -= 1
-            return nil
-        }
-    }
+    /// - Returns: false when too many wait already.
+    func submit(_ job: Job) -> Bool { threads.submit(job, maximumWaiting: Self.maximumWaiting) }
 
     /// Ends the threads once they have nothing to do.
-    func finish() {
-        let (bell, threads) = state.withLock { state in
-            state.isOver = true
-            return (state.bell, state.threads)
-        }
-        for _ in 0..<threads { bell?.ring() }
-    }
-}
-
-/// Lets one thread of the pool go on for each ring.
-private final class PoolBell: Sendable {
-    private let descriptor: FileDescriptor
-
-    init() throws(Errno) {
-        let number = eventfd(0, Int32(EFD_CLOEXEC | EFD_SEMAPHORE))
-        guard number >= 0 else { throw Errno.last }
-        descriptor = FileDescriptor(adopting: number)
-    }
-
-    func ring() { _ = eventfd_write(descriptor.number, 1) }
-
-    func wait() {
-        var count: eventfd_t = 0
-        while unsafe eventfd_read(descriptor.number, &count) != 0, Errno.last.code == EINTR {}
-    }
+    func finish() { threads.finish() }
 }

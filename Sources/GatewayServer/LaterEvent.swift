@@ -27,6 +27,27 @@ struct LaterEvent: Sendable {
         }
     }
 
+    /// The same for [home].
+    var atHome: LaterEvent {
+        var event = self
+        event.connection = 0
+        return event
+    }
+
+    /// It was delivered, or dropped: whoever waits for it to stop an instance need not any more.
+    func finish(_ server: ServerContext) {
+        switch kind {
+        case .timer: break
+        case .post:
+            let worker = connection == 0 ? record.home : ConnectionID(connection).worker
+            server.ports[worker].postedOctets.subtract(weight, ordering: .relaxed)
+            if connection == 0 { record.pending.subtract(1, ordering: .releasing) }
+        case .workDone:
+            record.pending.subtract(1, ordering: .releasing)
+            server.jobs.outstanding.subtract(1, ordering: .releasing)
+        }
+    }
+
     /// Makes the event as handlers see it, for the length of `body`.
     func lend(_ body: (UnsafePointer<gw_event>) -> Void) {
         var event = unsafe gw_event()

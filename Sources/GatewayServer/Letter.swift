@@ -24,7 +24,14 @@ enum Letter: Sendable {
     case openHome(InstanceRecord)
     case close(ConnectionID, code: UInt16, reason: [UInt8], by: UInt16)
     case abort(ConnectionID, module: UInt32)
-    case setReading(ConnectionID, Bool)
+    /// The lane of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
+    case setReading(ConnectionID, Bool, tellsLane: Bool)
+    /// `upgrade` or `http` has returned on the pool.
+    case asked(ConnectionID, ticket: UInt64, status: Int32)
+    /// So little waits for the pool that the peer may be read again.
+    case laneEased(ConnectionID)
+    /// A connection was handed over on the pool, or either side refused.
+    case laneMoved(Lane, HandOver, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
     /// Where peers come in from now on.
@@ -37,4 +44,8 @@ enum Letter: Sendable {
     case fence(Fence)
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
+
+    func isClose(of id: ConnectionID) -> Bool {
+        if case .close(id, _, _, _) = self { true } else { false }
+    }
 }

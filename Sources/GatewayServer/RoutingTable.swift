@@ -43,6 +43,8 @@ final class Route: Sendable {
     /// In the configuration's order; the client's first offer that is listed is chosen.
     let subprotocols: [[UInt8]]
     let limits: RouteLimits
+    /// `dispatch pool`.
+    let isPooled: Bool
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
     /// The address of the binding that new peers get; 0 while nobody serves the route.
@@ -57,6 +59,7 @@ final class Route: Sendable {
         parameterNames = configuration.pattern.parameterNames
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
+        isPooled = configuration.limits.dispatch == .pool
     }
 
     /// Workers, at each handshake: who serves the route.

@@ -8,6 +8,7 @@ final class ServerContext: Sendable {
     let topics: TopicDirectory
     let instances = InstanceDirectory()
     let jobs = JobPool()
+    let lanes = LanePool()
     let metrics = MetricTable()
     /// Watches handlers in `mode development`; nil otherwise.
     let conduct: Conduct?

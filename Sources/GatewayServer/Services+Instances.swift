@@ -4,7 +4,7 @@ import HandlerModules
 import Synchronization
 
 extension Services {
-    /// How long an instance may keep its [pool] work before it is left alone instead of stopped.
+    /// How long an instance may keep threads of a pool before it is left alone instead of stopped.
     private static let jobMilliseconds = 10_000
 
     /// `start` has succeeded: what came for [home] meanwhile is delivered.
@@ -27,10 +27,10 @@ extension Services {
         server.ports[record.home].post(.openHome(record))
     }
 
-    /// The header: stop() waits for work(). Answers false when that takes too long.
+    /// The header: stop() waits for work(), and comes after the last callback. Answers false when that takes too long.
     func waitForJobs(_ record: InstanceRecord) -> Bool {
         var waited = 0
-        while record.hasJobs {
+        while record.hasJobs || record.lanes.load(ordering: .acquiring) > 0 {
             if waited >= Self.jobMilliseconds { return false }
             usleep(2000)
             waited += 2

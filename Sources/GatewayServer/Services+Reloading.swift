@@ -164,7 +164,10 @@ extension Services {
         isStateless: Bool, patience: UInt32
     ) -> [HandOver] {
         unsafe sources.map { source in
-            unsafe HandOver(
+            // Where callbacks run is settled when a connection opens.
+            let isSame = unsafe target.map { unsafe $0.pointee.isPooled == source.pointee.isPooled } ?? true
+            let target = unsafe isSame ? target : target?.pointee.makeOther()
+            return unsafe HandOver(
                 way, from: source, to: target ?? source, isStateless: isStateless, patience: patience, progress: bell)
         }
     }

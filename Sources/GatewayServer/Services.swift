@@ -171,7 +171,7 @@ final class Services {
         nextInstance += 1
         let record = InstanceRecord(
             instance, module: service.number, scope: route.pattern, workers: server.ports.count,
-            isWatched: server.conduct != nil)
+            isPooled: route.isPooled, isWatched: server.conduct != nil)
         server.instances.add(record)
         do throws(ModuleError) {
             try instance.start(
@@ -211,6 +211,7 @@ final class Services {
             service.serving = nil
         }
         server.jobs.finish()
+        server.lanes.finish()
     }
 }
 

@@ -29,10 +29,13 @@ final class TimerDesk: Sendable {
     private struct State {
         var timers: [UInt64: Timer] = [:]
         var owners: [Owner: Set<UInt64>] = [:]
+        /// Those that are due and wait for a thread.
+        var queued: Set<UInt64> = []
         var last: UInt64 = 0
 
         mutating func remove(_ number: UInt64) -> Timer? {
             guard let timer = timers.removeValue(forKey: number) else { return nil }
+            queued.remove(number)
             owners[timer.owner]?.remove(number)
             if owners[timer.owner]?.isEmpty ?? false { owners[timer.owner] = nil }
             return timer
@@ -62,10 +65,22 @@ final class TimerDesk: Sendable {
         }
     }
 
-    /// A timer is due: what it is for, if it still counts. One that repeats goes on counting.
+    /// A timer is due: what it is for, if it still counts, and whether to call for it. One that repeats goes on
+    /// counting; one that `waits` for a thread counts until it `fire`s there, and is called for once at a time.
+    func expire(_ number: UInt64, waits: (Timer) -> Bool) -> (timer: Timer, isDue: Bool)? {
+        state.withLock { state in
+            guard let timer = state.timers[number] else { return nil }
+            if waits(timer) { return (timer, state.queued.insert(number).inserted) }
+            if timer.interval == 0, state.remove(number) != nil { count.subtract(1, ordering: .relaxed) }
+            return (timer, true)
+        }
+    }
+
+    /// Any thread: the event of a timer that waited for a thread runs now; nil when it does not count any more.
     func fire(_ number: UInt64) -> Timer? {
         state.withLock { state in
             guard let timer = state.timers[number] else { return nil }
+            state.queued.remove(number)
             if timer.interval == 0, state.remove(number) != nil { count.subtract(1, ordering: .relaxed) }
             return timer
         }

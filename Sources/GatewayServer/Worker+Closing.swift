@@ -19,6 +19,7 @@ extension Worker {
         if code == CloseCode.internalError, by == UInt16(GW_BY_HANDLER), let binding = unsafe peer.its.binding {
             unsafe binding.pointee.failures.add(1, ordering: .relaxed)
         }
+        if by == UInt16(GW_BY_HANDLER) { cutOffLane(peer) }
         noteEnd(peer, code: code, reason: reason, by: by)
         queueClose(peer, code: code, reason: reason)
         peer.its.phase = .closing
@@ -76,6 +77,12 @@ extension Worker {
     /// Writes down why a connection ends, once, and makes it closed to everybody who would send.
     private func noteEnd(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
         guard peer.its.closeBy == 0 else { return }
+        // The header: after the handler's close it is that code, also if the peer then vanished.
+        if by == UInt16(GW_BY_TRANSPORT), port.board.find(peer.its.id) == nil,
+            case .close(_, let code, let reason, let by)? = pendingClose(of: peer.its.id)
+        {
+            return noteEnd(peer, code: code, reason: reason, by: by)
+        }
         leaveTopics(peer)
         port.timers.end(.connection(peer.its.id.number))
         peer.its.closeCode = code == 0 ? CloseCode.none : code
@@ -83,6 +90,11 @@ extension Worker {
         peer.its.closeBy = UInt8(truncatingIfNeeded: by)
         port.board.withdraw(peer.its.slot)
         _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
+    }
+
+    /// The close that another thread asked for and was promised, while its letter is on the way.
+    private func pendingClose(of id: ConnectionID) -> Letter? {
+        letters.first { $0.isClose(of: id) } ?? port.pendingClose(of: id)
     }
 
     // MARK: The transport
@@ -139,6 +151,7 @@ extension Worker {
     func abort(_ peer: ConnectionPlace) {
         switch peer.its.phase {
         case .open, .closing, .ending:
+            cutOffLane(peer)
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER))
             // GW_BY_HANDLER with 1006 also when the closing handshake had begun: abort is what ended it.
             if peer.its.phase == .closing {
@@ -182,6 +195,7 @@ extension Worker {
         guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding,
             let callback = unsafe binding.pointee.handler.error
         else { return }
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .error(gw_status(status), what)) }
         var what = what
         what.withUTF8 { text in
             let view = unsafe gw_str(
@@ -208,21 +222,12 @@ extension Worker {
         peer.its.flags.remove(.opened)
         port.board.clear(peer.its.slot)
         logClosed(peer)
+        let ending = Ending(peer)
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .close(ending)) }
         guard let callback = unsafe binding.pointee.handler.close else { return }
-        var close = unsafe gw_close()
-        unsafe close.struct_size = UInt32(MemoryLayout<gw_close>.size)
-        unsafe close.code = peer.its.closeCode
-        unsafe close.by = UInt16(peer.its.closeBy)
-        unsafe close.msgs_in = peer.its.messagesIn
-        unsafe close.msgs_out = peer.its.messagesOut
-        unsafe close.bytes_in = peer.its.octetsIn
-        unsafe close.bytes_out = peer.its.octetsOut
-        unsafe close.os_error = Int32(peer.its.osError)
-        let reason = peer.its.belongings?.closeReason ?? []
-        unsafe reason.withUnsafeBytes { text in
-            unsafe close.reason = gw_str(ptr: text.baseAddress?.assumingMemoryBound(to: CChar.self), len: text.count)
+        unsafe ending.lend { close in
             unsafe call(peer, binding, CLINUX_CLOSE) { id in
-                unsafe callback(binding.pointee.instance, id, peer.its.state, &close)
+                unsafe callback(binding.pointee.instance, id, peer.its.state, close)
             }
         }
     }

@@ -15,6 +15,8 @@ struct HandOverProgress {
     var remaining = 0
     /// Those of them that may move as soon as they are quiet.
     var restless = 0
+    /// Those of them whose handlers are handing them over on the pool just now.
+    var moving = 0
     /// The first pass is over.
     var hasPassed = false
     /// No pass before this tick.
@@ -107,6 +109,7 @@ extension Worker {
             if !treat(peer, handOvers[index]) {
                 handOvers[index].remaining += 1
                 if mayMove(peer, handOver) { handOvers[index].restless += 1 }
+                if peer.its.belongings?.isMoving ?? false { handOvers[index].moving += 1 }
             }
             if Clock.monotonicNanoseconds() >= end { return handOvers[index].cursor >= table.used }
         }
@@ -115,7 +118,8 @@ extension Worker {
 
     /// - Returns: whether nobody is left with the old binding here.
     private func finishPass(_ index: Int) -> Bool {
-        if !handOvers[index].hasPassed {
+        // Who is on the way to the new binding counts as moved when the report is made.
+        if !handOvers[index].hasPassed, handOvers[index].moving == 0 {
             pass(handOvers[index])
             handOvers[index].hasPassed = true
         }
@@ -125,6 +129,7 @@ extension Worker {
         handOvers[index].cursor = 0
         handOvers[index].remaining = 0
         handOvers[index].restless = 0
+        handOvers[index].moving = 0
         return false
     }
 
@@ -157,7 +162,11 @@ extension Worker {
             note(moved: handOver)
             return true
         case .migrate where mayMove(peer, handOver) && isQuiet(peer, handOver):
-            if migrate(peer, handOver) { return true }
+            if unsafe peer.its.binding?.pointee.isPooled ?? false {
+                beginMove(peer, handOver)
+            } else if migrate(peer, handOver) {
+                return true
+            }
         case .migrate, .drain, .close: break
         }
         closeIfDue(peer, progress)
@@ -179,6 +188,7 @@ extension Worker {
         }
         if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
         if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
+        if unsafe from.pointee.isPooled, unsafe !isQuietOnLane(peer, from) { return false }
         guard peer.its.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
         guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
@@ -190,17 +200,27 @@ extension Worker {
         guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
         var state: UnsafeMutableRawPointer?
         guard unsafe handOver.isStateless ? consents(peer, from) : transfer(peer, from, to, &state) else {
-            unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
-            handOver.refused.add(1, ordering: .relaxed)
+            noteMove(peer, handOver, false)
             return false
         }
         if let drop = unsafe from.pointee.handler.dropConnection {
             unsafe call(peer, from, CLINUX_DROP_CONN) { id in unsafe drop(from.pointee.instance, id, peer.its.state) }
         }
         unsafe peer.its.state = state
-        unsafe rebind(peer, to: to)
-        note(moved: handOver)
+        noteMove(peer, handOver, true)
         return true
+    }
+
+    /// The connection has gone over, or either side refused.
+    func noteMove(_ peer: ConnectionPlace, _ handOver: HandOver, _ isMoved: Bool) {
+        guard peer.its.phase != .gone, let to = unsafe handOver.to else { return }
+        if isMoved {
+            unsafe rebind(peer, to: to)
+            note(moved: handOver)
+        } else {
+            unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
+            handOver.refused.add(1, ordering: .relaxed)
+        }
     }
 
     /// Whether a handler that keeps nothing lets a connection go; what it writes is not looked at.

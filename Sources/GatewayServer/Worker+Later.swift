@@ -18,15 +18,22 @@ extension Worker {
     /// Timers that are due.
     func fireTimers() {
         while let entry = timers.popFirst(until: nowNanoseconds) {
-            guard let timer = port.timers.fire(entry.number) else { continue }
+            guard let (timer, isDue) = port.timers.expire(entry.number, waits: { isPooled($0) }) else { continue }
             // One that came late does not make up for what it missed.
             if timer.interval > 0 {
                 timers.insert(entry.number, at: max(entry.due &+ timer.interval, nowNanoseconds &+ 1_000_000))
             }
+            guard isDue else { continue }
             deliver(
                 LaterEvent(
                     record: timer.record, connection: timer.connection, token: timer.token, kind: .timer(entry.number)))
         }
+    }
+
+    private func isPooled(_ timer: TimerDesk.Timer) -> Bool {
+        if timer.connection == 0 { return timer.record.isPooled }
+        let id = ConnectionID(timer.connection)
+        return unsafe table.find(slot: id.slot, serial: id.serial)?.its.binding?.pointee.isPooled ?? false
     }
 
     /// Milliseconds to the next timer; nil when there is none.
@@ -39,16 +46,16 @@ extension Worker {
 
     /// Calls event() on [conn] or [home].
     func deliver(_ event: LaterEvent) {
-        if event.weight > 0 { port.postedOctets.subtract(event.weight, ordering: .relaxed) }
         var event = event
         if event.connection != 0 {
+            if queue(event) { return }
             if case .workDone = event.kind {
                 let slot = ConnectionID(event.connection).slot
                 port.board[slot].jobs.subtract(1, ordering: .releasing)
             }
-            if deliverToConnection(event) { return finish(event) }
+            if deliverToConnection(event) { return event.finish(server) }
             // A timer or a post of a connection that has ended is dropped, the end of a job never.
-            guard case .workDone = event.kind else { return }
+            guard case .workDone = event.kind else { return event.finish(server) }
             event.connection = 0
         }
         if event.record.home != Int(port.index) { return server.ports[event.record.home].post(.event(event)) }
@@ -76,23 +83,13 @@ extension Worker {
             unopened[event.record.instance.id, default: []].append(event)
             return
         }
+        if event.record.isPooled { return event.record.homeLane.add(event, server) }
         unsafe event.lend { unsafe event.record.call($0) }
-        finish(event)
+        event.finish(server)
     }
 
     /// What came while `start` was running.
     func openHome(_ record: InstanceRecord) {
         for event in unopened.removeValue(forKey: record.instance.id) ?? [] { deliverToHome(event) }
-    }
-
-    /// Whoever waited for this event to stop an instance need not any more.
-    private func finish(_ event: LaterEvent) {
-        switch event.kind {
-        case .timer: break
-        case .post: if event.connection == 0 { event.record.pending.subtract(1, ordering: .releasing) }
-        case .workDone:
-            event.record.pending.subtract(1, ordering: .releasing)
-            server.jobs.outstanding.subtract(1, ordering: .releasing)
-        }
     }
 }

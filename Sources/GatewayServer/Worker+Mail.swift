@@ -33,8 +33,18 @@ extension Worker {
             guard let peer = find(id), peer.its.phase == .open else { return }
             beginClosing(peer, code: code, reason: reason, by: by)
         case .abort(let id, let module): _ = abort(id, module: module)
-        case .setReading(let id, let on):
-            if let peer = find(id) { setReading(peer, on) }
+        case .setReading(let id, let on, let tellsLane):
+            guard let peer = find(id) else { return }
+            if tellsLane, peer.its.phase == .open { peer.its.belongings?.lane?.setPaused(!on) }
+            setReading(peer, on)
+        case .asked(let id, let ticket, let status):
+            guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
+                peer.its.phase == .answering
+            else { return }
+            conclude(peer, exchange, status)
+            processLeftover(peer)
+        case .laneEased(let id): if let peer = find(id) { relax(peer) }
+        case .laneMoved(let lane, let handOver, let isMoved): finishMove(lane, handOver, isMoved)
         case .reply(let id, let ticket, let reply):
             guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
                 peer.its.phase == .answering

@@ -179,6 +179,9 @@ extension Worker {
         peer.its.messagesIn &+= 1
         peer.its.lastMessage = now
         guard let callback = unsafe binding.pointee.handler.message else { return }
+        if unsafe binding.pointee.isPooled {
+            return unsafe queue(peer, binding, kind, UInt32(GW_FIRST | GW_FIN), octets)
+        }
         let octets = unsafe borrowed(binding, octets)
         unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
         unsafe call(peer, binding, CLINUX_MESSAGE) { id in
@@ -232,6 +235,7 @@ extension Worker {
         guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {
             return
         }
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, piece.kind, flags, octets) }
         let octets = unsafe borrowed(binding, octets)
         unsafe lend(piece.kind, flags: flags, octets)
         unsafe call(peer, binding, CLINUX_FRAGMENT) { id in

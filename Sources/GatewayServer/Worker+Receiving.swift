@@ -160,7 +160,7 @@ extension Worker {
     /// Whether the next frame may be used now: not when reading is off, nor while the peer leaves too much unread.
     @inline(__always)
     private func mayGoOn(_ peer: ConnectionPlace) -> Bool {
-        if peer.its.flags.contains(.readingOff) { return false }
+        if !peer.its.flags.isDisjoint(with: [.readingOff, .throttled]) { return false }
         guard let binding = unsafe peer.its.binding else { return false }
         if unsafe peer.its.outbox.count <= binding.pointee.limits.highWater { return true }
         return !throttle(peer)
@@ -234,6 +234,7 @@ extension Worker {
         // RFC 6455 5.5.3: the pong carries the same octets.
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         guard let callback = unsafe binding.pointee.handler.ping else { return }
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .ping(Array(payload))) }
         let lent = unsafe borrowed(binding, payload)
         unsafe call(peer, binding, CLINUX_PING) { id in
             unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
@@ -244,6 +245,7 @@ extension Worker {
     private func pong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         unsafe notePong(peer, payload)
         guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .pong(Array(payload))) }
         let lent = unsafe borrowed(binding, payload)
         unsafe call(peer, binding, CLINUX_PONG) { id in
             unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
@@ -251,18 +253,21 @@ extension Worker {
         unsafe takeBack(binding, lent)
     }
 
-    /// Switches reading on or off for a handler.
+    /// Switches reading on or off for a handler; its lane is told elsewhere.
     func setReading(_ peer: ConnectionPlace, _ on: Bool) {
         guard peer.its.phase == .open else { return }
         if on { peer.its.flags.remove(.readingOff) } else { peer.its.flags.insert(.readingOff) }
         port.board[peer.its.slot].readingOff.store(!on, ordering: .relaxed)
         // Never from here: a handler that switches reading on in a callback must not be called back inside it.
         if !on { return updateInterest(peer) }
-        if peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding {
-            // The pong may lie in what was not read.
-            peer.its.pingDue = unsafe now + binding.pointee.limits.pongTimeout
-        }
+        notePause(peer)
         resumeLater(peer)
+    }
+
+    /// The peer was not read from for a while and is again: its pong may lie in what was not read.
+    func notePause(_ peer: ConnectionPlace) {
+        guard peer.its.flags.contains(.pinged), let binding = unsafe peer.its.binding else { return }
+        peer.its.pingDue = unsafe now + binding.pointee.limits.pongTimeout
     }
 
     /// Held input goes on later in this turn or in the next one.

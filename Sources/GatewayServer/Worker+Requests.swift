@@ -140,6 +140,7 @@ extension Worker {
     ) {
         openTicket(peer, exchange)
         peer.its.phase = .answering
+        if unsafe exchange.binding.pointee.isPooled { return askOnLane(peer, exchange) }
         currentTicket = exchange.ticket
         let kind = exchange.handshake == nil ? CLINUX_HTTP : CLINUX_UPGRADE
         let status = unsafe call(peer, exchange.binding, kind) { _ in
@@ -148,11 +149,17 @@ extension Worker {
             return unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
         }
         currentTicket = 0
-        let isUpgrade = exchange.handshake != nil
         if let reply = exchange.reply { return conclude(peer, exchange, reply) }
         if status == Status.deferred || server.desk.isAnswered(exchange.ticket) {
             return unsafe setDeadline(peer, ticks: exchange.binding.pointee.limits.replyTimeout)
         }
+        conclude(peer, exchange, status)
+    }
+
+    /// What `upgrade` or `http` returned takes effect, unless it replied, or is going to.
+    func conclude(_ peer: ConnectionPlace, _ exchange: Exchange, _ status: gw_status) {
+        if status == Status.deferred || server.desk.isAnswered(exchange.ticket) { return }
+        let isUpgrade = exchange.handshake != nil
         switch status {
         case Status.ok where isUpgrade: conclude(peer, exchange, Reply(status: 101))
         case Status.reject where isUpgrade:
@@ -204,7 +211,8 @@ extension Worker {
             let listed = unsafe binding.pointee.route.subprotocols
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
         }
-        if let chosen { exchange.record.setSubprotocol(chosen, of: exchange) }
+        let isPooled = unsafe binding.pointee.isPooled
+        if let chosen, !isPooled { exchange.record.setSubprotocol(chosen, of: exchange) }
         response.removeAll(keepingCapacity: true)
         handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
         unsafe response.withUnsafeBytes { unsafe peer.its.outbox.append($0, pool: pool, size: .small) }
@@ -223,7 +231,9 @@ extension Worker {
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.its.flags.contains(.peerLeft)
         if hasLeft { noteDeparture(peer) }
-        if let callback = unsafe binding.pointee.handler.open {
+        if isPooled {
+            openOnLane(peer, exchange, reply, subprotocol: chosen)
+        } else if let callback = unsafe binding.pointee.handler.open {
             unsafe call(peer, binding, CLINUX_OPEN) { id in
                 unsafe callback(binding.pointee.instance, id, peer.its.state, exchange.record.request)
             }

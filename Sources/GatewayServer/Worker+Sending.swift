@@ -199,12 +199,13 @@ extension Worker {
     }
 
     /// Below the low-water mark the peer is read from again and the handler hears `drained`.
-    private func relax(_ peer: ConnectionPlace) {
+    func relax(_ peer: ConnectionPlace) {
         let binding = unsafe peer.its.binding
         let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
         guard peer.its.outbox.count <= lowWater else { return }
-        if peer.its.flags.contains(.throttled) {
+        if peer.its.flags.contains(.throttled), !isHeldByLane(peer) {
             peer.its.flags.remove(.throttled)
+            notePause(peer)
             resumeLater(peer)
         }
         guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else {
@@ -212,6 +213,7 @@ extension Worker {
         }
         peer.its.flags.remove(.owesDrained)
         guard let callback = unsafe binding.pointee.handler.drained else { return }
+        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .drained) }
         unsafe call(peer, binding, CLINUX_DRAINED) { id in
             unsafe callback(binding.pointee.instance, id, peer.its.state)
         }

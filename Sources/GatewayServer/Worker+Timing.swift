@@ -91,7 +91,7 @@ extension Worker {
     /// Whether a missing pong says nothing about the peer: we do not read it, or the frame it is in the middle of
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPlace) -> Bool {
-        peer.its.flags.contains(.readingOff)
+        peer.its.flags.contains(.readingOff) || isHeldByLane(peer)
             || (peer.its.reader.remaining > 0 && UInt32(truncatingIfNeeded: peer.its.octetsIn) != peer.its.mark)
     }
 

@@ -136,10 +136,13 @@ import Synchronization
         runLater()
     }
 
-    /// The end of a job is never dropped, so somebody has to be here for it, for as long as it may take at most.
+    /// The end of a job is never dropped, and a call on the pool may want something of us, so somebody has to be here
+    /// for it, for as long as it may take at most.
     private var isFinished: Bool {
         guard isStopping, table.count == 0 else { return false }
-        return server.jobs.outstanding.load(ordering: .acquiring) == 0 || now >= stopDeadline &+ Self.jobPatience
+        let outstanding =
+            server.jobs.outstanding.load(ordering: .acquiring) + server.lanes.outstanding.load(ordering: .acquiring)
+        return outstanding == 0 || now >= stopDeadline &+ Self.jobPatience
     }
 
     /// How long jobs may go on when the last connection has gone.

@@ -36,6 +36,9 @@ final class WorkerPort: Sendable {
         if wasEmpty { waker.ring() }
     }
 
+    /// The owner: another thread's close of a connection that is still in the box.
+    func pendingClose(of id: ConnectionID) -> Letter? { mailbox.withLock { $0.first { $0.isClose(of: id) } } }
+
     /// The owner: takes everything out, leaving an empty box with memory in it.
     func collect(into letters: inout [Letter]) {
         mailbox.withLock { swap(&$0, &letters) }

@@ -96,6 +96,9 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("defaults { reload drain; } route /x { handler h; reload close; }") {
         $0.routes.map(\.limits.reload).sorted { $0.rawValue < $1.rawValue } == [.close, .drain]
     },
+    Acceptance("defaults { dispatch pool; } route /x { handler h; } route /y { handler h; dispatch loop; }") {
+        $0.routes.map(\.limits.dispatch) == [.pool, .loop, .pool]
+    },
     Acceptance("defaults { drain_timeout 1d; }") { $0.limits.drainTimeoutMilliseconds == 86_400_000 },
     Acceptance("defaults { probation off; }") { $0.limits.probation == nil },
     Acceptance("defaults { probation 30s; }") { $0.limits.probation == .init(milliseconds: 30_000, errors: 10) },
@@ -382,11 +385,16 @@ private let refusedDirectives: [Refusal] = [
         "defaults { slow_consumer drop_new; }",
         ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
     Refusal(
-        "defaults { origin same-host; compression on; dispatch pool; }",
+        "defaults { origin same-host; compression on; }",
         [
             "1:12+6 error: \"origin\" is not supported yet (only \"origin any\" is)",
             "1:30+11 error: \"compression\" is not supported yet (only \"compression off\" is)",
-            "1:46+8 error: \"dispatch\" is not supported yet (only \"dispatch loop\" is)",
+        ]),
+    Refusal(
+        "defaults { dispatch threads; } route /x { handler h; dispatch pol; }",
+        [
+            "1:21+7 error: \"dispatch\" takes \"loop\" or \"pool\", not \"threads\"",
+            "1:63+3 error: \"dispatch\" does not take \"pol\" (did you mean \"pool\"?)",
         ]),
     Refusal(
         "defaults { reload migrat; drain_timeout off; }",

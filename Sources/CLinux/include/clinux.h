@@ -28,6 +28,12 @@ extern __thread void *clinux_current_worker __attribute__((tls_model("initial-ex
 static inline void *clinux_worker(void) { return clinux_current_worker; }
 static inline void clinux_set_worker(void *worker) { clinux_current_worker = worker; }
 
+/* The lane whose callback runs on this thread, likewise; NULL where none does. */
+extern __thread void *clinux_current_lane __attribute__((tls_model("initial-exec")));
+
+static inline void *clinux_lane(void) { return clinux_current_lane; }
+static inline void clinux_set_lane(void *lane) { clinux_current_lane = lane; }
+
 /* recv and send (without SIGPIPE) as bare system calls: in a program with threads the C library's are points where a
  * thread may be cancelled, which costs as much again as the rest of a call's way to the kernel, and no thread of ours
  * is ever cancelled. -1 with errno set. */

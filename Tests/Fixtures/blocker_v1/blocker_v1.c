@@ -1,0 +1,2 @@
+#define BLOCKER_VERSION "1"
+#include "../blocker/blocker.h"

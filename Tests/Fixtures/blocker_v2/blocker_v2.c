@@ -1,0 +1,2 @@
+#define BLOCKER_VERSION "2"
+#include "../blocker/blocker.h"
