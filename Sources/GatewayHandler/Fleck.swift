@@ -1,5 +1,6 @@
 /// The Fleck-style flavour: one closure configures each connection.
 ///
+///     @c @implementation
 ///     public func gw_handler_entry_v1(_ host: UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>? {
 ///         Module.export(
 ///             fleck(Manifest(name: "echo")) { _ in

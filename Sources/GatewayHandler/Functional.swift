@@ -1,5 +1,6 @@
 /// The functional flavour: a handler made of closures.
 ///
+///     @c @implementation
 ///     public func gw_handler_entry_v1(_ host: UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>? {
 ///         Module.export(
 ///             Functional(Manifest(name: "counter")) { context in context.gateway } upgrade: { _, _ in .accept(0) }

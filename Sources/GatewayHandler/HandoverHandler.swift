@@ -7,8 +7,14 @@
 ///         func snapshot() -> Int { total.withLock { $0 } }
 ///         func restore(_ snapshot: Int) { total.withLock { $0 += snapshot } }
 ///
+///         init(_ context: borrowing StartContext) {}
+///
 ///         func upgrade(_ request: borrowing Request) -> Upgrade<Int> { .accept(0) }
-///         ...
+///
+///         func message(_ connection: Connection, _ message: borrowing Message, _ count: inout Int) {
+///             count += 1
+///             connection.send("\(count) of \(total.withLock { $0 += 1; return $0 })")
+///         }
 ///     }
 ///
 /// On a reload the new module is started, the `snapshot` of the old handler goes to `restore` of the new one, and new

@@ -33,6 +33,16 @@ def listings():
             yield page, number, source
 
 
+def samples():
+    """Every listing in the doc comments of the kit that is more than a line or a method, with its file."""
+    for kit in ("GatewayHandler", "GatewayHandlerJSON"):
+        for file in sorted((TOP / "Sources" / kit).glob("*.swift")):
+            for block in re.findall(r"(?:^///(?:     .*)?\n)+", file.read_text(), re.M):
+                source = re.sub(r"^///(?:     )?", "", block, flags=re.M).strip("\n")
+                if re.match(r"import|@c|final class|struct", source):
+                    yield file.stem, source + "\n"
+
+
 def test_no_page_is_without_listing_and_no_file_without_talk():
     assert {page for page, _, _ in listings()} == set(PAGES) - {"ComingFrom"}
     assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)
@@ -54,6 +64,13 @@ def test_every_listing_compiles(tmp_path):
         if ENTRY not in source:
             files.append(tmp_path / f"{page}{number}.swift")
             files[-1].write_text("import GatewayHandler\n" + source)
+    for place, source in samples():
+        files.append(tmp_path / f"Sample{place}.swift")
+        # Several have a class of the same name.
+        begin, entry, end = source.removeprefix("import GatewayHandler\n").partition("@c @implementation\npublic func ")
+        text = f"enum Sample{place} {{\n{begin}{'static func ' if entry else ''}{end}}}\n"
+        files[-1].write_text("import GatewayHandler\nimport GatewayHandlerJSON\nimport Synchronization\n" + text)
+    assert sum("Sample" in file.stem for file in files) >= 8
     swiftc("-typecheck", *STRICT, "-parse-as-library", "-module-name", "Listings", *files)
 
 
