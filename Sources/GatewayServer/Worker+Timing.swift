@@ -69,6 +69,8 @@ extension Worker {
     /// Pings on the interval, gives up on a peer that does not answer, ends one that says nothing.
     private func keepAlive(_ peer: ConnectionPlace) {
         guard let limits = unsafe peer.its.binding?.pointee.limits else { return }
+        // Who is not read from because the pool has its hands full does not stay silent.
+        if isHeldByLane(peer) { peer.its.lastMessage = now }
         if limits.idleTimeout != 0, now >= peer.its.lastMessage + limits.idleTimeout {
             beginClosing(peer, code: CloseCode.goingAway, reason: Array("idle timeout".utf8), by: UInt16(GW_BY_GATEWAY))
             return
