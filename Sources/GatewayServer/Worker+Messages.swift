@@ -64,6 +64,7 @@ extension Worker {
         endCalling()
         unsafe message.pointee.kind = 0
         peer.its.lastMessage = now
+        peer.its.reader.forgetLastLength()
         if !isText { fail(peer, .invalidUTF8) }
         return position
     }
@@ -154,20 +155,13 @@ extension Worker {
         var whole = OctetBuffer()
         swap(&whole, &peer.its.assembly)
         unsafe deliver(peer, binding, kind, UnsafeRawBufferPointer(whole.octets))
-        recycle(&whole)
+        shelf.put(away: whole)
     }
 
     /// A large message in octets that its peer announced is believed up to a point.
     private func reserveTrusted(_ peer: ConnectionPlace, _ announced: Int) {
-        if peer.its.assembly.capacity == 0, spareBuffer.capacity > 0 { swap(&spareBuffer, &peer.its.assembly) }
+        if announced >= Self.trustedLength, peer.its.assembly.capacity == 0 { peer.its.assembly = shelf.take() }
         peer.its.assembly.reserve(min(announced, Self.trustedLength))
-    }
-
-    /// One buffer is kept for the next large message, so that each does not pay for fresh pages.
-    private func recycle(_ buffer: inout OctetBuffer) {
-        guard buffer.capacity > spareBuffer.capacity, buffer.capacity <= 4 << 20 else { return }
-        buffer.removeAll()
-        swap(&buffer, &spareBuffer)
     }
 
     /// Calls the handler with a whole message that is borrowed for the length of the call.

@@ -7,6 +7,8 @@ import Synchronization
 import WebSocket
 
 extension Worker {
+    /// What is read at first of a message that is probably large.
+    private static let frontSize = 4096
     /// From so many octets that are still to come of a frame on, they are received straight into the message.
     private static let directThreshold = 16 * 1024
     /// What is reserved at once on the word of a frame header; the rest is reserved as octets arrive.
@@ -26,10 +28,7 @@ extension Worker {
         if peer.its.reader.remaining >= Self.directThreshold, receivesDirectly(peer) {
             result = receiveDirectly(peer)
         } else {
-            let space = unsafe UnsafeMutableRawBufferPointer(
-                start: input.baseAddress! + Self.margin, count: Self.readSize)
-            result = unsafe peer.its.socket.read(into: space)
-            if case .moved(let count) = result { use(peer, count: count) }
+            result = receive(peer)
         }
         switch result {
         case .moved, .wouldBlock: break
@@ -37,6 +36,22 @@ extension Worker {
         case .failed(let error): lose(peer, error)
         }
         afterInput(peer)
+    }
+
+    /// Reads into the worker's buffer, and what belongs to a large message behind that to its place.
+    @inline(__always)
+    private func receive(_ peer: ConnectionPlace) -> IOResult {
+        // After a large message another one is likely: here goes only its front, which has to be copied.
+        let room = peer.its.reader.lastLength >= Self.trustedLength ? Self.frontSize : Self.readSize
+        let space = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: room)
+        let result = unsafe peer.its.socket.read(into: space)
+        guard case .moved(let count) = result else { return result }
+        use(peer, count: count)
+        guard count == room, peer.its.reader.remaining >= Self.directThreshold, receivesDirectly(peer) else {
+            return result
+        }
+        let more = receiveDirectly(peer)
+        return more == .wouldBlock ? result : more
     }
 
     /// What a connection got and asked for in its turn goes out at once, while its memory is warm.

@@ -78,8 +78,8 @@ import Synchronization
     /// The routes as this worker knows them; replaced by letter.
     var routing: RoutingTable
     var due: [UInt32] = []
-    /// Memory of the last large message, kept for the next one.
-    var spareBuffer = OctetBuffer()
+    /// Memory of the last large messages, kept for the next ones.
+    var shelf = BufferShelf()
     /// Of the callback that runs, where its handler is watched.
     var callWatch: CallWatch?
     /// What handlers that are watched were lent.

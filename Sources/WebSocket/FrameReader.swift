@@ -55,6 +55,14 @@ public struct FrameReader: ~Copyable {
     @inline(__always)
     public var isBetweenMessages: Bool { remaining == 0 && kind == .continuation }
 
+    /// Octets of the last message, if it was read here; 0 while another one is under way.
+    @inline(__always)
+    public var lastLength: Int { isBetweenMessages ? messageLength : 0 }
+
+    /// The last message was read elsewhere.
+    @inline(__always)
+    public mutating func forgetLastLength() { messageLength = 0 }
+
     /// A message has begun and not ended.
     public var isInsideMessage: Bool { kind != .continuation }
 
