@@ -36,7 +36,8 @@ package struct Mistake: Sendable, Equatable {
                 "It answers in the callbacks of that connection only: come back to them with post(); send() may be called anywhere."
             case .staleSink: "A sink belongs to the save callback that was given it, on its thread, until it returns."
             case .afterClose: "send() answered GW_E_CLOSED and nothing was sent: send first, then close()."
-            case .slowCallback: "Thousands of connections of the same loop waited: use offload() for what takes long."
+            case .slowCallback:
+                "Thousands of connections of the same loop waited: use offload() for what takes long, or `dispatch pool`."
             }
         }
     }

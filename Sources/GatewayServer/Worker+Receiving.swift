@@ -47,9 +47,10 @@ extension Worker {
         let result = unsafe peer.its.socket.read(into: space)
         guard case .moved(let count) = result else { return result }
         use(peer, count: count)
-        guard count == room, peer.its.reader.remaining >= Self.directThreshold, receivesDirectly(peer) else {
-            return result
-        }
+        guard count == room, peer.its.reader.remaining >= Self.directThreshold else { return result }
+        // What comes behind the message goes to the read buffer, where answers may lie.
+        answer(peer)
+        guard peer.its.mayRead, receivesDirectly(peer) else { return result }
         let more = receiveDirectly(peer)
         return more == .wouldBlock ? result : more
     }
@@ -57,10 +58,15 @@ extension Worker {
     /// What a connection got and asked for in its turn goes out at once, while its memory is warm.
     @inline(__always)
     private func afterInput(_ peer: ConnectionPlace) {
-        if peer.its.flags.contains(.dirty) { flush(peer) }
-        // What the kernel did not take of answers that lie in the read buffer: that is used again now.
-        if pool.isLending { peer.its.outbox.keep(pool: pool) }
+        answer(peer)
         if peer.its.mayWantAnother { updateInterest(peer) }
+    }
+
+    /// Writes, and copies what the kernel did not take of answers that lie in the read buffer: that is used again now.
+    @inline(__always)
+    private func answer(_ peer: ConnectionPlace) {
+        if peer.its.flags.contains(.dirty) { flush(peer) }
+        if pool.isLending { peer.its.outbox.keep(pool: pool) }
     }
 
     /// Octets of the socket lie in the read buffer, behind its margin.

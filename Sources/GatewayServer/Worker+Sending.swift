@@ -80,7 +80,8 @@ extension Worker {
         let queued = peer.its.outbox.count
         // Read where it stands: copying all limits for one of them showed in the profile.
         let most = unsafe binding.pointee.limits.sendBuffer
-        if queued > 0, queued &+ payload.count > most, !makeRoom(peer, for: payload.count, atMost: most) {
+        // Below the high-water mark one message of any size is taken: it may answer one that was read from this peer.
+        if queued > most >> 1, queued &+ payload.count > most, !makeRoom(peer, for: payload.count, atMost: most) {
             return Status.closed
         }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
@@ -100,7 +101,7 @@ extension Worker {
             unsafe SharedOctets.release(shared)
             return Status.closed
         }
-        if peer.its.outbox.count > 0, peer.its.outbox.count + count > most,
+        if peer.its.outbox.count > most >> 1, peer.its.outbox.count + count > most,
             !makeRoom(peer, for: count, atMost: most)
         {
             unsafe SharedOctets.release(shared)
@@ -117,7 +118,7 @@ extension Worker {
     func makeRoom(_ peer: ConnectionPlace, for octets: Int, atMost most: Int) -> Bool {
         if !peer.its.flags.contains(.blocked) { write(peer) }
         let queued = peer.its.outbox.count
-        if queued == 0 || queued + octets <= most { return peer.its.phase == .open }
+        if queued <= most >> 1 || queued + octets <= most { return peer.its.phase == .open }
         beginClosing(
             peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
         return false

@@ -119,7 +119,9 @@ public struct FrameReader: ~Copyable {
             messageLength = 0
         }
         // RFC 6455 10.4: limits hold as soon as a header shows the excess, before any octet of it is kept.
-        if header.payloadLength > limits.frame { return .frameTooBig }
+        if header.payloadLength > limits.frame {
+            return limits.frame < limits.message ? .frameTooBig : .messageTooBig
+        }
         let total = messageLength.addingReportingOverflow(header.payloadLength)
         if total.overflow || total.partialValue > limits.message { return .messageTooBig }
         messageLength = total.partialValue

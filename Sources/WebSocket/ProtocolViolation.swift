@@ -43,7 +43,7 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
         case .unmasked: "a client frame is not masked"
         case .reservedBits: "reserved bits are set"
         case .reservedOpcode: "reserved opcode"
-        case .badLength: "payload length is not minimal"
+        case .badLength: "malformed payload length"
         case .badControlFrame: "control frame is fragmented or too long"
         case .unexpectedContinuation: "nothing to continue"
         case .expectedContinuation: "a message is still unfinished"

@@ -87,7 +87,7 @@ struct Ending: Sendable, CustomTestStringConvertible {
             try client.send(ClientFrame(1, [0xFF]))
         },
         Ending(
-            "a length is beyond every number", frame: .close(1002, "payload length is not minimal"),
+            "a length is beyond every number", frame: .close(1002, "malformed payload length"),
             close: "close 1002 by 3"
         ) {
             client, _ in
@@ -98,7 +98,7 @@ struct Ending: Sendable, CustomTestStringConvertible {
                 })
         },
         Ending(
-            "a message is too big", route: "max_message 10;", frame: .close(1009, "frame is larger than max_frame"),
+            "a message is too big", route: "max_message 10;", frame: .close(1009, "message is larger than max_message"),
             close: "close 1009 by 3"
         ) { client, _ in try client.send(ClientFrame(2, Array(repeating: 0, count: 11))) },
         Ending(
@@ -163,7 +163,7 @@ struct WorkerClosingTests {
     func errorsAreTold() throws {
         let cases: [(ClientFrame, String)] = [
             (ClientFrame(3), "1 error -4 reserved opcode"), (ClientFrame(1, [0xC0]), "1 error -4 text is not UTF-8"),
-            (ClientFrame(2, Array(repeating: 0, count: 9)), "1 error -5 frame is larger than max_frame"),
+            (ClientFrame(2, Array(repeating: 0, count: 9)), "1 error -5 message is larger than max_message"),
         ]
         for (frame, line) in cases {
             let gateway = try TestGateway(route: "max_message 8;")
@@ -222,14 +222,14 @@ struct WorkerClosingTests {
     @Test("an upgrade that is answered while the gateway stops is opened, told 1001 and closed")
     func deferredUpgradeWhileStopping() throws {
         // On a busy machine the steps below take their time, and who is late when stopping is cut off.
-        let gateway = try TestGateway(route: "close_timeout 20s;")
+        // One worker, so that what is asked first is heard first.
+        let gateway = try TestGateway(route: "close_timeout 20s;", threads: 1)
         let late = try TestClient(port: gateway.port)
         try late.send(TestClient.handshake("/probe?upgrade=held"))
         try gateway.record(until: "held")
         let open = try gateway.connect()
         let observer = try TestClient(port: gateway.port)
         try observer.send(TestClient.request("GET", "/probe?until=%20close%20&times=2"))
-        // The order in which the observer's request and the stop arrive is that of one connection after the other.
         try gateway.record(until: "1 open")
         gateway.beginStopping()
         #expect(try open.receiveAll().last?.closeCode == 1001)

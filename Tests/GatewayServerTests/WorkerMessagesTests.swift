@@ -60,6 +60,37 @@ struct WorkerMessagesTests {
         for frame in sent { #expect(try client.receive() == echo(frame)) }
     }
 
+    @Test("answers are not overwritten by what is read behind a large message", arguments: [20_000, 30_000, 65_000])
+    func largeBehindSmall(_ length: Int) throws {
+        let gateway = try TestGateway(route: "send_buffer 8m;", threads: 1)
+        let client = try gateway.connect()
+        var random = SeededRandom(seed: UInt64(length))
+        for _ in 0..<20 {
+            // From the next one on only the front is read at first, and the rest where it belongs.
+            let large = frames(&random, [100_000])
+            try client.send(large[0].octets)
+            #expect(try client.receive() == echo(large[0]))
+            let lengths = Array(repeating: 100, count: 10) + [length] + Array(repeating: 100, count: 30)
+            let sent = frames(&random, lengths)
+            try client.send(sent.flatMap(\.octets))
+            for frame in sent { #expect(try client.receive() == echo(frame)) }
+        }
+    }
+
+    @Test("a peer that reads late gets every answer to what was read from it")
+    func readsLate() throws {
+        let gateway = try TestGateway(threads: 1)
+        let client = try gateway.connect(receiveBuffer: 4096)
+        var random = SeededRandom(seed: 3)
+        let sent = frames(&random, Array(repeating: 1 << 20, count: 8))
+        let octets = sent.flatMap(\.octets)
+        let socket = client.socket
+        nonisolated(unsafe) let sender = socket
+        let thread = RunningThread { try? sender.send(octets) }
+        for frame in sent { #expect(try client.receive() == echo(frame)) }
+        thread.join()
+    }
+
     @Test("text that is none fails the connection behind the answers to what came before it")
     func invalid() throws {
         let gateway = try TestGateway(threads: 1)
