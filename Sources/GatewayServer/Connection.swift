@@ -34,7 +34,7 @@ import WebSocket
     struct Flags: OptionSet {
         let rawValue: UInt16
 
-        /// In the worker's list of connections with output of this turn.
+        /// It has output of this turn: in the worker's list of those, or being read, after which it is written.
         static let dirty = Flags(rawValue: 1 << 0)
         /// The kernel took less than everything: wait until the socket is writable.
         static let blocked = Flags(rawValue: 1 << 1)

@@ -9,6 +9,7 @@
  * COUNTER_HANGS_SAVING, _RESTORING, _STOPPING, _HEARING (that it is going to be replaced): is busy for half a second
  * there. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ struct instance {
     gw_ticket held[64];
     int holding;
     atomic_int inside;
-    atomic_int isDone;
+    /* One more than nothing once work may end; whoever took it puts it back for the next. */
+    sem_t done;
 };
 
 struct state {
@@ -95,6 +97,7 @@ static void free_state(struct state *state) {
 static gw_status start(const gw_host *host, const gw_config *config, void **out) {
     struct instance *self = calloc(1, sizeof *self);
     if (self == NULL) return GW_E_NOMEM;
+    if (sem_init(&self->done, 0, 0) != 0) return GW_E_FAILED;
     self->sign = ALIVE;
     self->host = host;
     self->number = config->instance;
@@ -209,7 +212,7 @@ static void obey(struct instance *self, gw_conn conn, struct state *state, gw_by
     if (is(text, "join")) host->subscribe(host, conn, 0, "all", 3);
     if (is(text, "tell")) host->publish(host, self->number, "all", 3, GW_TEXT, 0, "all", 3, 0, NULL);
     if (is(text, "later")) host->timer_start(host, self->number, conn, 7, 20, 20);
-    if (is(text, "done")) atomic_store(&self->isDone, 1);
+    if (is(text, "done")) sem_post(&self->done);
     if (is(text, "work")) host->offload(host, self->number, conn, 8, self);
 }
 
@@ -248,7 +251,9 @@ static gw_status work(void *raw, gw_conn conn, uint64_t token, void *context) {
     (void)token;
     if (alive(raw) != context) broken("the work of another instance");
     /* Until the same instance hears that it is done. */
-    while (atomic_load(&alive(raw)->isDone) == 0) usleep(1000);
+    while (sem_wait(&alive(raw)->done) != 0) {
+    }
+    sem_post(&alive(raw)->done);
     return GW_OK;
 }
 
