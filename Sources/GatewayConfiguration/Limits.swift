@@ -51,11 +51,11 @@ package struct Limits: Sendable, Equatable {
     package var maxFrameOctets = 1 << 20
     /// `max_body`: octets of the body of a plain HTTP request; above, 413.
     package var maxBodyOctets = 64 << 10
-    /// `ping_interval`: silence of a peer before it is sent a ping; nil = never.
+    /// `ping_interval`: how often a peer is sent a ping, whatever else it says; nil = never.
     package var pingIntervalMilliseconds: Int64? = 30_000
     /// `pong_timeout`: how long the answer to a ping may take; nil = for ever. Always nil without pings.
     package var pongTimeoutMilliseconds: Int64? = 20_000
-    /// `idle_timeout`: how long a connection may stay without a message; nil = for ever.
+    /// `idle_timeout`: how long a connection may stay without a message, pings do not count; nil = for ever.
     package var idleTimeoutMilliseconds: Int64?
     /// `close_timeout`: how long the peer's half of the closing handshake is waited for.
     package var closeTimeoutMilliseconds: Int64 = 5_000

@@ -60,8 +60,8 @@ import WebSocket
         static let counted = Flags(rawValue: 1 << 11)
         /// The peer finished sending.
         static let inputEnded = Flags(rawValue: 1 << 12)
-        /// The board says that output waits.
-        static let queueNoted = Flags(rawValue: 1 << 13)
+        /// Its lane delivers nothing more before the peer has read.
+        static let laneThrottled = Flags(rawValue: 1 << 13)
         /// A fragmented message has begun in the queue and not ended.
         static let streaming = Flags(rawValue: 1 << 14)
         /// Subscribed to something.

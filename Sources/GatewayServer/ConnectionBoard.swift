@@ -11,15 +11,15 @@ final class ConnectionBoard: @unchecked Sendable {
     struct Notice: ~Copyable {
         /// The serial of the open connection in this slot; 0 when none is open.
         let serial: Atomic<UInt32>
-        /// The serial of the connection to which a fragmented message is under way; 0 for none. A late sender may
-        /// leave that of a connection before this one here, which then means nothing.
+        /// The serial of the connection that `OutgoingStreams` has something about; 0 for none. A late sender may leave
+        /// that of a connection before this one here, which then means nothing.
         let stream: Atomic<UInt32>
         let binding: Atomic<UInt>
-        /// Octets that wait in the connection's own queue, as of the last turn that changed it.
-        let queued: Atomic<UInt32>
-        /// Octets of frames on their way to the slot in the worker's mailbox. Never set back: letters to a connection
-        /// that has left are taken off when they are opened.
-        let underway: Atomic<UInt32>
+        /// Bytes of frames that wait for the peer: in the worker's mailbox, and in the connection's own queue. One number,
+        /// so that a frame on its way from one to the other counts at every moment.
+        let waiting: Atomic<UInt32>
+        /// How many of them are in the connection's queue, as far as the owner has noted it. The owner's alone.
+        let noted: Atomic<UInt32>
         /// Topics of the connection, those it is being subscribed to included. Never set back either: each
         /// subscription is taken off when it ends.
         let topics: Atomic<UInt32>
@@ -30,21 +30,39 @@ final class ConnectionBoard: @unchecked Sendable {
         let lastOut: Atomic<UInt32>
         let roundTripMicroseconds: Atomic<UInt32>
         let readingOff: Atomic<Bool>
-        /// The serial of whoever is in this slot, open or closing; 0 when it is empty.
+        /// The serial of the connection in this slot, open or closing; the number behind it once another thread has
+        /// aborted it; 0 when the slot is empty.
         let occupant: Atomic<UInt32>
 
-        /// Any thread: so many octets have been sent off to the owner.
+        /// Any thread: a frame goes into the mailbox.
         ///
-        /// - Returns: how many are under way now. Limits are far below what 32 bits count; a single frame beyond that
-        ///   is taken off as it was put on.
-        func departs(_ octets: Int) -> Int {
-            Int(underway.wrappingAdd(UInt32(truncatingIfNeeded: octets), ordering: .relaxed).newValue)
+        /// - Returns: how many bytes wait, those of the frame included.
+        func departs(_ bytes: Int) -> Int {
+            Int(waiting.wrappingAdd(UInt32(truncatingIfNeeded: bytes), ordering: .sequentiallyConsistent).newValue)
         }
 
-        /// They have come, or will not.
-        func arrived(_ octets: Int) {
-            underway.wrappingSubtract(UInt32(truncatingIfNeeded: octets), ordering: .relaxed)
+        /// The frame did not go into the mailbox, or came out of it and goes nowhere.
+        func vanishes(_ bytes: Int) {
+            waiting.wrappingSubtract(UInt32(truncatingIfNeeded: bytes), ordering: .relaxed)
         }
+
+        /// Owner: a frame came out of the mailbox and into the connection's queue.
+        func arrives(_ bytes: Int) {
+            noted.store(noted.load(ordering: .relaxed) &+ UInt32(truncatingIfNeeded: bytes), ordering: .relaxed)
+        }
+
+        /// Owner: so many bytes are in the connection's queue now.
+        @inline(__always)
+        func note(queued: Int) {
+            let queued = UInt32(clamping: queued)
+            let former = noted.load(ordering: .relaxed)
+            if queued == former { return }
+            noted.store(queued, ordering: .relaxed)
+            waiting.wrappingAdd(queued &- former, ordering: .relaxed)
+        }
+
+        /// Owner: whether frames for the slot are in the mailbox.
+        var hasMail: Bool { waiting.load(ordering: .sequentiallyConsistent) != noted.load(ordering: .relaxed) }
     }
 
     private let notices: Reserved<Notice>
@@ -60,7 +78,6 @@ final class ConnectionBoard: @unchecked Sendable {
     func post(_ id: ConnectionID, binding: UnsafeMutablePointer<Binding>, openedAt: UInt32) {
         let slot = id.slot
         notices[slot].binding.store(UInt(bitPattern: binding), ordering: .relaxed)
-        notices[slot].queued.store(0, ordering: .relaxed)
         notices[slot].stream.store(0, ordering: .relaxed)
         notices[slot].readingOff.store(false, ordering: .relaxed)
         notices[slot].roundTripMicroseconds.store(0, ordering: .relaxed)
@@ -78,10 +95,24 @@ final class ConnectionBoard: @unchecked Sendable {
     }
 
     /// Owner: from here on sends to it are refused everywhere.
-    func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .releasing) }
+    func withdraw(_ slot: UInt32) { notices[slot].serial.store(0, ordering: .sequentiallyConsistent) }
 
     /// Owner: `close` of the connection is due, or the slot is empty.
     func clear(_ slot: UInt32) { notices[slot].occupant.store(0, ordering: .releasing) }
+
+    /// Any thread, in the same breath as a letter that tells the owner: the connection is aborted, and answers to nothing
+    /// any more.
+    ///
+    /// - Returns: false when it is not there, or has been aborted already.
+    func abort(_ id: ConnectionID) -> Bool {
+        guard id.slot < used.load(ordering: .acquiring), id.serial & 1 == 1 else { return false }
+        // Serials of connections are odd: the even one behind it says that this one has been aborted.
+        let isFirst = notices[id.slot].occupant.compareExchange(
+            expected: id.serial, desired: id.serial &+ 1, ordering: .acquiringAndReleasing
+        ).exchanged
+        if isFirst { _ = takeDown(id) }
+        return isFirst
+    }
 
     /// Any thread: withdraws a notice for the owner; false when somebody has done so already.
     func takeDown(_ id: ConnectionID) -> Bool {
@@ -89,10 +120,21 @@ final class ConnectionBoard: @unchecked Sendable {
             .exchanged
     }
 
-    /// Any thread: whether the connection is open or closing.
-    func isKnown(_ id: ConnectionID) -> Bool {
+    /// Any thread: the module whose handler serves the connection, be it open or closing; nil when it has ended.
+    func module(of id: ConnectionID) -> UInt32? {
+        guard id.slot < used.load(ordering: .acquiring), id.serial != 0,
+            notices[id.slot].occupant.load(ordering: .acquiring) == id.serial,
+            // Bindings are never freed.
+            let binding = unsafe UnsafeMutablePointer<Binding>(
+                bitPattern: notices[id.slot].binding.load(ordering: .relaxed))
+        else { return nil }
+        return unsafe binding.pointee.module
+    }
+
+    /// Whether the connection is open, for deciding with a lock held that the owner takes after it withdraws.
+    func isOpen(_ id: ConnectionID) -> Bool {
         id.slot < used.load(ordering: .acquiring) && id.serial != 0
-            && notices[id.slot].occupant.load(ordering: .acquiring) == id.serial
+            && notices[id.slot].serial.load(ordering: .sequentiallyConsistent) == id.serial
     }
 
     /// The notice of an open connection; nil when it is closing, gone, or never was.
@@ -112,7 +154,8 @@ final class ConnectionBoard: @unchecked Sendable {
         return unsafe binding.pointee.instanceID
     }
 
-    /// Whether a fragmented message to this connection is under way.
+    /// Whether `OutgoingStreams` has something about the connection: a fragmented message to it is open, or some of it
+    /// is still in the mailbox.
     @inline(__always)
     func isStreaming(_ id: ConnectionID) -> Bool {
         notices[id.slot].stream.load(ordering: .acquiring) == id.serial
@@ -125,9 +168,10 @@ final class ConnectionBoard: @unchecked Sendable {
     /// The connections of one instance whose `close` has not been called; closing ones count until then.
     func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
         for slot in 0..<used.load(ordering: .acquiring) {
-            let serial = notices[slot].occupant.load(ordering: .acquiring)
-            guard serial != 0, self.instance(slot) == instance else { continue }
-            visit(ConnectionID(worker: worker, slot: slot, serial: serial))
+            let occupant = notices[slot].occupant.load(ordering: .acquiring)
+            guard occupant != 0, self.instance(slot) == instance else { continue }
+            // An even one is that of a connection whose abort is on its way.
+            visit(ConnectionID(worker: worker, slot: slot, serial: occupant & 1 == 1 ? occupant : occupant &- 1))
         }
     }
 }

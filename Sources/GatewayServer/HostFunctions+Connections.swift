@@ -98,10 +98,10 @@ extension HostContext {
                 return true
             } ?? false
         if isHere { return Status.ok }
-        // Whoever takes the notice down is the one that closes: a second close, or a send, finds nothing any more.
-        guard notice.port.board.takeDown(id) else { return Status.closed }
+        guard notice.port.close(id, .init(code: code, reason: reason, by: UInt16(GW_BY_HANDLER))) else {
+            return Status.closed
+        }
         unsafe HostFunctions.onLane { $0.cutOff(connection) }
-        notice.port.post(.close(id, code: code, reason: reason, by: UInt16(GW_BY_HANDLER)))
         return Status.ok
     }
 
@@ -117,9 +117,10 @@ extension HostContext {
                 return worker.abort(id, module: module)
             } ?? nil
         if let answer { return answer }
-        guard port.board.isKnown(id) else { return Status.closed }
+        guard port.board.module(of: id) == module,
+            port.abort(id, .init(code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER)))
+        else { return Status.closed }
         unsafe HostFunctions.onLane { $0.cutOff(connection) }
-        port.post(.abort(id, module: module))
         return Status.ok
     }
 
@@ -151,18 +152,14 @@ extension HostContext {
             now > UInt64(tick) ? (now - UInt64(tick)) * TimerWheel.tickMilliseconds : 0
         }
         var info = gw_conn_info()
-        let isStreaming = board.isStreaming(notice.id)
+        let isStreaming = board.isStreaming(notice.id) && notice.port.streams.isOpen(notice.id)
         info.flags = (board[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         // The board knows the queue as of the last turn; the owner's thread knows it as it is.
-        let own: Int? =
-            unsafe HostFunctions.onWorker { worker in
-                guard worker.port === notice.port else { return nil }
-                return worker.table.find(slot: notice.slot, serial: notice.id.serial)?.its.outbox.count
-            } ?? nil
-        let waiting =
-            (own ?? Int(board[notice.slot].queued.load(ordering: .relaxed)))
-            + Int(board[notice.slot].underway.load(ordering: .relaxed))
-        info.queued_bytes = UInt64(max(0, waiting))
+        unsafe HostFunctions.onWorker { worker in
+            guard worker.port === notice.port else { return }
+            if let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial) { worker.noteQueue(peer) }
+        }
+        info.queued_bytes = UInt64(board[notice.slot].waiting.load(ordering: .relaxed))
         info.high_water = UInt64(notice.limits.highWater)
         info.age_ms = age(board[notice.slot].openedAt.load(ordering: .relaxed))
         info.last_in_ms = age(board[notice.slot].lastIn.load(ordering: .relaxed))

@@ -89,14 +89,10 @@ extension HostContext {
         if connection == 0, record.isRetiring.load(ordering: .acquiring) { return 0 }
         let timer = TimerDesk.Timer(
             record: record, connection: connection, token: token, interval: UInt64(interval) * 1_000_000)
-        guard let number = port.timers.add(timer) else { return 0 }
         let due = Clock.monotonicNanoseconds() + UInt64(delay) * 1_000_000
-        let isHere = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === port else { return false }
-            worker.timers.insert(number, at: due)
-            return true
-        }
-        if !(isHere ?? false) { port.post(.timer(number, due: due)) }
+        guard let (number, isNext) = port.timers.add(timer, due: due) else { return 0 }
+        // The worker may sleep longer than that; on its own thread it looks before it sleeps.
+        if isNext, unsafe !(HostFunctions.onWorker { $0.port === port } ?? false) { port.waker.ring() }
         // It may have ended in between, and then nobody would end the timer.
         if connection != 0, port.board.find(ConnectionID(connection)) == nil { port.timers.end(timer.owner) }
         return number

@@ -78,7 +78,7 @@ extension HostContext {
         _ id: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
         guard let notice = find(id) else { return refusal }
-        if notice.port.board.isStreaming(id) { return Status.state }
+        if notice.isStreaming { return Status.state }
         if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
         return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
     }
@@ -107,20 +107,17 @@ extension HostContext {
     private func post(
         _ notice: FoundNotice, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedOctets>
     ) -> gw_status {
-        var status = Status.ok
-        if notice.port.board.isStreaming(notice.id) {
+        let status: gw_status
+        if notice.isStreaming {
             status = Status.state
         } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.octets) {
             status = Status.invalid
         } else {
-            status = unsafe reserve(notice, shared.pointee.count)
+            status = unsafe post(notice, Self.head(opcode, isFinal: true), count: shared.pointee.count) { head in
+                .shared(notice.id, head: head, address: UInt(bitPattern: shared))
+            }
         }
-        if status < 0 {
-            unsafe SharedOctets.release(shared)
-            return status
-        }
-        let head = Self.head(opcode, isFinal: true) | (status == Status.backpressure ? Letter.owesDrained : 0)
-        notice.port.post(.shared(notice.id, head: head, address: UInt(bitPattern: shared)))
+        if status < 0 { unsafe SharedOctets.release(shared) }
         return status
     }
 
@@ -132,36 +129,21 @@ extension HostContext {
         guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.octets(start, count) else {
             return Status.invalid
         }
-        let id = ConnectionID(connection)
-        guard let notice = find(id) else { return refusal }
+        guard let notice = find(ConnectionID(connection)) else { return refusal }
         let isFinal = flags & UInt32(GW_FIN) != 0
-        let known = notice.port.streams.withLock { $0[connection] }
-        var stream = known ?? OutgoingStream(kind: opcode)
-        guard stream.kind == opcode else { return Status.invalid }
-        if opcode == .text, notice.checksText {
-            guard unsafe stream.utf8.accept(payload), !isFinal || stream.utf8.isComplete else { return Status.invalid }
+        let local = unsafe HostFunctions.onWorker { worker -> gw_status? in
+            guard worker.port === notice.port else { return nil }
+            return unsafe worker.sendFragment(connection, opcode, isFinal: isFinal, payload, notice.checksText)
         }
-        let wire: Opcode = known == nil ? opcode : .continuation
-        let local = unsafe HostFunctions.onWorker { unsafe $0.sendPiece(connection, wire, isFinal: isFinal, payload) }
-        let status: gw_status
-        if let local, let local {
-            status = local
-        } else {
+        if let local, let local { return local }
+        var status = Status.closed
+        let decision = unsafe notice.port.streams.post(
+            notice.id, opcode, isFinal: isFinal, payload, checksText: notice.checksText, notice.port
+        ) { wire in
             status = unsafe post(notice, Self.head(wire, isFinal: isFinal), payload)
+            return status >= 0
         }
-        // Only what was queued moves the stream on: a refused fragment may be tried again.
-        if status >= 0 { note(isFinal ? nil : stream, of: notice) }
-        return status
-    }
-
-    private func note(_ stream: OutgoingStream?, of notice: FoundNotice) {
-        let board = notice.port.board
-        notice.port.streams.withLock { streams in
-            // The owner withdraws its notice and then comes here for the stream: either it or we see the other.
-            streams[notice.id.number] = board.find(notice.id) == nil ? nil : stream
-        }
-        notice.port.hasStreamed.store(true, ordering: .releasing)
-        board[notice.slot].stream.store(stream == nil ? 0 : notice.id.serial, ordering: .releasing)
+        return if case .invalid = decision { Status.invalid } else { status }
     }
 
     // MARK: Control frames
@@ -186,6 +168,9 @@ extension HostContext {
         let id: ConnectionID
         let limits: RouteLimits
         let checksText: Bool
+
+        /// A fragmented message to it is open.
+        var isStreaming: Bool { port.board.isStreaming(id) && port.streams.isOpen(id) }
     }
 
     /// Finds an open connection; nil when it is not open, or another handler's.
@@ -206,31 +191,36 @@ extension HostContext {
     var refusal: gw_status { isRetired.load(ordering: .acquiring) ? Status.retired : Status.closed }
 
     private func post(_ notice: FoundNotice, _ head: UInt8, _ payload: UnsafeRawBufferPointer) -> gw_status {
-        let status = reserve(notice, payload.count)
-        if status < 0 { return status }
-        let head = head | (status == Status.backpressure ? Letter.owesDrained : 0)
-        notice.port.post(.frame(notice.id, head: head, payload: unsafe Array(payload)))
-        return status
+        post(notice, head, count: payload.count) { head in
+            .frame(notice.id, head: head, payload: unsafe Array(payload))
+        }
     }
 
-    /// Counts octets towards the connection's queue before they are under way, so that every thread is bounded.
+    /// Posts a frame if the route's limit lets it.
     ///
-    /// A frame counts with its header: else messages of nothing would be without number.
-    private func reserve(_ notice: FoundNotice, _ payload: Int) -> gw_status {
-        let board = notice.port.board
-        let octets = FrameWriter.size(payload: payload)
-        let waiting = Int(board[notice.slot].queued.load(ordering: .relaxed)) + board[notice.slot].departs(octets)
-        if waiting > octets, waiting > notice.limits.sendBuffer {
-            board[notice.slot].arrived(octets)
-            // Whoever takes the notice down is the one that closes: those behind it find nothing any more.
-            guard board.takeDown(notice.id) else { return Status.closed }
-            notice.port.post(
-                .close(
-                    notice.id, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8),
-                    by: UInt16(GW_BY_GATEWAY)))
+    /// Its bytes count before it is under way, so that every thread is bounded, and with its header: else messages of
+    /// nothing would be without number.
+    private func post(
+        _ notice: FoundNotice, _ head: UInt8, count: Int, _ letter: (_ head: UInt8) -> Letter
+    ) -> gw_status {
+        let port = notice.port
+        let bytes = FrameWriter.size(payload: count)
+        let waiting = port.board[notice.slot].departs(bytes)
+        // As on the connection's own thread: below the high-water mark one message of any size is taken.
+        if waiting - bytes > notice.limits.highWater, waiting > notice.limits.sendBuffer {
+            port.board[notice.slot].vanishes(bytes)
+            _ = port.close(
+                notice.id,
+                .init(
+                    code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY)))
             return Status.closed
         }
-        return waiting > notice.limits.highWater ? Status.backpressure : Status.ok
+        let isHigh = waiting > notice.limits.highWater
+        guard port.post(letter(head | (isHigh ? Letter.owesDrained : 0)), to: notice.id) else {
+            port.board[notice.slot].vanishes(bytes)
+            return Status.closed
+        }
+        return isHigh ? Status.backpressure : Status.ok
     }
 }
 
@@ -256,7 +246,7 @@ extension Worker {
         guard let peer = openPeer(connection), let binding = unsafe peer.its.binding,
             unsafe binding.pointee.module == module
         else { return nil }
-        if isMidStream(peer) || isStreamedTo(peer) { return Status.state }
+        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) { return Status.state }
         if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
@@ -272,7 +262,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         var refusal: gw_status?
-        if isMidStream(peer) || isStreamedTo(peer) {
+        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(shared.pointee.octets)
@@ -284,6 +274,31 @@ extension Worker {
             return refusal
         }
         return unsafe send(peer, opcode, shared: shared)
+    }
+
+    /// Whether a fragmented message to the peer is open, once what other threads have sent of it has been read.
+    @inline(never)
+    private func hasOpenStream(_ peer: ConnectionPlace) -> Bool {
+        if port.streams.hasLetters(peer.its.id) { catchUp() }
+        return port.streams.isOpen(peer.its.id)
+    }
+
+    /// A fragment of this thread.
+    func sendFragment(
+        _ connection: gw_conn, _ kind: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
+    ) -> gw_status {
+        let id = ConnectionID(connection)
+        while true {
+            switch unsafe port.streams.take(
+                id, kind, isFinal: isFinal, payload, checksText: checksText, port)
+            {
+            case .takes(let opcode):
+                return unsafe sendPiece(connection, opcode, isFinal: isFinal, payload) ?? Status.closed
+            case .invalid: return Status.invalid
+            case .closed: return Status.closed
+            case .lettersAhead: catchUp()
+            }
+        }
     }
 
     /// A fragment or a control frame, whose stream and kind the caller has looked after.

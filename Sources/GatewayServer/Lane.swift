@@ -39,8 +39,15 @@ final class Lane: Sendable {
         var isPaused = false
         /// The worker does not read the peer.
         var isHolding = false
+        /// Too much waits for the peer to read: input waits, as it does on a loop.
+        var isThrottled = false
+        /// The connection has ended: what it still hears is not held back.
+        var isEnding = false
 
-        var canGoOn: Bool { !rest.isEmpty || !isPaused && !input.isEmpty }
+        var takesInput: Bool { !isPaused && !isThrottled }
+        var canGoOn: Bool { !rest.isEmpty || takesInput && !input.isEmpty }
+        /// The next call is one that input may be held back at.
+        var isInputNext: Bool { takesInput && (input.first?.number ?? .max) < (rest.first?.number ?? .max) }
         var isFull: Bool { input.count > Lane.mostInput || octets > room }
         var isEased: Bool { input.count <= Lane.mostInput / 2 && octets <= room / 2 }
 
@@ -49,10 +56,10 @@ final class Lane: Sendable {
             let entry = Entry(number: last, call: call)
             if call.isInput { input.append(entry) } else { rest.append(entry) }
             octets += call.weight
+            if case .close = call { (isEnding, isThrottled) = (true, false) }
         }
 
         mutating func popFirst() -> PooledCall? {
-            let isInputNext = !isPaused && (input.first?.number ?? .max) < (rest.first?.number ?? .max)
             guard let call = isInputNext ? input.popFirst()?.call : rest.popFirst()?.call else { return nil }
             octets -= call.weight
             return call
@@ -159,6 +166,20 @@ final class Lane: Sendable {
         if begins { begin() }
     }
 
+    /// Whether more than so much waits for the peer.
+    private func hasMuchUnsent(_ room: Int) -> Bool {
+        port.board.isOpen(id) && Int(port.board[id.slot].waiting.load(ordering: .relaxed)) > room
+    }
+
+    /// Worker: the peer has read, input is delivered again.
+    func deliverOn() {
+        let begins = queue.withLock { queue in
+            queue.isThrottled = false
+            return Self.activate(&queue)
+        }
+        if begins { begin() }
+    }
+
     /// The worker has seen to a move: calls behind it go on.
     func resume() { submit() }
 
@@ -187,14 +208,18 @@ final class Lane: Sendable {
     }
 
     private func next() -> PooledCall? {
-        let (call, isEased) = queue.withLock { queue -> (PooledCall?, Bool) in
+        let (call, isEased, isThrottled) = queue.withLock { queue -> (PooledCall?, Bool, Bool) in
+            let isThrottled = queue.isInputNext && !queue.isEnding && hasMuchUnsent(queue.room)
+            if isThrottled { queue.isThrottled = true }
             let call = queue.popFirst()
             if call == nil { queue.isActive = false }
             let isEased = queue.isHolding && queue.isEased
             if isEased { queue.isHolding = false }
-            return (call, isEased)
+            return (call, isEased, isThrottled)
         }
         if isEased { port.post(.laneEased(id)) }
+        // Behind the frames that are too many.
+        if isThrottled { port.post(.laneThrottled(id)) }
         if call == nil { server.lanes.outstanding.subtract(1, ordering: .releasing) }
         return call
     }

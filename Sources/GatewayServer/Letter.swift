@@ -18,18 +18,19 @@ enum Letter: Sendable {
     case publication(Topic, address: UInt, except: UInt64)
     /// Something a handler asked for earlier.
     case event(LaterEvent)
-    /// A timer that another thread started, and when it is due.
-    case timer(UInt64, due: UInt64)
     /// `start` of an instance whose [home] is here has ended.
     case openHome(InstanceRecord)
-    case close(ConnectionID, code: UInt16, reason: [UInt8], by: UInt16)
-    case abort(ConnectionID, module: UInt32)
+    /// Another thread has ended the connection in the way that the port has written down (`takeEnd`).
+    case close(ConnectionID)
+    case abort(ConnectionID)
     /// The lane of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
     case setReading(ConnectionID, Bool, tellsLane: Bool)
     /// `upgrade` or `http` has returned on the pool.
     case asked(ConnectionID, ticket: UInt64, status: Int32)
     /// So little waits for the pool that the peer may be read again.
     case laneEased(ConnectionID)
+    /// So much waits for the peer that its lane delivers nothing more, until it is told that the peer has read.
+    case laneThrottled(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
     case laneMoved(Lane, HandOver, Bool)
     /// An answer to a request whose callback may have returned.
@@ -45,7 +46,20 @@ enum Letter: Sendable {
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 
-    func isClose(of id: ConnectionID) -> Bool {
-        if case .close(id, _, _, _) = self { true } else { false }
+    /// It has been read before its turn.
+    case done
+
+    /// Output, and what decides who gets it: reading it calls no handler, so it can be done inside a callback as well.
+    var isOutput: Bool {
+        switch self {
+        case .frame, .shared, .publication, .subscribe, .unsubscribe: true
+        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .laneEased, .laneThrottled, .laneMoved,
+            .reply,
+            .listeners, .routing, .handOver, .fence, .stop, .done:
+            false
+        }
     }
+
+    /// Whether the head of a frame is that of a part of a fragmented message.
+    static func isFragment(head: UInt8) -> Bool { head & 0x80 == 0 || head & 0x0F == 0 }
 }

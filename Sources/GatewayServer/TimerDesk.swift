@@ -3,8 +3,8 @@ import Synchronization
 
 /// The timers that handlers have started with one worker: what each is for, and whether it still counts.
 ///
-/// Any thread starts and cancels; the worker alone knows when they are due (`TimerQueue`), and asks here before it
-/// calls. So a timer that was cancelled does not go off any more, whoever cancelled it.
+/// Any thread starts and cancels; the worker takes out what is due. A timer that was cancelled does not go off any more,
+/// whoever cancelled it, and its place in the queue is given back long before it would have been due.
 final class TimerDesk: Sendable {
     /// How many timers a connection, or [home] of an instance, may have.
     static let maximumPerOwner = 1024
@@ -32,6 +32,7 @@ final class TimerDesk: Sendable {
         /// Those that are due and wait for a thread.
         var queued: Set<UInt64> = []
         var last: UInt64 = 0
+        var schedule = TimerSchedule()
 
         mutating func remove(_ number: UInt64) -> Timer? {
             guard let timer = timers.removeValue(forKey: number) else { return nil }
@@ -40,11 +41,21 @@ final class TimerDesk: Sendable {
             if owners[timer.owner]?.isEmpty ?? false { owners[timer.owner] = nil }
             return timer
         }
+
+        /// Entries of timers that have ended go when they are most of the schedule: that costs each of them little, and
+        /// keeps memory by the timers that live instead of by those that were ever cancelled.
+        mutating func forgetEnded() {
+            guard schedule.count > Self.slack, schedule.count > 2 * timers.count else { return }
+            schedule.removeAll { timers[$0] == nil }
+        }
+
+        private static let slack = 64
     }
 
     private let state = Mutex(State())
     /// Lets connections without timers end without a lock.
     private let count = Atomic<Int>(0)
+    private let earliest = Atomic<UInt64>(.max)
     private let worker: UInt8
 
     init(worker: UInt8) { self.worker = worker }
@@ -52,27 +63,45 @@ final class TimerDesk: Sendable {
     /// The worker of a timer's number.
     static func worker(of number: UInt64) -> Int { Int(number >> 56) }
 
-    /// - Returns: its number, or nil when its owner has too many.
-    func add(_ timer: Timer) -> UInt64? {
+    /// When a timer may be due next, in nanoseconds; `.max` when there is none.
+    var nextDue: UInt64 { earliest.load(ordering: .acquiring) }
+
+    /// Any thread.
+    ///
+    /// - Parameter due: nanoseconds of the monotonic clock.
+    /// - Returns: its number, and whether it is due before all others; nil when its owner has too many.
+    func add(_ timer: Timer, due: UInt64) -> (number: UInt64, isNext: Bool)? {
         state.withLock { state in
             guard state.owners[timer.owner, default: []].count < Self.maximumPerOwner else { return nil }
             state.last += 1
             let number = UInt64(worker) << 56 | state.last
             state.timers[number] = timer
             state.owners[timer.owner, default: []].insert(number)
+            state.schedule.insert(number, at: due)
             count.add(1, ordering: .relaxed)
-            return number
+            defer { publish(&state) }
+            return (number, state.schedule.first?.number == number)
         }
     }
 
-    /// A timer is due: what it is for, if it still counts, and whether to call for it. One that repeats goes on
-    /// counting; one that `waits` for a thread counts until it `fire`s there, and is called for once at a time.
-    func expire(_ number: UInt64, waits: (Timer) -> Bool) -> (timer: Timer, isDue: Bool)? {
+    /// The worker: the next timer that is due, taken out, and whether to call for it. One that repeats goes back in;
+    /// one that `waits` for a thread counts until it `fire`s there, and is called for once at a time.
+    func takeDue(
+        until now: UInt64, waits: (Timer) -> Bool
+    ) -> (number: UInt64, timer: Timer, isDue: Bool)? {
         state.withLock { state in
-            guard let timer = state.timers[number] else { return nil }
-            if waits(timer) { return (timer, state.queued.insert(number).inserted) }
-            if timer.interval == 0, state.remove(number) != nil { count.subtract(1, ordering: .relaxed) }
-            return (timer, true)
+            defer { publish(&state) }
+            while let entry = state.schedule.popFirst(until: now) {
+                guard let timer = state.timers[entry.number] else { continue }
+                if timer.interval > 0 {
+                    // One that came late does not make up for what it missed.
+                    state.schedule.insert(entry.number, at: max(entry.due &+ timer.interval, now &+ 1_000_000))
+                }
+                if waits(timer) { return (entry.number, timer, state.queued.insert(entry.number).inserted) }
+                if timer.interval == 0, state.remove(entry.number) != nil { count.subtract(1, ordering: .relaxed) }
+                return (entry.number, timer, true)
+            }
+            return nil
         }
     }
 
@@ -91,6 +120,7 @@ final class TimerDesk: Sendable {
         state.withLock { state in
             guard state.timers[number]?.record.module == module, state.remove(number) != nil else { return false }
             count.subtract(1, ordering: .relaxed)
+            publish(&state)
             return true
         }
     }
@@ -102,54 +132,15 @@ final class TimerDesk: Sendable {
             for number in state.owners[owner] ?? [] where state.remove(number) != nil {
                 count.subtract(1, ordering: .relaxed)
             }
-        }
-    }
-}
-
-/// When the timers of a worker are due, to the nanosecond: a heap with the next one in front. The worker's own.
-struct TimerQueue {
-    struct Entry {
-        let due: UInt64
-        let number: UInt64
-    }
-
-    private var entries: [Entry] = []
-
-    /// The next one.
-    var first: Entry? { entries.first }
-
-    mutating func insert(_ number: UInt64, at due: UInt64) {
-        entries.append(Entry(due: due, number: number))
-        var index = entries.count - 1
-        while index > 0 {
-            let parent = (index - 1) / 2
-            if entries[parent].due <= due { return }
-            entries.swapAt(index, parent)
-            index = parent
+            publish(&state)
         }
     }
 
-    /// Takes the next one out if it is due.
-    mutating func popFirst(until now: UInt64) -> Entry? {
-        guard let first = entries.first, first.due <= now else { return nil }
-        let last = entries.removeLast()
-        if entries.isEmpty { return first }
-        entries[0] = last
-        sink()
-        return first
-    }
+    /// How many entries the schedule holds, those of ended timers included.
+    var entries: Int { state.withLock { $0.schedule.count } }
 
-    private mutating func sink() {
-        var index = 0
-        while true {
-            var least = index
-            for child in [2 * index + 1, 2 * index + 2]
-            where child < entries.count && entries[child].due < entries[least].due {
-                least = child
-            }
-            if least == index { return }
-            entries.swapAt(index, least)
-            index = least
-        }
+    private func publish(_ state: inout State) {
+        state.forgetEnded()
+        earliest.store(state.schedule.first?.due ?? .max, ordering: .releasing)
     }
 }

@@ -64,6 +64,8 @@ extension Worker {
     }
 
     private func queueClose(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8]) {
+        // What other threads were promised goes before it; from here on they are refused.
+        if port.board[peer.its.slot].hasMail { catchUp() }
         var body: [UInt8] = []
         if code != 0 {
             body.reserveCapacity(2 + reason.count)
@@ -78,10 +80,10 @@ extension Worker {
     private func noteEnd(_ peer: ConnectionPlace, code: UInt16, reason: [UInt8], by: UInt16) {
         guard peer.its.closeBy == 0 else { return }
         // The header: after the handler's close it is that code, also if the peer then vanished.
-        if by == UInt16(GW_BY_TRANSPORT), port.board.find(peer.its.id) == nil,
-            case .close(_, let code, let reason, let by)? = pendingClose(of: peer.its.id)
+        if by == UInt16(GW_BY_TRANSPORT), !port.board.isOpen(peer.its.id),
+            let promised = port.promisedEnd(of: peer.its.id)
         {
-            return noteEnd(peer, code: code, reason: reason, by: by)
+            return noteEnd(peer, code: promised.code, reason: promised.reason, by: promised.by)
         }
         leaveTopics(peer)
         port.timers.end(.connection(peer.its.id.number))
@@ -89,12 +91,7 @@ extension Worker {
         if !reason.isEmpty { peer.its.itsBelongings.closeReason = reason }
         peer.its.closeBy = UInt8(truncatingIfNeeded: by)
         port.board.withdraw(peer.its.slot)
-        _ = port.streams.withLock { $0.removeValue(forKey: peer.its.id.number) }
-    }
-
-    /// The close that another thread asked for and was promised, while its letter is on the way.
-    private func pendingClose(of id: ConnectionID) -> Letter? {
-        letters.first { $0.isClose(of: id) } ?? port.pendingClose(of: id)
+        port.streams.end(peer.its.id, port)
     }
 
     // MARK: The transport

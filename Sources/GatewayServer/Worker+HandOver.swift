@@ -188,7 +188,7 @@ extension Worker {
         }
         if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
         if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
-        if unsafe from.pointee.isPooled, unsafe !isQuietOnLane(peer, from) { return false }
+        if unsafe from.pointee.isPooled, unsafe !isQuietOnLane(peer, from, to) { return false }
         guard peer.its.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
         guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
@@ -212,12 +212,15 @@ extension Worker {
     }
 
     /// The connection has gone over, or either side refused.
+    ///
+    /// One that broke on the way has gone over as well: its old handler has dropped it, and it is the new one that has a
+    /// state to free in `close`.
     func noteMove(_ peer: ConnectionPlace, _ handOver: HandOver, _ isMoved: Bool) {
-        guard peer.its.phase != .gone, let to = unsafe handOver.to else { return }
+        guard let to = unsafe handOver.to else { return }
         if isMoved {
             unsafe rebind(peer, to: to)
             note(moved: handOver)
-        } else {
+        } else if peer.its.phase != .gone {
             unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
             handOver.refused.add(1, ordering: .relaxed)
         }

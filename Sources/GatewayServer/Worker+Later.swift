@@ -17,16 +17,13 @@ extension Worker {
 
     /// Timers that are due.
     func fireTimers() {
-        while let entry = timers.popFirst(until: nowNanoseconds) {
-            guard let (timer, isDue) = port.timers.expire(entry.number, waits: { isPooled($0) }) else { continue }
-            // One that came late does not make up for what it missed.
-            if timer.interval > 0 {
-                timers.insert(entry.number, at: max(entry.due &+ timer.interval, nowNanoseconds &+ 1_000_000))
-            }
+        while port.timers.nextDue <= nowNanoseconds,
+            let (number, timer, isDue) = port.timers.takeDue(until: nowNanoseconds, waits: { isPooled($0) })
+        {
             guard isDue else { continue }
             deliver(
                 LaterEvent(
-                    record: timer.record, connection: timer.connection, token: timer.token, kind: .timer(entry.number)))
+                    record: timer.record, connection: timer.connection, token: timer.token, kind: .timer(number)))
         }
     }
 
@@ -38,10 +35,11 @@ extension Worker {
 
     /// Milliseconds to the next timer; nil when there is none.
     var timerPatience: Int32? {
-        guard let first = timers.first else { return nil }
+        let due = port.timers.nextDue
+        if due == .max { return nil }
         let now = Clock.monotonicNanoseconds()
-        if first.due <= now { return 0 }
-        return Int32(clamping: (first.due - now + 999_999) / 1_000_000)
+        if due <= now { return 0 }
+        return Int32(clamping: (due - now + 999_999) / 1_000_000)
     }
 
     /// Calls event() on [conn] or [home].

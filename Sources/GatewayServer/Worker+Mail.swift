@@ -8,8 +8,33 @@ extension Worker {
     func readLetters() {
         port.waker.answer()
         port.collect(into: &letters)
-        for letter in letters { open(letter) }
+        // They may be read on from inside one of them.
+        while nextLetter < letters.count {
+            let letter = letters[nextLetter]
+            nextLetter += 1
+            open(letter)
+        }
         letters.removeAll(keepingCapacity: true)
+        nextLetter = 0
+        lettersCaughtUp = 0
+    }
+
+    /// Reads output of other threads before its turn: what they were promised goes out before what comes next here.
+    ///
+    /// All of it, for all connections, so that each thread's output keeps its order; and since no letter is read this way
+    /// twice, any number of connections may end in one turn.
+    func catchUp() {
+        if isDelivering { return }
+        isDelivering = true
+        port.collect(into: &letters)
+        for index in max(nextLetter, lettersCaughtUp)..<letters.count where letters[index].isOutput {
+            let letter = letters[index]
+            letters[index] = .done
+            open(letter)
+        }
+        lettersCaughtUp = letters.count
+        isDelivering = false
+        closeSlowConsumers()
     }
 
     private func find(_ id: ConnectionID) -> ConnectionPlace? { table.find(slot: id.slot, serial: id.serial) }
@@ -18,8 +43,8 @@ extension Worker {
         switch letter {
         case .adopt(let number, let isSurplus): admit(Socket(adopting: number), isSurplus: isSurplus)
         case .frame(let id, let head, let payload):
-            port.board[id.slot].arrived(FrameWriter.size(payload: payload.count))
-            guard let peer = find(id), peer.its.phase == .open else { return }
+            if Letter.isFragment(head: head) { port.streams.read(id, port) }
+            guard let peer = receiver(id, payload: payload.count) else { return }
             unsafe payload.withUnsafeBytes { unsafe deliver(head: head, $0, to: peer) }
         case .shared(let id, let head, let address):
             openShared(id, head, address)
@@ -27,28 +52,32 @@ extension Worker {
         case .unsubscribe(let id, let key): if let peer = find(id) { unsubscribe(peer, key) }
         case .publication(let topic, let address, let except): open(publication: topic, address, except: except)
         case .event(let event): deliver(event)
-        case .timer(let number, let due): timers.insert(number, at: due)
         case .openHome(let record): openHome(record)
-        case .close(let id, let code, let reason, let by):
-            guard let peer = find(id), peer.its.phase == .open else { return }
-            beginClosing(peer, code: code, reason: reason, by: by)
-        case .abort(let id, let module): _ = abort(id, module: module)
+        case .close(let id):
+            guard let end = port.takeEnd(of: id), let peer = find(id), peer.its.phase == .open else { return }
+            beginClosing(peer, code: end.code, reason: end.reason, by: end.by)
+        case .abort(let id):
+            guard port.takeEnd(of: id) != nil, let peer = find(id) else { return }
+            abort(peer)
         case .setReading(let id, let on, let tellsLane):
             guard let peer = find(id) else { return }
             if tellsLane, peer.its.phase == .open { peer.its.belongings?.lane?.setPaused(!on) }
             setReading(peer, on)
         case .asked(let id, let ticket, let status):
-            guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
-                peer.its.phase == .answering
-            else { return }
-            conclude(peer, exchange, status)
+            guard let (peer, exchange) = answering(id, ticket) else { return }
+            exchange.isOnLane = false
+            if let reply = exchange.reply { conclude(peer, exchange, reply) } else { conclude(peer, exchange, status) }
             processLeftover(peer)
         case .laneEased(let id): if let peer = find(id) { relax(peer) }
+        case .laneThrottled(let id):
+            guard let peer = find(id) else { return }
+            peer.its.flags.insert(.laneThrottled)
+            relax(peer)
         case .laneMoved(let lane, let handOver, let isMoved): finishMove(lane, handOver, isMoved)
         case .reply(let id, let ticket, let reply):
-            guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
-                peer.its.phase == .answering
-            else { return }
+            guard let (peer, exchange) = answering(id, ticket) else { return }
+            exchange.reply = reply
+            if exchange.isOnLane { return }
             conclude(peer, exchange, reply)
             processLeftover(peer)
         case .listeners(let next): changeListeners(to: next)
@@ -56,13 +85,32 @@ extension Worker {
         case .handOver(let handOver): begin(handOver)
         case .fence(let fence): fence.pass()
         case .stop: beginStopping()
+        case .done: break
         }
+    }
+
+    /// The request of a connection that an answer is for, if it still waits for one.
+    private func answering(_ id: ConnectionID, _ ticket: UInt64) -> (ConnectionPlace, Exchange)? {
+        guard let peer = find(id), let exchange = peer.its.exchange, exchange.ticket == ticket,
+            peer.its.phase == .answering
+        else { return nil }
+        return (peer, exchange)
+    }
+
+    /// The open connection that a frame out of the mailbox is for, whose queue answers for its bytes from here on.
+    private func receiver(_ id: ConnectionID, payload: Int) -> ConnectionPlace? {
+        let bytes = FrameWriter.size(payload: payload)
+        guard let peer = find(id), peer.its.phase == .open else {
+            port.board[id.slot].vanishes(bytes)
+            return nil
+        }
+        port.board[id.slot].arrives(bytes)
+        return peer
     }
 
     private func openShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt) {
         guard let shared = unsafe UnsafeMutablePointer<SharedOctets>(bitPattern: address) else { return }
-        unsafe port.board[id.slot].arrived(FrameWriter.size(payload: shared.pointee.count))
-        guard let peer = find(id), peer.its.phase == .open else {
+        guard let peer = unsafe receiver(id, payload: shared.pointee.count) else {
             unsafe SharedOctets.release(shared)
             return
         }

@@ -63,7 +63,8 @@ extension Worker {
         unsafe echoHost = nil
         endCalling()
         unsafe message.pointee.kind = 0
-        peer.its.lastMessage = now
+        // A pong, say, is no message.
+        if position > 0 { peer.its.lastMessage = now }
         peer.its.reader.forgetLastLength()
         if !isText { fail(peer, .invalidUTF8) }
         return position
@@ -95,7 +96,7 @@ extension Worker {
         return true
     }
 
-    /// Another thread has begun a fragmented message to the peer.
+    /// A fragmented message to the peer is open, or some of it is still in the mailbox.
     @inline(__always)
     func isStreamedTo(_ peer: ConnectionPlace) -> Bool {
         port.hasStreamed.load(ordering: .relaxed) && port.board.isStreaming(peer.its.id)

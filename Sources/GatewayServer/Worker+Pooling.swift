@@ -43,6 +43,7 @@ extension Worker {
         // A handler that blocks for long is one that does not answer.
         unsafe setDeadline(peer, ticks: binding.pointee.limits.replyTimeout)
         peer.its.itsBelongings.lane = unsafe Lane(peer.its.id, binding, port, server)
+        exchange.isOnLane = exchange.handshake == nil
         unsafe queue(peer, binding, .ask(HeldExchange(exchange)))
     }
 
@@ -72,9 +73,15 @@ extension Worker {
     // MARK: Reload
 
     /// Whether the lane lets the connection move: nothing of it runs, and what waits can be taken by either handler.
-    func isQuietOnLane(_ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>) -> Bool {
+    func isQuietOnLane(
+        _ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>
+    ) -> Bool {
         guard let belongings = peer.its.belongings, let lane = belongings.lane else { return true }
-        return unsafe !belongings.isMoving && lane.isQuiet && (!lane.hasInput || from.pointee.handler.fragment == nil)
+        guard !belongings.isMoving, lane.isQuiet else { return false }
+        guard lane.hasInput else { return true }
+        // Text was looked at when it came, and for the one that was to get it then.
+        let isAsChecked = unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8)
+        return unsafe isAsChecked && from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }
 
     /// Has the connection handed over on the pool, where its handlers may take their time; `laneMoved` tells of it.

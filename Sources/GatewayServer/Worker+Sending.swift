@@ -117,11 +117,26 @@ extension Worker {
     /// `slow_consumer close` ends it, with what was queued going first.
     func makeRoom(_ peer: ConnectionPlace, for octets: Int, atMost most: Int) -> Bool {
         if !peer.its.flags.contains(.blocked) { write(peer) }
-        let queued = peer.its.outbox.count
+        let queued = unsentBytes(peer)
         if queued <= most >> 1 || queued + octets <= most { return peer.its.phase == .open }
+        closeSlowConsumer(peer)
+        return false
+    }
+
+    /// What waits in the connection's queue, and behind an open fragment stream.
+    func unsentBytes(_ peer: ConnectionPlace) -> Int { peer.its.outbox.count + (peer.its.belongings?.held.count ?? 0) }
+
+    /// Closes a peer that reads too slowly; a little later where many connections are being given something.
+    func closeSlowConsumer(_ peer: ConnectionPlace) {
+        if isDelivering { return slowConsumers.append(peer.its.id) }
         beginClosing(
             peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
-        return false
+    }
+
+    func closeSlowConsumers() {
+        while !isDelivering, let id = slowConsumers.popLast() {
+            if let peer = table.find(slot: id.slot, serial: id.serial) { closeSlowConsumer(peer) }
+        }
     }
 
     @inline(__always)
@@ -144,6 +159,7 @@ extension Worker {
     /// Output of the turn, each connection once.
     func flushDirty() {
         closeRound(isTurnOver: true)
+        closeSlowConsumers()
         var index = 0
         while index < dirty.count {
             // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
@@ -169,8 +185,9 @@ extension Worker {
         if !peer.its.flags.contains(.blocked) { write(peer) }
         if peer.its.phase == .gone { return }
         if peer.its.outbox.isEmpty, peer.its.phase == .ending { return sent(peer) }
-        if !peer.its.flags.isDisjoint(with: [.throttled, .owesDrained]) { relax(peer) }
+        // Before `drained`: who sends on from there, on whatever thread, must not be told of what is gone.
         noteQueue(peer)
+        if !peer.its.flags.isDisjoint(with: [.throttled, .owesDrained, .laneThrottled]) { relax(peer) }
     }
 
     /// Hands the queue to the kernel until it is empty or the kernel has enough; calls no handler.
@@ -209,6 +226,10 @@ extension Worker {
             notePause(peer)
             resumeLater(peer)
         }
+        if peer.its.flags.contains(.laneThrottled) {
+            peer.its.flags.remove(.laneThrottled)
+            peer.its.belongings?.lane?.deliverOn()
+        }
         guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else {
             return
         }
@@ -223,10 +244,6 @@ extension Worker {
     /// Tells other threads how much waits, so that their sends are bounded as well.
     @inline(__always)
     func noteQueue(_ peer: ConnectionPlace) {
-        let queued = peer.its.outbox.count
-        if queued == 0, !peer.its.flags.contains(.queueNoted) { return }
-        guard peer.its.phase == .open else { return }
-        if queued == 0 { peer.its.flags.remove(.queueNoted) } else { peer.its.flags.insert(.queueNoted) }
-        port.board[peer.its.slot].queued.store(UInt32(clamping: queued), ordering: .relaxed)
+        if peer.its.phase == .open { port.board[peer.its.slot].note(queued: peer.its.outbox.count) }
     }
 }

@@ -122,6 +122,8 @@ extension Worker {
         _ local: LocalTopic, _ frame: UnsafeMutablePointer<SharedOctets>, except: UInt64
     ) -> Int {
         closeRound(isTurnOver: false)
+        let wasDelivering = isDelivering
+        isDelivering = true
         var reached = 0
         var index = local.members.count - 1
         while index >= 0 {
@@ -130,9 +132,11 @@ extension Worker {
                 unsafe give(peer, frame, 0..<frame.pointee.count, messages: 1)
                 reached += 1
             }
-            // A slow member is dropped and the last one takes its place: that one has been served already.
+            // A member that has broken is gone and the last one takes its place: that one has been served already.
             index = min(index, local.members.count) - 1
         }
+        isDelivering = wasDelivering
+        closeSlowConsumers()
         return reached
     }
 
@@ -152,6 +156,8 @@ extension Worker {
     func closeRound(isTurnOver: Bool) {
         guard let local = round.topic else { return }
         round.topic = nil
+        let wasDelivering = isDelivering
+        isDelivering = true
         let whole = unsafe UnsafeRawBufferPointer(round.octets.octets)
         var shared: UnsafeMutablePointer<SharedOctets>?
         var index = local.members.count - 1
@@ -171,6 +177,8 @@ extension Worker {
         }
         if let shared = unsafe shared { unsafe SharedOctets.release(shared) }
         round.empty()
+        isDelivering = wasDelivering
+        closeSlowConsumers()
     }
 
     private func dropRound() {
@@ -218,8 +226,7 @@ extension Worker {
         guard round.starts.count > 1, let binding = unsafe peer.its.binding,
             unsafe peer.its.outbox.count > binding.pointee.limits.sendBuffer
         else { return }
-        beginClosing(
-            peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
+        closeSlowConsumer(peer)
     }
 
     /// Queues a run of shared octets within the limits of the member; who reads too slowly is dropped.
@@ -227,16 +234,21 @@ extension Worker {
         _ peer: ConnectionPlace, _ shared: UnsafeMutablePointer<SharedOctets>, _ run: Range<Int>, messages: Int
     ) {
         guard peer.its.phase == .open, let most = unsafe peer.its.binding?.pointee.limits.sendBuffer else { return }
-        let waiting = peer.its.outbox.count + (peer.its.belongings?.held.count ?? 0)
-        if waiting > 0, waiting + run.count > most, !makeRoom(peer, for: run.count, atMost: most) { return }
+        guard hasRoom(peer, for: run.count, atMost: most) else { return }
         peer.its.messagesOut &+= UInt64(truncatingIfNeeded: messages)
         peer.its.lastMessage = now
         unsafe queue(peer, shared, run)
     }
 
+    private func hasRoom(_ peer: ConnectionPlace, for bytes: Int, atMost most: Int) -> Bool {
+        let waiting = unsentBytes(peer)
+        return waiting == 0 || waiting + bytes <= most || makeRoom(peer, for: bytes, atMost: most)
+    }
+
     private func queue(_ peer: ConnectionPlace, _ shared: UnsafeMutablePointer<SharedOctets>, _ run: Range<Int>) {
         let mustWait = isMidStream(peer)
-        if unsafe run.upperBound == shared.pointee.count {
+        // A reference keeps the whole block: whoever is charged for little of it gets a copy of that.
+        if unsafe run.upperBound == shared.pointee.count && run.count * 2 >= shared.pointee.count {
             unsafe shared.pointee.retain()
             if mustWait {
                 hold(peer) { unsafe $0.append(shared: shared, from: run.lowerBound, pool: pool) }
@@ -267,7 +279,10 @@ extension Worker {
         else { return }
         let from = local.members[membership.index].from
         local.members[membership.index].from = round.octets.count
+        guard let most = unsafe peer.its.binding?.pointee.limits.sendBuffer else { return }
         for run in round.runs(for: peer.its.id.number, from: from) {
+            // Most wait behind an open stream, for as long as that takes.
+            if isMidStream(peer), unsentBytes(peer) + run.count > most { return slowConsumers.append(peer.its.id) }
             let octets = unsafe UnsafeRawBufferPointer(rebasing: round.octets.octets[run])
             peer.its.messagesOut &+= UInt64(truncatingIfNeeded: round.publications(in: run))
             peer.its.lastMessage = now

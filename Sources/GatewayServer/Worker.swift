@@ -60,7 +60,6 @@ import Synchronization
     var round = Round()
     /// Events that callbacks of this thread asked for.
     var later: [LaterEvent] = []
-    var timers = TimerQueue()
     /// Events for [home] of instances whose `start` has not returned.
     var unopened: [UInt64: [LaterEvent]] = [:]
     /// The instance that was asked for last.
@@ -73,6 +72,13 @@ import Synchronization
     /// Slots to be emptied at the end of the turn.
     var goners: [UInt32] = []
     var letters: [Letter] = []
+    /// The first of them that has not been read, and behind the last one whose output has been read before its turn.
+    var nextLetter = 0
+    var lettersCaughtUp = 0
+    /// Publications or letters are being given to many connections, none of which may end inside that.
+    var isDelivering = false
+    /// Connections that read too slowly and are closed for it as soon as nothing is being delivered.
+    var slowConsumers: [ConnectionID] = []
     var handOvers: [HandOverProgress] = []
     let sink: UnsafeMutablePointer<StateSink>
     /// The routes as this worker knows them; replaced by letter.
@@ -171,7 +177,9 @@ import Synchronization
 
     /// How long the poller may sleep.
     private var patience: Int32? {
-        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen || !later.isEmpty {
+        if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen || !later.isEmpty
+            || !letters.isEmpty || !slowConsumers.isEmpty
+        {
             return 0
         }
         if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
@@ -243,6 +251,7 @@ import Synchronization
         peer.its.outbox.removeAll(pool: pool)
         leaveTopics(peer)
         peer.its.belongings?.held.removeAll(pool: pool)
+        port.board[peer.its.slot].note(queued: 0)
         port.board.clear(peer.its.slot)
         table.remove(peer.its.slot)
         port.load.subtract(1, ordering: .relaxed)

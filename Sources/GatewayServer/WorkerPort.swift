@@ -13,11 +13,24 @@ final class WorkerPort: Sendable {
     let postedOctets = Atomic<Int>(0)
     let timers: TimerDesk
     let waker: Waker
-    private let mailbox = Mutex<[Letter]>([])
-    /// Fragmented messages that are under way to peers; only streaming handlers come here.
-    let streams = Mutex<[UInt64: OutgoingStream]>([:])
-    /// There has been such a message; where there never was, nobody needs to look for one.
+    private let mailbox = Mutex(Mailbox())
+    /// Fragmented messages that are under way to peers.
+    let streams = OutgoingStreams()
+    /// There has been such a message; where there never was one, no connection needs to be looked up for it.
     let hasStreamed = Atomic<Bool>(false)
+
+    private struct Mailbox {
+        var letters: [Letter] = []
+        /// How connections end whose `close` or `abort` is among the letters, or among those being read.
+        var endings: [UInt64: PromisedEnd] = [:]
+    }
+
+    /// How a connection ends that another thread has ended: promised there, and done here when its letter is read.
+    struct PromisedEnd: Sendable {
+        let code: UInt16
+        let reason: [UInt8]
+        let by: UInt16
+    }
 
     init(index: UInt8, capacity: Int) throws(Errno) {
         guard let board = ConnectionBoard(capacity: capacity) else { throw Errno(12) }
@@ -29,18 +42,64 @@ final class WorkerPort: Sendable {
 
     /// Any thread. Only the letter that finds the box empty rings.
     func post(_ letter: Letter) {
-        let wasEmpty = mailbox.withLock { letters in
-            letters.append(letter)
-            return letters.count == 1
+        let wasEmpty = mailbox.withLock { box in
+            box.letters.append(letter)
+            return box.letters.count == 1
         }
         if wasEmpty { waker.ring() }
     }
 
-    /// The owner: another thread's close of a connection that is still in the box.
-    func pendingClose(of id: ConnectionID) -> Letter? { mailbox.withLock { $0.first { $0.isClose(of: id) } } }
+    /// Any thread: posts output for a connection. What is taken here goes out before its Close: the owner withdraws the
+    /// connection's notice first and then reads the box.
+    ///
+    /// - Returns: false, and nothing was posted, when the connection is not open any more.
+    func post(_ letter: Letter, to id: ConnectionID) -> Bool {
+        let wasEmpty: Bool? = mailbox.withLock { box in
+            guard board.isOpen(id) else { return nil }
+            box.letters.append(letter)
+            return box.letters.count == 1
+        }
+        if wasEmpty ?? false { waker.ring() }
+        return wasEmpty != nil
+    }
 
-    /// The owner: takes everything out, leaving an empty box with memory in it.
+    /// Any thread: ends a connection with a closing handshake. Only one thread does, and those behind it find it closed.
+    ///
+    /// - Returns: false when it is not open any more.
+    func close(_ id: ConnectionID, _ end: PromisedEnd) -> Bool {
+        finish(.close(id), end, id) { board.takeDown(id) }
+    }
+
+    /// Any thread: ends a connection, open or closing, without a handshake.
+    ///
+    /// - Returns: false when it has ended, or is being aborted already.
+    func abort(_ id: ConnectionID, _ end: PromisedEnd) -> Bool {
+        finish(.abort(id), end, id) { board.abort(id) }
+    }
+
+    private func finish(_ letter: Letter, _ end: PromisedEnd, _ id: ConnectionID, _ isFirst: () -> Bool) -> Bool {
+        let wasEmpty: Bool? = mailbox.withLock { box in
+            guard isFirst() else { return nil }
+            box.endings[id.number] = end
+            box.letters.append(letter)
+            return box.letters.count == 1
+        }
+        if wasEmpty ?? false { waker.ring() }
+        return wasEmpty != nil
+    }
+
+    /// The owner: how another thread ended a connection, while the letter that says so has not been read.
+    func promisedEnd(of id: ConnectionID) -> PromisedEnd? { mailbox.withLock { $0.endings[id.number] } }
+
+    /// The owner: the same for the letter that is read now.
+    func takeEnd(of id: ConnectionID) -> PromisedEnd? { mailbox.withLock { $0.endings.removeValue(forKey: id.number) } }
+
+    /// The owner: takes everything out, behind what it has, leaving an empty box with memory in it.
     func collect(into letters: inout [Letter]) {
-        mailbox.withLock { swap(&$0, &letters) }
+        mailbox.withLock { box in
+            if letters.isEmpty { return swap(&box.letters, &letters) }
+            letters.append(contentsOf: box.letters)
+            box.letters.removeAll(keepingCapacity: true)
+        }
     }
 }

@@ -21,7 +21,8 @@ def frame(opcode, payload=b"", *, fin=True, masked=True, rsv=0):
     if not masked:
         return head + payload
     key = os.urandom(4)
-    return head + key + bytes(octet ^ key[i % 4] for i, octet in enumerate(payload))
+    mask = (key * (len(payload) // 4 + 1))[:len(payload)]
+    return head + key + (int.from_bytes(payload) ^ int.from_bytes(mask)).to_bytes(len(payload))
 
 
 def close_payload(code, reason=b""):
@@ -43,8 +44,12 @@ def accepted(gateway, path="/echo"):
 class RawPeer:
     """One connection; `status`, `headers` and `body` hold the answer to the handshake."""
 
-    def __init__(self, gateway, path="/echo", *, method="GET", headers=(), drop=(), timeout=20.0):
-        self.socket = socket.create_connection(gateway.endpoint, timeout)
+    def __init__(self, gateway, path="/echo", *, method="GET", headers=(), drop=(), timeout=20.0, receive_buffer=None):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.connect(gateway.endpoint)
         self.pending = b""
         self.key = base64.b64encode(os.urandom(16)).decode()
         fields = {"Host": f"127.0.0.1:{gateway.port}", "Upgrade": "websocket", "Connection": "Upgrade",
@@ -97,6 +102,26 @@ class RawPeer:
         elif length == 127:
             length, = struct.unpack("!Q", self._read(8))
         return first & 0x0F, bool(first & 0x80), self._read(length)
+
+    def read_message(self):
+        """The next message as (opcode, payload), put together as RFC 6455 5.4 says; pings and pongs are skipped."""
+        kind, parts = None, []
+        while True:
+            opcode, fin, payload = self.read_frame()
+            if opcode == CLOSE:
+                raise EOFError(f"closed with {payload!r}")
+            if opcode > CLOSE:
+                continue
+            assert (opcode == CONTINUATION) == (kind is not None), f"opcode {opcode} after {len(parts)} fragments"
+            kind = kind or opcode
+            parts.append(payload)
+            if fin:
+                return kind, b"".join(parts)
+
+    def ask(self, text):
+        """Sends a text and answers the next message."""
+        self.send(frame(TEXT, text.encode() if isinstance(text, str) else text))
+        return self.read_message()[1].decode()
 
     def read_close(self):
         """Skips to the Close frame and answers its code (1005 when empty); then the stream must end."""

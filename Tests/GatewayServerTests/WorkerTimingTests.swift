@@ -63,3 +63,31 @@ struct WorkerTimingTests {
         #expect(answer.payload.count == 60)
     }
 }
+
+@Suite("idle_timeout counts messages, whatever pings do")
+struct IdleTimeoutTests {
+    @Test("a peer that answers pings and says nothing else is closed")
+    func pongsAreNoMessages() throws {
+        let gateway = try TestGateway(
+            route: "ping_interval 40ms; pong_timeout 10s; idle_timeout 400ms; close_timeout 50ms;")
+        let client = try gateway.connect()
+        var frame = try client.receive()
+        while frame.opcode == 9 {
+            try client.send(ClientFrame(10, frame.payload))
+            frame = try client.receive()
+        }
+        #expect(frame == .close(1001, "idle timeout"))
+    }
+
+    @Test("one that sends pings of its own is closed as well")
+    func pingsAreNoMessages() throws {
+        let gateway = try TestGateway(route: "ping_interval off; idle_timeout 400ms; close_timeout 50ms;")
+        let client = try gateway.connect()
+        var frame = TestClient.Frame(10)
+        while frame.opcode == 10 {
+            try client.send(ClientFrame(9))
+            frame = try client.receive()
+        }
+        #expect(frame == .close(1001, "idle timeout"))
+    }
+}
