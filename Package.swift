@@ -82,7 +82,7 @@ let package = Package(
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
         .target(name: "HTTP", swiftSettings: fast),
-        .target(name: "WebSocket", dependencies: ["HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
+        .target(name: "WebSocket", dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(

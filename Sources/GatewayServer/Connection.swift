@@ -78,14 +78,13 @@ import WebSocket
     var reader = FrameReader()
     /// Why it ends, as the handler will hear it: the first Close frame decides.
     var closeBy: UInt8 = 0
-    var utf8 = UTF8Checker()
+    /// A message that has begun and not ended.
+    var assembler = MessageAssembler()
     /// errno of what broke it.
     var osError: UInt8 = 0
     var closeCode: UInt16 = 0
     /// Octets that were received and not used yet: the front of a head, a frame header, or input that is held.
     var leftover = OctetBuffer()
-    /// A message that has begun and not ended.
-    var assembly = OctetBuffer()
     var outbox = SendQueue()
 
     /// The route and instance; nil until a request has been routed.

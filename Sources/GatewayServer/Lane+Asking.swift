@@ -12,15 +12,15 @@ extension Lane {
     var namesNone: Bool { current.load(ordering: .relaxed) == 0 }
 
     func state(of connection: gw_conn) -> UnsafeMutableRawPointer? {
-        guard names(connection), !isRestoring.load(ordering: .relaxed) else { return nil }
-        return unsafe statePointer
+        guard names(connection), !isRestoring else { return nil }
+        return unsafe state
     }
 
     func setState(of connection: gw_conn, _ next: UnsafeMutableRawPointer?) -> gw_status {
         guard names(connection) else { return Status.thread }
         // In restore_conn it is the state that the callback gives back that counts.
-        if isRestoring.load(ordering: .relaxed) { return Status.state }
-        state.store(UInt(bitPattern: next), ordering: .relaxed)
+        if isRestoring { return Status.state }
+        unsafe state = unsafe next
         return Status.ok
     }
 

@@ -20,9 +20,19 @@ final class Lane: Sendable {
     /// So many calls at a time, then others have their turn.
     private static let batch = 32
 
+    /// What a thread of the pool is to do.
+    enum Call: Sendable {
+        case call(HandlerCall<[UInt8]>)
+        /// The connection goes to another instance.
+        case move(HandOver)
+
+        var isInput: Bool { if case .call(let call) = self { call.isInput } else { false } }
+        var weight: Int { if case .call(let call) = self { call.weight } else { 0 } }
+    }
+
     private struct Entry {
         let number: UInt64
-        let call: PooledCall
+        let call: Call
     }
 
     private struct Queue {
@@ -51,15 +61,15 @@ final class Lane: Sendable {
         var isFull: Bool { input.count > Lane.mostInput || octets > room }
         var isEased: Bool { input.count <= Lane.mostInput / 2 && octets <= room / 2 }
 
-        mutating func append(_ call: PooledCall) {
+        mutating func append(_ call: Call) {
             last += 1
             let entry = Entry(number: last, call: call)
             if call.isInput { input.append(entry) } else { rest.append(entry) }
             octets += call.weight
-            if case .close = call { (isEnding, isThrottled) = (true, false) }
+            if case .call(.close) = call { (isEnding, isThrottled) = (true, false) }
         }
 
-        mutating func popFirst() -> PooledCall? {
+        mutating func popFirst() -> Call? {
             guard let call = isInputNext ? input.popFirst()?.call : rest.popFirst()?.call else { return nil }
             octets -= call.weight
             return call
@@ -72,32 +82,38 @@ final class Lane: Sendable {
     private let queue = Mutex(Queue())
     private let bindingAddress: Atomic<UInt>
     /// The handler's state pointer.
-    let state = Atomic<UInt>(0)
+    let stateAddress = Atomic<UInt>(0)
     /// The handler has closed it: what the peer sent before is not delivered any more.
     let isCutOff = Atomic<Bool>(false)
     /// The connection that the running callback may name; 0 for none.
     let current = Atomic<UInt64>(0)
     /// The running callback is `restore_conn`.
-    let isRestoring = Atomic<Bool>(false)
+    let restores = Atomic<Bool>(false)
     /// The handshake, for GW_HF_KEEP_REQUEST.
-    let kept = Mutex<HeldExchange?>(nil)
+    let kept = Mutex<RetainedExchange?>(nil)
     /// The address of what messages are lent with.
     private let lenderAddress: UInt
+    private let messageAddress: UInt
 
     init(_ id: ConnectionID, _ binding: UnsafeMutablePointer<Binding>, _ port: WorkerPort, _ server: ServerContext) {
         self.id = id
         self.port = port
         self.server = server
         bindingAddress = Atomic(UInt(bitPattern: binding))
-        lenderAddress = UInt(bitPattern: unsafe SharedOctets.lender())
+        let lender = unsafe SharedOctets.lender()
+        lenderAddress = UInt(bitPattern: lender)
+        let message = UnsafeMutablePointer<gw_message>.allocate(capacity: 1)
+        unsafe message.initialize(to: gw_message())
+        unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
+        unsafe message.pointee.buf = OpaquePointer(lender)
+        messageAddress = UInt(bitPattern: message)
         unsafe binding.pointee.record.lanes.add(1, ordering: .relaxed)
     }
 
     deinit {
-        if let lender = unsafe lender {
-            unsafe lender.deinitialize(count: 1)
-            unsafe lender.deallocate()
-        }
+        unsafe message.deallocate()
+        unsafe lender.deinitialize(count: 1)
+        unsafe lender.deallocate()
         // Releasing: whoever sees nothing left may stop the instance.
         unsafe binding.pointee.record.lanes.subtract(1, ordering: .releasing)
     }
@@ -112,7 +128,19 @@ final class Lane: Sendable {
         return unsafe binding
     }
 
-    var lender: UnsafeMutablePointer<SharedOctets>? { unsafe UnsafeMutablePointer(bitPattern: lenderAddress) }
+    var lender: UnsafeMutablePointer<SharedOctets> {
+        guard let lender = unsafe UnsafeMutablePointer<SharedOctets>(bitPattern: lenderAddress) else {
+            preconditionFailure("a lane without a lender")
+        }
+        return unsafe lender
+    }
+
+    var message: UnsafeMutablePointer<gw_message> {
+        guard let message = unsafe UnsafeMutablePointer<gw_message>(bitPattern: messageAddress) else {
+            preconditionFailure("a lane without a message")
+        }
+        return unsafe message
+    }
 
     /// Calls go to another instance from here on; whoever asked for that has counted the lane there.
     func rebind(to next: UnsafeMutablePointer<Binding>) {
@@ -127,7 +155,7 @@ final class Lane: Sendable {
     ///
     /// - Parameter room: how many octets of input may wait.
     /// - Returns: whether too much waits, and the peer is to be held until `laneEased` comes.
-    func add(_ call: PooledCall, room: Int) -> Bool {
+    func add(_ call: Call, room: Int) -> Bool {
         let (begins, isFull) = queue.withLock { queue in
             queue.append(call)
             queue.room = room
@@ -202,13 +230,13 @@ final class Lane: Sendable {
                 move(handOver)
                 return false
             }
-            perform(call)
+            if case .call(let call) = call { perform(call) }
         }
         return true
     }
 
-    private func next() -> PooledCall? {
-        let (call, isEased, isThrottled) = queue.withLock { queue -> (PooledCall?, Bool, Bool) in
+    private func next() -> Call? {
+        let (call, isEased, isThrottled) = queue.withLock { queue -> (Call?, Bool, Bool) in
             let isThrottled = queue.isInputNext && !queue.isEnding && hasMuchUnsent(queue.room)
             if isThrottled { queue.isThrottled = true }
             let call = queue.popFirst()

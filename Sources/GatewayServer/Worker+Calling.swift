@@ -1,8 +1,24 @@
+import Bytes
 import CGatewayABI
 import CLinux
 import HandlerModules
 
 extension Worker {
+    /// Has a callback of the connection run, here or on the pool.
+    ///
+    /// - Returns: whether it has run; false when it waits for a thread of the pool.
+    @discardableResult
+    @inline(__always)
+    func run(_ peer: ConnectionPlace, _ call: HandlerCall<BorrowedBytes>) -> Bool {
+        guard let binding = unsafe peer.its.binding else { return true }
+        if let lane = peer.its.belongings?.lane {
+            if unsafe call.isHeard(by: binding.pointee.handler) { enqueue(peer, lane, .call(call.kept())) }
+            return false
+        }
+        unsafe call.perform(on: LoopRunner(worker: self, peer: peer, binding: binding))
+        return true
+    }
+
     /// Calls a handler for a connection: the one way into its code for everything tagged [conn].
     ///
     /// While `body` runs the connection is the current one of this thread, no other callback of an instance that asks
@@ -37,21 +53,6 @@ extension Worker {
             generation: generation.number)
     }
 
-    /// What a handler is lent of octets that came in: they themselves, or for one that is watched a copy, so that what
-    /// it keeps can be overwritten without harm to anybody.
-    @inline(__always)
-    func borrowed(
-        _ binding: UnsafeMutablePointer<Binding>, _ octets: UnsafeRawBufferPointer
-    ) -> UnsafeRawBufferPointer {
-        unsafe binding.pointee.isWatched ? UnsafeRawBufferPointer(quarantine.copy(octets)) : octets
-    }
-
-    /// Takes back what `borrowed` gave.
-    @inline(__always)
-    func takeBack(_ binding: UnsafeMutablePointer<Binding>, _ octets: UnsafeRawBufferPointer) {
-        if unsafe binding.pointee.isWatched { unsafe quarantine.spoil(UnsafeMutableRawBufferPointer(mutating: octets)) }
-    }
-
     /// From here on the connection is the current one of this thread.
     @inline(__always)
     func beginCalling(_ peer: ConnectionPlace) {
@@ -76,5 +77,50 @@ extension Worker {
         let result = body(id)
         CrashSite.leave()
         return result
+    }
+}
+
+/// Callbacks on the loop that owns the connection.
+@safe struct LoopRunner: CallbackRunner {
+    let worker: Worker
+    let peer: ConnectionPlace
+    let binding: UnsafeMutablePointer<Binding>
+
+    var state: UnsafeMutableRawPointer? {
+        get { unsafe peer.its.state }
+        nonmutating set { unsafe peer.its.state = unsafe newValue }
+    }
+
+    var message: UnsafeMutablePointer<gw_message> { unsafe worker.message }
+    var lender: UnsafeMutablePointer<SharedOctets> { unsafe worker.lender }
+
+    var isRestoring: Bool {
+        get { worker.isRestoring }
+        nonmutating set { worker.isRestoring = newValue }
+    }
+
+    var isOpen: Bool { peer.its.phase == .open }
+
+    @inline(__always)
+    func enter<Result>(
+        _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback, namesConnection: Bool,
+        _ body: (gw_conn) -> Result
+    ) -> Result {
+        unsafe worker.call(peer, binding, callback) { id in
+            if !namesConnection { worker.current = 0 }
+            return body(id)
+        }
+    }
+
+    @inline(__always)
+    func borrow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        unsafe binding.pointee.isWatched ? UnsafeRawBufferPointer(worker.quarantine.copy(bytes)) : bytes
+    }
+
+    @inline(__always)
+    func takeBack(_ bytes: UnsafeRawBufferPointer) {
+        if unsafe binding.pointee.isWatched {
+            unsafe worker.quarantine.spoil(UnsafeMutableRawBufferPointer(mutating: bytes))
+        }
     }
 }

@@ -101,7 +101,7 @@ extension Worker {
         peer.its.phase = .ending
         peer.its.flags.remove(.readingOff)
         peer.its.flags.remove(.throttled)
-        peer.its.assembly.free()
+        peer.its.assembler.clear()
         let closeTimeout = unsafe peer.its.binding?.pointee.limits.closeTimeout ?? routing.handshakeTimeout
         setDeadline(peer, ticks: closeTimeout)
         markDirty(peer)
@@ -189,18 +189,7 @@ extension Worker {
 
     /// Tells the handler of an error; `close` follows.
     func report(_ peer: ConnectionPlace, _ status: Int, _ what: String) {
-        guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding,
-            let callback = unsafe binding.pointee.handler.error
-        else { return }
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .error(gw_status(status), what)) }
-        var what = what
-        what.withUTF8 { text in
-            let view = unsafe gw_str(
-                ptr: UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self), len: text.count)
-            unsafe call(peer, binding, CLINUX_ERROR) { id in
-                unsafe callback(binding.pointee.instance, id, peer.its.state, gw_status(status), view)
-            }
-        }
+        if peer.its.flags.contains(.opened) { run(peer, .error(gw_status(status), what)) }
     }
 
     /// Tells of errors that came up where no callback may be called: inside a host function (R1).
@@ -214,18 +203,11 @@ extension Worker {
 
     /// Calls `close` of a connection that was opened, the first time it is asked to.
     func sayClosed(_ peer: ConnectionPlace) {
-        guard peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding else { return }
+        guard peer.its.flags.contains(.opened) else { return }
         reportLate(peer)
         peer.its.flags.remove(.opened)
         port.board.clear(peer.its.slot)
         logClosed(peer)
-        let ending = Ending(peer)
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .close(ending)) }
-        guard let callback = unsafe binding.pointee.handler.close else { return }
-        unsafe ending.lend { close in
-            unsafe call(peer, binding, CLINUX_CLOSE) { id in
-                unsafe callback(binding.pointee.instance, id, peer.its.state, close)
-            }
-        }
+        run(peer, .close(Ending(peer)))
     }
 }

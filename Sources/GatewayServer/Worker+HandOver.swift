@@ -162,7 +162,7 @@ extension Worker {
             note(moved: handOver)
             return true
         case .migrate where mayMove(peer, handOver) && isQuiet(peer, handOver):
-            if unsafe peer.its.binding?.pointee.isPooled ?? false {
+            if peer.its.belongings?.lane != nil {
                 beginMove(peer, handOver)
             } else if migrate(peer, handOver) {
                 return true
@@ -188,27 +188,19 @@ extension Worker {
         }
         if port.board.isStreaming(peer.its.id) || isMidStream(peer) { return false }
         if port.board[peer.its.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
-        if unsafe from.pointee.isPooled, unsafe !isQuietOnLane(peer, from, to) { return false }
+        if unsafe !isQuietOnLane(peer, from, to) { return false }
         guard peer.its.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
         guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
         return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }
 
-    /// save_conn -> restore_conn -> drop_conn; nothing has changed when either side refuses.
     private func migrate(_ peer: ConnectionPlace, _ handOver: HandOver) -> Bool {
-        guard let from = unsafe handOver.from, let to = unsafe handOver.to else { return false }
-        var state: UnsafeMutableRawPointer?
-        guard unsafe handOver.isStateless ? consents(peer, from) : transfer(peer, from, to, &state) else {
-            noteMove(peer, handOver, false)
-            return false
-        }
-        if let drop = unsafe from.pointee.handler.dropConnection {
-            unsafe call(peer, from, CLINUX_DROP_CONN) { id in unsafe drop(from.pointee.instance, id, peer.its.state) }
-        }
-        unsafe peer.its.state = state
-        noteMove(peer, handOver, true)
-        return true
+        guard let from = unsafe handOver.from else { return false }
+        let runner = unsafe LoopRunner(worker: self, peer: peer, binding: from)
+        let isMoved = unsafe runner.handOver(handOver, into: sink, peer.its.exchange)
+        noteMove(peer, handOver, isMoved)
+        return isMoved
     }
 
     /// The connection has gone over, or either side refused.
@@ -224,38 +216,6 @@ extension Worker {
             unsafe peer.its.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
             handOver.refused.add(1, ordering: .relaxed)
         }
-    }
-
-    /// Whether a handler that keeps nothing lets a connection go; what it writes is not looked at.
-    private func consents(_ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>) -> Bool {
-        guard let save = unsafe from.pointee.handler.saveConnection else { return true }
-        unsafe sink.pointee.clear()
-        let status = unsafe call(peer, from, CLINUX_SAVE_CONN) { id in
-            unsafe save(from.pointee.instance, id, peer.its.state, OpaquePointer(sink))
-        }
-        return status >= 0 && peer.its.phase == .open
-    }
-
-    private func transfer(
-        _ peer: ConnectionPlace, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>,
-        _ state: inout UnsafeMutableRawPointer?
-    ) -> Bool {
-        guard let save = unsafe from.pointee.handler.saveConnection,
-            let restore = unsafe to.pointee.handler.restoreConnection
-        else { return false }
-        unsafe sink.pointee.clear()
-        let saving = unsafe call(peer, from, CLINUX_SAVE_CONN) { id in
-            unsafe save(from.pointee.instance, id, peer.its.state, OpaquePointer(sink))
-        }
-        guard saving >= 0, unsafe !sink.pointee.isOverflown, peer.its.phase == .open else { return false }
-        var saved = unsafe sink.pointee.saved(by: from.pointee.generation)
-        let request = unsafe peer.its.exchange?.record.markMigrated()
-        isRestoring = true
-        let restoring = unsafe call(peer, to, CLINUX_RESTORE_CONN) { id in
-            unsafe restore(to.pointee.instance, id, request, &saved, &state)
-        }
-        isRestoring = false
-        return restoring >= 0
     }
 
     /// Time is up for connections that stayed behind.

@@ -30,7 +30,7 @@ extension Worker {
     private func isPooled(_ timer: TimerDesk.Timer) -> Bool {
         if timer.connection == 0 { return timer.record.isPooled }
         let id = ConnectionID(timer.connection)
-        return unsafe table.find(slot: id.slot, serial: id.serial)?.its.binding?.pointee.isPooled ?? false
+        return table.find(slot: id.slot, serial: id.serial)?.its.belongings?.lane != nil
     }
 
     /// Milliseconds to the next timer; nil when there is none.
@@ -46,12 +46,16 @@ extension Worker {
     func deliver(_ event: LaterEvent) {
         var event = event
         if event.connection != 0 {
-            if queue(event) { return }
+            let peer = hearer(of: event)
+            let isDone = peer.map { run($0, .event(event)) }
+            // From here on it is the lane, if there is one, that keeps the connection where it is.
             if case .workDone = event.kind {
-                let slot = ConnectionID(event.connection).slot
-                port.board[slot].jobs.subtract(1, ordering: .releasing)
+                port.board[ConnectionID(event.connection).slot].jobs.subtract(1, ordering: .releasing)
             }
-            if deliverToConnection(event) { return event.finish(server) }
+            if let isDone {
+                if isDone { event.finish(server) }
+                return
+            }
             // A timer or a post of a connection that has ended is dropped, the end of a job never.
             guard case .workDone = event.kind else { return event.finish(server) }
             event.connection = 0
@@ -60,20 +64,15 @@ extension Worker {
         deliverToHome(event)
     }
 
-    private func deliverToConnection(_ event: LaterEvent) -> Bool {
+    /// The connection that an event is for; nil when it has ended.
+    private func hearer(of event: LaterEvent) -> ConnectionPlace? {
         let id = ConnectionID(event.connection)
         guard let peer = table.find(slot: id.slot, serial: id.serial), peer.its.phase == .open,
             peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding
-        else { return false }
+        else { return nil }
         // The pointer of a job is its own instance's.
-        if case .workDone = event.kind, unsafe binding.pointee.instanceID != event.record.instance.id { return false }
-        guard let callback = unsafe binding.pointee.handler.event else { return true }
-        unsafe event.lend { lent in
-            unsafe call(peer, binding, CLINUX_EVENT) { id in
-                unsafe callback(binding.pointee.instance, id, peer.its.state, lent)
-            }
-        }
-        return true
+        if case .workDone = event.kind, unsafe binding.pointee.instanceID != event.record.instance.id { return nil }
+        return peer
     }
 
     private func deliverToHome(_ event: LaterEvent) {

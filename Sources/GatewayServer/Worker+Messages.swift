@@ -111,132 +111,62 @@ extension Worker {
     ) {
         // RFC 6455 5.5.1: after our Close data is of no use to anybody.
         guard peer.its.phase == .open, let binding = unsafe peer.its.binding else { return }
-        if unsafe binding.pointee.handler.fragment != nil {
-            return unsafe stream(peer, piece, UnsafeRawBufferPointer(octets))
+        let payload = UnsafeRawBufferPointer(octets)
+        let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
+        if unsafe binding.pointee.handler.fragment != nil { return unsafe pass(peer, piece, payload, checksText) }
+        let remaining = peer.its.reader.remaining
+        let outcome = unsafe peer.its.assembler.join(
+            piece, payload, remaining: remaining, checksText: checksText, shelf: &shelf)
+        switch outcome {
+        case .whole: unsafe deliver(peer, piece.kind, payload)
+        case .assembled: deliverAssembled(peer, piece.kind)
+        case .incomplete: break
+        case .invalidUTF8: fail(peer, .invalidUTF8)
         }
-        if piece.isFirst, piece.isLast {
-            if piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
-                unsafe !UTF8Checker.isValid(UnsafeRawBufferPointer(octets))
-            {
-                return fail(peer, .invalidUTF8)
-            }
-            return unsafe deliver(peer, binding, piece.kind, UnsafeRawBufferPointer(octets))
-        }
-        unsafe assemble(peer, binding, piece, UnsafeRawBufferPointer(octets))
     }
 
-    /// Keeps a piece until its message is whole.
-    private func assemble(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ octets: UnsafeRawBufferPointer
-    ) {
-        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
-        if unsafe !checkText(peer, binding, piece, octets) { return }
-        if piece.isFirst, peer.its.reader.remaining > 0 {
-            reserveTrusted(peer, peer.its.reader.remaining + octets.count)
-        }
-        unsafe peer.its.assembly.append(octets)
-        if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
-    }
-
-    /// RFC 6455 8.1: text that cannot become UTF-8 any more fails at the fragment that shows it.
-    func checkText(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ octets: UnsafeRawBufferPointer
-    ) -> Bool {
-        guard piece.kind == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8) else { return true }
-        if unsafe peer.its.utf8.accept(octets), !piece.isLast || peer.its.utf8.isComplete { return true }
-        fail(peer, .invalidUTF8)
-        return false
-    }
-
-    func deliverAssembled(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode
-    ) {
-        var whole = OctetBuffer()
-        swap(&whole, &peer.its.assembly)
-        unsafe deliver(peer, binding, kind, UnsafeRawBufferPointer(whole.octets))
-        shelf.put(away: whole)
-    }
-
-    /// A large message in octets that its peer announced is believed up to a point.
-    private func reserveTrusted(_ peer: ConnectionPlace, _ announced: Int) {
-        if announced >= Self.trustedLength, peer.its.assembly.capacity == 0 { peer.its.assembly = shelf.take() }
-        peer.its.assembly.reserve(min(announced, Self.trustedLength))
+    func deliverAssembled(_ peer: ConnectionPlace, _ kind: Opcode) {
+        let message = peer.its.assembler.takeMessage()
+        unsafe deliver(peer, kind, UnsafeRawBufferPointer(message.octets))
+        shelf.put(away: message)
     }
 
     /// Calls the handler with a whole message that is borrowed for the length of the call.
     @inline(__always)
-    private func deliver(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode,
-        _ octets: UnsafeRawBufferPointer
-    ) {
+    private func deliver(_ peer: ConnectionPlace, _ kind: Opcode, _ payload: UnsafeRawBufferPointer) {
         peer.its.messagesIn &+= 1
         peer.its.lastMessage = now
-        guard let callback = unsafe binding.pointee.handler.message else { return }
-        if unsafe binding.pointee.isPooled {
-            return unsafe queue(peer, binding, kind, UInt32(GW_FIRST | GW_FIN), octets)
-        }
-        let octets = unsafe borrowed(binding, octets)
-        unsafe lend(kind, flags: UInt32(GW_FIRST | GW_FIN), octets)
-        unsafe call(peer, binding, CLINUX_MESSAGE) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
-        }
-        // Nothing is lent any more.
-        unsafe message.pointee.kind = 0
-        unsafe takeBack(binding, octets)
+        unsafe run(
+            peer,
+            .message(
+                kind: UInt32(kind.rawValue), flags: UInt32(GW_FIRST | GW_FIN), BorrowedBytes(payload),
+                receivedAt: nowNanoseconds))
     }
 
-    /// Points the message that handlers are given at octets.
-    @inline(__always)
-    private func lend(_ kind: Opcode, flags: UInt32, _ octets: UnsafeRawBufferPointer) {
-        unsafe lender.pointee.lend(octets)
-        unsafe message.pointee.kind = UInt32(kind.rawValue)
-        unsafe message.pointee.flags = flags
-        unsafe message.pointee.data.ptr = octets.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        unsafe message.pointee.data.len = octets.count
-        unsafe message.pointee.received_ns = nowNanoseconds
-    }
+    // MARK: Piece by piece
 
-    // MARK: Streaming handlers
-
-    /// Passes a piece on as it came; text is cut between characters, so up to three octets wait for the next piece.
-    private func stream(_ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ octets: UnsafeRawBufferPointer) {
-        guard let binding = unsafe peer.its.binding else { return }
-        var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
-        if piece.isLast { flags |= UInt32(GW_FIN) }
-        if piece.isFirst { peer.its.utf8 = UTF8Checker() }
-        if unsafe !checkText(peer, binding, piece, octets) { return }
-        let held = peer.its.assembly.count
-        let tail = piece.kind == .text ? peer.its.utf8.heldOctets : 0
-        if held == 0, tail == 0 {
-            return unsafe deliverPiece(peer, binding, piece, flags, octets)
-        }
-        unsafe peer.its.assembly.append(octets)
-        var whole = OctetBuffer()
-        swap(&whole, &peer.its.assembly)
-        let count = max(0, whole.count - tail)
-        unsafe peer.its.assembly.append(UnsafeRawBufferPointer(rebasing: whole.octets[count...]))
-        unsafe deliverPiece(peer, binding, piece, flags, UnsafeRawBufferPointer(rebasing: whole.octets[..<count]))
-    }
-
-    private func deliverPiece(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ piece: FrameReader.Piece,
-        _ flags: UInt32, _ octets: UnsafeRawBufferPointer
+    /// Gives a piece to a handler that wants messages as they come.
+    private func pass(
+        _ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
     ) {
+        switch unsafe peer.its.assembler.pass(piece, payload, checksText: checksText) {
+        case .asItIs: unsafe deliver(peer, piece, payload)
+        case .joined(let joined, let count):
+            unsafe deliver(peer, piece, UnsafeRawBufferPointer(rebasing: joined.octets[..<count]))
+        case .invalidUTF8: fail(peer, .invalidUTF8)
+        }
+    }
+
+    private func deliver(_ peer: ConnectionPlace, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer) {
         peer.its.lastMessage = now
         if piece.isLast { peer.its.messagesIn &+= 1 }
+        var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
+        if piece.isLast { flags |= UInt32(GW_FIN) }
         // An empty piece says nothing unless it begins or ends the message.
-        guard unsafe flags != 0 || !octets.isEmpty, let callback = unsafe binding.pointee.handler.fragment else {
-            return
-        }
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, piece.kind, flags, octets) }
-        let octets = unsafe borrowed(binding, octets)
-        unsafe lend(piece.kind, flags: flags, octets)
-        unsafe call(peer, binding, CLINUX_FRAGMENT) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, message)
-        }
-        unsafe message.pointee.kind = 0
-        unsafe takeBack(binding, octets)
+        if unsafe flags == 0 && payload.isEmpty { return }
+        unsafe run(
+            peer,
+            .message(
+                kind: UInt32(piece.kind.rawValue), flags: flags, BorrowedBytes(payload), receivedAt: nowNanoseconds))
     }
 }

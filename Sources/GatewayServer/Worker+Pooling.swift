@@ -5,55 +5,30 @@ import WebSocket
 
 /// Routes with `dispatch pool`: what would be a callback here becomes a call on the lane of its connection.
 extension Worker {
+    /// Gives the connection a lane where its route says so.
+    ///
+    /// - Returns: whether it has one: its callbacks run on the pool.
+    func makeLane(_ peer: ConnectionPlace) -> Bool {
+        guard let binding = unsafe peer.its.binding, unsafe binding.pointee.isPooled else { return false }
+        let belongings = peer.its.itsBelongings
+        if belongings.lane == nil { belongings.lane = unsafe Lane(peer.its.id, binding, port, server) }
+        return true
+    }
+
     /// Puts a call on the connection's lane, and holds the peer when too much waits there.
-    func queue(_ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ call: PooledCall) {
-        guard let lane = peer.its.belongings?.lane else { return }
+    func enqueue(_ peer: ConnectionPlace, _ lane: Lane, _ call: Lane.Call) {
+        guard let binding = unsafe peer.its.binding else { return }
         if unsafe lane.add(call, room: binding.pointee.limits.highWater), peer.its.phase == .open {
             peer.its.flags.insert(.throttled)
         }
     }
 
-    /// A message, or a piece of one, in octets that are copied.
-    func queue(
-        _ peer: ConnectionPlace, _ binding: UnsafeMutablePointer<Binding>, _ kind: Opcode, _ flags: UInt32,
-        _ octets: UnsafeRawBufferPointer
-    ) {
-        unsafe queue(
-            peer, binding,
-            .message(kind: UInt32(kind.rawValue), flags: flags, Array(octets), receivedAt: nowNanoseconds))
-    }
-
-    /// - Returns: false when the connection that it is for is not open, or called here.
-    func queue(_ event: LaterEvent) -> Bool {
-        let id = ConnectionID(event.connection)
-        guard let peer = table.find(slot: id.slot, serial: id.serial), peer.its.phase == .open,
-            peer.its.flags.contains(.opened), let binding = unsafe peer.its.binding, unsafe binding.pointee.isPooled
-        else { return false }
-        // From here on it is the lane that keeps the connection where it is.
-        unsafe queue(peer, binding, .event(event))
-        if case .workDone = event.kind { port.board[id.slot].jobs.subtract(1, ordering: .releasing) }
-        return true
-    }
-
-    // MARK: Requests
-
     /// Has the handler asked about a request; `asked` brings what it returns.
     func askOnLane(_ peer: ConnectionPlace, _ exchange: Exchange) {
-        let binding = unsafe exchange.binding
         // A handler that blocks for long is one that does not answer.
-        unsafe setDeadline(peer, ticks: binding.pointee.limits.replyTimeout)
-        peer.its.itsBelongings.lane = unsafe Lane(peer.its.id, binding, port, server)
+        unsafe setDeadline(peer, ticks: exchange.binding.pointee.limits.replyTimeout)
         exchange.isOnLane = exchange.handshake == nil
-        unsafe queue(peer, binding, .ask(HeldExchange(exchange)))
-    }
-
-    func openOnLane(_ peer: ConnectionPlace, _ exchange: Exchange, _ reply: Reply, subprotocol: Range<Int>?) {
-        let binding = unsafe exchange.binding
-        let belongings = peer.its.itsBelongings
-        // Without an `upgrade` nobody has been asked.
-        if belongings.lane == nil { belongings.lane = unsafe Lane(peer.its.id, binding, port, server) }
-        unsafe queue(
-            peer, binding, .open(HeldExchange(exchange), state: reply.state, subprotocol: subprotocol))
+        run(peer, .ask(RetainedExchange(exchange)))
     }
 
     // MARK: Flow
@@ -86,14 +61,14 @@ extension Worker {
 
     /// Has the connection handed over on the pool, where its handlers may take their time; `laneMoved` tells of it.
     func beginMove(_ peer: ConnectionPlace, _ handOver: HandOver) {
-        guard let belongings = peer.its.belongings, belongings.lane != nil, let to = unsafe handOver.to,
-            let from = unsafe peer.its.binding
-        else { return }
+        guard let belongings = peer.its.belongings, let lane = belongings.lane, let to = unsafe handOver.to else {
+            return
+        }
         belongings.isMoving = true
         // What it reads meanwhile is for the next one.
         peer.its.flags.insert(.throttled)
         unsafe to.pointee.record.lanes.add(1, ordering: .relaxed)
-        unsafe queue(peer, from, .move(handOver))
+        enqueue(peer, lane, .move(handOver))
         updateInterest(peer)
     }
 

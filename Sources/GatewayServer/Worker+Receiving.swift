@@ -11,8 +11,6 @@ extension Worker {
     private static let frontSize = 4096
     /// From so many octets that are still to come of a frame on, they are received straight into the message.
     private static let directThreshold = 16 * 1024
-    /// What is reserved at once on the word of a frame header; the rest is reserved as octets arrive.
-    static let trustedLength = 64 * 1024
     /// From so many octets of answers that are not read on, no further request is answered.
     static let unreadAnswers = 64 * 1024
 
@@ -42,7 +40,7 @@ extension Worker {
     @inline(__always)
     private func receive(_ peer: ConnectionPlace) -> IOResult {
         // After a large message another one is likely: here goes only its front, which has to be copied.
-        let room = peer.its.reader.lastLength >= Self.trustedLength ? Self.frontSize : Self.readSize
+        let room = peer.its.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : Self.readSize
         let space = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: room)
         let result = unsafe peer.its.socket.read(into: space)
         guard case .moved(let count) = result else { return result }
@@ -210,11 +208,7 @@ extension Worker {
 
     private func receiveDirectly(_ peer: ConnectionPlace) -> IOResult {
         let wanted = peer.its.reader.remaining
-        let held = peer.its.assembly.count
-        // Doubling as octets arrive: what a header claims is never reserved before half of it has come.
-        peer.its.assembly.reserve(held + min(wanted, max(held, Self.trustedLength)))
-        let space = unsafe peer.its.assembly.spare
-        let first = unsafe UnsafeMutableRawBufferPointer(rebasing: space[..<min(space.count, wanted)])
+        let first = unsafe peer.its.assembler.room(for: wanted)
         // What lies behind the frame goes to the read buffer, but only if the frame's end is in reach.
         let behind = first.count == wanted ? Self.readSize : 0
         let second = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin + behind])
@@ -234,9 +228,12 @@ extension Worker {
     private func takeDirectly(_ peer: ConnectionPlace, _ octets: UnsafeMutableRawBufferPointer) {
         let piece = unsafe peer.its.reader.take(octets)
         guard peer.its.phase == .open, let binding = unsafe peer.its.binding else { return }
-        if unsafe !checkText(peer, binding, piece, UnsafeRawBufferPointer(octets)) { return }
-        peer.its.assembly.didFill(octets.count)
-        if piece.isLast { unsafe deliverAssembled(peer, binding, piece.kind) }
+        let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
+        switch unsafe peer.its.assembler.fill(piece, UnsafeRawBufferPointer(octets), checksText: checksText) {
+        case .assembled: deliverAssembled(peer, piece.kind)
+        case .invalidUTF8: fail(peer, .invalidUTF8)
+        case .whole, .incomplete: break
+        }
     }
 
     // MARK: Control frames
@@ -254,24 +251,12 @@ extension Worker {
         guard let binding = unsafe peer.its.binding else { return }
         // RFC 6455 5.5.3: the pong carries the same octets.
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
-        guard let callback = unsafe binding.pointee.handler.ping else { return }
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .ping(Array(payload))) }
-        let lent = unsafe borrowed(binding, payload)
-        unsafe call(peer, binding, CLINUX_PING) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
-        }
-        unsafe takeBack(binding, lent)
+        if unsafe binding.pointee.handler.ping != nil { unsafe run(peer, .ping(BorrowedBytes(payload))) }
     }
 
     private func pong(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         unsafe notePong(peer, payload)
-        guard let binding = unsafe peer.its.binding, let callback = unsafe binding.pointee.handler.pong else { return }
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .pong(Array(payload))) }
-        let lent = unsafe borrowed(binding, payload)
-        unsafe call(peer, binding, CLINUX_PONG) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state, gw_bytes(lent))
-        }
-        unsafe takeBack(binding, lent)
+        if unsafe peer.its.binding?.pointee.handler.pong != nil { unsafe run(peer, .pong(BorrowedBytes(payload))) }
     }
 
     /// Switches reading on or off for a handler; its lane is told elsewhere.

@@ -127,27 +127,17 @@ extension Worker {
         peer.its.flags.insert(.counted)
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, handshake)
         peer.its.exchange = exchange
-        guard let callback = unsafe binding.pointee.handler.upgrade else {
-            return conclude(peer, exchange, Reply(status: 101))
-        }
-        unsafe ask(peer, exchange, callback)
+        if unsafe binding.pointee.handler.upgrade == nil { return conclude(peer, exchange, Reply(status: 101)) }
+        ask(peer, exchange)
     }
 
     /// Calls `upgrade` or `http`; what it answers decides, unless it replied.
-    private func ask(
-        _ peer: ConnectionPlace, _ exchange: Exchange,
-        _ callback: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<gw_request>?) -> gw_status
-    ) {
+    private func ask(_ peer: ConnectionPlace, _ exchange: Exchange) {
         openTicket(peer, exchange)
         peer.its.phase = .answering
-        if unsafe exchange.binding.pointee.isPooled { return askOnLane(peer, exchange) }
+        if makeLane(peer) { return askOnLane(peer, exchange) }
         currentTicket = exchange.ticket
-        let kind = exchange.handshake == nil ? CLINUX_HTTP : CLINUX_UPGRADE
-        let status = unsafe call(peer, exchange.binding, kind) { _ in
-            // There is no connection yet that the handler could name.
-            current = 0
-            return unsafe callback(exchange.binding.pointee.instance, exchange.record.request)
-        }
+        let status = unsafe LoopRunner(worker: self, peer: peer, binding: exchange.binding).ask(exchange)
         currentTicket = 0
         if let reply = exchange.reply { return conclude(peer, exchange, reply) }
         if status == Status.deferred || server.desk.isAnswered(exchange.ticket) {
@@ -211,8 +201,6 @@ extension Worker {
             let listed = unsafe binding.pointee.route.subprotocols
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
         }
-        let isPooled = unsafe binding.pointee.isPooled
-        if let chosen, !isPooled { exchange.record.setSubprotocol(chosen, of: exchange) }
         response.removeAll(keepingCapacity: true)
         handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
         unsafe response.withUnsafeBytes { unsafe peer.its.outbox.append($0, pool: pool, size: .small) }
@@ -231,24 +219,22 @@ extension Worker {
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.its.flags.contains(.peerLeft)
         if hasLeft { noteDeparture(peer) }
-        if isPooled {
-            openOnLane(peer, exchange, reply, subprotocol: chosen)
-        } else if let callback = unsafe binding.pointee.handler.open {
-            unsafe call(peer, binding, CLINUX_OPEN) { id in
-                unsafe callback(binding.pointee.instance, id, peer.its.state, exchange.record.request)
-            }
-        }
+        if makeLane(peer) { peer.its.belongings?.lane?.stateAddress.store(reply.state, ordering: .relaxed) }
+        run(peer, .open(RetainedExchange(exchange), subprotocol: chosen))
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
         if hasLeft { depart(peer) } else if isStopping { sendAway(peer) }
     }
 
     // MARK: Plain requests
 
+    /// What is reserved at once on the word of a Content-Length; the rest is reserved as bytes arrive.
+    private static let trustedBody = 64 * 1024
+
     private func plainRequest(
         _ peer: ConnectionPlace, _ head: RequestHead, _ route: Route, _ parameters: [(name: String, value: [UInt8])]
     ) {
         guard let binding = unsafe route.binding else { return unavailable(peer, head, route) }
-        guard let callback = unsafe binding.pointee.handler.http else {
+        if unsafe binding.pointee.handler.http == nil {
             return refuse(
                 peer, head, status: 400, word: "not-a-websocket-request", "this path speaks WebSocket only")
         }
@@ -262,9 +248,9 @@ extension Worker {
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, nil)
         unsafe bind(peer, binding)
         peer.its.exchange = exchange
-        if length == 0 { return unsafe ask(peer, exchange, callback) }
+        if length == 0 { return ask(peer, exchange) }
         peer.its.phase = .body
-        exchange.body.reserveCapacity(min(length, Self.trustedLength))
+        exchange.body.reserveCapacity(min(length, Self.trustedBody))
         if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
             unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
                 unsafe peer.its.outbox.append($0, pool: pool, size: .small)
@@ -282,12 +268,7 @@ extension Worker {
         unsafe exchange.body.append(contentsOf: octets[position..<position + wanted])
         position += wanted
         guard exchange.body.count == length else { return false }
-        guard let callback = unsafe exchange.binding.pointee.handler.http else { return false }
-        unsafe exchange.body.withUnsafeBytes { body in
-            unsafe lender.pointee.lend(body)
-            unsafe exchange.record.setBody(body, owner: lender)
-            unsafe ask(peer, exchange, callback)
-        }
+        ask(peer, exchange)
         return true
     }
 

@@ -230,15 +230,9 @@ extension Worker {
             peer.its.flags.remove(.laneThrottled)
             peer.its.belongings?.lane?.deliverOn()
         }
-        guard let binding = unsafe binding, peer.its.flags.contains(.owesDrained), peer.its.phase == .open else {
-            return
-        }
+        guard peer.its.flags.contains(.owesDrained), peer.its.phase == .open else { return }
         peer.its.flags.remove(.owesDrained)
-        guard let callback = unsafe binding.pointee.handler.drained else { return }
-        if unsafe binding.pointee.isPooled { return unsafe queue(peer, binding, .drained) }
-        unsafe call(peer, binding, CLINUX_DRAINED) { id in
-            unsafe callback(binding.pointee.instance, id, peer.its.state)
-        }
+        run(peer, .drained)
     }
 
     /// Tells other threads how much waits, so that their sends are bounded as well.

@@ -29,6 +29,12 @@ public struct FrameReader: ~Copyable {
         public var kind: Opcode
         public var isFirst: Bool
         public var isLast: Bool
+
+        @inline(__always)
+        public init(start: Int, count: Int, kind: Opcode, isFirst: Bool, isLast: Bool) {
+            (self.start, self.count, self.kind) = (start, count, kind)
+            (self.isFirst, self.isLast) = (isFirst, isLast)
+        }
     }
 
     public enum Event: Equatable {
