@@ -9,6 +9,8 @@ final class Belongings {
         var index: Int
     }
 
+    /// Those of the listener that accepted it, where they are not plain.
+    var options = ListenerOptions.plain
     var memberships: [Membership] = []
     /// Whole messages that wait for the end of an open fragment stream to the peer.
     var held = SendQueue()
@@ -23,6 +25,13 @@ final class Belongings {
 }
 
 extension Connection {
+    /// A request head has been read: nothing of it, or of the request before, is kept.
+    mutating func forgetRequest() {
+        guard let options = belongings?.options else { return }
+        belongings = nil
+        if options !== ListenerOptions.plain { itsBelongings.options = options }
+    }
+
     /// Its belongings, made now if it has none.
     var itsBelongings: Belongings {
         mutating get {

@@ -70,7 +70,7 @@ import WebSocket
 
     // In this order they leave no gaps: every octet here is one for each idle connection.
     let id: ConnectionID
-    let socket: Socket
+    let transport: Transport
     var phase = Phase.head
     private var wanted = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
     var flags: Flags = []
@@ -116,9 +116,9 @@ import WebSocket
     var octetsIn: UInt64 = 0
     var octetsOut: UInt64 = 0
 
-    init(slot: UInt32, serial: UInt32, worker: UInt8, socket: consuming Socket, now: UInt32) {
+    init(slot: UInt32, serial: UInt32, worker: UInt8, transport: consuming Transport, now: UInt32) {
         id = ConnectionID(worker: worker, slot: slot, serial: serial)
-        self.socket = socket
+        self.transport = transport
         lastMessage = now
     }
 

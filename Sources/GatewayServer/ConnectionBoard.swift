@@ -52,11 +52,9 @@ final class ConnectionBoard: @unchecked Sendable {
         }
 
         /// Owner: so many bytes are in the connection's queue now.
-        @inline(__always)
         func note(queued: Int) {
             let queued = UInt32(clamping: queued)
             let former = noted.load(ordering: .relaxed)
-            if queued == former { return }
             noted.store(queued, ordering: .relaxed)
             waiting.wrappingAdd(queued &- former, ordering: .relaxed)
         }

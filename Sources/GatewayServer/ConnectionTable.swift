@@ -23,8 +23,8 @@ struct ConnectionTable: ~Copyable {
         self.capacity = capacity
     }
 
-    /// Puts a new peer into a slot; nil, and the socket is closed, when none is free.
-    mutating func insert(_ socket: consuming Socket, worker: UInt8, now: UInt32) -> ConnectionPlace? {
+    /// Puts a new peer into a slot; nil, and its socket is closed, when none is free.
+    mutating func insert(_ transport: consuming Transport, worker: UInt8, now: UInt32) -> ConnectionPlace? {
         let slot: UInt32
         if let last = free.popLast() {
             slot = last
@@ -36,7 +36,7 @@ struct ConnectionTable: ~Copyable {
         }
         // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
         serials[slot] = serials[slot] &+ 1
-        let connection = Connection(slot: slot, serial: serials[slot], worker: worker, socket: socket, now: now)
+        let connection = Connection(slot: slot, serial: serials[slot], worker: worker, transport: transport, now: now)
         unsafe slots.address(slot).initialize(to: connection)
         count += 1
         return unsafe ConnectionPlace(slots.address(slot))

@@ -43,9 +43,12 @@ extension Lane {
     func move(_ handOver: HandOver) {
         let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
         unsafe sink.initialize(to: StateSink())
-        let isMoved =
-            kept.withLock { $0 }.map { unsafe $0.with { unsafe self.handOver(handOver, into: sink, $0) } }
-            ?? self.handOver(handOver, into: sink, nil)
+        let isMoved: Bool
+        if let kept = kept.withLock({ $0 }) {
+            isMoved = kept.with { unsafe self.handOver(handOver, into: sink, $0) }
+        } else {
+            isMoved = unsafe self.handOver(handOver, into: sink, nil)
+        }
         unsafe sink.deinitialize(count: 1)
         unsafe sink.deallocate()
         if let to = unsafe handOver.to {

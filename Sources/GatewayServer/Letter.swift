@@ -7,7 +7,7 @@ enum Letter: Sendable {
     static let owesDrained: UInt8 = 0x10
 
     /// A peer that another worker accepted; the descriptor changes its owner.
-    case adopt(Int32, isSurplus: Bool)
+    case adopt(Int32, ListenerOptions, isSurplus: Bool)
     /// A whole frame: opcode and final bit as in the first octet of the wire.
     case frame(ConnectionID, head: UInt8, payload: [UInt8])
     /// A whole message in shared octets, one ownership of which travels with it.

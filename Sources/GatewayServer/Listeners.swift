@@ -8,10 +8,15 @@ final class Listeners: Sendable {
         let listener: Listener
         /// Where the configuration says it listens, port 0 staying 0; nil for the control socket.
         let configured: ListenAddress?
+        /// What is true of every connection that is accepted here.
+        let options: ListenerOptions
 
-        init(_ listener: consuming Listener, configured: ListenAddress? = nil) {
+        init(
+            _ listener: consuming Listener, configured: ListenAddress? = nil, options: ListenerOptions = .plain
+        ) {
             self.listener = listener
             self.configured = configured
+            self.options = options
         }
     }
 

@@ -68,7 +68,7 @@ import WebSocket
 
     /// Fills the record from an exchange.
     mutating func fill(
-        _ exchange: Exchange, id: UInt64, route: String, peer: SocketAddress?, local: SocketAddress?
+        _ exchange: Exchange, id: UInt64, route: String, peer: SocketAddress?, local: SocketAddress?, isSecure: Bool
     ) {
         clear()
         let head = exchange.head
@@ -101,7 +101,8 @@ import WebSocket
 
         var request = unsafe gw_request()
         unsafe request.struct_size = UInt32(MemoryLayout<gw_request>.size)
-        unsafe request.flags = UInt32(exchange.handshake != nil ? GW_REQ_WEBSOCKET : 0)
+        unsafe request.flags =
+            UInt32(exchange.handshake != nil ? GW_REQ_WEBSOCKET : 0) | UInt32(isSecure ? GW_REQ_TLS : 0)
         unsafe request.id = id
         unsafe withUnsafeMutableBytes(of: &request.uuid) { uuid in
             unsafe uuid.storeBytes(of: exchange.uuid.0.bigEndian, as: UInt64.self)

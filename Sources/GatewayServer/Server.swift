@@ -43,13 +43,16 @@ package final class Server {
     /// Listens, loads and starts; nothing is served yet.
     ///
     /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
-    package init(_ configuration: Configuration, prober: String = Server.ownProgram) throws(Failure) {
+    /// - Parameter options: of its listeners; others than plain ones only in tests.
+    package init(
+        _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain
+    ) throws(Failure) {
         self.configuration = configuration
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
         Self.checkConnectionLimit(configuration, descriptors: limit, log)
-        listeners = Listeners(try Self.listen(configuration))
+        listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlDesk(configuration, log)
         do throws(Errno) {
             bell = try Bell()
@@ -113,17 +116,22 @@ package final class Server {
                 + " \(possible); raise it with ulimit -n or LimitNOFILE")
     }
 
-    private static func listen(_ configuration: Configuration) throws(Failure) -> [Listeners.Entry] {
+    private static func listen(
+        _ configuration: Configuration, _ options: ListenerOptions
+    ) throws(Failure) -> [Listeners.Entry] {
         var entries: [Listeners.Entry] = []
         for listener in configuration.listeners {
-            entries.append(try open(listener))
+            entries.append(try open(listener, options))
         }
         return entries
     }
 
-    static func open(_ listener: ListenerConfiguration) throws(Failure) -> Listeners.Entry {
+    static func open(
+        _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
+    ) throws(Failure) -> Listeners.Entry {
         do throws(Errno) {
-            return Listeners.Entry(try Listener(Listener.Address(listener.address)), configured: listener.address)
+            return Listeners.Entry(
+                try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)
         } catch {
             throw Failure(
                 description: "\(listener.origin): cannot listen on \(listener.address): \(error)",

@@ -35,7 +35,7 @@ extension Worker {
             switch listeners.entries[index].listener.accept() {
             case .socket(let socket):
                 saidExhausted = false
-                place(socket)
+                place(socket, listeners.entries[index].options)
             case .none: return
             case .lost: continue
             case .exhausted(let error):
@@ -70,7 +70,7 @@ extension Worker {
     }
 
     /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
-    private func place(_ socket: consuming Socket) {
+    private func place(_ socket: consuming Socket, _ options: ListenerOptions) {
         let total = server.connections.add(1, ordering: .relaxed).newValue
         if total > routing.maxConnections + Self.surplusMargin {
             server.connections.subtract(1, ordering: .relaxed)
@@ -81,17 +81,18 @@ extension Worker {
         // Decided by the count that this peer made: others may come before it is taken in.
         let isSurplus = total > routing.maxConnections
         if target === port {
-            admit(socket, isSurplus: isSurplus)
+            admit(socket, options, isSurplus: isSurplus)
         } else {
-            target.post(.adopt(socket.release(), isSurplus: isSurplus))
+            target.post(.adopt(socket.release(), options, isSurplus: isSurplus))
         }
     }
 
     /// Takes a peer in, which has been counted.
-    func admit(_ socket: consuming Socket, isSurplus: Bool) {
+    func admit(_ socket: consuming Socket, _ options: ListenerOptions, isSurplus: Bool) {
         let number = socket.number
         socket.disableDelay()
-        guard !isStopping, let peer = table.insert(socket, worker: port.index, now: now) else {
+        let transport = Transport(socket, layer: options.makeLayer.map { $0() })
+        guard !isStopping, let peer = table.insert(transport, worker: port.index, now: now) else {
             port.load.subtract(1, ordering: .relaxed)
             server.connections.subtract(1, ordering: .relaxed)
             return
@@ -103,6 +104,7 @@ extension Worker {
             return
         }
         if isSurplus { peer.its.flags.insert(.surplus) }
+        if options !== ListenerOptions.plain { peer.its.itsBelongings.options = options }
         peer.its.deadline = now + routing.handshakeTimeout
         schedule(peer)
     }

@@ -112,7 +112,7 @@ extension Worker {
         if peer.its.flags.contains(.clean) || peer.its.flags.contains(.inputEnded) { return depart(peer) }
         // Closing a socket with unread input resets the connection, and a reset overtakes what was sent: say that
         // we have ended, and throw input away until the peer has read that.
-        peer.its.socket.finishSending()
+        peer.its.transport.finishSending()
         peer.its.phase = .lingering
         peer.its.leftover.free()
         setDeadline(peer, ticks: TimerWheel.ticks(milliseconds: Self.lingerMilliseconds))
@@ -154,7 +154,7 @@ extension Worker {
             if peer.its.phase == .closing {
                 (peer.its.closeCode, peer.its.closeBy) = (CloseCode.abnormal, UInt8(GW_BY_HANDLER))
             }
-            peer.its.socket.resetOnClose()
+            peer.its.transport.resetOnClose()
             depart(peer)
         case .head, .body, .answering, .lingering, .gone: break
         }
@@ -170,7 +170,7 @@ extension Worker {
             // `open` and `close`, so that the state in the answer can be freed.
             peer.its.flags.insert(.peerLeft)
             peer.its.deadline = 0
-            try? poller.remove(peer.its.socket.number)
+            try? poller.remove(peer.its.transport.number)
             wheel.cancel(peer.its.slot)
             return
         }

@@ -41,7 +41,8 @@ extension Worker {
 
     private func open(_ letter: Letter) {
         switch letter {
-        case .adopt(let number, let isSurplus): admit(Socket(adopting: number), isSurplus: isSurplus)
+        case .adopt(let number, let options, let isSurplus):
+            admit(Socket(adopting: number), options, isSurplus: isSurplus)
         case .frame(let id, let head, let payload):
             if Letter.isFragment(head: head) { port.streams.read(id, port) }
             guard let peer = receiver(id, payload: payload.count) else { return }

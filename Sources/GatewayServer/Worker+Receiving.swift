@@ -33,7 +33,15 @@ extension Worker {
         case .endOfStream: inputEnded(peer)
         case .failed(let error): lose(peer, error)
         }
+        if !peer.its.transport.isPlain { tendLayer(peer) }
         afterInput(peer)
+    }
+
+    /// Reading may have left input in the layer below, of which the poller knows nothing, or made it answer.
+    private func tendLayer(_ peer: ConnectionPlace) {
+        if peer.its.phase == .gone { return }
+        if peer.its.transport.hasInput { resumeLater(peer) }
+        if !peer.its.transport.isDrained { markDirty(peer) }
     }
 
     /// Reads into the worker's buffer, and what belongs to a large message behind that to its place.
@@ -42,7 +50,7 @@ extension Worker {
         // After a large message another one is likely: here goes only its front, which has to be copied.
         let room = peer.its.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : Self.readSize
         let space = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: room)
-        let result = unsafe peer.its.socket.read(into: space)
+        let result = unsafe peer.its.transport.read(into: space)
         guard case .moved(let count) = result else { return result }
         use(peer, count: count)
         guard count == room, peer.its.reader.remaining >= Self.directThreshold else { return result }
@@ -212,7 +220,7 @@ extension Worker {
         // What lies behind the frame goes to the read buffer, but only if the frame's end is in reach.
         let behind = first.count == wanted ? Self.readSize : 0
         let second = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin + behind])
-        let result = unsafe peer.its.socket.read(into: first, then: second)
+        let result = unsafe peer.its.transport.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
         peer.its.octetsIn &+= UInt64(truncatingIfNeeded: count)
         port.board[peer.its.slot].lastIn.store(now, ordering: .relaxed)

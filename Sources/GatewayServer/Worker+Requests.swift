@@ -23,7 +23,7 @@ extension Worker {
                 return false
             case .head(let head, let length):
                 position += length
-                peer.its.belongings = nil
+                peer.its.forgetRequest()
                 route(peer, head)
             }
         } catch {
@@ -96,8 +96,8 @@ extension Worker {
             head: head, binding: binding, parameters: parameters, handshake: handshake,
             ticket: UInt64(port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
         exchange.record.fill(
-            exchange, id: peer.its.id.number, route: route.pattern, peer: peer.its.socket.peerAddress,
-            local: peer.its.socket.localAddress)
+            exchange, id: peer.its.id.number, route: route.pattern, peer: peer.its.transport.peerAddress,
+            local: peer.its.transport.localAddress, isSecure: peer.its.belongings?.options.isSecure ?? false)
         return exchange
     }
 
@@ -315,7 +315,7 @@ extension Worker {
 
     private func logOpened(_ peer: ConnectionPlace, _ exchange: Exchange) {
         guard routing.logsAccess else { return }
-        let address = peer.its.socket.peerAddress?.description ?? "-"
+        let address = peer.its.transport.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
         Log.line("access: \(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
     }

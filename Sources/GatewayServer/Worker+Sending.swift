@@ -56,7 +56,7 @@ extension Worker {
     private func writeThrough(_ peer: ConnectionPlace, _ payload: UnsafeRawBufferPointer) {
         let queued = peer.its.outbox.count
         var taken = 0
-        switch unsafe peer.its.socket.write(peer.its.outbox, tail: payload) {
+        switch unsafe peer.its.transport.write(peer.its.outbox, tail: payload) {
         case .moved(let count):
             noteWritten(peer, count)
             peer.its.outbox.removeFirst(min(count, queued), pool: pool)
@@ -159,7 +159,7 @@ extension Worker {
     /// Output of the turn, each connection once.
     func flushDirty() {
         closeRound(isTurnOver: true)
-        closeSlowConsumers()
+        if !slowConsumers.isEmpty { closeSlowConsumers() }
         var index = 0
         while index < dirty.count {
             // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
@@ -184,7 +184,7 @@ extension Worker {
         peer.its.flags.remove(.dirty)
         if !peer.its.flags.contains(.blocked) { write(peer) }
         if peer.its.phase == .gone { return }
-        if peer.its.outbox.isEmpty, peer.its.phase == .ending { return sent(peer) }
+        if peer.its.outbox.isEmpty, peer.its.phase == .ending, peer.its.transport.isDrained { return sent(peer) }
         // Before `drained`: who sends on from there, on whatever thread, must not be told of what is gone.
         noteQueue(peer)
         if !peer.its.flags.isDisjoint(with: [.throttled, .owesDrained, .laneThrottled]) { relax(peer) }
@@ -195,10 +195,13 @@ extension Worker {
     func write(_ peer: ConnectionPlace) {
         while !peer.its.outbox.isEmpty {
             let queued = peer.its.outbox.count
-            switch unsafe peer.its.socket.write(peer.its.outbox) {
+            switch unsafe peer.its.transport.write(peer.its.outbox) {
             case .moved(let count):
                 noteWritten(peer, count)
-                if count == queued { return peer.its.outbox.removeAll(pool: pool) }
+                if count == queued {
+                    peer.its.outbox.removeAll(pool: pool)
+                    break
+                }
                 // Many small blocks do not fit one call: less than everything is not yet "full" then.
                 peer.its.outbox.removeFirst(count, pool: pool)
             case .wouldBlock:
@@ -207,6 +210,16 @@ extension Worker {
             case .endOfStream: return
             case .failed(let error): return lose(peer, error)
             }
+        }
+        if !peer.its.transport.isPlain { drain(peer) }
+    }
+
+    /// The queue is empty; what the layer below keeps of it goes to the kernel as well.
+    private func drain(_ peer: ConnectionPlace) {
+        switch peer.its.transport.flush() {
+        case .moved, .endOfStream: break
+        case .wouldBlock: peer.its.flags.insert(.blocked)
+        case .failed(let error): lose(peer, error)
         }
     }
 
@@ -238,6 +251,14 @@ extension Worker {
     /// Tells other threads how much waits, so that their sends are bounded as well.
     @inline(__always)
     func noteQueue(_ peer: ConnectionPlace) {
+        let queued = UInt32(clamping: peer.its.outbox.count)
+        // Nearly always: all of it has gone out, and nothing is noted.
+        if queued == port.board[peer.its.slot].noted.load(ordering: .relaxed) { return }
+        noteChange(peer)
+    }
+
+    @inline(never)
+    private func noteChange(_ peer: ConnectionPlace) {
         if peer.its.phase == .open { port.board[peer.its.slot].note(queued: peer.its.outbox.count) }
     }
 }

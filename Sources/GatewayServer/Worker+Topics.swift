@@ -196,7 +196,8 @@ extension Worker {
 
     /// Nothing stands before what it is given, and the kernel was not full.
     private func isIdle(_ peer: ConnectionPlace) -> Bool {
-        peer.its.outbox.isEmpty && peer.its.phase == .open && peer.its.flags.isDisjoint(with: [.blocked, .streaming])
+        peer.its.outbox.isEmpty && peer.its.phase == .open && peer.its.transport.isPlain
+            && peer.its.flags.isDisjoint(with: [.blocked, .streaming])
     }
 
     /// Hands the round to the kernel where it lies; only what the kernel leaves is kept, once for all members.
@@ -204,7 +205,7 @@ extension Worker {
         _ peer: ConnectionPlace, _ octets: UnsafeRawBufferPointer, _ shared: inout UnsafeMutablePointer<SharedOctets>?
     ) {
         var taken = 0
-        switch unsafe peer.its.socket.write(octets) {
+        switch unsafe peer.its.transport.write(octets) {
         case .moved(let count): taken = count
         case .wouldBlock, .endOfStream: break
         case .failed(let error): return lose(peer, error)

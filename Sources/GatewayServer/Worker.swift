@@ -229,6 +229,9 @@ import Synchronization
             guard let peer = table.occupant(slot), peer.its.flags.contains(.resumed) else { continue }
             peer.its.flags.remove(.resumed)
             processLeftover(peer)
+            if !peer.its.transport.isPlain, peer.its.transport.hasInput, peer.its.phase != .gone, peer.its.mayRead {
+                readable(peer, hangUp: false)
+            }
         }
     }
 
@@ -265,7 +268,7 @@ import Synchronization
         if peer.its.flags.contains(.blocked) { wanted.insert(.writable) }
         if wanted == peer.its.interest { return }
         do throws(Errno) {
-            try poller.modify(peer.its.socket.number, token: peer.its.token, interest: wanted)
+            try poller.modify(peer.its.transport.number, token: peer.its.token, interest: wanted)
             peer.its.interest = wanted
         } catch {
             lose(peer, error)

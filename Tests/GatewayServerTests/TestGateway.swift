@@ -21,7 +21,7 @@ final class TestGateway {
     ///   - rest: what stands beside it.
     init(
         handler: String = "fixture_probe", route: String = "", defaults: String = "", rest: String = "",
-        threads: Int = 2, control: String = "off"
+        threads: Int = 2, control: String = "off", options: ListenerOptions = .plain
     ) throws {
         let text = """
             listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control \(control);
@@ -31,7 +31,7 @@ final class TestGateway {
             """
         let configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
         // Only the thread that runs it touches it from here on.
-        nonisolated(unsafe) let server = try Server(configuration, prober: Self.prober)
+        nonisolated(unsafe) let server = try Server(configuration, prober: Self.prober, options: options)
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(

@@ -11,6 +11,8 @@ package final class LoopbackSocket {
     }
 
     private var number: Int32
+    /// What every octet is changed with on its way, both ways.
+    package var key: UInt8 = 0
 
     /// - Parameter receiveBuffer: octets the kernel may hold for us; nil for what it likes.
     package init(port: UInt16, receiveBuffer: Int32? = nil) throws {
@@ -38,6 +40,7 @@ package final class LoopbackSocket {
 
     /// Sends everything.
     package func send(_ octets: [UInt8]) throws {
+        let octets = key == 0 ? octets : octets.map { $0 ^ key }
         var sent = 0
         while sent < octets.count {
             let count = octets.withUnsafeBytes { raw in
@@ -55,7 +58,7 @@ package final class LoopbackSocket {
         let got = octets.withUnsafeMutableBytes { recv(number, $0.baseAddress, count, 0) }
         guard got >= 0 else { throw Failure(call: "recv", code: errno) }
         octets.removeLast(count - got)
-        return octets
+        return key == 0 ? octets : octets.map { $0 ^ key }
     }
 
     private static let room = 64 * 1024

@@ -49,15 +49,17 @@ package final class TestClient {
     package let socket: LoopbackSocket
     private var pending: [UInt8] = []
 
-    package init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+    package init(port: UInt16, receiveBuffer: Int32? = nil, key: UInt8 = 0) throws {
         socket = try LoopbackSocket(port: port, receiveBuffer: receiveBuffer)
+        socket.key = key
     }
 
     /// Connects and makes the opening handshake.
     package convenience init(
-        port: UInt16, open path: String, headers: [String] = [], with first: [UInt8] = [], receiveBuffer: Int32? = nil
+        port: UInt16, open path: String, headers: [String] = [], with first: [UInt8] = [],
+        receiveBuffer: Int32? = nil, key: UInt8 = 0
     ) throws {
-        try self.init(port: port, receiveBuffer: receiveBuffer)
+        try self.init(port: port, receiveBuffer: receiveBuffer, key: key)
         try socket.send(Self.handshake(path, headers: headers) + first)
         let response = try readHead()
         guard response.hasPrefix("HTTP/1.1 101 ") else { throw Surprise(description: response) }

@@ -572,6 +572,9 @@ static gw_status http(void *context, const gw_request *request) {
             status = GW_REJECT;
         } else if (strcmp(text, "fail") == 0) {
             status = GW_E_FAILED;
+        } else if (strcmp(text, "flags") == 0) {
+            snprintf(text, sizeof text, "%u", request->flags);
+            answer(self, request->ticket, 200, text, strlen(text));
         } else if (strcmp(text, "body") == 0) {
             answer(self, request->ticket, 200, (const char *)request->body.ptr, request->body.len);
         } else if (strcmp(text, "large") == 0) {

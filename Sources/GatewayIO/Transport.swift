@@ -1,0 +1,116 @@
+public import Bytes
+import Glibc
+
+/// What a connection reads from and writes to: a socket, or a layer with a socket under it.
+public struct Transport: ~Copyable {
+    // In this order there is no gap: every connection has one.
+    /// nil where bytes go as they are.
+    private let layer: TransportLayer?
+    private let socket: Socket
+
+    public init(_ socket: consuming Socket, layer: TransportLayer? = nil) {
+        self.socket = socket
+        self.layer = layer
+    }
+
+    /// Bytes go as they are: nothing is ever kept on the way.
+    @inline(__always)
+    public var isPlain: Bool { layer == nil }
+
+    /// For the poller.
+    public var number: Int32 { socket.number }
+
+    // MARK: In
+
+    /// Reads once into the buffer.
+    @inline(__always)
+    public func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+        if let layer { return unsafe layer.read(socket, into: buffer) }
+        return unsafe socket.read(into: buffer)
+    }
+
+    /// Reads once into two buffers, the first one first.
+    public func read(
+        into first: UnsafeMutableRawBufferPointer, then second: UnsafeMutableRawBufferPointer
+    ) -> IOResult {
+        guard let layer else { return unsafe socket.read(into: first, then: second) }
+        // One read is enough: the second buffer is there to save a system call.
+        return unsafe layer.read(socket, into: first.isEmpty ? second : first)
+    }
+
+    /// What the peer said is here already: the poller does not tell of that.
+    @inline(__always)
+    public var hasInput: Bool { layer.map { $0.hasInput } ?? false }
+
+    // MARK: Out
+
+    /// Sends what is taken of a run of bytes.
+    public func write(_ bytes: UnsafeRawBufferPointer) -> IOResult {
+        if let layer { return unsafe layer.write(socket, bytes) }
+        return unsafe socket.write(bytes)
+    }
+
+    /// Sends what is taken of the queue, with `tail` behind it if there is one.
+    ///
+    /// - Returns: `.moved` with the bytes taken of both together, the queue's first; nothing is removed from it.
+    @inline(__always)
+    public func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
+        if let layer { return unsafe write(queue, tail, through: layer) }
+        return unsafe socket.write(queue, tail: tail)
+    }
+
+    private static let runs = 64
+
+    @inline(never)
+    private func write(
+        _ queue: borrowing SendQueue, _ tail: UnsafeRawBufferPointer?, through layer: TransportLayer
+    ) -> IOResult {
+        unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.runs) { vectors in
+            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<(Self.runs - 1)]))
+            // A tail stands behind the whole queue, so it waits when there may be more blocks than were gathered.
+            if let tail = unsafe tail, filled < Self.runs - 1 {
+                let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
+                unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
+                filled += 1
+            }
+            var moved = 0
+            for index in 0..<filled {
+                let run = unsafe UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
+                switch unsafe layer.write(socket, run) {
+                case .moved(let count):
+                    moved += count
+                    if count < run.count { return .moved(moved) }
+                case .wouldBlock: return moved > 0 ? .moved(moved) : .wouldBlock
+                case .endOfStream: return .endOfStream
+                case .failed(let error): return .failed(error)
+                }
+            }
+            return .moved(moved)
+        }
+    }
+
+    /// Everything that was taken is with the kernel.
+    @inline(__always)
+    public var isDrained: Bool { layer.map { $0.isDrained } ?? true }
+
+    /// Gives the kernel what was taken and is not with it; `.wouldBlock` when it does not take all of it.
+    public func flush() -> IOResult { layer.map { $0.flush(socket) } ?? .moved(0) }
+
+    // MARK: The end
+
+    /// Says that nothing more will be sent; reading goes on.
+    public func finishSending() { if let layer { layer.finishSending(socket) } else { socket.finishSending() } }
+
+    /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
+    public func resetOnClose() { socket.resetOnClose() }
+
+    // MARK: The ends
+
+    /// Small messages leave at once: what belongs together is already in one call.
+    public func disableDelay() { socket.disableDelay() }
+
+    /// The address at the far end; nil when the peer has gone already.
+    public var peerAddress: SocketAddress? { socket.peerAddress }
+    /// The address at our end.
+    public var localAddress: SocketAddress? { socket.localAddress }
+}
