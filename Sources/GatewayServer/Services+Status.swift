@@ -34,7 +34,7 @@ extension Services {
         let now = Clock.monotonicNanoseconds()
         var report = StatusReport.Handler(name: service.name, file: service.serving?.generation.source)
         if let serving = service.serving { report.generations.append(Self.report(of: serving, .live, now)) }
-        for serving in service.retiring.reversed() {
+        for serving in service.retiring.reversed() where !serving.isAbandoned {
             report.generations.append(Self.report(of: serving, .retiring, now))
         }
         for ended in service.ended {
@@ -49,7 +49,13 @@ extension Services {
                     sinceMilliseconds: Self.milliseconds(from: ended.at, to: now), builtAt: ended.builtAt,
                     connections: 0, errors: ended.failures))
         }
-        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, draining: service.draining) }
+        report.trouble = service.trouble
+        if let serving = service.serving, service.standing.rolledBack != nil {
+            report.note = service.heldBack
+            if serving.buildOf == nil { report.note = nil }
+        }
+        report.state = (service.rounds.first { $0.isUnderWay } ?? service.latest)?.state.rawValue ?? "idle"
+        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
         return report
     }
 
@@ -67,16 +73,15 @@ extension Services {
     }
 }
 
-extension HandlerService {
-    /// Requests and connections that are with older generations.
-    var draining: Int { retiring.reduce(0) { $0 + $1.references } }
-}
-
 extension StatusReport.Reload {
-    fileprivate init(_ outcome: ReloadOutcome, draining: Int) {
+    /// Counts go on after the outcome: who was busy moves later, who drains leaves.
+    fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
+        let round = service.latest.flatMap {
+            $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
+        }
         self.init(
             at: outcome.at, cause: outcome.cause, isAccepted: outcome.result != .refused, outcome: outcome.text,
-            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: outcome.moved, refused: outcome.refused,
-            draining: draining)
+            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: round?.moved ?? outcome.moved,
+            refused: round?.refused ?? outcome.refused, closed: round?.closed ?? 0, draining: service.draining)
     }
 }
