@@ -39,6 +39,8 @@ final class HandlerService {
         var isStandIn = false
         /// It never came to serve.
         var isAbandoned = false
+        /// Its image is being taken out of memory.
+        var unloading: ControlCall<UnloadOutcome>?
         /// It has proved good, and a copy is kept of it.
         var isProven = false
         /// When it began to be looked at for that, and how often it had failed by then.

@@ -84,18 +84,16 @@ extension Reload {
         self.outcome = outcome
         work = .nothing
         deadline = nil
-        if result(outcome) != .switched { state = .idle }
-        guard isNews else { return services.log.debug(outcome.line) }
-        if !isColdSuccess { service.lastOutcome = outcome }
+        if outcome.result != .switched { state = .idle }
+        guard isNews, !isColdSuccess else { return services.log.debug(outcome.line) }
+        service.lastOutcome = outcome
         switch outcome.result {
         case .refused: services.log.error(outcome.line)
         case .switched, .unchanged: services.log.info(outcome.line)
         }
     }
 
-    private func result(_ outcome: ReloadOutcome) -> ReloadOutcome.Result { outcome.result }
-
-    /// The first generation of a handler is no reload.
+    /// The first generation of a handler is no reload; what is odd about it has been said.
     private var isColdSuccess: Bool { outcome?.result == .switched && replaced == nil && cause == Services.startCause }
 
     /// The generation that was replaced goes its way.

@@ -38,9 +38,9 @@ extension Reload {
             if service.crashes.removeValue(forKey: serving.generation.digest) != nil {
                 standing.pardonedUntil = Timestamp.iso(Clock.wallSeconds())
             }
-        case .rollback(_, let build):
-            service.history.removeNewest()
-            if let digest = service.fileDigest {
+        case .rollback:
+            if kind == .rollback { service.history.removeNewest() }
+            if let digest = service.fileDigest, let build = serving.buildOf {
                 standing.rolledBack = Standing.Rollback(fileDigest: digest, generation: build)
             }
         case .standIn(_, let why):
@@ -106,7 +106,7 @@ extension Reload {
         let staying = max(0, service.draining - sentAway)
         if sentAway > 0 { text += ", \(Self.count(sentAway)) told to come back (1012, reload close)" }
         if staying > 0 { text += ", \(staying) still with older generations\(reasons)" }
-        if case .rollback(_, let build) = source { text += "; \(service.whereRolledBack(build))" }
+        if let build = serving?.buildOf { text += "; \(service.whereRolledBack(build))" }
         for (pattern, error) in serving?.refused ?? [] {
             text += "\nroute \(pattern): not served\n\(error.ofRoute.description)"
         }

@@ -135,6 +135,7 @@ final class Reload {
     func begin() {
         began = Clock.monotonicNanoseconds()
         places = foreignPlaces ?? services.places(of: service.name)
+        if places.isEmpty { return end(.unchanged, "no route names it any more, nothing was done") }
         let isOff = places.contains { $0.configuration.limits.reload == .off }
         switch kind {
         case .file where service.serving != nil && isOff:
@@ -266,7 +267,8 @@ final class Reload {
 
     /// A copy that served before needs no probe.
     private func useCopy(_ candidate: Candidate) {
-        if case .standIn(_, let why) = source, service.crashes[candidate.digest] != nil {
+        if kind == .file, let crash = service.crashes[candidate.digest] {
+            let why = if case .standIn(_, let why) = source { why } else { service.quarantine(crash, nil).description }
             return standIn(for: why, after: source)
         }
         load(candidate)
@@ -364,7 +366,10 @@ final class Reload {
             let generation = try result.get()
             service.module.add(generation)
             let serving = HandlerService.Serving(generation, context: HostContext.of(generation))
-            if case .rollback(_, let build) = source { serving.buildOf = build }
+            if case .rollback(_, let build) = source {
+                // At a start the numbers of the process before mean nothing any more.
+                serving.buildOf = kind == .rollback ? build : generation.number
+            }
             self.serving = serving
             try checkPolicies(generation)
             state = .starting

@@ -71,7 +71,7 @@ extension Server {
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.map { $0.listener.address.description }
         report.routes = services.routeReports()
-        report.handlers = services.handlerReports()
+        report.handlers = services.handlerReports { watch?.isSettling($0) ?? false }
         return report
     }
 }

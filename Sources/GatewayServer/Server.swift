@@ -313,7 +313,9 @@ package final class Server {
             if phase == .stopping { endAtOnce(128 + signal) }
             beginStopping()
         case SIGHUP:
-            guard phase == .serving || phase == .starting else { return }
+            guard phase == .serving || phase == .starting else {
+                return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
+            }
             reloadEverything(cause: "SIGHUP", client: nil)
         default: log.debug("signal \(signal) means nothing here")
         }

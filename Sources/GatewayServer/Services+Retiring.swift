@@ -108,9 +108,7 @@ extension Services {
         if serving.isPart || isStoppingAll { return }
         let generation = serving.generation
         guard generation.end() else { return }
-        let outcome = loader.unload(generation)
-        // A call that is just returning holds the image for a moment longer: the next round asks again.
-        guard generation.unloadOutcome != nil else {
+        guard let outcome = unload(serving) else {
             serving.isOver = false
             return
         }
@@ -121,6 +119,22 @@ extension Services {
         }
         service.remember(serving, outcome, most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
+    }
+
+    /// What became of the image; nil while that is still to come. Its destructors run on a thread of their own.
+    private func unload(_ serving: HandlerService.Serving) -> UnloadOutcome? {
+        let (loader, generation) = (loader, serving.generation)
+        if let unloading = serving.unloading {
+            guard let outcome = unloading.answer else { return nil }
+            if generation.unloadOutcome != nil { return outcome }
+            // A call that was just returning held the image for a moment longer.
+        }
+        do throws(SystemError) {
+            serving.unloading = try ControlCall(bell: ring) { loader.unload(generation) }
+        } catch {
+            log.warn("handler \"\(generation.handler)\": no thread for its unloading: \(error)")
+        }
+        return nil
     }
 
     // MARK: Stopping
@@ -286,7 +300,8 @@ extension Services {
 
     /// When a generation may have proved good.
     var nextTrial: UInt64? {
-        handlers.values.compactMap { service -> UInt64? in
+        if isEnding { return nil }
+        return handlers.values.compactMap { service -> UInt64? in
             guard let serving = service.serving, !serving.isProven, !serving.isStandIn else { return nil }
             return (serving.trial?.began ?? serving.since) &+ trial(of: service).nanoseconds
         }.min()

@@ -19,10 +19,14 @@ extension Services {
     }
 
     /// The handlers that routes name, and those that still have connections; for `gateway status`.
-    func handlerReports() -> [StatusReport.Handler] {
+    ///
+    /// - Parameter isSettling: whether the file of a handler has changed and is waited for.
+    func handlerReports(isSettling: (String) -> Bool) -> [StatusReport.Handler] {
         let named = handlerNames(of: configuration)
         let others = handlers.keys.filter { !named.contains($0) && isInSight($0) }.sorted()
-        return (named + others).compactMap { handlers[$0] }.map { report(of: $0) }
+        return (named + others).compactMap { handlers[$0] }.map {
+            report(of: $0, isSettling: isSettling($0.name))
+        }
     }
 
     private func isInSight(_ name: String) -> Bool {
@@ -30,7 +34,7 @@ extension Services {
         return !service.retiring.isEmpty || !service.ended.isEmpty
     }
 
-    private func report(of service: HandlerService) -> StatusReport.Handler {
+    private func report(of service: HandlerService, isSettling: Bool) -> StatusReport.Handler {
         let now = Clock.monotonicNanoseconds()
         var report = StatusReport.Handler(name: service.name, file: service.serving?.generation.source)
         if let serving = service.serving { report.generations.append(Self.report(of: serving, .live, now)) }
@@ -50,11 +54,9 @@ extension Services {
                     connections: 0, errors: ended.failures))
         }
         report.trouble = service.trouble
-        if let serving = service.serving, service.standing.rolledBack != nil {
-            report.note = service.heldBack
-            if serving.buildOf == nil { report.note = nil }
-        }
-        report.state = (service.rounds.first { $0.isUnderWay } ?? service.latest)?.state.rawValue ?? "idle"
+        if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
+        let round = service.rounds.first { $0.isUnderWay }
+        report.state = (round?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
         report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
         return report
     }

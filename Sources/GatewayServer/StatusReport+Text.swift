@@ -84,7 +84,9 @@ extension StatusReport.Handler {
         let title = StyledText("HANDLER \(name)", .bold).rendered(colour: colour)
         let place = StyledText(file ?? "nothing is loaded", file == nil ? .bad : .plain)
         var text = "\(title)  \(place.rendered(colour: colour))\n"
-        for line in trouble.map({ StyledText.lines($0, .bad) }) ?? [] {
+        // What the last reload says is not said twice.
+        let said = lastReload?.outcome == trouble ? nil : trouble
+        for line in said.map({ StyledText.lines($0, .bad) }) ?? [] {
             text += "  " + line.rendered(colour: colour) + "\n"
         }
         if let note { text += "  " + StyledText(note, .doubtful).rendered(colour: colour) + "\n" }

@@ -163,6 +163,22 @@ struct ReloadRollbackTests {
         #expect(try ReloadGateway(nil, after: first).ask().hasPrefix("2 "))
     }
 
+    @Test func `a build that was gone back to and then killed the process is not loaded again either`() throws {
+        let routes = "route /counter { handler counter; } route /x { handler works; }"
+        let first = try ReloadGateway(routes: routes, others: ["works"])
+        let bad = try first.digest
+        try first.reload("counter_v2")
+        #expect(try first.command(.rollback("counter")).exit == 0)
+        first.stop()
+        first.recordCrash(of: bad)
+        let second = try ReloadGateway(nil, routes: routes, after: first)
+        #expect(try TestClient(port: second.port).get("/counter").status == 503)
+        let status = try second.status()
+        #expect(status.contains("is the build that killed the gateway"), "\(status)")
+        #expect(try second.command(.reload("counter")).exit == 0)
+        #expect(try second.ask().hasPrefix("2 "))
+    }
+
     @Test func `without a copy a quarantined handler answers 503, and the others serve`() throws {
         let routes = "route /counter { handler counter; } route /x { handler works; }"
         let first = try ReloadGateway(routes: routes, others: ["works"])

@@ -85,6 +85,21 @@ struct ReloadStateTests {
         #expect(try client.say("b") == "2 2 b")
     }
 
+    @Test func `a file that never comes to rest is tried once, and what serves goes on`() throws {
+        let gateway = try ReloadGateway(watches: true)
+        let client = try gateway.connect()
+        let whole = ReloadGateway.octets("counter_v2")
+        ReloadGateway.write(whole[..<(whole.count / 2)], to: gateway.plugins + "/counter.so")
+        #expect(try gateway.eventually { try gateway.status().contains("reload: settling") })
+        #expect(try client.say("a") == "1 1 a")
+        #expect(
+            try gateway.eventually { try gateway.status().contains("the file changed and did not come to rest") })
+        #expect(try gateway.status().contains("its module cannot be loaded: it is incomplete"))
+        #expect(try client.say("b") == "1 2 b")
+        gateway.put("counter_v2")
+        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 ") })
+    }
+
     @Test func `a file that is gone is refused, and what serves goes on`() throws {
         let gateway = try ReloadGateway()
         let client = try gateway.connect()
