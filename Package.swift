@@ -43,7 +43,8 @@ let fixtures = [
     "counter_other", "counter_refusing", "counter_serial_v1", "counter_serial_v2", "counter_stateless_v1",
     "counter_stateless_v2", "counter_stream_v1", "counter_stream_v2",
     "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands", "exit_in_constructor",
-    "exit_in_start", "hang_constructor", "hang_start", "huge_table", "memory_hog", "nameless", "newer_major",
+    "exit_in_start", "hang_constructor", "hang_start", "huge_table", "live_declines", "live_hangs_entry",
+    "live_hangs_start", "live_refuses", "memory_hog", "nameless", "newer_major",
     "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
     "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",
 ]

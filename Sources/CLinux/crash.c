@@ -240,7 +240,13 @@ static void record(int signal, const siginfo_t *information, const void *context
         put(&text, " at address ");
         put_address(&text, (uint64_t)(uintptr_t)information->si_addr);
     }
-    put(&text, " (pid ");
+    put(&text, " (");
+    if (clinux_crash_note.site != NULL) {
+        put(&text, "build ");
+        put_number(&text, clinux_crash_note.site->digest, 16, 16);
+        put(&text, ", ");
+    }
+    put(&text, "pid ");
     put_number(&text, (uint64_t)getpid(), 10, 1);
     put(&text, ", thread ");
     put_number(&text, (uint64_t)gettid(), 10, 1);
@@ -341,12 +347,14 @@ int clinux_make_crash_stack(void) {
     return 0;
 }
 
-const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, const char *route) {
+const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, uint64_t digest,
+                                                       const char *route) {
     struct clinux_crash_site *site = malloc(sizeof *site);
     if (site == NULL) {
         return NULL;
     }
     site->generation = generation;
+    site->digest = digest;
     site->handler = strdup(handler);
     site->route = strdup(route);
     return site->handler != NULL && site->route != NULL ? site : NULL;

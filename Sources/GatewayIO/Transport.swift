@@ -1,4 +1,5 @@
 public import Bytes
+import CLinux
 import Glibc
 
 /// What a connection reads from and writes to: a socket, or a layer with a socket under it.

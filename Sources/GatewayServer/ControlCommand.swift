@@ -19,6 +19,9 @@ package enum ControlCommand: Sendable, Equatable {
     /// Take no new connections and end when the last has left.
     case drain
 
+    /// Whether it only asks, so that whatever is answered is what was wanted.
+    package var isQuestion: Bool { if case .status = self { true } else { false } }
+
     /// Why a line is no command; the text is the sentence for whoever sent it.
     package struct Failure: Error, Equatable, Sendable {
         package let sentence: String

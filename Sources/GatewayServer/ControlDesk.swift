@@ -39,19 +39,22 @@ final class ControlDesk {
     /// Takes what has come and answers it.
     func turn(_ server: Server) throws(Errno) {
         for request in try socket.turn() {
-            if let answer = server.carryOut(request.command) {
+            if let answer = server.carryOut(request.command, for: request.client) {
                 socket.answer(request.client, answer)
-            } else {
+            } else if request.command == .stop || request.command == .drain {
                 waiting.append(request.client)
             }
         }
     }
 
+    /// Answers a command whose answer took its time.
+    func answer(_ client: UInt64, _ answer: ControlAnswer) { socket.answer(client, answer) }
+
     /// Tells those who waited for it that the gateway has ended.
-    func finish() {
+    func finish(_ answer: ControlAnswer = ControlAnswer("stopped", exit: 0)) {
         // Whoever waited may start the next gateway at once.
         socket.stopListening()
-        for client in waiting { socket.answer(client, ControlAnswer("stopped", exit: 0)) }
+        for client in waiting { socket.answer(client, answer) }
         waiting = []
     }
 }

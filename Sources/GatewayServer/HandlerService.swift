@@ -16,7 +16,8 @@ final class HandlerService {
         var posts: [String: Post] = [:]
         /// Passed when no worker can come upon it by a look-up any more.
         var fence: Fence?
-        let since = Clock.monotonicNanoseconds()
+        /// When it came to serve.
+        var since = Clock.monotonicNanoseconds()
         /// When its file was written, in seconds since 1970; nil when that could not be seen.
         let builtAt: Int64?
         /// When it stopped getting new connections; nil while it gets them.
@@ -29,6 +30,21 @@ final class HandlerService {
         var isOver = false
         /// Its instances have been told that they are draining.
         var isTold = false
+
+        /// Routes whose start said no, and why.
+        var refused: [(pattern: String, error: ModuleError)] = []
+        /// Which generation served this build first, where somebody went back to it.
+        var buildOf: UInt64?
+        /// It is a copy of what proved good, because the file is of no use.
+        var isStandIn = false
+        /// It never came to serve.
+        var isAbandoned = false
+        /// Its image is being taken out of memory.
+        var unloading: ControlCall<UnloadOutcome>?
+        /// It has proved good, and a copy is kept of it.
+        var isProven = false
+        /// When it began to be looked at for that, and how often it had failed by then.
+        var trial: (began: UInt64, failures: Int)?
 
         /// Some instances of a generation that goes on serving elsewhere.
         let isPart: Bool
@@ -95,26 +111,35 @@ final class HandlerService {
     var serving: Serving?
     /// Oldest first.
     var retiring: [Serving] = []
-    /// The copy of the generation before, for rolling back to it.
-    private(set) var previous: (path: String, number: UInt64)?
+    /// The builds that served before, for going back to them.
+    var history = BuildHistory()
     var lastOutcome: ReloadOutcome?
 
-    /// A second name for the copy of the previous generation, so that it outlives the generation.
-    func keepPrevious() {
-        guard let previous, !previous.path.hasSuffix(Self.kept) else { return }
-        let path = previous.path + Self.kept
-        // Where it cannot be linked the copy stays good for as long as the image is mapped.
-        guard unsafe link(previous.path, path) == 0 else { return }
-        self.previous = (path, previous.number)
-    }
+    /// Rounds that were asked for; the first one may be under way.
+    var rounds: [Reload] = []
+    /// The round that had the last outcome.
+    var latest: Reload?
 
-    /// Remembers which generation to go back to; nil for none.
-    func setPrevious(_ generation: Generation?) {
-        if let previous, previous.path.hasSuffix(Self.kept) { _ = unsafe unlink(previous.path) }
-        previous = generation.map { ($0.path, $0.number) }
+    /// What was in the file when it was last read.
+    var fileDigest: UInt64?
+    /// The last file that was refused: it is not tried again because somebody else notices it.
+    struct Refusal {
+        /// Nil when it could not be read.
+        let digest: UInt64?
+        let error: ModuleError
+        /// Monotonic nanoseconds.
+        let at: UInt64
     }
+    var refusal: Refusal?
+    /// What was decided and holds over a restart.
+    var standing = Standing()
+    /// Builds that killed an earlier process.
+    var crashes: [UInt64: CrashRecord] = [:]
+    /// Why nothing serves, or something else than the file; nil where all is well.
+    var trouble: String?
 
-    private static let kept = ".previous"
+    /// What of connections is with older generations.
+    var draining: Int { retiring.reduce(0) { $0 + ($1.isAbandoned ? 0 : $1.references) } }
 
     /// Whether connections are still with routes that have left this generation.
     func hasParts(of generation: Generation) -> Bool {
@@ -148,5 +173,40 @@ final class HandlerService {
         self.name = name
         self.number = number
         module = Module(handler: name)
+    }
+}
+
+extension HandlerService {
+    /// Why the file is not loaded although it is there.
+    var heldBack: String {
+        guard let held = standing.rolledBack else { return "" }
+        return "\(whereRolledBack(held.generation)); `gateway reload \(name)` loads it all the same"
+    }
+
+    /// Where a rollback leads.
+    func whereRolledBack(_ build: UInt64) -> String {
+        let older = history.entries.count
+        let depth =
+            switch older {
+            case 0: "nothing older is kept"
+            case 1: "one older build is kept"
+            default: "\(older) older builds are kept"
+            }
+        return "rolled back to the build of generation \(build) (\(depth)), and the file is not loaded until it changes"
+    }
+
+    /// Why there is nothing to roll back to.
+    var noWayBack: String {
+        guard let held = standing.rolledBack else { return "there is no generation to go back to" }
+        return "there is no older build to go back to: it is at the build of generation \(held.generation)"
+    }
+
+    /// Why a build that killed an earlier process is not loaded.
+    func quarantine(_ crash: CrashRecord, _ path: String?) -> ModuleError {
+        ModuleError(
+            handler: name, stage: .staging,
+            reason: "its file is the build that killed the gateway at \(crash.time) (\(crash.what))",
+            place: "File: \(path ?? "gone"), build \(StatusReport.Generation.digestText(crash.digest))",
+            remedy: "put a corrected file there; `gateway reload \(name)` loads this one all the same")
     }
 }

@@ -47,6 +47,13 @@ import Synchronization
         return unsafe UnsafeRawPointer(block).assumingMemoryBound(to: gw_host.self)
     }
 
+    /// The context of a generation, whose table `makeHost` made.
+    static func of(_ generation: Generation) -> HostContext {
+        let context: HostContext? = unsafe with(generation.host, else: nil) { $0 }
+        guard let context else { preconditionFailure("a generation without a host") }
+        return context
+    }
+
     /// The context behind a table; nil for NULL.
     @inline(__always)
     static func with<Result>(

@@ -44,6 +44,9 @@ final class ModuleWatch {
         return Int32(max(1, min(wait.rounded(.up), 60_000)))
     }
 
+    /// Whether a handler's file has changed and is waited for.
+    func isSettling(_ handler: String) -> Bool { settling.isPending(handler) }
+
     /// Looks at what happened; answers the handlers whose files have come to rest.
     func turn(handlers: [String]) -> [News] {
         var names: Set<String> = []

@@ -25,6 +25,9 @@ struct ReloadOutcome: Sendable {
     /// What set it off.
     var cause = ""
 
+    /// Its file is what serves: one of many such is not worth a line of its own.
+    var isPlainlyUnchanged: Bool { result == .unchanged && text.hasPrefix("the file is identical") }
+
     /// The outcome as one who asked for it reads it.
     var line: String { text.hasPrefix("handler \"") ? text : "handler \"\(handler)\": \(text)" }
 }

@@ -4,16 +4,27 @@ import Glibc
 import Synchronization
 
 extension Server {
-    /// Does what came over the control socket. Nil = the answer is due when the gateway has ended.
-    func carryOut(_ command: ControlCommand) -> ControlAnswer? {
+    /// Does what came over the control socket. Nil = the answer comes later.
+    func carryOut(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
         switch command {
-        case .status(.json): return ControlAnswer(statusReport().json(), exit: 0)
-        case .status(.text): return ControlAnswer(statusReport().text(colour: false), exit: 0)
-        case .status(.colour): return ControlAnswer(statusReport().text(colour: true), exit: 0)
+        case .status(let form):
+            let report = statusReport()
+            // As a script asks: 0 when all is well.
+            let exit: Int32 = report.isDegraded ? 1 : 0
+            switch form {
+            case .json: return ControlAnswer(report.json(), exit: exit)
+            case .text: return ControlAnswer(report.text(colour: false), exit: exit)
+            case .colour: return ControlAnswer(report.text(colour: true), exit: exit)
+            }
         case .reload, .rollback:
             guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
-            return replace(command)
+            return replace(command, for: client)
         case .stop:
+            // Whoever asks twice does not want to wait for anybody.
+            if phase == .stopping {
+                control?.answer(client, ControlAnswer("stopped at once: asked twice", exit: 0))
+                endAtOnce(128 + SIGTERM)
+            }
             beginStopping()
             return nil
         case .drain:
@@ -22,18 +33,19 @@ extension Server {
         }
     }
 
-    private func replace(_ command: ControlCommand) -> ControlAnswer {
+    private func replace(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
         let cause = "gateway \(command.line)"
         switch command {
-        case .reload(nil): return reloadEverything(cause: cause)
+        case .reload(nil): reloadEverything(cause: cause, client: client)
         case .reload(let name?):
             guard let service = namedService(name) else { return unknown(name) }
-            return Self.answer([services.reload(service, cause: cause)])
+            reloadHandler(service, cause: cause, client: client)
         case .rollback(let name):
             guard let service = namedService(name) else { return unknown(name) }
-            return Self.answer([services.rollback(service, cause: cause)])
+            rollBack(service, cause: cause, client: client)
         case .status, .stop, .drain: return ControlAnswer("", exit: 0)
         }
+        return nil
     }
 
     private func namedService(_ name: String) -> HandlerService? {
@@ -44,11 +56,6 @@ extension Server {
         let known = services.handlerNames(of: services.configuration)
         let hint = Suggestion.nearest(to: name, among: known).map { " (did you mean \"\($0)\"?)" } ?? ""
         return ControlAnswer("error: no route names a handler \"\(name)\"\(hint)", exit: 1)
-    }
-
-    static func answer(_ outcomes: [ReloadOutcome]) -> ControlAnswer {
-        let isRefused = outcomes.contains { $0.result == .refused }
-        return ControlAnswer(outcomes.map { $0.line + "\n" }.joined(), exit: isRefused ? 75 : 0)
     }
 
     private func statusReport() -> StatusReport {
@@ -64,61 +71,22 @@ extension Server {
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.map { $0.listener.address.description }
         report.routes = services.routeReports()
-        report.handlers = services.handlerReports()
+        report.handlers = services.handlerReports { watch?.isSettling($0) ?? false }
         return report
     }
 }
 
 extension Server {
-    /// Reads the configuration again and replaces handlers whose file has changed.
-    func reloadEverything(cause: String) -> ControlAnswer {
-        let next: Configuration
-        do throws(ConfigurationError) {
-            let loaded = try Configuration.load(file: services.configuration.file)
-            for warning in loaded.warnings { log.warn(warning.rendered()) }
-            next = loaded.configuration
-        } catch {
-            let text = "configuration refused, nothing was changed:\n\(error.rendered())"
-            log.error(text)
-            note("the file is wrong: \(error.diagnostics.first?.message ?? "it cannot be read")", isAccepted: false)
-            return ControlAnswer(text, exit: 75)
-        }
-        let change: ListenerChange
-        switch openListeners(next) {
-        case .success(let opened): change = opened
-        case .failure(let failure): return refuse("configuration refused, nothing was changed: \(failure)")
-        }
-        let (text, isTaken) = services.apply(next)
-        let said = (isTaken ? commit(change) : []) + [text]
-        note(said.joined(separator: "\n"), isAccepted: isTaken)
-        guard isTaken else { return ControlAnswer(said.joined(separator: "\n"), exit: 75) }
-        var outcomes: [ReloadOutcome] = []
-        for name in services.handlerNames(of: services.configuration) {
-            outcomes.append(services.reload(services.service(named: name), cause: cause))
-        }
-        var answer = Self.answer(outcomes)
-        answer.text = (said + [answer.text]).joined(separator: "\n")
-        return answer
-    }
-
-    private func refuse(_ text: String) -> ControlAnswer {
-        log.error(text)
-        note(text, isAccepted: false)
-        return ControlAnswer(text, exit: 75)
-    }
-
-    private func note(_ outcome: String, isAccepted: Bool) {
-        configurationReload = .init(at: Clock.wallSeconds(), isAccepted: isAccepted, outcome: outcome)
-    }
-
     // MARK: Ending
 
     /// Tells every connection to go, and refuses new ones.
     func beginStopping() {
         guard phase != .stopping else { return }
         phase = .stopping
+        services.abandonAll("the gateway ends")
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
         for port in context.ports { port.post(.stop) }
+        stopWatching()
         refusePeers()
     }
 
@@ -129,6 +97,7 @@ extension Server {
         phase = .draining
         drainsUntil = Clock.monotonicNanoseconds() &+ UInt64(clamping: patience) &* 1_000_000
         log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
+        stopWatching()
         refusePeers()
     }
 
@@ -137,6 +106,11 @@ extension Server {
         guard phase == .draining else { return }
         let isEmpty = context.connections.load(ordering: .relaxed) <= 0
         if isEmpty || Clock.monotonicNanoseconds() >= drainsUntil { beginStopping() }
+    }
+
+    /// Nothing is loaded any more, so nobody needs to know what changes.
+    private func stopWatching() {
+        if let number = watch?.number { loop.forget(number) }
     }
 
     /// Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.

@@ -5,14 +5,16 @@ import HandlerModules
 extension Server {
     /// Replaces handlers whose files have changed and come to rest.
     func reloadChanged() {
-        guard let watch, phase == .serving else { return }
+        guard let watch, phase == .serving || phase == .starting else { return }
         for news in watch.turn(handlers: services.handlerNames(of: services.configuration)) {
             switch news {
             case .changed(let name):
-                _ = services.reload(services.service(named: name), cause: "the file changed")
+                _ = services.reload(services.service(named: name), cause: "the file changed", isAutomatic: true)
             case .stillBeingWritten(let name):
                 log.warn("handler \"\(name)\": its file is still being written, it is tried once as it is")
-                _ = services.reload(services.service(named: name), cause: "the file changed and did not come to rest")
+                _ = services.reload(
+                    services.service(named: name), cause: "the file changed and did not come to rest",
+                    isAutomatic: true)
             case .deleted(let name):
                 guard let serving = services.service(named: name).serving else { continue }
                 log.warn(

@@ -21,24 +21,32 @@ package final class Server {
     /// Descriptors that are ours, not connections': listeners, pollers, wakers, logs, modules being read.
     private static let ownDescriptors = 64
 
-    private let configuration: Configuration
+    /// What the process began with.
+    let startConfiguration: Configuration
     let log: Log
     var listeners: Listeners
     let context: ServerContext
     let services: Services
-    private let bell: Bell
+    let loop: ControlLoop
+    private let signals: FileDescriptor
     private let runDirectory: RunDirectory
     private let capacity: Int
-    private let control: ControlDesk?
+    let control: ControlDesk?
     /// Nil with `watch off`.
     let watch: ModuleWatch?
     /// Seconds since 1970.
     let startedAt = Clock.wallSeconds()
     /// What the control thread is doing.
-    var phase = StatusReport.Process.Phase.serving
+    var phase = StatusReport.Process.Phase.starting
     /// Monotonic nanoseconds; counts while draining.
     var drainsUntil: UInt64 = 0
     var configurationReload: StatusReport.ConfigurationReload?
+    /// Reloads that were asked for and are not over.
+    var requests: [ReloadRequest] = []
+    /// A configuration that is being taken over.
+    var taking: Taking?
+    /// Who wants the file read once that is done.
+    var waitingRequest: ReloadRequest?
 
     /// Listens, loads and starts; nothing is served yet.
     ///
@@ -47,7 +55,7 @@ package final class Server {
     package init(
         _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain
     ) throws(Failure) {
-        self.configuration = configuration
+        startConfiguration = configuration
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
@@ -55,7 +63,11 @@ package final class Server {
         listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlDesk(configuration, log)
         do throws(Errno) {
-            bell = try Bell()
+            signals = FileDescriptor(adopting: clinux_signal_descriptor())
+            guard signals.number >= 0 else { throw Errno.last }
+            loop = try ControlLoop()
+            try loop.watch(signals.number)
+            if let control { try loop.watch(control.number) }
             context = try Self.makeContext(configuration, log, capacity: capacity)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
@@ -68,15 +80,33 @@ package final class Server {
                 description: "no folder for the copies of modules: \(error)", isConfiguration: false)
         }
         services = Services(
-            server: context, configuration: configuration, runDirectory: runDirectory, bell: bell, prober: prober)
+            server: context, configuration: configuration, runDirectory: runDirectory, loop: loop, prober: prober,
+            crashes: CrashRecord.all(in: Self.crashFile(configuration)))
         Self.recordCrashes(configuration, log)
-        services.startAll()
         watch =
             configuration.pluginsWatch
             ? ModuleWatch(
                 folders: services.locator.folders, locator: services.locator,
                 settle: .milliseconds(configuration.settleMilliseconds)) : nil
-        if !services.servesSomething, !configuration.routes.isEmpty {
+        try bringUp()
+    }
+
+    /// Loads and starts the handlers; signals and commands are heard meanwhile.
+    private func bringUp() throws(Failure) {
+        services.startAll()
+        do throws(Errno) {
+            if let number = watch?.number { try loop.watch(number) }
+            repeat {
+                try turn()
+                if !services.isBusy || phase != .starting { break }
+                try loop.sleep(until: nextTurn)
+            } while true
+        } catch {
+            throw Failure(description: "cannot set up the handlers: \(error)", isConfiguration: false)
+        }
+        if phase == .starting { phase = .serving }
+        if phase == .stopping { return }
+        if !services.servesSomething, !startConfiguration.routes.isEmpty {
             runDirectory.remove()
             throw Failure(description: "no route can be served", isConfiguration: true)
         }
@@ -163,11 +193,15 @@ package final class Server {
     /// When a handler kills the process, its last words say which one; on stderr, and in a file beside the
     /// configuration that outlives the process.
     private static func recordCrashes(_ configuration: Configuration, _ log: Log) {
-        let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
-        let path = "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
+        let path = crashFile(configuration)
         let file = unsafe clinux_open_record(path)
         if file < 0 { log.debug("no file for a crash record at \(path): \(Errno.last)") }
         if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
+    }
+
+    private static func crashFile(_ configuration: Configuration) -> String {
+        let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
+        return "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
     }
 
     // MARK: Serving
@@ -189,22 +223,34 @@ package final class Server {
 
     /// Serves until a signal says otherwise; returns when the last connection is gone.
     package func run() throws(Failure) {
-        let signals = FileDescriptor(adopting: clinux_signal_descriptor())
         do throws(Errno) {
-            guard signals.number >= 0 else { throw Errno.last }
-            let poller = try Poller()
-            try poller.add(signals.number, token: 0, interest: .readable)
-            let crew = try startWorkers()
-            for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
-            log.info("serving with \(context.ports.count) workers")
-            try watch(signals, poller, crew)
+            if phase != .stopping { try serve() }
+            services.end()
+            while !services.hasEnded {
+                try turn()
+                if services.hasEnded { break }
+                try loop.sleep(until: nextTurn)
+            }
         } catch {
             throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
         }
-        services.stopAll()
         runDirectory.remove()
         log.info("stopped")
+        dismissRequests()
         control?.finish()
+    }
+
+    /// With workers, until they have ended.
+    private func serve() throws(Errno) {
+        let crew = try startWorkers()
+        for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+        log.info("serving with \(context.ports.count) workers")
+        try loop.watch(crew.ended.number)
+        while crew.working.load(ordering: .acquiring) > 0 {
+            try turn()
+            try loop.sleep(until: nextTurn)
+            crew.ended.answer()
+        }
     }
 
     /// The workers' threads, and a way to learn that they have ended.
@@ -240,42 +286,45 @@ package final class Server {
         return crew
     }
 
-    /// The control thread's loop: signals and commands, until the workers have ended.
-    private func watch(
-        _ signals: borrowing FileDescriptor, _ poller: borrowing Poller, _ crew: Crew
-    ) throws(Errno) {
-        try poller.add(crew.ended.number, token: 1, interest: .readable)
-        try poller.add(bell.waker.number, token: 2, interest: .readable)
-        if let number = watch?.number { try poller.add(number, token: 4, interest: .readable) }
-        if let control { try poller.add(control.number, token: 3, interest: .readable) }
-        while crew.working.load(ordering: .acquiring) > 0 {
-            _ = try poller.wait(milliseconds: pause)
-            crew.ended.answer()
-            bell.waker.answer()
-            services.tidy()
-            while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
-            reloadChanged()
-            try control?.turn(self)
-            watchDraining()
-        }
+    /// One turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing
+    /// in it waits.
+    private func turn() throws(Errno) {
+        while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+        try control?.turn(self)
+        reloadChanged()
+        services.step()
+        stepRequests()
+        watchDraining()
     }
 
-    /// How long the control thread may sleep; nil = until something happens.
-    private var pause: Int32? {
-        let isQuiet = services.isSettled && phase != .draining
-        return [isQuiet ? nil : 50, control?.milliseconds, watch?.pause].compactMap { $0 }.min()
+    /// When the next turn is due even if nothing happens; nil = never.
+    private var nextTurn: UInt64? {
+        let now = Clock.monotonicNanoseconds()
+        let draining = phase == .draining ? now &+ 50_000_000 : nil
+        let watching = phase == .serving || phase == .starting ? watch?.pause : nil
+        let pauses = [control?.milliseconds, watching].compactMap { $0 }.map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
+        return (pauses + [draining, services.nextStep(now)].compactMap { $0 }).min()
+    }
+
+    /// Ends the process without waiting for anybody: it was asked to twice.
+    func endAtOnce(_ status: Int32) -> Never {
+        runDirectory.remove()
+        log.warn("stopped at once: asked twice")
+        dismissRequests()
+        control?.finish(ControlAnswer("stopped at once: asked twice", exit: 0))
+        _exit(status)
     }
 
     private func act(on signal: Int32) {
         switch signal {
         case SIGTERM, SIGINT:
-            if phase == .stopping {
-                runDirectory.remove()
-                log.warn("stopped at once: asked twice")
-                _exit(128 + signal)
-            }
+            if phase == .stopping { endAtOnce(128 + signal) }
             beginStopping()
-        case SIGHUP: _ = reloadEverything(cause: "SIGHUP")
+        case SIGHUP:
+            guard phase == .serving || phase == .starting else {
+                return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
+            }
+            reloadEverything(cause: "SIGHUP", client: nil)
         default: log.debug("signal \(signal) means nothing here")
         }
     }
@@ -320,30 +369,40 @@ extension Server {
 }
 
 extension Server {
-    /// Loads and starts every handler and stops it again, without listening or serving.
+    /// Tries what lies in the folders for every handler, each in a process of its own; nothing is kept or served.
     ///
     /// - Returns: a text for each handler that cannot serve.
     package static func check(_ configuration: Configuration) -> [String] {
-        let log = Log(threshold: nil)
-        let context: ServerContext
-        let bell: Bell
-        do throws(Errno) {
-            bell = try Bell()
-            context = try makeContext(configuration, log, capacity: 16)
-        } catch {
-            return ["cannot set up the workers: \(error)"]
-        }
+        var troubles: [String] = []
         do throws(RunDirectoryError) {
             let runDirectory = try RunDirectory()
-            let services = Services(
-                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell,
-                prober: ownProgram)
-            services.startAll()
-            services.stopAll()
+            let locator = ModuleLocator(plugins: [configuration.pluginsFolder])
+            var seen: Set<String> = []
+            for name in configuration.routes.map(\.handler) where seen.insert(name).inserted {
+                let routes = configuration.routes.filter { $0.handler == name }
+                do throws(ModuleError) {
+                    try judge(name, routes, locator, runDirectory)
+                } catch {
+                    troubles.append(error.description)
+                }
+            }
             runDirectory.remove()
-            return services.troubles
         } catch {
-            return ["no folder for the copies of modules: \(error)"]
+            troubles.append("no folder for the copies of modules: \(error)")
         }
+        return troubles
+    }
+
+    private static func judge(
+        _ name: String, _ routes: [RouteConfiguration], _ locator: ModuleLocator, _ runDirectory: RunDirectory
+    ) throws(ModuleError) {
+        let loader = unsafe ModuleLoader(locator: locator, runDirectory: runDirectory) { _, _, _ in
+            preconditionFailure("a check loads nothing")
+        }
+        let candidate = try loader.prepare(Module(handler: name))
+        let longest = routes.map(\.limits.startTimeoutMilliseconds).max() ?? 10_000
+        try ModuleProbe.judge(
+            candidate, routes: routes.map { RouteSettings($0, isProbe: true) }, timeout: .milliseconds(longest),
+            executable: ownProgram)
     }
 }

@@ -19,10 +19,14 @@ extension Services {
     }
 
     /// The handlers that routes name, and those that still have connections; for `gateway status`.
-    func handlerReports() -> [StatusReport.Handler] {
+    ///
+    /// - Parameter isSettling: whether the file of a handler has changed and is waited for.
+    func handlerReports(isSettling: (String) -> Bool) -> [StatusReport.Handler] {
         let named = handlerNames(of: configuration)
         let others = handlers.keys.filter { !named.contains($0) && isInSight($0) }.sorted()
-        return (named + others).compactMap { handlers[$0] }.map { report(of: $0) }
+        return (named + others).compactMap { handlers[$0] }.map {
+            report(of: $0, isSettling: isSettling($0.name))
+        }
     }
 
     private func isInSight(_ name: String) -> Bool {
@@ -30,11 +34,11 @@ extension Services {
         return !service.retiring.isEmpty || !service.ended.isEmpty
     }
 
-    private func report(of service: HandlerService) -> StatusReport.Handler {
+    private func report(of service: HandlerService, isSettling: Bool) -> StatusReport.Handler {
         let now = Clock.monotonicNanoseconds()
         var report = StatusReport.Handler(name: service.name, file: service.serving?.generation.source)
         if let serving = service.serving { report.generations.append(Self.report(of: serving, .live, now)) }
-        for serving in service.retiring.reversed() {
+        for serving in service.retiring.reversed() where !serving.isAbandoned {
             report.generations.append(Self.report(of: serving, .retiring, now))
         }
         for ended in service.ended {
@@ -49,7 +53,11 @@ extension Services {
                     sinceMilliseconds: Self.milliseconds(from: ended.at, to: now), builtAt: ended.builtAt,
                     connections: 0, errors: ended.failures))
         }
-        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, draining: service.draining) }
+        report.trouble = service.trouble
+        if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
+        let round = service.rounds.first { $0.isUnderWay }
+        report.state = (round?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
+        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
         return report
     }
 
@@ -67,16 +75,15 @@ extension Services {
     }
 }
 
-extension HandlerService {
-    /// Requests and connections that are with older generations.
-    var draining: Int { retiring.reduce(0) { $0 + $1.references } }
-}
-
 extension StatusReport.Reload {
-    fileprivate init(_ outcome: ReloadOutcome, draining: Int) {
+    /// Counts go on after the outcome: who was busy moves later, who drains leaves.
+    fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
+        let round = service.latest.flatMap {
+            $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
+        }
         self.init(
             at: outcome.at, cause: outcome.cause, isAccepted: outcome.result != .refused, outcome: outcome.text,
-            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: outcome.moved, refused: outcome.refused,
-            draining: draining)
+            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: round?.moved ?? outcome.moved,
+            refused: round?.refused ?? outcome.refused, closed: round?.closed ?? 0, draining: service.draining)
     }
 }

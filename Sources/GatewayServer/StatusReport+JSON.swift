@@ -5,7 +5,7 @@ extension StatusReport {
         writer.object { writer in
             writer.member("format", 1)
             writer.name("process")
-            process.write(to: &writer)
+            process.write(to: &writer, isDegraded: isDegraded)
             writer.member("listeners", listeners)
             writer.name("routes")
             writer.array(routes) { $1.write(to: &$0) }
@@ -17,11 +17,11 @@ extension StatusReport {
 }
 
 extension StatusReport.Process {
-    fileprivate func write(to writer: inout JSONWriter) {
+    fileprivate func write(to writer: inout JSONWriter, isDegraded: Bool) {
         writer.object { writer in
             writer.member("pid", pid)
             writer.member("version", version)
-            writer.member("state", phase.rawValue)
+            writer.member("state", isDegraded ? "degraded" : phase.rawValue)
             writer.member("started_at", Timestamp.iso(startedAt))
             writer.member("reported_at", Timestamp.iso(now))
             writer.member("uptime_ms", uptimeMilliseconds)
@@ -60,6 +60,9 @@ extension StatusReport.Handler {
         writer.object { writer in
             writer.member("handler", name)
             writer.member("file", file)
+            writer.member("trouble", trouble)
+            writer.member("note", note)
+            writer.member("state", state)
             writer.name("generations")
             writer.array(generations) { $1.write(to: &$0) }
             writer.name("last_reload")
@@ -97,6 +100,7 @@ extension StatusReport.Reload {
             writer.member("duration_ms", milliseconds)
             writer.member("moved", moved)
             writer.member("refused", refused)
+            writer.member("closed", closed)
             writer.member("draining", draining)
         }
     }

@@ -8,11 +8,13 @@ extension StatusReport {
     }
 
     private func headline(_ colour: Bool) -> String {
-        let missing = routes.count { $0.unavailable != nil }
         let state: StyledText =
             switch process.phase {
+            case .starting: StyledText("starting", .doubtful)
             case .serving where missing > 0:
                 StyledText("degraded, \(missing) of \(routes.count) routes unavailable", .bad)
+            case .serving where isDegraded:
+                StyledText("degraded, a copy serves instead of the file of \(troubled.joined(separator: ", "))", .bad)
             case .serving: StyledText("serving", .good)
             case .draining: StyledText("draining", .doubtful)
             case .stopping: StyledText("stopping", .doubtful)
@@ -80,8 +82,15 @@ extension StatusReport.Process {
 extension StatusReport.Handler {
     fileprivate func text(now: Int64, colour: Bool) -> String {
         let title = StyledText("HANDLER \(name)", .bold).rendered(colour: colour)
-        let place = StyledText(file ?? "no file was found", file == nil ? .bad : .plain)
+        let place = StyledText(file ?? "nothing is loaded", file == nil ? .bad : .plain)
         var text = "\(title)  \(place.rendered(colour: colour))\n"
+        // What the last reload says is not said twice.
+        let said = lastReload?.outcome == trouble ? nil : trouble
+        for line in said.map({ StyledText.lines($0, .bad) }) ?? [] {
+            text += "  " + line.rendered(colour: colour) + "\n"
+        }
+        if let note { text += "  " + StyledText(note, .doubtful).rendered(colour: colour) + "\n" }
+        if state != "idle" { text += "  reload: \(StyledText(state, .doubtful).rendered(colour: colour))\n" }
         if !generations.isEmpty { text += generationTable().text(colour: colour) }
         if let reload = lastReload {
             let style: StyledText.Style = reload.isAccepted ? .plain : .bad
@@ -90,7 +99,8 @@ extension StatusReport.Handler {
             for line in StyledText.lines(reload.outcome, style) {
                 text += "               " + line.rendered(colour: colour) + "\n"
             }
-            text += "               \(reload.moved) moved, \(reload.refused) refused, \(reload.draining) draining"
+            text += "               \(reload.moved) moved, \(reload.refused) refused"
+            text += ", \(reload.closed) closed, \(reload.draining) draining"
             text += ", \(reload.milliseconds) ms\n"
         }
         return text

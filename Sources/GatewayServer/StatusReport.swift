@@ -9,6 +9,15 @@ package struct StatusReport: Sendable, Equatable {
     /// The handlers in the order in which routes name them.
     package var handlers: [Handler] = []
 
+    /// Routes that nobody serves.
+    package var missing: Int { routes.count { $0.unavailable != nil } }
+
+    /// Handlers with something wrong that their routes do not show.
+    package var troubled: [String] { handlers.filter { $0.trouble != nil && $0.file != nil }.map(\.name) }
+
+    /// It serves, but not all that it should.
+    package var isDegraded: Bool { process.phase == .serving && (missing > 0 || !troubled.isEmpty) }
+
     /// Makes a report; the lists are filled afterwards.
     package init(process: Process) { self.process = process }
 }
@@ -18,6 +27,8 @@ extension StatusReport {
     package struct Process: Sendable, Equatable {
         /// What it is doing.
         package enum Phase: String, Sendable {
+            /// Handlers are being loaded and started; nobody is served yet.
+            case starting
             case serving
             /// No new connections; it ends when the last has left.
             case draining
@@ -103,8 +114,14 @@ extension StatusReport {
     /// One handler file.
     package struct Handler: Sendable, Equatable {
         package var name: String
-        /// The file that is loaded; nil when none was found.
+        /// The file that is loaded; nil when none is.
         package var file: String?
+        /// Why nothing serves, or something else than the file; nil where all is well.
+        package var trouble: String?
+        /// What holds although nothing is wrong, such as a rollback.
+        package var note: String?
+        /// What is being done to replace it: a state of `Reload`.
+        package var state = "idle"
         /// Newest first.
         package var generations: [Generation] = []
         /// The last reload or rollback, whatever came of it; nil when there was none.
@@ -192,13 +209,15 @@ extension StatusReport {
         package var moved: Int
         /// Connections whose state it would not take; they drain.
         package var refused: Int
+        /// Connections that were closed over it.
+        package var closed: Int
         /// Connections that are still with an older generation.
         package var draining: Int
 
         /// Makes an entry from its parts.
         package init(
             at: Int64, cause: String, isAccepted: Bool, outcome: String, milliseconds: UInt64, moved: Int = 0,
-            refused: Int = 0, draining: Int = 0
+            refused: Int = 0, closed: Int = 0, draining: Int = 0
         ) {
             self.at = at
             self.cause = cause
@@ -207,6 +226,7 @@ extension StatusReport {
             self.milliseconds = milliseconds
             self.moved = moved
             self.refused = refused
+            self.closed = closed
             self.draining = draining
         }
     }

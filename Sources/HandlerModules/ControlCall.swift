@@ -2,42 +2,40 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A call into a handler for which the control thread waits only so long.
+/// Something that may take its time, or never come back: it runs on a thread of its own, and the control thread looks
+/// now and then whether it has answered.
 ///
-/// Code of a handler cannot be interrupted, so the call runs on a thread of its own, and a caller that gives up leaves
-/// the thread behind. The handler sees what [control] promises: its calls are serial, not that they share a thread.
-final class ControlCall: Sendable {
+/// Code of a handler cannot be interrupted, so whoever gives up leaves the thread behind. The handler sees what
+/// [control] promises: its calls are serial, not that they share a thread.
+package final class ControlCall<Answer: Sendable>: Sendable {
+    private let taken: Mutex<Answer?>
+
+    /// Begins it; `bell` is called from its thread when it has answered.
+    package init(
+        bell: @escaping @Sendable () -> Void, _ body: @escaping @Sendable () -> Answer
+    ) throws(SystemError) {
+        taken = Mutex(nil)
+        try CallThread.run { [self] in
+            let answer = body()
+            taken.withLock { $0 = answer }
+            bell()
+        }
+    }
+
+    /// What it answered; nil as long as it is busy.
+    package var answer: Answer? { taken.withLock { $0 } }
+}
+
+/// A detached thread.
+final class CallThread: Sendable {
     private let body: @Sendable () -> Void
-    /// The end of the call is the end of file on `waiting`.
-    private let waiting: Int32
-    private let running: Int32
 
-    private init(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
-        var pair: [Int32] = [-1, -1]
-        // socketpair and not pipe: it takes CLOEXEC, so that no probe process inherits the ends.
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw SystemError("socketpair") }
-        self.body = body
-        waiting = pair[0]
-        running = pair[1]
-    }
+    private init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 
-    deinit {
-        _ = close(waiting)
-        _ = close(running)
-    }
-
-    /// Runs `body` on a thread of its own; false when it was not done in time, and then it still runs.
-    static func run(timeout: Duration, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> Bool {
-        let call = try ControlCall(body)
-        try call.startThread()
-        return try call.wait(timeout)
-    }
-
-    private func startThread() throws(SystemError) {
-        let passed = unsafe Unmanaged.passRetained(self)
+    static func run(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        let passed = unsafe Unmanaged.passRetained(CallThread(body))
         var thread = pthread_t()
-        let result = unsafe pthread_create(&thread, nil, Self.threadBody, passed.toOpaque())
+        let result = unsafe pthread_create(&thread, nil, main, passed.toOpaque())
         guard result == 0 else {
             unsafe passed.release()
             throw SystemError("pthread_create", code: result)
@@ -45,27 +43,11 @@ final class ControlCall: Sendable {
         _ = pthread_detach(thread)
     }
 
-    private static let threadBody: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { passed in
-        let call = unsafe Unmanaged<ControlCall>.fromOpaque(passed!).takeRetainedValue()
+    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { passed in
+        let thread = unsafe Unmanaged<CallThread>.fromOpaque(passed!).takeRetainedValue()
         // Without it an overflow of this stack is not recorded, and nothing else is the worse for it.
         _ = clinux_make_crash_stack()
-        call.body()
-        _ = shutdown(call.running, Int32(SHUT_RDWR))
+        thread.body()
         return nil
-    }
-
-    private func wait(_ timeout: Duration) throws(SystemError) -> Bool {
-        let deadline = ContinuousClock.now + timeout
-        while true {
-            var interest = pollfd(fd: waiting, events: Int16(POLLIN), revents: 0)
-            let left = (deadline - ContinuousClock.now).pollMilliseconds
-            let ready = unsafe poll(&interest, 1, left)
-            if ready > 0 { return true }
-            if ready < 0 {
-                guard errno == EINTR else { throw SystemError("poll") }
-            } else if ContinuousClock.now >= deadline {
-                return false
-            }
-        }
     }
 }

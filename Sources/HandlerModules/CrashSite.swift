@@ -8,8 +8,8 @@ public struct CrashSite: Sendable {
     let address: UInt
 
     /// Makes a new one; the empty route means that it is the business of none.
-    public init(handler: String, generation: UInt64, route: String) {
-        address = UInt(bitPattern: unsafe clinux_make_crash_site(handler, generation, route))
+    public init(handler: String, generation: UInt64, digest: UInt64, route: String) {
+        address = UInt(bitPattern: unsafe clinux_make_crash_site(handler, generation, digest, route))
     }
 
     init(address: UInt) {

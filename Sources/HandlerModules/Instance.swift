@@ -49,75 +49,89 @@ package final class Instance: Sendable {
     /// Names it in the record of a crash; it names nothing before `start`. Any thread.
     package var crashSite: CrashSite { CrashSite(address: site.load(ordering: .relaxed)) }
 
-    /// Calls `start` and waits for it; answers how long it took. Once, on the control thread.
-    ///
-    /// A start that is still busy after `timeout` cannot be stopped. It is left alone on its thread, the route does not
-    /// get this instance, and should it succeed later, `stop` is called right behind it.
-    @discardableResult
-    package func start(_ settings: RouteSettings, timeout: Duration) throws(ModuleError) -> Duration {
-        let began = ContinuousClock.now
+    /// Calls `start` on a thread of its own, once; `startOutcome` tells what came of it. Control thread.
+    package func beginStart(
+        _ settings: RouteSettings, bell: @escaping @Sendable () -> Void
+    ) throws(ModuleError) {
         guard move(from: .created, to: .starting) else {
             throw refusal(settings, "was asked to start twice", "report this: it is a fault of the gateway")
         }
-        let named = CrashSite(handler: generation.handler, generation: generation.number, route: settings.route)
+        let named = CrashSite(
+            handler: generation.handler, generation: generation.number, digest: generation.digest,
+            route: settings.route)
         site.store(named.address, ordering: .relaxed)
         _ = generation.failureNote.take()
         do throws(SystemError) {
-            // The answer is not needed: whoever moved the phase first, the thread or we, decides.
-            _ = try call(timeout) { $0.callStart(settings) }
+            // The answer is not needed: whoever moves the phase first, the thread or we, decides.
+            _ = try begin(bell: bell) { $0.callStart(settings) }
         } catch {
-            if move(from: .starting, to: .late) {
-                throw refusal(settings, "could not be started (\(error))", "look at the limits of the process")
-            }
+            _ = move(from: .starting, to: .late)
+            throw refusal(settings, "could not be started (\(error))", "look at the limits of the process")
         }
-        if move(from: .starting, to: .late) {
-            throw refusal(
-                settings, "was still busy with its start after \(timeout)",
-                "raise start_timeout, or do the work after start has returned")
-        }
-        if phase == .refused,
+    }
+
+    /// Whether it has started; false while it is busy with that, and an error when it refused. Control thread.
+    package func startOutcome(_ settings: RouteSettings) throws(ModuleError) -> Bool {
+        let now = phase
+        if now == .refused,
             let answer = StartRefusal(
                 status: status.load(ordering: .acquiring), note: generation.failureNote.take())
         {
             throw refusal(settings, answer.reason, answer.remedy)
         }
-        return ContinuousClock.now - began
+        return now != .starting
     }
 
-    /// Tells it that gateway.conf changed; negative means it has to be reloaded instead. Control thread.
-    package func reconfigure(_ settings: RouteSettings, timeout: Duration) throws(ModuleError) -> gw_status {
-        guard phase == .running, unsafe generation.callbacks.reconfigure != nil else {
-            return gw_status(GW_E_UNSUPPORTED)
-        }
+    /// Gives up on a start that is still busy, which cannot be stopped: it is left alone on its thread, the route does
+    /// not get this instance, and should it succeed later, `stop` is called right behind it. Control thread.
+    ///
+    /// - Returns: why; nil when it has come back in this very moment.
+    package func giveUpStart(_ settings: RouteSettings, after timeout: Duration) -> ModuleError? {
+        guard move(from: .starting, to: .late) else { return nil }
+        return refusal(
+            settings, "was still busy with its start after \(timeout)",
+            "raise start_timeout, or do the work after start has returned")
+    }
+
+    /// Tells it that gateway.conf changed; a negative answer means that another instance has to take its place, and so
+    /// does nil: it has no `reconfigure`. Control thread.
+    package func beginReconfigure(
+        _ settings: RouteSettings, bell: @escaping @Sendable () -> Void
+    ) throws(ModuleError) -> ControlCall<gw_status>? {
+        guard phase == .running, unsafe generation.callbacks.reconfigure != nil else { return nil }
         _ = generation.failureNote.take()
-        status.store(gw_status(GW_E_FAILED), ordering: .relaxed)
         do throws(SystemError) {
-            let isDone = try call(timeout) { $0.callReconfigure(settings) }
-            return isDone ? status.load(ordering: .acquiring) : gw_status(GW_E_FAILED)
+            return try begin(bell: bell) { $0.callReconfigure(settings) }
         } catch {
             throw refusal(settings, "could not be reconfigured (\(error))", "look at the limits of the process")
         }
     }
 
-    /// Calls `stop` and waits for it; false when still busy after `timeout`. After the last callback, which `last` may
-    /// wait for as long as that takes. Control thread.
-    package func stop(
-        timeout: Duration, behind last: @escaping @Sendable () -> Void = {}
-    ) throws(SystemError) -> Bool {
-        guard move(from: .running, to: .stopping) else { return phase != .stopping }
-        return try call(timeout) { instance in
-            last()
-            instance.callStop()
+    /// Calls `stop` on a thread of its own, after the last callback, which `last` may wait for as long as that takes;
+    /// `phase` is `stopping` until it has returned. Harmless when there is nothing to stop. Control thread.
+    package func beginStop(
+        behind last: @escaping @Sendable () -> Void = {}, bell: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        guard move(from: .running, to: .stopping) else { return }
+        do throws(SystemError) {
+            _ = try begin(bell: bell) { instance in
+                last()
+                instance.callStop()
+            }
+        } catch {
+            // So that it can be tried again.
+            _ = move(from: .stopping, to: .running)
+            throw error
         }
     }
 
-    /// Runs a call into the handler, behind those that are still busy; false when it did not return in time. Until it
-    /// does, the image stays. Control thread.
-    package func call(
-        _ timeout: Duration, _ body: @escaping @Sendable (Instance) -> Void
-    ) throws(SystemError) -> Bool {
+    /// Runs a call into the handler on a thread of its own, behind those that are still busy. Until it has come back
+    /// the image stays. Control thread.
+    package func begin<Answer: Sendable>(
+        bell: @escaping @Sendable () -> Void, _ body: @escaping @Sendable (Instance) -> Answer
+    ) throws(SystemError) -> ControlCall<Answer> {
         let running = RunningCall(generation)
-        return try ControlCall.run(timeout: timeout) { [self] in
+        return try ControlCall(bell: bell) { [self] in
             withExtendedLifetime(running) { control.withLock { _ in body(self) } }
         }
     }
@@ -145,13 +159,12 @@ extension Instance {
         }
     }
 
-    private func callReconfigure(_ settings: RouteSettings) {
-        let answer = unsafe settings.withConfiguration(instance: id) { configuration in
+    private func callReconfigure(_ settings: RouteSettings) -> gw_status {
+        unsafe settings.withConfiguration(instance: id) { configuration in
             crashSite.enter(CLINUX_RECONFIGURE)
             defer { CrashSite.leave() }
             return unsafe generation.callbacks.reconfigure?(selfPointer, configuration) ?? gw_status(GW_E_UNSUPPORTED)
         }
-        status.store(answer, ordering: .releasing)
     }
 
     private func callStop() {

@@ -1,13 +1,15 @@
 /// One handler file and its generations. It belongs to the control thread.
 ///
-/// There is one per handler for the life of the process, also while no route names the handler: the numbers it gives
+/// There is one per handler for the life of the process, also while no route names the handler: the attempts it counts
 /// are in the names of staged files, and a name is loaded once.
 package final class Module {
     /// The name in gateway.conf.
     package let handler: String
     /// Oldest first; those that have ended are gone from it.
     package private(set) var generations: [Generation] = []
-    private var nextNumber: UInt64 = 1
+    /// The number of the generation that comes to serve next: those that did not are not counted.
+    package private(set) var nextNumber: UInt64 = 1
+    private var attempts: UInt64 = 0
 
     package init(handler: String) {
         self.handler = handler
@@ -18,13 +20,14 @@ package final class Module {
         generations.last { $0.phase == .live }
     }
 
-    /// A number of its own for each attempt, also those that fail: it is in the name of the staged file.
-    func takeNumber() -> UInt64 {
-        defer { nextNumber += 1 }
-        return nextNumber
+    /// A number of its own for each copy, also those that come to nothing: it is in the name of the staged file.
+    package func takeAttempt() -> UInt64 {
+        attempts += 1
+        return attempts
     }
 
-    func add(_ generation: Generation) {
+    /// A generation has been loaded.
+    package func add(_ generation: Generation) {
         generations.append(generation)
     }
 
@@ -33,6 +36,7 @@ package final class Module {
     package func makeLive(_ generation: Generation) -> Generation? {
         let previous = current
         guard previous !== generation else { return nil }
+        nextNumber = max(nextNumber, generation.number + 1)
         generation.makeLive()
         previous?.retire()
         return previous

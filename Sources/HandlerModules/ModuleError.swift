@@ -24,6 +24,8 @@ package struct ModuleError: Error, Equatable, Sendable {
     package let aside: String?
     /// The generation that goes on serving; nil when there is none.
     package var serving: UInt64?
+    /// It is about one route alone; the handler serves others.
+    package var isOfRoute = false
 
     package init(
         handler: String, stage: Stage, reason: String, place: String, remedy: String, output: String = "",
@@ -39,6 +41,13 @@ package struct ModuleError: Error, Equatable, Sendable {
         self.serving = serving
     }
 
+    /// The same error about one route, of a handler that serves others.
+    package var ofRoute: ModuleError {
+        var error = self
+        error.isOfRoute = true
+        return error
+    }
+
     /// The same error with what is known about the generation that still serves.
     package func serving(_ generation: UInt64?) -> ModuleError {
         var error = self
@@ -50,7 +59,9 @@ package struct ModuleError: Error, Equatable, Sendable {
 extension ModuleError: CustomStringConvertible {
     package var description: String {
         let effect =
-            if let serving {
+            if isOfRoute {
+                "This route answers 503 handler-unavailable; the others are served."
+            } else if let serving {
                 "Still serving: generation \(serving)."
             } else {
                 "Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served."

@@ -1,19 +1,21 @@
 package import CGatewayABI
 import CLinux
+import Synchronization
 
-/// Brings a handler from its file into the process: locate, stage, examine, load, negotiate. Control thread.
+/// Brings a handler from its file into the process: locate, stage, examine, load, negotiate. Any thread: a slow disk or
+/// a constructor that hangs takes its time on a thread of its own.
 ///
 /// Nothing it does touches a generation that serves: whatever fails, the one before goes on.
-@safe package final class ModuleLoader {
+@safe package final class ModuleLoader: Sendable {
     /// Makes the host table of a generation; it is never freed, and its `fail` records in the note.
     package typealias HostFactory =
-        (_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host>
+        @Sendable (_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host>
 
     private let locator: ModuleLocator
     private let runDirectory: RunDirectory
     private let makeHost: HostFactory
     /// Which generation has its entry at an address; those that were unloaded are gone from it.
-    private var entries: [UInt: String] = [:]
+    private let entries = Mutex<[UInt: String]>([:])
 
     package init(locator: ModuleLocator, runDirectory: RunDirectory, makeHost: @escaping HostFactory) {
         self.locator = locator
@@ -21,30 +23,62 @@ import CLinux
         unsafe self.makeHost = makeHost
     }
 
-    /// Locates, copies and examines the module of a handler, without running any of it.
-    package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
-        do throws(ModuleError) {
-            return try prepare(module, locator.find(module.handler))
-        } catch {
-            throw error.serving(module.current?.number)
+    /// What is to be copied, and under which numbers.
+    package struct Order: Sendable {
+        package let handler: String
+        /// A file of the caller's choice, as trustworthy as one that is located; nil for the handler's own.
+        package let path: String?
+        package let number: UInt64
+        package let attempt: UInt64
+
+        /// Takes the numbers. Control thread.
+        package init(_ module: Module, from path: String? = nil) {
+            handler = module.handler
+            self.path = path
+            number = module.nextNumber
+            attempt = module.takeAttempt()
         }
     }
 
-    /// The same with a file of the caller's choice: what was good last time, or an older generation. The file has to
-    /// be as trustworthy as one that is located.
-    package func prepare(_ module: Module, from path: String) throws(ModuleError) -> Candidate {
+    /// What came of an order.
+    package struct Copy: Sendable {
+        /// What is in the file; nil when it could not be read to its end.
+        package var digest: UInt64?
+        package var result: Result<Candidate, ModuleError>
+    }
+
+    /// Locates, copies and examines a module, without running any of it.
+    package func prepare(_ order: Order) -> Copy {
+        var digest: UInt64?
         do throws(ModuleError) {
-            return try prepare(module, open(path, module.handler))
+            let candidate = try prepare(order, &digest)
+            return Copy(digest: digest, result: .success(candidate))
         } catch {
-            throw error.serving(module.current?.number)
+            return Copy(digest: digest, result: .failure(error))
         }
     }
 
-    private func prepare(_ module: Module, _ file: consuming ModuleFile) throws(ModuleError) -> Candidate {
-        let number = module.takeNumber()
-        let staged = try stage(file, module.handler, number)
-        let image = try examine(staged, file.path, module.handler)
-        return Candidate(handler: module.handler, number: number, source: file.path, image: image, staged: staged)
+    private func prepare(_ order: Order, _ digest: inout UInt64?) throws(ModuleError) -> Candidate {
+        let file = try find(order)
+        let source = file.path
+        let staged = try stage(file, order.handler, order.attempt)
+        digest = staged.digest
+        let image = try examine(staged, source, order.handler)
+        return Candidate(handler: order.handler, number: order.number, source: source, image: image, staged: staged)
+    }
+
+    private func find(_ order: Order) throws(ModuleError) -> ModuleFile {
+        if let path = order.path { return try open(path, order.handler) }
+        return try locator.find(order.handler)
+    }
+
+    /// The same for the module of a handler, at once. Control thread.
+    package func prepare(_ module: Module, from path: String? = nil) throws(ModuleError) -> Candidate {
+        do throws(ModuleError) {
+            return try prepare(Order(module, from: path)).result.get()
+        } catch {
+            throw error.serving(module.current?.number)
+        }
     }
 
     private func open(_ path: String, _ handler: String) throws(ModuleError) -> ModuleFile {
@@ -66,8 +100,8 @@ import CLinux
         }
     }
 
-    /// Loads what was prepared; the new generation is not live yet, and has no instances.
-    package func activate(_ candidate: consuming Candidate, of module: Module) throws(ModuleError) -> Generation {
+    /// Loads what was prepared, at once; the new generation is not live yet, and has no instances. Control thread.
+    package func activate(_ candidate: Candidate, of module: Module) throws(ModuleError) -> Generation {
         do throws(ModuleError) {
             let generation = try load(candidate)
             module.add(generation)
@@ -77,7 +111,7 @@ import CLinux
         }
     }
 
-    /// All in one: for the first load, and where nobody asks for a probe.
+    /// All in one, where nobody asks for a probe. Control thread.
     package func load(_ module: Module) throws(ModuleError) -> Generation {
         try activate(prepare(module), of: module)
     }
@@ -88,15 +122,15 @@ import CLinux
         let isFirst = generation.unloadOutcome == nil
         let outcome = generation.unload()
         // The next image may well be mapped to the same place.
-        if isFirst, outcome == .unloaded { entries[generation.entryAddress] = nil }
+        if isFirst, outcome == .unloaded { entries.withLock { $0[generation.entryAddress] = nil } }
         return outcome
     }
 
-    private func stage(_ file: borrowing ModuleFile, _ handler: String, _ number: UInt64) throws(ModuleError)
+    private func stage(_ file: borrowing ModuleFile, _ handler: String, _ attempt: UInt64) throws(ModuleError)
         -> StagedModule
     {
         do throws(StagingError) {
-            return try StagedModule.copy(of: file, handler: handler, generation: number, to: runDirectory)
+            return try StagedModule.copy(of: file, handler: handler, attempt: attempt, to: runDirectory)
         } catch {
             throw ModuleError(
                 handler: handler, stage: .staging, reason: "its module was not taken: \(error)",
@@ -119,7 +153,8 @@ import CLinux
         }
     }
 
-    private func load(_ candidate: consuming Candidate) throws(ModuleError) -> Generation {
+    /// Loads what was prepared: its constructors and its entry run, and may hang.
+    package func load(_ candidate: Candidate) throws(ModuleError) -> Generation {
         let handler = candidate.handler
         let place = "File: \(candidate.source)"
         let title = "generation \(candidate.number) of \(handler)"
@@ -127,7 +162,8 @@ import CLinux
             ModuleError(handler: handler, stage: .loading, reason: reason, place: place, remedy: remedy)
         }
 
-        let site = CrashSite(handler: handler, generation: candidate.number, route: "")
+        let site = CrashSite(
+            handler: handler, generation: candidate.number, digest: candidate.digest, route: "")
         site.enter(CLINUX_LOADING)
         defer { CrashSite.leave() }
         let image: ModuleImage
@@ -137,10 +173,13 @@ import CLinux
             throw refusal(error.reason, error.remedy)
         }
         // Two generations that share an image would share its variables, and with them the host table.
-        if let twin = entries[image.entryAddress] {
+        let twin = entries.withLock { entries in
+            defer { if entries[image.entryAddress] == nil { entries[image.entryAddress] = title } }
+            return entries[image.entryAddress]
+        }
+        if let twin {
             throw refusal("its module is the same image as \(twin)", "report this: it is a fault of the gateway")
         }
-        entries[image.entryAddress] = title
 
         let note = FailureNote()
         let host = unsafe makeHost(candidate.number, handler, note)

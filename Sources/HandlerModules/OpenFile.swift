@@ -1,7 +1,7 @@
 package import Glibc
 
 /// A descriptor that is closed when its owner goes.
-package struct OpenFile: ~Copyable {
+package struct OpenFile: ~Copyable, Sendable {
     /// The raw number, for calls of this target only.
     let descriptor: Int32
 

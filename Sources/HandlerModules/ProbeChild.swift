@@ -82,9 +82,11 @@ extension ModuleProbe {
                 unsafe table.callbacks.start(host, configuration, &made)
             }
             if let refusal = StartRefusal(status: answer, note: note.take()) {
-                throw ProbeRefusal(
+                let said = ProbeRefusal(
                     reason: refusal.reason, place: "Route: \(settings.route) (\(settings.origin)). \(file)",
                     remedy: refusal.remedy)
+                announce(.routeRefused(route: settings.route, said))
+                continue
             }
             unsafe started.append((settings.route, made))
         }

@@ -19,6 +19,7 @@ struct ProbeProcess: ~Copyable {
     private let process: pid_t
     private let ending: OpenFile
     private var isReaped = false
+    private var isKilled = false
     private let output: OpenFile
     private var isOutputOpen = true
     private let progress: OpenFile
@@ -31,7 +32,6 @@ struct ProbeProcess: ~Copyable {
 
     private init(process: pid_t, output: consuming OpenFile, progress: consuming OpenFile) {
         self.process = process
-        // Without it, in an old kernel, `wait` looks now and then.
         ending = OpenFile(adopting: clinux_process_descriptor(process))
         self.output = output
         self.progress = progress
@@ -58,9 +58,13 @@ struct ProbeProcess: ~Copyable {
     deinit {
         guard !isReaped else { return }
         _ = kill(-process, SIGKILL)
-        var end = clinux_end()
-        // Nothing can be done about a child that cannot be waited for, and nothing depends on it any more.
-        _ = unsafe clinux_reap(process, 1, &end)
+        let process = process
+        // It is dead in a moment, unless the kernel has much to clear away: nobody waits for that. Where there is no
+        // thread for it either, whoever ends this process reaps both.
+        try? CallThread.run {
+            var end = clinux_end()
+            _ = unsafe clinux_reap(process, 1, &end)
+        }
     }
 
     /// The steps it announced.
@@ -69,36 +73,35 @@ struct ProbeProcess: ~Copyable {
     /// What it wrote to standard output and standard error, the end of it.
     var said: String { String(decoding: outputOctets, as: UTF8.self) }
 
-    /// Waits for the end; when it does not come in time, brings it about.
-    mutating func wait(timeout: Duration) throws(SystemError) -> End {
-        let deadline = ContinuousClock.now + timeout
-        while true {
-            if let end = try reap(waits: false) { return end }
-            guard ContinuousClock.now < deadline else { break }
-            try waitForNews(deadline - ContinuousClock.now)
-        }
-        _ = kill(-process, SIGKILL)
-        _ = try reap(waits: true)
-        return .timedOut
+    /// Descriptors that become readable when there is something to be taken.
+    var descriptors: [Int32] {
+        var open: [Int32] = []
+        if ending.descriptor >= 0 { open.append(ending.descriptor) }
+        if isOutputOpen { open.append(output.descriptor) }
+        if isProgressOpen { open.append(progress.descriptor) }
+        return open
     }
 
-    private mutating func waitForNews(_ left: Duration) throws(SystemError) {
-        let readable = Int16(POLLIN)
-        var interests = [
-            pollfd(fd: ending.descriptor, events: readable, revents: 0),
-            pollfd(fd: isOutputOpen ? output.descriptor : -1, events: readable, revents: 0),
-            pollfd(fd: isProgressOpen ? progress.descriptor : -1, events: readable, revents: 0),
-        ]
-        let most: Duration = ending.descriptor >= 0 ? left : min(left, .milliseconds(5))
-        guard unsafe poll(&interests, nfds_t(interests.count), most.pollMilliseconds) >= 0 || errno == EINTR else {
-            throw SystemError("poll")
-        }
+    /// Whether the descriptors tell of the end, as they do but for old kernels, where somebody has to look.
+    var tellsItsEnd: Bool { ending.descriptor >= 0 }
+
+    /// Takes what it said; answers how it ended, nil while it lives.
+    mutating func look() throws(SystemError) -> End? {
         drain()
+        guard let end = try reap() else { return nil }
+        return isKilled ? .timedOut : end
     }
 
-    private mutating func reap(waits: Bool) throws(SystemError) -> End? {
+    /// Its time is up.
+    mutating func end() {
+        if isKilled || isReaped { return }
+        isKilled = true
+        _ = kill(-process, SIGKILL)
+    }
+
+    private mutating func reap() throws(SystemError) -> End? {
         var end = clinux_end()
-        let answer = unsafe clinux_reap(process, waits ? 1 : 0, &end)
+        let answer = unsafe clinux_reap(process, 0, &end)
         guard answer >= 0 else { throw SystemError("waitid") }
         guard answer > 0 else { return nil }
         isReaped = true

@@ -4,6 +4,8 @@ enum ProbeStep: Equatable {
     case calling
     case starting(route: String)
     case stopping(route: String)
+    /// The start of this route said no; the others go on.
+    case routeRefused(route: String, ProbeRefusal)
     /// Everything was tried and stopped.
     case passed
     /// It lives, but the module is of no use.
@@ -23,11 +25,24 @@ enum ProbeStep: Equatable {
         case .passed: writer.number(5)
         case .refused(let refusal):
             writer.number(6)
-            writer.text(refusal.reason)
-            writer.text(refusal.place)
-            writer.text(refusal.remedy)
+            Self.write(refusal, &writer)
+        case .routeRefused(let route, let refusal):
+            writer.number(7)
+            writer.text(route)
+            Self.write(refusal, &writer)
         }
         return writer.octets
+    }
+
+    private static func write(_ refusal: ProbeRefusal, _ writer: inout ProbeRecordWriter) {
+        writer.text(refusal.reason)
+        writer.text(refusal.place)
+        writer.text(refusal.remedy)
+    }
+
+    private static func refusal(_ reader: inout ProbeRecordReader) -> ProbeRefusal? {
+        guard let reason = reader.text(), let place = reader.text(), let remedy = reader.text() else { return nil }
+        return ProbeRefusal(reason: reason, place: place, remedy: remedy)
     }
 
     /// The steps in what came through the pipe, up to the first octets that make no sense: the module, too, could
@@ -46,9 +61,10 @@ enum ProbeStep: Equatable {
         case 3: return reader.text().map { .starting(route: $0) }
         case 4: return reader.text().map { .stopping(route: $0) }
         case 5: return .passed
-        case 6:
-            guard let reason = reader.text(), let place = reader.text(), let remedy = reader.text() else { return nil }
-            return .refused(ProbeRefusal(reason: reason, place: place, remedy: remedy))
+        case 6: return refusal(&reader).map { .refused($0) }
+        case 7:
+            guard let route = reader.text() else { return nil }
+            return refusal(&reader).map { .routeRefused(route: route, $0) }
         default: return nil
         }
     }

@@ -36,6 +36,14 @@ struct ProbeVerdict {
         }
     }
 
+    /// The routes whose start said no, and why.
+    var refusedRoutes: [(route: String, refusal: ProbeRefusal)] {
+        steps.compactMap { step in
+            guard case .routeRefused(let route, let refusal) = step else { return nil }
+            return (route, refusal)
+        }
+    }
+
     /// The word for how the process ended, for "The ... happened in a probe process"; nil when it did as it should.
     var accident: String? {
         switch steps.last {
@@ -60,7 +68,7 @@ struct ProbeVerdict {
         case nil: ("being set up", "in the probe process itself")
         case .opening?: ("loading", "in a library constructor, before gw_handler_entry_v1")
         case .calling?: ("loading", "in gw_handler_entry_v1")
-        case .starting(let route)?: ("starting", "in start of route \(route)")
+        case .starting(let route)?, .routeRefused(let route, _)?: ("starting", "in start of route \(route)")
         case .stopping(let route)?: ("stopping", "in stop of route \(route)")
         case .passed?, .refused?: ("ending", "after its last call")
         }

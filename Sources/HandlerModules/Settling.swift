@@ -36,6 +36,9 @@ package struct Settling {
 
     package var isEmpty: Bool { entries.isEmpty }
 
+    /// Whether a file is waited for.
+    package func isPending(_ file: String) -> Bool { entries[file] != nil }
+
     /// When `advance` has something to do next; nil when nothing is going on.
     package var nextDeadline: Duration? { entries.values.map(\.due).min() }
 

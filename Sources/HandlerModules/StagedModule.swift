@@ -1,10 +1,11 @@
 import Glibc
+import Synchronization
 
 /// A private copy of a module, the file that is really loaded; it is removed with its owner unless `keep()` was called.
 ///
 /// Never the file in `Plugins/`: writing over a mapped library kills the process. Never the same inode twice: the
 /// loader would answer with the code it already has.
-package struct StagedModule: ~Copyable {
+package struct StagedModule: ~Copyable, Sendable {
     /// Largest module that is taken.
     package static let largest = 1 << 30
     /// Octets per read.
@@ -15,7 +16,7 @@ package struct StagedModule: ~Copyable {
     package let digest: UInt64
     /// The copy, readable.
     let file: OpenFile
-    private var isKept = false
+    private let isKept = Atomic(false)
 
     private init(path: String, digest: UInt64, file: consuming OpenFile) {
         self.path = path
@@ -23,17 +24,17 @@ package struct StagedModule: ~Copyable {
         self.file = file
     }
 
-    /// Copies a module into the run directory as `<handler>.<generation>.<digest8>.so`, mode 0500.
+    /// Copies a module into the run directory as `<handler>.<attempt>.<digest8>.so`, mode 0500.
     package static func copy(
-        of source: borrowing ModuleFile, handler: String, generation: UInt64, to folder: RunDirectory
+        of source: borrowing ModuleFile, handler: String, attempt: UInt64, to folder: RunDirectory
     ) throws(StagingError) -> StagedModule {
         guard source.size <= largest else { throw .tooLarge(source.size) }
-        let partial = "\(folder.path)/\(handler).\(generation).part"
+        let partial = "\(folder.path)/\(handler).\(attempt).part"
         defer { _ = unsafe unlink(partial) }
         do throws(SystemError) {
             let file = try OpenFile(path: partial, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o500)
             if let digest = try transfer(source, to: file) {
-                let path = "\(folder.path)/\(handler).\(generation).\(hexadecimal(digest).prefix(8)).so"
+                let path = "\(folder.path)/\(handler).\(attempt).\(hexadecimal(digest).prefix(8)).so"
                 // Not rename: that would replace the file of a mapped image, and the loader, asked for the same
                 // path, would answer with that image.
                 guard unsafe link(partial, path) == 0 else { throw SystemError("link") }
@@ -46,12 +47,12 @@ package struct StagedModule: ~Copyable {
     }
 
     deinit {
-        if !isKept { _ = unsafe unlink(path) }
+        if !isKept.load(ordering: .relaxed) { _ = unsafe unlink(path) }
     }
 
     /// Leaves the file in the run directory, where debuggers and profilers find the code of the mapped image.
-    package mutating func keep() {
-        isKept = true
+    package func keep() {
+        isKept.store(true, ordering: .relaxed)
     }
 
     /// Answers the digest, or nil when the source changed in the meantime.

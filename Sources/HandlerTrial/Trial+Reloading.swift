@@ -37,7 +37,15 @@ extension Trial {
         }
         guard let moved = Self.number(before: " connection", in: outcome) else { return outcome }
         return moved >= Self.residents
-            ? "\(moved) connections moved" : "connections stay with the old generation: nothing is handed over"
+            ? "\(moved) connections moved" : "connections stay with the old generation: \(Self.reason(in: outcome))"
+    }
+
+    /// What the outcome says in brackets about those who stay.
+    static func reason(in outcome: String) -> String {
+        guard let start = outcome.firstRange(of: "older generations ("), let end = outcome.lastIndex(of: ")"),
+            start.upperBound < end
+        else { return "nothing is handed over" }
+        return String(outcome[start.upperBound..<end])
     }
 
     /// A message and a ping: whoever is closed, for whatever reason, has noticed the reload.

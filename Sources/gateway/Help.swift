@@ -115,7 +115,9 @@ enum Help {
             "watch gateway status",
         ], usage: "gateway status [--json] [-c FILE]", [.configuration, .socket, .json],
         """
-        Shows routes, handlers, their generations and connections, and what came of the last reload.
+        Shows routes, handlers, their generations and connections, what is being reloaded, and what came of the last
+        reload. Exit status: 0 all is well; 1 degraded: a route that nobody serves, or a copy that serves instead of a
+        file that is no good.
         """)
 
     private static let reload = page(
@@ -124,8 +126,10 @@ enum Help {
             "gateway reload chat              only the handler chat",
         ], usage: "gateway reload [HANDLER] [-c FILE]", [.configuration, .socket],
         """
-        Waits, and says what came of it for each handler. Exit status: 0 done, or nothing had changed; 75 refused: what
-        was there before still serves.
+        Waits until it is over, and says what came of it: what of the configuration took effect and what waits for a
+        restart, how many connections moved, and why others stay. A file that was rolled back from, or that killed the
+        gateway before, is loaded only when HANDLER names it. Exit status: 0 done, or nothing had changed; 75 refused:
+        what was there before still serves.
         """)
 
     private static let rollback = page(
@@ -133,8 +137,10 @@ enum Help {
             "gateway rollback chat            back to the generation of chat before the current one"
         ], usage: "gateway rollback HANDLER [-c FILE]", [.configuration, .socket],
         """
-        Connections change back as they came, by the `reload` line of their route. Exit status: 0 done; 75 refused, such
-        as when there is no generation to go back to: the current one still serves.
+        Connections change back as they came, by the `reload` line of their route. Each call goes one build further back,
+        as far as `retain` keeps them, and says where it is. It holds, also over a restart, until the file changes or
+        `gateway reload HANDLER` asks for it. Exit status: 0 done; 75 refused, such as when there is no older build: the
+        current one still serves.
         """)
 
     private static let stop = page(
@@ -143,7 +149,7 @@ enum Help {
         ], usage: "gateway stop [-c FILE]", [.configuration, .socket],
         """
         Tells every connection to go (1001) and ends when they have, at most `close_timeout` later. The command waits for
-        the end.
+        the end; a second one ends the gateway at once.
         """)
 
     private static let drain = page(

@@ -22,15 +22,16 @@ enum RunningGateway {
             return ExitStatus.configuration
         }
         do throws(ControlClient.Failure) {
-            return show(try ControlClient.ask(command, at: path, seconds: seconds))
+            return show(try ControlClient.ask(command, at: path, seconds: seconds), of: command)
         } catch {
             return complain(error, path: path, file: file)
         }
     }
 
-    private static func show(_ answer: ControlAnswer) -> Int32 {
-        // What a refused reload says of each handler is what was asked for; other failures are diagnostics.
-        if answer.exit == ExitStatus.ok || answer.exit == ExitStatus.refused {
+    private static func show(_ answer: ControlAnswer, of command: ControlCommand) -> Int32 {
+        // A status that is not good, and what a refused reload says of each handler, are what was asked for; other
+        // failures are diagnostics.
+        if command.isQuestion || answer.exit == ExitStatus.ok || answer.exit == ExitStatus.refused {
             Terminal.show(answer.text)
         } else {
             Terminal.complain(answer.text)

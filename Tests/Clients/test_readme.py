@@ -36,6 +36,15 @@ def test_the_handler_in_c(make_gateway):
         running.plugins / "shout.so")
     running.start()
     assert said(running, "/shout", "Grüße".encode()) == "GRüßE".encode()
+    with RawPeer(running, "/shout").opened() as peer:
+        (running.folder / "shout.c").write_text(source.replace("c - 'a' + 'A'", "'?'"))
+        # Beside it and then over it: the gateway must not see half a file.
+        run(shutil.which("cc") or "clang", "-shared", "-fPIC", "-I", HEADER, running.folder / "shout.c", "-o",
+            running.folder / "shout.so")
+        (running.folder / "shout.so").rename(running.plugins / "shout.so")
+        running.wait_for("generation 2 is serving, 1 connection moved")
+        peer.send(frame(TEXT, b"abc"))
+        assert peer.read_frame()[2] == b"???"
 
 
 @needs_kit

@@ -79,11 +79,45 @@ struct ReloadConfigurationTests {
         #expect(answer.exit == 0)
         #expect(
             answer.text == """
-                configuration: no route changed
+                configuration: nothing changed
                 handler "counter": the file is identical to generation 1, nothing to do
 
                 """)
         #expect(try client.say("a") == "1 1 a")
+    }
+
+    @Test func `what takes effect is said, and what waits for a restart`() throws {
+        let gateway = try ReloadGateway()
+        let answer = try gateway.configure(
+            Self.one, replacing: "threads 2; access_log off;", by: "threads 3; access_log stderr text;")
+        #expect(answer.exit == 0)
+        #expect(
+            answer.text.hasPrefix(
+                """
+                access_log: off -> stderr text
+                threads: stays 2; 3 takes effect when the gateway is started again
+
+                """), "\(answer.text)")
+        // Said again as long as it is so; what has taken effect is no news.
+        let again = try gateway.command(.reload(nil)).text
+        #expect(again.hasPrefix("threads: stays 2; 3 takes effect when"), "\(again)")
+        #expect(try gateway.status().contains("threads: stays 2"))
+        let limits = try gateway.configure(Self.one, replacing: "defaults {", by: "defaults { max_connections 77;")
+        #expect(
+            limits.text.hasPrefix("max_connections: 100000 -> 77\naccess_log: stderr text -> off\n"), "\(limits.text)")
+        #expect(try gateway.status().contains("77 connections"))
+    }
+
+    @Test func `handlers that did not change are one line`() throws {
+        let gateway = try ReloadGateway(
+            routes: Self.one + "route /x { handler works; }", others: ["works"])
+        let answer = try gateway.command(.reload(nil))
+        #expect(
+            answer.text == """
+                configuration: nothing changed
+                2 handlers unchanged, their files are identical: counter, works
+
+                """)
     }
 
     @Test(arguments: [

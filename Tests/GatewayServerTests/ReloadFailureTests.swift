@@ -122,6 +122,49 @@ struct ReloadFailureTests {
         #expect(try client.say("b") == "2 2 b")
     }
 
+    @Test func `one route that does not start answers 503, the others serve, cold and live`() throws {
+        let routes = "route /a { handler counter; } route /b { handler counter; set refuse it; }"
+        let gateway = try ReloadGateway(routes: routes)
+        let client = try gateway.connect(path: "/a")
+        #expect(try client.say("a") == "1 1 a")
+        #expect(try TestClient(port: gateway.port).get("/b").status == 503)
+        let status = try gateway.command(.status(.text))
+        #expect(status.exit == 1)
+        #expect(status.text.contains("degraded, 1 of 2 routes unavailable"))
+        #expect(status.text.contains("refused to start: \"it was told to\""), "\(status.text)")
+        let answer = try gateway.reload("counter_v2")
+        #expect(answer.exit == 0, "what did not serve before is not lost")
+        #expect(answer.text.contains("route /b: not served\nhandler \"counter\": refused to start"), "\(answer.text)")
+        #expect(answer.text.contains("This route answers 503 handler-unavailable; the others are served."))
+        #expect(try client.say("b") == "2 2 b")
+        #expect(try TestClient(port: gateway.port).get("/b").status == 503)
+        let mended = try gateway.configure("route /a { handler counter; } route /b { handler counter; }")
+        #expect(mended.text.hasPrefix("route /b: added, handler \"counter\"\n"), "\(mended.text)")
+        #expect(try gateway.connect(path: "/b").say("c") == "2 1 c")
+        #expect(try gateway.command(.status(.text)).exit == 0)
+    }
+
+    @Test func `a route that serves is not given up for a new build`() throws {
+        let gateway = try ReloadGateway(
+            "works", routes: "route /a { handler counter; } route /b { handler counter; set refuse it; }")
+        let answer = try gateway.reload("counter_v1")
+        #expect(answer.exit == 75)
+        #expect(answer.text.contains("\"it was told to\" (GW_E_INVALID)"))
+        #expect(answer.text.contains("Route: /b"), "\(answer.text)")
+        #expect(answer.text.hasSuffix("Still serving: generation 1.\n"))
+    }
+
+    @Test func `a file whose start is refused at a cold start is not replaced by an older one`() throws {
+        let first = try ReloadGateway(route: "probation 20ms;")
+        let digest = try first.digest
+        #expect(try first.eventually { first.lastGood == digest })
+        first.stop()
+        let routes = "route /counter { handler counter; } route /x { handler works; }"
+        let second = try ReloadGateway("refuses_start", routes: routes, others: ["works"], after: first)
+        #expect(try TestClient(port: second.port).get("/counter").status == 503)
+        #expect(try second.status().contains("the setting \"room\" is missing"))
+    }
+
     // MARK: Handlers that take their time
 
     @Test func `who does not come back from restore_self is left alone, and nothing has changed`() throws {

@@ -1,7 +1,9 @@
 import GatewayConfiguration
 import GatewayServer
 import Glibc
+import Synchronization
 import TestSupport
+import Testing
 
 /// A gateway in a folder of its own, whose handlers are replaced while a test talks to it.
 final class ReloadGateway {
@@ -118,6 +120,9 @@ final class ReloadGateway {
     /// Puts a fixture where the handler `counter` is looked for.
     func put(_ fixture: String, _ way: Way = .rename) { Self.copy(fixture, to: plugins + "/counter.so", way) }
 
+    /// Writes other routes, which nobody reads yet.
+    func write(_ routes: String) { Self.write((top + routes).utf8, to: file) }
+
     /// Writes other routes and lets the gateway read them.
     func configure(_ routes: String) throws -> ControlAnswer {
         Self.write((top + routes).utf8, to: file)
@@ -144,6 +149,50 @@ final class ReloadGateway {
         return try command(.reload("counter"))
     }
 
+    /// The build that serves, as status and log write it.
+    var digest: String {
+        get throws {
+            let json = try command(.status(.json)).text
+            return String(try #require(json.firstMatch(of: #/"state":"live".*?"digest":"([0-9a-f]{16})"/#)).1)
+        }
+    }
+
+    /// The build that was kept for a start at which the file is bad.
+    var lastGood: String? {
+        let path = plugins + "/.last-good/counter.so"
+        guard access(path, R_OK) == 0, let facts = try? ModuleReport(ofFile: path) else { return nil }
+        return facts.text.firstMatch(of: #/digest +([0-9a-f]{16})/#).map { String($0.1) }
+    }
+
+    /// How often a fixture of `live.h` was tried.
+    var tries: Int {
+        get throws {
+            let json = try command(.status(.json)).text
+            let copy = try #require(json.firstMatch(of: #/"file":"(\/[^"]*)\/counter\.[0-9]+\.[0-9a-f]+\.so"/#))
+            let folder = try #require(opendir(String(copy.1)))
+            defer { closedir(folder) }
+            var count = 0
+            while let entry = readdir(folder) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                if name.hasSuffix(".seen") { count += 1 }
+            }
+            return count
+        }
+    }
+
+    /// What the gateway finds when a build killed the one before.
+    func recordCrash(of digest: String) {
+        let line =
+            "2026-01-31T23:59:59Z crash: handler \"counter\", generation 1, in message of route /counter: SIGSEGV"
+        Self.write("\(line) (build \(digest), pid 1, thread 1, code at 0x1)\n".utf8, to: folder + "/.gateway.crash")
+        _ = chmod(folder + "/.gateway.crash", 0o600)
+    }
+
+    /// A command whose answer is waited for elsewhere.
+    func ask(_ command: ControlCommand) -> Asking { Asking(command, at: socket) }
+
     func status() throws -> String { try command(.status(.text)).text }
 
     // MARK: Talking
@@ -164,6 +213,30 @@ final class ReloadGateway {
             _ = poll(nil, 0, 5)
         }
         return false
+    }
+}
+
+/// A command on its way, and its answer when it has come.
+final class Asking: Sendable {
+    private let taken = Mutex<ControlAnswer?>(nil)
+    private let thread = Mutex<RunningThread?>(nil)
+
+    init(_ command: ControlCommand, at socket: String) {
+        thread.withLock {
+            $0 = RunningThread { [self] in
+                let answer = try? ControlClient.ask(command, at: socket, seconds: 60)
+                taken.withLock { $0 = answer }
+            }
+        }
+    }
+
+    var isAnswered: Bool { taken.withLock { $0 != nil } }
+
+    /// Waits for it; nil when the gateway was gone first.
+    func answer() -> ControlAnswer? {
+        let running = thread.withLock { $0.take() }
+        running?.join()
+        return taken.withLock { $0 }
     }
 }
 

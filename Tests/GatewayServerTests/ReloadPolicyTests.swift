@@ -12,7 +12,7 @@ struct ReloadPolicyTests {
         let first = try gateway.reload("counter_refusing")
         #expect(
             first.timeless
-                == "handler \"counter\": generation 2 is serving, 1 connection moved, 1 refused, 1 still with older generations"
+                == "handler \"counter\": generation 2 is serving, 1 connection moved, 1 refused, 1 still with older generations (save_conn or restore_conn said no)"
         )
         #expect(first.exit == 0)
         #expect(try goes.say("b") == "refusing 2 b")
@@ -25,13 +25,18 @@ struct ReloadPolicyTests {
         #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
     }
 
-    @Test(arguments: [("counter_v1", "counter_other"), ("counter_stateless_v1", "counter_v2")])
-    func `auto: who cannot take state along drains`(_ old: String, _ new: String) throws {
+    @Test(arguments: [
+        ("counter_v1", "counter_other", "state_format 0xc0de -> 0xbad"),
+        ("counter_stateless_v1", "counter_v2", "generation 1 has GW_HF_STATELESS, generation 2 has not"),
+    ])
+    func `auto: who cannot take state along drains, and the outcome says why`(
+        _ old: String, _ new: String, _ why: String
+    ) throws {
         let gateway = try ReloadGateway(old, route: "drain_timeout 300ms;")
         let client = try gateway.connect()
         let first = try client.say("a")
         let answer = try gateway.reload(new)
-        #expect(answer.timeless.hasSuffix("0 connections moved, 1 still with older generations"))
+        #expect(answer.timeless.hasSuffix("0 connections moved, 1 still with older generations (\(why))"), "\(answer)")
         #expect(try client.say("b").prefix(2) == first.prefix(2))
         #expect(try client.receive() == .close(1012, "the handler was replaced"))
         try client.sendClose(1012)
@@ -42,7 +47,7 @@ struct ReloadPolicyTests {
     @Test func `drain: at the end of drain_timeout 1012, and then the end`() throws {
         let gateway = try ReloadGateway(route: "reload drain; drain_timeout 100ms;")
         let client = try gateway.connect()
-        #expect(try gateway.reload("counter_v2").timeless.hasSuffix("1 still with older generations"))
+        #expect(try gateway.reload("counter_v2").timeless.hasSuffix("1 still with older generations (reload drain)"))
         #expect(try client.receive() == .close(1012, "the handler was replaced"))
         // It does not answer, and is not waited for.
         try client.expectEnd()
@@ -63,8 +68,13 @@ struct ReloadPolicyTests {
     @Test func `close: 1012, also where state could have moved`() throws {
         let gateway = try ReloadGateway(route: "reload close; drain_timeout 200ms;")
         let clients = try (0..<8).map { _ in try gateway.connect() }
-        try gateway.reload("counter_v2")
+        let answer = try gateway.reload("counter_v2")
+        #expect(
+            answer.timeless
+                == "handler \"counter\": generation 2 is serving, 0 connections moved, 8 connections told to come back"
+                + " (1012, reload close)")
         for client in clients { #expect(try client.receive() == .close(1012, "the handler was replaced")) }
+        #expect(try gateway.status().contains("0 moved, 0 refused, 8 closed, "))
         #expect(try gateway.connect().say("a") == "2 1 a")
     }
 
@@ -84,7 +94,7 @@ struct ReloadPolicyTests {
         #expect(answer.exit == 75)
         #expect(
             answer.text == """
-                handler "counter": generation 2 cannot take over the connections of generation 1.
+                handler "counter": generation 2 cannot take over the connections of generation 1 (state_format 0xc0de -> 0xbad).
                    Route: /counter (\(gateway.folder)/gateway.conf:4), reload migrate
                    To do: give both save_conn and restore_conn and the same state_format, or set reload auto.
                    Still serving: generation 1.

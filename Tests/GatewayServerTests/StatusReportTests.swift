@@ -32,7 +32,9 @@ struct StatusReportTests {
         chat.lastReload = .init(
             at: Self.now - 60, cause: "the file changed", isAccepted: true, outcome: "generation 12 is live",
             milliseconds: 12, moved: 119, refused: 1, draining: 1)
-        report.handlers = [chat, .init(name: "gone", file: nil)]
+        var gone = StatusReport.Handler(name: "gone", file: nil)
+        gone.trouble = "there is no module of this name"
+        report.handlers = [chat, gone]
         return report
     }
 
@@ -62,9 +64,10 @@ struct StatusReportTests {
                       contains Swift
                   last reload  2025-12-31 23:59:00 UTC, 1m 0s ago: the file changed
                                generation 12 is live
-                               119 moved, 1 refused, 1 draining, 12 ms
+                               119 moved, 1 refused, 0 closed, 1 draining, 12 ms
 
-                HANDLER gone  no file was found
+                HANDLER gone  nothing is loaded
+                  there is no module of this name
 
                 """)
     }
@@ -80,7 +83,7 @@ struct StatusReportTests {
     @Test func `json says everything that text says`() {
         #expect(
             report.json() == #"""
-                {"format":1,"process":{"pid":4711,"version":"1.0.0","state":"serving","started_at":"2025-12-31T20:48:00Z",\#
+                {"format":1,"process":{"pid":4711,"version":"1.0.0","state":"degraded","started_at":"2025-12-31T20:48:00Z",\#
                 "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"worker_connections":[62,61],\#
                 "connections":123,"max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
@@ -88,15 +91,15 @@ struct StatusReportTests {
                 {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto"},\#
                 {"route":"/rooms/:room","handler":"chat","state":"unavailable",\#
                 "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain"}],"handlers":[\#
-                {"handler":"chat","file":"/p/chat.so","generations":[\#
+                {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
                 "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#
                 "language":"GatewayHandler 1.0 (Swift)","connections":119,"errors":0,"flags":["stateless"]},\#
                 {"generation":9,"state":"pinned","why":"contains Swift","since_ms":5000,"digest":"ffffffffffffffff",\#
                 "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,\#
                 "flags":[]}],"last_reload":{"at":"2025-12-31T23:59:00Z","cause":"the file changed","accepted":true,\#
-                "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"draining":1}},\#
-                {"handler":"gone","file":null,"generations":[],"last_reload":null}]}
+                "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1}},\#
+                {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}]}
                 """#)
     }
 

@@ -40,11 +40,11 @@ struct CrashSiteTests {
     #endif
 
     @Test(arguments: [
-        ("fault", SIGSEGV, site + "SIGSEGV at address 0x10 (pid "),
-        ("abort", SIGABRT, site + "SIGABRT (pid "),
+        ("fault", SIGSEGV, site + "SIGSEGV at address 0x10 (build 00000000000000ab, pid "),
+        ("abort", SIGABRT, site + "SIGABRT (build 00000000000000ab, pid "),
         ("trap", trap, site + "\(SignalName.of(trap)) at address 0x"),
         ("overflow", SIGSEGV, site + "SIGSEGV at address 0x"),
-        ("sent", SIGSEGV, site + "SIGSEGV (pid "),
+        ("sent", SIGSEGV, site + "SIGSEGV (build 00000000000000ab, pid "),
         ("left", SIGSEGV, "crash: outside of every handler: SIGSEGV at address 0x10 (pid "),
     ])
     func `records it once, on standard error and in the file`(_ how: String, _ signal: Int32, _ text: String) throws {
@@ -61,6 +61,22 @@ struct CrashSiteTests {
     @Test func `says where the code was, as addr2line wants it`() throws {
         let death = try die("fault")
         #expect(death.recorded.contains(", in \(builtModules)/probe_child+0x"))
+    }
+
+    @Test func `a later process reads which build it was`() throws {
+        let folder = TemporaryFolder()
+        let records = try ["fault", "left", "abort"].map { try die($0).recorded }
+        let path = folder.write("record", Array(("not a record\n" + records.joined()).utf8), mode: 0o600)
+        let read = CrashRecord.all(in: path)
+        #expect(read.map(\.digest) == [0xAB, 0xAB], "what crashed outside of every handler names none")
+        #expect(read.map(\.handler) == ["chat", "chat"])
+        #expect(
+            read.first?.what
+                == "generation 3, in message of route /rooms/:room, connection 100000002: SIGSEGV at address 0x10")
+        #expect(read.first?.time == String(records[0].prefix(20)))
+        #expect(chmod(path, 0o622) == 0)
+        #expect(CrashRecord.all(in: path) == [], "others could have written it")
+        #expect(CrashRecord.all(in: folder.path + "/nothing") == [])
     }
 
     @Test func `nothing is written when nothing happens`() throws {

@@ -17,7 +17,10 @@ struct LastGoodTests {
         #expect(contents(of: path) == octets)
         try lastGood.remember(folder.write("two.so", [1, 2]), handler: "echo")
         #expect(contents(of: path) == [1, 2])
-        #expect(names(in: lastGood.folder) == ["echo.so"])
+        #expect(contents(of: try #require(lastGood.recall("echo", .earlier))) == octets, "the one before is kept, too")
+        try lastGood.remember(folder.write("three.so", [1, 2]), handler: "echo")
+        #expect(contents(of: "\(path).earlier") == octets, "the same build changes nothing")
+        #expect(names(in: lastGood.folder) == ["echo.so", "echo.so.earlier"])
         var status = stat()
         #expect(lstat(lastGood.folder, &status) == 0 && status.st_mode & 0o7777 == 0o700)
     }
@@ -48,6 +51,30 @@ struct LastGoodTests {
         let lastGood = LastGood(plugins: folder.path)
         #expect(throws: LastGood.Failure.self) { try lastGood.remember("/bin/true", handler: "../echo") }
         #expect(lastGood.recall("../echo") == nil)
+    }
+
+    @Test func `what was decided is there at the next start`() throws {
+        let lastGood = LastGood(plugins: folder.path)
+        try lastGood.remember(Standing(), handler: "echo")
+        #expect(names(in: folder.path) == [], "the usual is not kept")
+        var standing = Standing()
+        standing.rolledBack = Standing.Rollback(fileDigest: 0xAB, generation: 3)
+        standing.pardonedUntil = "2026-01-31T23:59:59Z"
+        try lastGood.rememberRollback(folder.write("one.so", [1]), handler: "echo")
+        try lastGood.remember(standing, handler: "echo")
+        #expect(lastGood.standing(of: "echo") == standing)
+        #expect(lastGood.recall("echo", .rollback) != nil)
+        standing.rolledBack = nil
+        try lastGood.remember(standing, handler: "echo")
+        #expect(lastGood.standing(of: "echo") == standing)
+        #expect(lastGood.recall("echo", .rollback) == nil, "nobody needs it any more")
+        #expect(chmod("\(lastGood.folder)/echo.so.standing", 0o666) == 0)
+        #expect(lastGood.standing(of: "echo") == Standing(), "others could have written it")
+    }
+
+    @Test(arguments: ["", "rolled-back x 3\n", "rolled-back 1\n", "pardoned\n", "\0\u{1F600}", "rolled-back 1 2 3"])
+    func `a decision that makes no sense says nothing`(_ text: String) {
+        #expect(Standing(text: text) == Standing())
     }
 
     @Test func `is loaded where the file on disk is bad`() throws {

@@ -20,6 +20,7 @@ struct ModuleLoaderTests {
         let workshop = try Workshop()
         let module = Module(handler: "echo")
         let one = try workshop.loader.load(module)
+        module.makeLive(one)
         let two = try workshop.loader.load(module)
         #expect([one.number, two.number] == [1, 2])
         #expect(one.digest == two.digest)

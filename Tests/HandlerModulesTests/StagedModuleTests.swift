@@ -13,12 +13,12 @@ struct StagedModuleTests {
         return (status.st_ino, status.st_mode & 0o7777)
     }
 
-    @Test func `is a fresh file with the same octets, named for handler, generation and digest`() throws {
+    @Test func `is a fresh file with the same octets, named for handler, attempt and digest`() throws {
         let run = try RunDirectory(bases: [folder.path])
         let source = folder.write("feed.so", octets)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
-        let one = try StagedModule.copy(of: file, handler: "feed", generation: 1, to: run)
-        let two = try StagedModule.copy(of: file, handler: "feed", generation: 2, to: run)
+        let one = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
+        let two = try StagedModule.copy(of: file, handler: "feed", attempt: 2, to: run)
         let paths = [one.path, two.path]
         let digests = [one.digest, two.digest]
         let digest8 = paths[0].dropLast(3).suffix(8)
@@ -37,12 +37,12 @@ struct StagedModuleTests {
         folder.write("feed.so", octets)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         do {
-            let dropped = try StagedModule.copy(of: file, handler: "feed", generation: 1, to: run)
+            let dropped = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
             #expect(names(in: run.path).count == 2, "\(dropped.path)")
         }
         #expect(names(in: run.path) == ["lock"])
         do {
-            var kept = try StagedModule.copy(of: file, handler: "feed", generation: 2, to: run)
+            let kept = try StagedModule.copy(of: file, handler: "feed", attempt: 2, to: run)
             kept.keep()
         }
         #expect(names(in: run.path).count == 2)
@@ -55,7 +55,7 @@ struct StagedModuleTests {
         let planted = String(run.path.dropFirst(folder.path.utf8.count + 1)) + "/feed.1.part"
         folder.write(planted, [0])
         let error = #expect(throws: StagingError.self) {
-            _ = try StagedModule.copy(of: file, handler: "feed", generation: 1, to: run)
+            _ = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
         }
         #expect(error == .system(SystemError("open", code: EEXIST)))
         #expect(error?.description == "it cannot be copied (open: File exists)")
@@ -67,7 +67,7 @@ struct StagedModuleTests {
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         #expect(truncate(path, 70_000) == 0)
         #expect(throws: StagingError.changing) {
-            _ = try StagedModule.copy(of: file, handler: "feed", generation: 1, to: run)
+            _ = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
         }
     }
 }

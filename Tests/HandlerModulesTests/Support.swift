@@ -1,4 +1,5 @@
 import CGatewayABI
+import CLinux
 import Glibc
 import HandlerModules
 import Synchronization
@@ -60,7 +61,7 @@ func names(in folder: String) -> [String] {
 enum TestHost {
     private static let notes = Mutex<[UInt: FailureNote]>([:])
 
-    static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
+    @Sendable static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
         let host = UnsafeMutablePointer<gw_host>.allocate(capacity: 1)
         host.initialize(to: gw_host())
         host.pointee.struct_size = UInt32(MemoryLayout<gw_host>.size)
@@ -89,5 +90,57 @@ struct Workshop {
 
     func load(_ handler: String) throws -> Generation {
         try loader.load(Module(handler: handler))
+    }
+}
+
+/// What the control loop does step by step, for a test that has nothing else to do.
+extension Instance {
+    @discardableResult
+    func start(_ settings: RouteSettings, timeout: Duration) throws(ModuleError) -> Duration {
+        let began = ContinuousClock.now
+        let bell = TestBell()
+        try beginStart(settings, bell: { bell.ring() })
+        bell.wait(timeout) { phase != .starting }
+        if try !startOutcome(settings), let error = giveUpStart(settings, after: timeout) { throw error }
+        return ContinuousClock.now - began
+    }
+
+    /// False when it is still busy.
+    func stop(timeout: Duration) throws(SystemError) -> Bool {
+        let bell = TestBell()
+        try beginStop(bell: { bell.ring() })
+        bell.wait(timeout) { phase != .stopping }
+        return phase != .stopping
+    }
+
+    func reconfigure(_ settings: RouteSettings, timeout: Duration) throws(ModuleError) -> gw_status {
+        let bell = TestBell()
+        guard let call = try beginReconfigure(settings, bell: { bell.ring() }) else {
+            return gw_status(GW_E_UNSUPPORTED)
+        }
+        bell.wait(timeout) { call.answer != nil }
+        return call.answer ?? gw_status(GW_E_FAILED)
+    }
+}
+
+/// Wakes the thread of a test.
+final class TestBell: Sendable {
+    private let descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+
+    deinit { _ = close(descriptor) }
+
+    func ring() { _ = eventfd_write(descriptor, 1) }
+
+    /// Returns when it holds, or at the latest when the time is up.
+    func wait(_ timeout: Duration, until isOver: () -> Bool) {
+        let end = ContinuousClock.now + timeout
+        while !isOver() {
+            let left = (end - ContinuousClock.now) / .milliseconds(1)
+            guard left > 0 else { return }
+            var interest = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            _ = poll(&interest, 1, Int32(left.rounded(.up)))
+            var count: eventfd_t = 0
+            _ = eventfd_read(descriptor, &count)
+        }
     }
 }

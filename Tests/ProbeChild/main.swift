@@ -8,7 +8,7 @@ import Synchronization
 enum ProbeHost {
     private static let notes = Mutex<[UInt: FailureNote]>([:])
 
-    static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
+    @Sendable static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
         let host = UnsafeMutablePointer<gw_host>.allocate(capacity: 1)
         host.initialize(to: gw_host())
         host.pointee.struct_size = UInt32(MemoryLayout<gw_host>.size)
@@ -26,7 +26,7 @@ enum ProbeHost {
 enum Crash {
     static func die(_ how: String) {
         guard clinux_record_crashes(STDIN_FILENO) == 0, clinux_make_crash_stack() == 0 else { exit(2) }
-        let site = CrashSite(handler: "chat", generation: 3, route: "/rooms/:room")
+        let site = CrashSite(handler: "chat", generation: 3, digest: 0xAB, route: "/rooms/:room")
         site.enter(CLINUX_MESSAGE, connection: 0x1_0000_0002)
         switch how {
         case "fault": fault()

@@ -36,6 +36,7 @@ enum clinux_callback {
 /* One generation on one route. It lives as long as the process, so that a note may point to it at any time. */
 struct clinux_crash_site {
     uint64_t generation;
+    uint64_t digest; /* of the file it was loaded from: a later process knows the build by it */
     const char *handler;
     const char *route; /* "" when it is the business of no route */
 };
@@ -50,7 +51,8 @@ struct clinux_crash_note {
 extern __thread struct clinux_crash_note clinux_crash_note __attribute__((tls_model("initial-exec")));
 
 /* Makes a site out of copies; never freed. NULL when there is no memory, which is as good as no site. */
-const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, const char *route);
+const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, uint64_t digest,
+                                                       const char *route);
 
 /* Around each callback: three stores before it, one behind it. Callbacks do not nest (R1). */
 static inline void clinux_enter_callback(const struct clinux_crash_site *site, uint32_t callback,

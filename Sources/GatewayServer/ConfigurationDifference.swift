@@ -1,0 +1,58 @@
+import GatewayConfiguration
+
+/// What a configuration that is read again changes beside the routes: what takes effect, and what waits for a restart.
+struct ConfigurationDifference {
+    /// A directive and its value as text.
+    private struct Entry: Sendable {
+        let name: String
+        let value: @Sendable (Configuration) -> String
+    }
+
+    private static let immediate: [Entry] = [
+        Entry(name: "max_connections") { "\($0.maxConnections)" },
+        Entry(name: "handshake_timeout") { "\($0.handshake.timeoutMilliseconds)ms" },
+        Entry(name: "max_head") { "\($0.handshake.maxHeadOctets)" },
+        Entry(name: "max_headers") { "\($0.handshake.maxHeaders)" },
+        Entry(name: "console") { $0.consolePath ?? "off" },
+        Entry(name: "access_log") { $0.accessLog.map { "stderr \($0.rawValue)" } ?? "off" },
+        Entry(name: "busy_poll") { $0.busyPollMicroseconds.map { "\($0)us" } ?? "off" },
+        Entry(name: "retain") { "\($0.retain)" },
+        Entry(name: "drain_timeout of the gateway") { "\($0.limits.drainTimeoutMilliseconds)ms" },
+    ]
+
+    private static let atRestart: [Entry] = [
+        Entry(name: "threads") { configuration in
+            switch configuration.threads {
+            case .automatic: "auto"
+            case .count(let count): "\(count)"
+            }
+        },
+        Entry(name: "plugins") { $0.pluginsFolder },
+        Entry(name: "watch") { $0.pluginsWatch ? "on" : "off" },
+        Entry(name: "settle") { "\($0.settleMilliseconds)ms" },
+        Entry(name: "mode") { $0.mode.rawValue },
+        Entry(name: "control") { $0.controlPath ?? "off" },
+        Entry(name: "error_log") { $0.errorLog.map { "stderr \($0.rawValue)" } ?? "off" },
+    ]
+
+    /// A line for each value that takes effect, and one for each that does not.
+    let lines: [String]
+
+    /// - Parameters:
+    ///   - started: the configuration that the process began with.
+    ///   - old: the one that was in effect.
+    init(startedWith started: Configuration, from old: Configuration, to next: Configuration) {
+        var lines: [String] = []
+        for entry in Self.immediate {
+            let (before, after) = (entry.value(old), entry.value(next))
+            if before != after { lines.append("\(entry.name): \(before) -> \(after)") }
+        }
+        for entry in Self.atRestart {
+            let (before, after) = (entry.value(started), entry.value(next))
+            if before != after {
+                lines.append("\(entry.name): stays \(before); \(after) takes effect when the gateway is started again")
+            }
+        }
+        self.lines = lines
+    }
+}

@@ -1,0 +1,35 @@
+/// Somebody who asked for a reload, and what it comes to; answered when all of it is over. It belongs to the control
+/// thread.
+final class ReloadRequest {
+    let cause: String
+    /// Clients of the control socket; none for a signal.
+    var clients: [UInt64]
+    /// What became of the configuration.
+    var said: [String] = []
+    var isRefused = false
+    /// What was asked of handlers.
+    var rounds: [Reload] = []
+    /// Nothing is added any more.
+    var isComplete = false
+
+    init(cause: String, client: UInt64?) {
+        self.cause = cause
+        clients = client.map { [$0] } ?? []
+    }
+
+    var isOver: Bool { isComplete && rounds.allSatisfy { $0.outcome != nil } }
+
+    /// What everybody who asked is told.
+    var answer: ControlAnswer {
+        let outcomes = rounds.compactMap(\.outcome)
+        let unchanged = outcomes.filter { $0.isPlainlyUnchanged }
+        var lines = said
+        lines += outcomes.filter { !$0.isPlainlyUnchanged || unchanged.count == 1 }.map(\.line)
+        if unchanged.count > 1 {
+            let names = unchanged.map(\.handler).joined(separator: ", ")
+            lines.append("\(unchanged.count) handlers unchanged, their files are identical: \(names)")
+        }
+        let isRefused = isRefused || outcomes.contains { $0.result == .refused }
+        return ControlAnswer(lines.map { $0 + "\n" }.joined(), exit: isRefused ? 75 : 0)
+    }
+}

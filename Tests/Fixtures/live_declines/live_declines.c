@@ -1,0 +1,3 @@
+/* Mistake: see live.h. */
+#define LIVE_DECLINES
+#include "../live/live.h"

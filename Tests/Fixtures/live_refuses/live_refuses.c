@@ -1,0 +1,3 @@
+/* Mistake: see live.h. */
+#define LIVE_REFUSES
+#include "../live/live.h"
