@@ -6,7 +6,8 @@ extension Server {
     /// Replaces handlers whose files have changed and come to rest.
     func reloadChanged() {
         guard let watch, phase == .serving else { return }
-        for news in watch.turn(handlers: services.handlerNames(of: services.configuration)) {
+        let modules = services.handlerNames(of: services.configuration).map { services.service(named: $0).module }
+        for news in watch.turn(modules: modules) {
             switch news {
             case .changed(let name):
                 _ = services.reload(services.service(named: name), cause: "the file changed")

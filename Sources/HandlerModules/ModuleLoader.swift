@@ -24,7 +24,9 @@ import CLinux
     /// Locates, copies and examines the module of a handler, without running any of it.
     package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
         do throws(ModuleError) {
-            return try prepare(module, locator.find(module.handler))
+            let file = try locator.find(module.handler, home: module.home)
+            module.home = file.folder
+            return try prepare(module, file)
         } catch {
             throw error.serving(module.current?.number)
         }
@@ -48,21 +50,12 @@ import CLinux
     }
 
     private func open(_ path: String, _ handler: String) throws(ModuleError) -> ModuleFile {
-        func refusal(_ reason: String) -> ModuleError {
-            ModuleError(
-                handler: handler, stage: .locating, reason: "its module \(reason)", place: "File: \(path)",
-                remedy: "put a module in the folder of modules again")
-        }
-        let canonical: String
-        do throws(SystemError) {
-            canonical = try ModuleLocator.canonical(path)
-        } catch {
-            throw refusal("cannot be opened (\(error))")
-        }
         do throws(Objection) {
-            return try ModuleFile(trusting: canonical)
+            return try ModuleFile(trusting: path)
         } catch {
-            throw refusal(error.text)
+            throw ModuleError(
+                handler: handler, stage: .locating, reason: "its module \(error.text)", place: "File: \(path)",
+                remedy: error.remedy)
         }
     }
 
