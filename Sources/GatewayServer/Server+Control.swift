@@ -65,6 +65,7 @@ extension Server {
         report.listeners = listeners.entries.map { $0.listener.address.description }
         report.routes = services.routeReports()
         report.handlers = services.handlerReports()
+        report.metrics = context.metrics.samples().map { StatusReport.Metric($0) }
         return report
     }
 }

@@ -8,6 +8,8 @@ package struct StatusReport: Sendable, Equatable {
     package var routes: [Route] = []
     /// The handlers in the order in which routes name them.
     package var handlers: [Handler] = []
+    /// What handlers count, in the order in which they have defined it; as JSON only.
+    package var metrics: [Metric] = []
 
     /// Makes a report; the lists are filled afterwards.
     package init(process: Process) { self.process = process }

@@ -80,6 +80,48 @@ def test_status_as_json_counts_connections(make_gateway):
     eventually("nobody is left", lambda: status(running)["process"]["connections"] == 0)
 
 
+COUNTING = r"""
+#include "gw_handler.h"
+static const gw_host *host;
+static const gw_ext_metrics *metrics;
+static uint32_t counter, sizes;
+static gw_status start(const gw_host *h, const gw_config *config, void **self) {
+    (void)self;
+    metrics = h->get_extension(h, GW_EXT_METRICS);
+    counter = metrics->define(h, config->instance, 0, "messages_total", "Messages that came.");
+    sizes = metrics->define(h, config->instance, 2, "size", "Their sizes.");
+    return GW_OK;
+}
+static void message(void *self, gw_conn conn, void *state, const gw_message *m) {
+    (void)self, (void)state;
+    metrics->record(host, counter, 1);
+    metrics->record(host, sizes, (double)m->data.len);
+    host->send(host, conn, m->kind, 0, m->data.ptr, m->data.len);
+}
+static const gw_handler table = {
+    .struct_size = sizeof table, .abi_version = GW_ABI_VERSION, .min_host_abi = 0x10000,
+    .name = "counting", .version = "1.0", .start = start, .message = message,
+};
+const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &table; }
+"""
+
+
+def test_metrics_of_handlers_are_in_the_json(make_gateway):
+    running = make_gateway(routes="route /count { handler counting; }")
+    (running.folder / "counting.c").write_text(COUNTING)
+    compile_handler(running, "counting", running.folder / "counting.c")
+    running.start()
+    with RawPeer(running, "/count").opened() as peer:
+        for text in (b"a", b"bcd"):
+            peer.send(frame(TEXT, text))
+            peer.read_frame()
+    counter, sizes = status(running)["metrics"]
+    assert counter == {"metric": "handler_counting_messages_total", "kind": "counter", "help": "Messages that came.",
+                       "route": "/count", "value": 2}
+    assert (sizes["kind"], sizes["sum"], sizes["count"]) == ("histogram", 4, 2)
+    assert [bucket["count"] for bucket in sizes["buckets"] if 0.5 < bucket["le"] < 20] == [1, 2, 2]
+
+
 def on_a_terminal(running, environment):
     ours, theirs = pty.openpty()
     base = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
