@@ -167,6 +167,16 @@ package final class Server {
     /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
     package var listeningPorts: [UInt16] { listeners.entries.map { $0.listener.address.port } }
 
+    /// Where a browser on this machine finds the console; nil when there is none, or no browser gets there.
+    private var consoleURL: String? {
+        guard let path = services.routing.consolePath,
+            let entry = listeners.entries.first(where: { $0.listener.address.port != 0 })
+        else { return nil }
+        let port = entry.listener.address.port
+        if case .any? = entry.configured { return "http://localhost:\(port)\(path)" }
+        return "http://\(entry.listener.address)\(path)"
+    }
+
     /// Ends `run` from any thread.
     package struct Stopper: Sendable {
         fileprivate let ports: [WorkerPort]
@@ -188,6 +198,7 @@ package final class Server {
             try poller.add(signals.number, token: 0, interest: .readable)
             let crew = try startWorkers()
             for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+            if let console = consoleURL { log.info("the console is at \(console)") }
             log.info("serving with \(context.ports.count) workers")
             try watch(signals, poller, crew)
         } catch {
