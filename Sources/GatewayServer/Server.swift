@@ -275,6 +275,7 @@ package final class Server {
             if phase == .stopping {
                 runDirectory.remove()
                 log.warn("stopped at once: asked twice")
+                Log.finish(patience: 50)
                 _exit(128 + signal)
             }
             beginStopping()

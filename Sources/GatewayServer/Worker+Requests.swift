@@ -336,13 +336,13 @@ extension Worker {
         guard routing.logsAccess else { return }
         let address = peer.its.socket.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
-        Log.line("access: \(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
+        Log.access("\(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
     }
 
     func logClosed(_ peer: ConnectionPlace) {
         guard routing.logsAccess else { return }
-        Log.line(
-            "access: id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
+        Log.access(
+            "id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
                 + " in=\(peer.its.messagesIn)/\(peer.its.octetsIn) out=\(peer.its.messagesOut)/\(peer.its.octetsOut)")
     }
 
