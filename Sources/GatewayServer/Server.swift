@@ -322,32 +322,3 @@ extension Server {
         }
     }
 }
-
-extension Server {
-    /// Loads and starts every handler and stops it again, without listening or serving.
-    ///
-    /// - Returns: a text for each handler that cannot serve.
-    package static func check(_ configuration: Configuration) -> [String] {
-        let log = Log(threshold: nil)
-        let context: ServerContext
-        let bell: Bell
-        do throws(Errno) {
-            bell = try Bell()
-            context = try makeContext(configuration, log, capacity: 16)
-        } catch {
-            return ["cannot set up the workers: \(error)"]
-        }
-        do throws(RunDirectoryError) {
-            let runDirectory = try RunDirectory()
-            let services = Services(
-                server: context, configuration: configuration, runDirectory: runDirectory, bell: bell,
-                prober: ownProgram)
-            services.startAll()
-            services.stopAll()
-            runDirectory.remove()
-            return services.troubles
-        } catch {
-            return ["no folder for the copies of modules: \(error)"]
-        }
-    }
-}

@@ -149,7 +149,8 @@ final class Services {
     private func complain(_ service: HandlerService, _ error: ModuleError) {
         for (index, _) in routes(of: service.name) { routing.routes[index].fail(error.reason) }
         troubles.append(error.description)
-        log.error(error.description)
+        let origin = routes(of: service.name).first.map { "\($0.configuration.origin): " } ?? ""
+        log.error(origin + error.description)
     }
 
     func wrap(_ generation: Generation) -> HandlerService.Serving {

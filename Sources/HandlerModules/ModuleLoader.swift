@@ -21,6 +21,13 @@ import CLinux
         unsafe self.makeHost = makeHost
     }
 
+    /// One that only prepares: for a check, which loads nothing.
+    package convenience init(locator: ModuleLocator, runDirectory: RunDirectory) {
+        unsafe self.init(locator: locator, runDirectory: runDirectory) { _, _, _ in
+            preconditionFailure("a check loads nothing")
+        }
+    }
+
     /// Locates, copies and examines the module of a handler, without running any of it.
     package func prepare(_ module: Module) throws(ModuleError) -> Candidate {
         do throws(ModuleError) {

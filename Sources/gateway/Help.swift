@@ -32,7 +32,7 @@ enum Help {
         usage: gateway [COMMAND] [-c FILE]
 
           run                 serve in the foreground; this is what happens without a command
-          check, -t           parse the file, load and start every handler, serve nothing
+          check, -t           parse the file, try every handler in a process of its own, serve nothing
           -T                  print the effective configuration
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
@@ -104,8 +104,9 @@ enum Help {
             "gateway -T                       the configuration with every value that is in effect",
         ], usage: "gateway check [-c FILE]", [.configuration],
         """
-        Parses the file, loads and starts every handler, stops them again; nothing is listened on. Exit status: 0 all
-        is fine, 78 something is not.
+        Parses the file and tries every handler as it lies there: loaded, started with GW_CFG_PROBE and stopped in a
+        process of its own. Nothing is listened on or written, also beside a gateway that runs. Exit status: 0 all is
+        fine, 78 something is not.
         """)
 
     private static let status = page(
