@@ -158,7 +158,13 @@ package final class Server {
         let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
         let path = "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
         let file = unsafe clinux_open_record(path)
-        if file < 0 { log.debug("no file for a crash record at \(path): \(Errno.last)") }
+        if file < 0 {
+            let error = Errno.last
+            // A folder that is not ours to write to is usual; something else in the place of the file is not.
+            let level: Log.Level = error.code == ELOOP || error.code == EINVAL ? .warn : .debug
+            let why = level == .warn ? "this is no regular file of one name" : error.description
+            log.write(level, "no file for a crash record at \(path): \(why)")
+        }
         if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
     }
 
