@@ -81,7 +81,8 @@ extension Worker {
         }
         var page = PlainResponse(
             status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
-        page.keepsAlive = keepsAlive(head)
+        // A body that nobody reads would be taken for the next request.
+        page.keepsAlive = keepsAlive(head) && !head.hasBody
         respond(peer, page, headOnly: head.method == .head)
         return true
     }
