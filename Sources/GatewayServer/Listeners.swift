@@ -1,5 +1,6 @@
 import GatewayConfiguration
 import GatewayIO
+import Synchronization
 
 /// The listening sockets, shared by all workers; accepting is the kernel's affair and needs no lock.
 final class Listeners: Sendable {
@@ -8,11 +9,20 @@ final class Listeners: Sendable {
         let listener: Listener
         /// Where the configuration says it listens, port 0 staying 0; nil for the control socket.
         let configured: ListenAddress?
+        private let closed = Atomic(false)
 
         init(_ listener: consuming Listener, configured: ListenAddress? = nil) {
             self.listener = listener
             self.configured = configured
         }
+
+        /// Refuses new peers from now on. Workers that have not let go of it yet find out.
+        func close() {
+            closed.store(true, ordering: .releasing)
+            listener.close()
+        }
+
+        var isClosed: Bool { closed.load(ordering: .acquiring) }
     }
 
     let entries: [Entry]

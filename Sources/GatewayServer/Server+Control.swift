@@ -56,13 +56,14 @@ extension Server {
             pid: getpid(), version: GatewayVersion.text, startedAt: startedAt, now: Clock.wallSeconds(),
             uptimeMilliseconds: (Clock.monotonicNanoseconds() - context.startedAt) / 1_000_000,
             workers: context.ports.count, connections: context.connections.load(ordering: .relaxed),
-            maxConnections: services.routing.maxConnections, configuration: services.configuration.file)
+            maxConnections: min(services.routing.maxConnections, context.descriptorRoom),
+            configuration: services.configuration.file)
         // Above 32 bits stands the mark of a worker that cannot work.
         process.workerConnections = context.ports.map { $0.load.load(ordering: .relaxed) & 0xFFFF_FFFF }
         process.phase = phase
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)
-        report.listeners = listeners.entries.map { $0.listener.address.description }
+        report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
         report.routes = services.routeReports()
         report.handlers = services.handlerReports()
         report.metrics = context.metrics.samples().map { StatusReport.Metric($0) }
@@ -120,17 +121,18 @@ extension Server {
         phase = .stopping
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
         for port in context.ports { port.post(.stop) }
-        refusePeers()
+        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
+        for entry in listeners.entries { entry.close() }
     }
 
-    /// Refuses new peers and lets those that are here stay, for a while.
+    /// Lets those that are here stay, for a while; whoever comes now is told so, until the end.
     func beginDraining() {
         guard phase == .serving else { return }
         let patience = services.configuration.limits.drainTimeoutMilliseconds
         phase = .draining
         drainsUntil = Clock.monotonicNanoseconds() &+ UInt64(clamping: patience) &* 1_000_000
         log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
-        refusePeers()
+        context.isDraining.store(true, ordering: .relaxed)
     }
 
     /// While draining: stops when the last peer has left, or time is up.
@@ -138,10 +140,5 @@ extension Server {
         guard phase == .draining else { return }
         let isEmpty = context.connections.load(ordering: .relaxed) <= 0
         if isEmpty || Clock.monotonicNanoseconds() >= drainsUntil { beginStopping() }
-    }
-
-    /// Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
-    private func refusePeers() {
-        for entry in listeners.entries { entry.listener.close() }
     }
 }

@@ -56,7 +56,7 @@ extension Server {
         listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
         // Workers let go of them when they read the letter; closing here already refuses who comes meanwhile.
-        for entry in leaving { entry.listener.close() }
+        for entry in leaving { entry.close() }
         return said
     }
 }

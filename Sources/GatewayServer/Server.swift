@@ -18,8 +18,9 @@ package final class Server {
         package let isConfiguration: Bool
     }
 
-    /// Descriptors that are ours, not connections': listeners, pollers, wakers, logs, modules being read.
-    private static let ownDescriptors = 64
+    /// Descriptors for what goes on at a full house: the control socket and its clients, logs, modules being read and
+    /// probed. Workers and listeners come on top, and peers that are told that there is no room.
+    private static let reserve = 64
 
     private let configuration: Configuration
     let log: Log
@@ -48,12 +49,13 @@ package final class Server {
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
-        Self.checkConnectionLimit(configuration, descriptors: limit, log)
+        let room = Self.connectionRoom(configuration, descriptors: limit)
+        Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
         listeners = Listeners(try Self.listen(configuration))
         control = try ControlDesk(configuration, log)
         do throws(Errno) {
             bell = try Bell()
-            context = try Self.makeContext(configuration, log, capacity: capacity)
+            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -105,12 +107,19 @@ package final class Server {
         return Int(clamping: min(limit.rlim_cur, 1 << 24))
     }
 
-    private static func checkConnectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) {
-        let possible = max(1, descriptors - ownDescriptors)
-        guard configuration.maxConnections > possible else { return }
+    /// How many connections may be here without taking what the gateway itself needs.
+    private static func connectionRoom(_ configuration: Configuration, descriptors: Int) -> Int {
+        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Worker.mostSurplus
+        return max(1, descriptors - min(own, descriptors / 2))
+    }
+
+    private static func checkConnectionLimit(
+        _ configuration: Configuration, descriptors: Int, room: Int, _ log: Log
+    ) {
+        guard configuration.maxConnections > room else { return }
         log.warn(
             "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
-                + " \(possible); raise it with ulimit -n or LimitNOFILE")
+                + " \(room); raise it with ulimit -n or LimitNOFILE")
     }
 
     private static func listen(_ configuration: Configuration) throws(Failure) -> [Listeners.Entry] {
@@ -132,7 +141,7 @@ package final class Server {
     }
 
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, isProbe: Bool = false
+        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
@@ -141,6 +150,7 @@ package final class Server {
         let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
         return ServerContext(
             log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
+            descriptorRoom: descriptorRoom,
             conduct: configuration.mode == .development ? Conduct(log) : nil, isProbe: isProbe)
     }
 

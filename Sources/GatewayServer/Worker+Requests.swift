@@ -37,11 +37,9 @@ extension Worker {
 
     /// Decides who answers a request.
     private func route(_ peer: ConnectionPlace, _ head: RequestHead) {
-        if isStopping {
-            return refuse(peer, head, status: 503, word: "draining", "the gateway is shutting down")
-        }
-        if peer.its.flags.contains(.surplus) {
-            return refuse(peer, head, status: 503, word: "too-many-connections", "max_connections is reached")
+        if isEnding || peer.its.flags.contains(.surplus) {
+            let (word, sentence) = isEnding ? Self.draining : Self.tooMany
+            return refuse(peer, head, status: 503, word: word, sentence)
         }
         let outcome = OpeningHandshake.evaluate(head)
         if case .notWebSocket = outcome, serveConsole(peer, head) { return }
@@ -294,7 +292,7 @@ extension Worker {
 
     // MARK: Answers
 
-    private func keepsAlive(_ head: RequestHead) -> Bool { head.keepsAlive && !isStopping }
+    private func keepsAlive(_ head: RequestHead) -> Bool { head.keepsAlive && !isEnding }
 
     private func unavailable(_ peer: ConnectionPlace, _ head: RequestHead, _ route: Route) {
         // The reason may tell of files and functions: it is for the operator, not for strangers.

@@ -46,7 +46,7 @@ enum Help {
           reload [HANDLER]    read the configuration again and replace the handlers that changed
           rollback HANDLER    make the previous generation current again
           stop                tell every connection to go (1001), and end
-          drain               take no new connections, and end when the last has left
+          drain               refuse newcomers (503), and end when the last has left
 
         options:
 
@@ -149,11 +149,11 @@ enum Help {
 
     private static let drain = page(
         examples: [
-            "gateway drain                    take no new connections, and end when the last has left"
+            "gateway drain                    refuse newcomers (503), and end when the last has left"
         ], usage: "gateway drain [-c FILE]", [.configuration, .socket],
         """
-        New peers are refused; connections that are open stay, at most the `drain_timeout` of `defaults`, and are told to
-        go (1001) then. The command waits for the end.
+        Newcomers hear 503 draining; connections that are open stay, at most the `drain_timeout` of `defaults`, and are
+        told to go (1001) then. The command waits for the end.
         """)
 
     private static let explain = page(

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from gateway_process import BINARY, DEADLINE, eventually
-from raw_peer import TEXT, RawPeer, accepted, frame
+from raw_peer import TEXT, RawPeer, frame
 from test_handlers import SHOUT, compile_handler
 
 COMMANDS = ["run", "check", "status", "reload", "rollback", "stop", "drain", "explain", "inspect"]
@@ -260,13 +260,30 @@ def test_drain_lets_stay_who_is_there_and_ends_with_the_last(make_gateway):
     with RawPeer(running).opened() as peer:
         command = subprocess.Popen([BINARY, "drain", "-c", running.file], stdout=subprocess.PIPE, text=True)
         eventually("it is draining", lambda: status(running)["process"]["state"] == "draining")
-        assert accepted(running) is None
+        listeners = running.addresses()
+        for headers in ({}, {"Upgrade": "none"}):
+            with RawPeer(running, headers=headers) as newcomer:
+                assert (newcomer.status, newcomer.body.startswith(b"draining: ")) == (503, True)
+        assert status(running)["listeners"] == listeners
+        assert "cannot accept" not in running.log()
         refused = ask(running, "reload")
         assert (refused.returncode, refused.stdout) == (75, "the gateway is draining\n")
         peer.send(frame(TEXT, b"still here"))
         assert peer.read_frame() == (TEXT, True, b"still here")
     assert command.communicate(timeout=DEADLINE)[0] == "stopped\n"
     assert running.exit_status() == 0
+
+
+def test_newcomers_do_not_hold_up_the_end_of_draining(make_gateway):
+    running = make_gateway(main="defaults { drain_timeout 5m; }").start()
+    with RawPeer(running).opened():
+        command = subprocess.Popen([BINARY, "drain", "-c", running.file], stdout=subprocess.DEVNULL)
+        eventually("it is draining", lambda: status(running)["process"]["state"] == "draining")
+        silent = [running.connect() for _ in range(40)]
+    assert command.wait(DEADLINE) == 0
+    assert running.exit_status() == 0
+    for each in silent:
+        each.close()
 
 
 def test_drain_ends_when_its_time_is_up(make_gateway):
