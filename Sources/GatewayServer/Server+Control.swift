@@ -120,9 +120,10 @@ extension Server {
         guard phase != .stopping else { return }
         phase = .stopping
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-        for port in context.ports { port.post(.stop) }
-        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
+        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain; and before
+        // anybody is told to go, who might come back to a worker that has not heard of it yet.
         for entry in listeners.entries { entry.close() }
+        for port in context.ports { port.post(.stop) }
     }
 
     /// Lets those that are here stay, for a while; whoever comes now is told so, until the end.
