@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -56,4 +57,24 @@ int clinux_available_cores(void) {
 
 ptrdiff_t clinux_random(void *memory, size_t octets) { return getrandom(memory, octets, 0); }
 
-int clinux_open_record(const char *path) { return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600); }
+int clinux_open_record(const char *path) {
+    /* O_NONBLOCK: opening a FIFO must not wait for its reader. It means nothing to a regular file. */
+    int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat status;
+    if (file >= 0 && (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1)) {
+        close(file);
+        errno = EINVAL;
+        return -1;
+    }
+    return file;
+}
+
+int clinux_open_standard_descriptors(void) {
+    for (int number = 0; number <= 2; number += 1) {
+        /* The lowest number that is free is this one. */
+        if (fcntl(number, F_GETFD) < 0 && open("/dev/null", O_RDWR) != number) {
+            return -1;
+        }
+    }
+    return 0;
+}

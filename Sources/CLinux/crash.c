@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +30,11 @@ static const char *const callback_names[CLINUX_CALLBACKS] = {
     "message",     "fragment",    "ping",                "pong",     "drained",     "error",     "close",        "http",
     "event",       "work",        "save_self",           "restore_self", "save_conn", "restore_conn", "drop_conn"};
 
+/* How long the lines of other threads are waited for, and a reader of standard error. */
+enum { LINES_MILLISECONDS = 200, READER_MILLISECONDS = 1000 };
+
 static int record_file = -1;
+static int is_unwritten;
 static atomic_flag is_recording = ATOMIC_FLAG_INIT;
 static pthread_key_t stack_key;
 static pthread_once_t stack_once = PTHREAD_ONCE_INIT;
@@ -225,6 +230,22 @@ static void write_all(int file, const struct text *text) {
     }
 }
 
+void clinux_note_unwritten(int yes) { __atomic_store_n(&is_unwritten, yes, __ATOMIC_RELEASE); }
+
+/* What other threads have said before the fault stands before it, if the thread that writes it still can. */
+static void wait_for_lines(void) {
+    const struct timespec pause = {0, 1000000};
+    for (int i = 0; i < LINES_MILLISECONDS && __atomic_load_n(&is_unwritten, __ATOMIC_ACQUIRE); i += 1) {
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* Nobody may ever read it, and the process has to end all the same. A pipe with room takes the whole record. */
+static int is_read(int file) {
+    struct pollfd interest = {file, POLLOUT, 0};
+    return poll(&interest, 1, READER_MILLISECONDS) == 1;
+}
+
 static void record(int signal, const siginfo_t *information, const void *context) {
     struct text text;
     struct timespec now = {0, 0};
@@ -258,10 +279,13 @@ static void record(int signal, const siginfo_t *information, const void *context
         text.length -= 1;
     }
     put(&text, "\n");
-    write_all(STDERR_FILENO, &text);
     if (record_file >= 0) {
         write_all(record_file, &text);
         fsync(record_file);
+    }
+    wait_for_lines();
+    if (is_read(STDERR_FILENO)) {
+        write_all(STDERR_FILENO, &text);
     }
 }
 

@@ -70,6 +70,10 @@ package struct Configuration: Sendable, Equatable {
     package var handshake = HandshakeLimits()
     /// What a connection may cost unless its route says otherwise; each route has its own complete copy.
     package var limits = Limits()
+    /// Where the directives outside of blocks were written, by name, those that repeat excepted.
+    package var origins: [String: SourceLocation] = [:]
+    /// Where the directives in the block of `plugins` were written, by name.
+    package var pluginsOrigins: [String: SourceLocation] = [:]
     /// Where the directives of `defaults` were written, by name; what is missing has its built-in default.
     package var limitOrigins: [String: SourceLocation] = [:]
     /// The routes, in the order of the file.

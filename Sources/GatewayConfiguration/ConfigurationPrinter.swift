@@ -1,7 +1,7 @@
 extension Configuration {
     /// The whole configuration in the language it is read from, with every value in effect.
     ///
-    /// Reading it again gives the same values; the comments say what is the default and what comes from `defaults`.
+    /// Reading it again gives the same values; the comments say what nobody has set and what comes from `defaults`.
     package func effectiveText() -> String {
         var printer = ConfigurationPrinter()
         printer.print(self)
@@ -18,46 +18,40 @@ private struct ConfigurationPrinter {
         for directive in Directive.table where directive.places.contains(.top) {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
-            case .fixed(let value): line(directive.name, value, note: "default")
+            case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .octets, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .probation, .later: break
             }
         }
     }
 
     private mutating func printTop(_ special: Setting.Special, _ name: String, _ configuration: Configuration) {
-        let standard = Configuration(file: configuration.file)
+        let unsaid = unsaid(name, configuration)
         switch special {
         case .listen:
             for listener in configuration.listeners {
                 line(name, Quotation.ifNeeded(listener.address.description))
             }
         case .threads:
-            let isDefault = configuration.threads == standard.threads
-            line(name, Self.text(of: configuration.threads), note: isDefault ? "default" : nil)
+            line(name, Self.text(of: configuration.threads), note: unsaid)
         case .busyPoll:
-            let isDefault = configuration.busyPollMicroseconds == standard.busyPollMicroseconds
             let value = configuration.busyPollMicroseconds.map { Unit.text(microseconds: $0) } ?? "off"
-            line(name, value, note: isDefault ? "default" : nil)
+            line(name, value, note: unsaid)
         case .plugins:
             printPlugins(name, configuration)
         case .mode:
-            let isDefault = configuration.mode == standard.mode
-            line(name, configuration.mode.rawValue, note: isDefault ? "default" : nil)
+            line(name, configuration.mode.rawValue, note: unsaid)
         case .console:
-            let isDefault = configuration.consolePath == (configuration.mode == .development ? "/" : nil)
             let value = configuration.consolePath.map { Quotation.ifNeeded($0) } ?? "off"
-            line(name, value, note: isDefault ? "default" : nil)
+            line(name, value, note: unsaid)
         case .control:
             let value = configuration.controlPath.map { Quotation.ifNeeded("unix:" + $0) } ?? "off"
             line(name, value)
         case .accessLog:
-            let isDefault = configuration.accessLog == standard.accessLog
             let value = configuration.accessLog.map { "stderr " + $0.rawValue } ?? "off"
-            line(name, value, note: isDefault ? "default" : nil)
+            line(name, value, note: unsaid)
         case .errorLog:
-            let isDefault = configuration.errorLog == standard.errorLog
             let value = configuration.errorLog.map { "stderr " + $0.rawValue } ?? "off"
-            line(name, value, note: isDefault ? "default" : nil)
+            line(name, value, note: unsaid)
         case .defaults:
             printDefaults(configuration)
         case .route:
@@ -67,13 +61,18 @@ private struct ConfigurationPrinter {
         }
     }
 
+    /// The comment on a directive that the file does not have.
+    private func unsaid(_ name: String, _ configuration: Configuration) -> String? {
+        configuration.origins[name] == nil ? "default" : nil
+    }
+
     private mutating func printPlugins(_ name: String, _ configuration: Configuration) {
         var scope = Scope()
         scope.watches = configuration.pluginsWatch
         scope.settleMilliseconds = configuration.settleMilliseconds
         scope.retain = configuration.retain
         text += "\(name) \(Quotation.ifNeeded(configuration.pluginsFolder)) {\n"
-        printScope(scope, in: .plugins, below: nil)
+        printScope(scope, in: .plugins, set: configuration.pluginsOrigins)
         text += "}\n"
     }
 
@@ -83,7 +82,7 @@ private struct ConfigurationPrinter {
         scope.handshake = configuration.handshake
         scope.maxConnections = configuration.maxConnections
         text += "\ndefaults {\n"
-        printScope(scope, in: .defaults, below: nil)
+        printScope(scope, in: .defaults, set: configuration.limitOrigins)
         text += "}\n"
     }
 
@@ -91,8 +90,6 @@ private struct ConfigurationPrinter {
         var scope = Scope()
         scope.limits = route.limits
         scope.routeConnections = route.maxConnections
-        var above = Scope()
-        above.limits = configuration.limits
         text += "\n# \(Quotation.short(route.origin.description))\n"
         text += "route \(Quotation.ifNeeded(route.pattern.description)) {\n"
         line("handler", route.handler, indent: "    ")
@@ -104,24 +101,19 @@ private struct ConfigurationPrinter {
             let value = Quotation.full(setting.value)
             line("set", "\(Quotation.ifNeeded(setting.key)) \(value)", indent: "    ")
         }
-        printScope(scope, in: .route, below: above)
+        printScope(scope, in: .route, set: route.limitOrigins, above: configuration.limitOrigins)
         text += "}\n"
     }
 
-    private mutating func printScope(_ scope: Scope, in place: Place, below above: Scope?) {
-        var standard = Scope()
-        // These two follow another limit when nobody sets them.
-        standard.limits.maxFrameOctets = scope.limits.maxMessageOctets
-        if scope.limits.pingIntervalMilliseconds == nil { standard.limits.pongTimeoutMilliseconds = nil }
+    /// `set` and `above` are where the block, and the one it inherits from, say something.
+    private mutating func printScope(
+        _ scope: Scope, in place: Place, set: [String: SourceLocation], above: [String: SourceLocation] = [:]
+    ) {
         for directive in Directive.table where directive.places.contains(place) {
             guard let value = directive.text(in: scope) else { continue }
-            var note: String?
-            if value == directive.text(in: standard) {
-                note = "default"
-            } else if let above, value == directive.text(in: above) {
-                note = "from defaults"
-            }
-            line(directive.name, value, note: note, indent: "    ")
+            let isInherited = directive.places.contains(.defaults) && above[directive.name] != nil
+            let note = isInherited ? "from defaults" : "default"
+            line(directive.name, value, note: set[directive.name] == nil ? note : nil, indent: "    ")
         }
     }
 

@@ -53,6 +53,7 @@ extension Evaluator {
         configuration.pluginsWatch = scope.watches
         configuration.settleMilliseconds = scope.settleMilliseconds
         configuration.retain = scope.retain
+        configuration.pluginsOrigins = scope.ranges.mapValues { report.location(of: $0) }
         guard let word = onlyValue(entry) else { return }
         guard !word.text.isEmpty else { return reportValue(word, entry) }
         configuration.pluginsFolder = absolute(word.text, in: word.range.file)
@@ -134,7 +135,9 @@ extension Evaluator {
         } else {
             let levels = Configuration.LogLevel.allCases.map(\.rawValue)
             let hint = Suggestion.nearest(to: word.text, among: levels).map { " (did you mean \"\($0)\"?)" } ?? ""
-            report.error("\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range)
+            report.error(
+                "\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range,
+                notes: ["The levels are: \(levels.joined(separator: ", "))."])
         }
     }
 

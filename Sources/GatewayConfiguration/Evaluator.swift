@@ -51,6 +51,9 @@ struct Evaluator {
         // Routes inherit from `defaults` wherever it stands, so it goes first.
         for entry in admitted where entry.directive.name == "defaults" { evaluateDefaults(entry.statement) }
         for entry in admitted { evaluate(entry) }
+        for entry in admitted where !entry.directive.isRepeatable {
+            configuration.origins[entry.directive.name] = report.location(of: entry.statement.name.range)
+        }
         if !isConsoleSet { configuration.consolePath = configuration.mode == .development ? "/" : nil }
         var scope = defaults
         settle(&scope, inheritsFrame: false)

@@ -36,7 +36,7 @@ public struct Listener: ~Copyable, Sendable {
     /// Where it really listens: port 0 has become a number.
     public let address: SocketAddress
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
-    private let path: String?
+    private let file: SocketFile?
     private let isInherited: Bool
 
     public var number: Int32 { descriptor.number }
@@ -59,7 +59,7 @@ public struct Listener: ~Copyable, Sendable {
     }
 
     deinit {
-        if let path { unsafe unlink(path) }
+        file?.remove()
     }
 
     private init(ipv4 octets: [UInt8], port: UInt16) throws(Errno) {
@@ -71,7 +71,7 @@ public struct Listener: ~Copyable, Sendable {
         let socket = try Self.open(AF_INET)
         Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
         guard Self.bind(socket, &name) == 0 else { throw Errno.last }
-        try self.init(listening: socket, path: nil)
+        try self.init(listening: socket, file: nil)
     }
 
     private init(ipv6 octets: [UInt8], port: UInt16, dualStack: Bool) throws(Errno) {
@@ -84,33 +84,18 @@ public struct Listener: ~Copyable, Sendable {
         Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
         Self.enable(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, !dualStack)
         guard Self.bind(socket, &name) == 0 else { throw Errno.last }
-        try self.init(listening: socket, path: nil)
+        try self.init(listening: socket, file: nil)
     }
 
     private init(unixPath path: String, mode: mode_t?) throws(Errno) {
         var name = try sockaddr_un(path: path)
-        try Self.removeStale(path, &name)
         let socket = try Self.open(AF_UNIX)
         // Linux gives the file the mode of the socket, so there is no moment in which others could connect.
         if let mode, fchmod(socket.number, mode) != 0 { throw Errno.last }
-        guard Self.bind(socket, &name) == 0 else { throw Errno.last }
-        try self.init(listening: socket, path: path)
-    }
-
-    /// A socket file that nobody listens on any more is left over from a crash; one that answers is in use.
-    private static func removeStale(_ path: String, _ name: inout sockaddr_un) throws(Errno) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else { throw Errno(EADDRINUSE) }
-        let probe = try open(AF_UNIX)
-        let answer = unsafe withUnsafePointer(to: &name) {
-            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe connect(probe.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
+        let file = try SocketFile.claim(path, &name) { name throws(Errno) in
+            guard Self.bind(socket, &name) == 0, listen(socket.number, Self.backlog) == 0 else { throw Errno.last }
         }
-        let error = Errno.last
-        guard answer != 0, error.code == ECONNREFUSED else { throw Errno(EADDRINUSE) }
-        unsafe unlink(path)
+        try self.init(listening: socket, file: file)
     }
 
     private init(inherited number: Int32) throws(Errno) {
@@ -125,16 +110,16 @@ public struct Listener: ~Copyable, Sendable {
         guard let address = SocketAddress(boundTo: number) else { throw Errno.last }
         self.descriptor = descriptor
         self.address = address
-        path = nil
+        file = nil
         isInherited = true
     }
 
-    private init(listening socket: consuming FileDescriptor, path: String?) throws(Errno) {
+    private init(listening socket: consuming FileDescriptor, file: SocketFile?) throws(Errno) {
         guard listen(socket.number, Self.backlog) == 0 else { throw Errno.last }
         guard let address = SocketAddress(boundTo: socket.number) else { throw Errno.last }
         descriptor = socket
         self.address = address
-        self.path = path
+        self.file = file
         isInherited = false
     }
 
@@ -158,11 +143,13 @@ public struct Listener: ~Copyable, Sendable {
         }
     }
 
-    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor.
+    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor, and removes the file
+    /// of a unix socket.
     ///
     /// An inherited socket goes on listening for whoever has opened it.
     public func close() {
         if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+        file?.remove()
     }
 
     /// Takes the next peer that waits.

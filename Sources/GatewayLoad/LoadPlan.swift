@@ -125,7 +125,7 @@ package struct LoadPlan: Sendable {
         case "--protocol": subprotocol = value
         case "-H", "--header": headers.append(value)
         case "--json": wantsJSON = true
-        default: throw LoadUsageError("\"\(name)\" is not known here")
+        default: throw LoadUsageError("unknown option \"\(name)\" of \"bench\"", unknownOption: name)
         }
     }
 

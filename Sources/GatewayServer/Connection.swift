@@ -54,7 +54,7 @@ import WebSocket
         static let peerLeft = Flags(rawValue: 1 << 8)
         /// Listed to be looked at again in this turn: held input may go on.
         static let resumed = Flags(rawValue: 1 << 9)
-        /// Over `max_connections`: only there to be told so.
+        /// Over `max_connections`, or come while draining: only there to be told so.
         static let surplus = Flags(rawValue: 1 << 10)
         /// Counted against its route.
         static let counted = Flags(rawValue: 1 << 11)

@@ -15,11 +15,11 @@ extension HostFunctions {
             let keeper = unsafe HostContext.with(host, else: nil) { context in
                 unsafe context.isRetired.load(ordering: .acquiring) ? nil : context.wrapped
             }
-            guard count >= 0, let keeper = unsafe keeper else {
+            guard count >= 0, unsafe start != nil || count == 0, let keeper = unsafe keeper else {
                 unsafe release?(context)
                 return nil
             }
-            let octets = unsafe UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
+            let octets = unsafe UnsafeRawBufferPointer(start: start, count: count)
             let shared = unsafe SharedOctets.wrap(octets, release: release, context: context, keeper: keeper)
             // The header promises that release is called exactly once, also when this fails.
             if unsafe shared == nil { unsafe release?(context) }

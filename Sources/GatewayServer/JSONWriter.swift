@@ -46,6 +46,12 @@ package struct JSONWriter {
         text += number.map { String($0) } ?? "null"
     }
 
+    /// A number with a fraction; what JSON has no number for is null.
+    package mutating func value(_ number: Double) {
+        separate()
+        text += number.isFinite ? "\(number)" : "null"
+    }
+
     /// true or false.
     package mutating func value(_ truth: Bool) {
         separate()

@@ -1,5 +1,6 @@
 import GatewayConfiguration
 import GatewayIO
+import Synchronization
 
 /// The listening sockets, shared by all workers; accepting is the kernel's affair and needs no lock.
 final class Listeners: Sendable {
@@ -10,6 +11,7 @@ final class Listeners: Sendable {
         let configured: ListenAddress?
         /// What is true of every connection that is accepted here.
         let options: ListenerOptions
+        private let closed = Atomic(false)
 
         init(
             _ listener: consuming Listener, configured: ListenAddress? = nil, options: ListenerOptions = .plain
@@ -18,6 +20,14 @@ final class Listeners: Sendable {
             self.configured = configured
             self.options = options
         }
+
+        /// Refuses new peers from now on. Workers that have not let go of it yet find out.
+        func close() {
+            closed.store(true, ordering: .releasing)
+            listener.close()
+        }
+
+        var isClosed: Bool { closed.load(ordering: .acquiring) }
     }
 
     let entries: [Entry]

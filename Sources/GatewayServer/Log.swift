@@ -2,7 +2,7 @@ import GatewayIO
 import Glibc
 import Synchronization
 
-/// The error log: one line a message on stderr, written at once and whole.
+/// The error log and the access log: one line a message on stderr, whole, by way of `LogWriter`.
 package struct Log: Sendable {
     enum Level: Int, Comparable, Sendable {
         case trace
@@ -31,7 +31,15 @@ package struct Log: Sendable {
 
     func write(_ level: Level, _ message: @autoclosure () -> String) {
         guard writes(level) else { return }
-        Self.line("\(level.name): \(Self.escaped(message()))")
+        LogWriter.standardError.append("\(level.name): \(Self.escaped(message()))")
+    }
+
+    /// A line of the access log.
+    static func access(_ text: String) { LogWriter.standardError.append("access: \(text)") }
+
+    /// Waits until all lines are written, or nobody reads them: before the process ends, or somebody else writes.
+    package static func finish(patience milliseconds: UInt64 = 1000) {
+        LogWriter.standardError.finish(patience: milliseconds)
     }
 
     func info(_ message: @autoclosure () -> String) { write(.info, message()) }
@@ -39,7 +47,7 @@ package struct Log: Sendable {
     func error(_ message: @autoclosure () -> String) { write(.error, message()) }
     func debug(_ message: @autoclosure () -> String) { write(.debug, message()) }
 
-    /// Writes a line in one call, so that lines of several threads do not mix.
+    /// Writes a line at once and waits until it is written: for commands, never for a gateway that serves.
     package static func line(_ text: String) {
         var text = text + "\n"
         text.withUTF8 { octets in

@@ -47,8 +47,11 @@ final class ModuleWatch {
     /// Whether a handler's file has changed and is waited for.
     func isSettling(_ handler: String) -> Bool { settling.isPending(handler) }
 
-    /// Looks at what happened; answers the handlers whose files have come to rest.
-    func turn(handlers: [String]) -> [News] {
+    /// Looks at what happened; answers the handlers whose files have come to rest, refused ones included.
+    func turn(modules: [Module]) -> [News] {
+        let homes = Dictionary(modules.map { ($0.handler, $0.home) }, uniquingKeysWith: { first, _ in first })
+        func look(_ handler: String) -> FileLook? { locator.look(handler, home: homes[handler] ?? nil) }
+        func isWhole(_ handler: String) -> Bool { self.isWhole(handler, home: homes[handler] ?? nil) }
         var names: Set<String> = []
         if var watch = watch.take() {
             let changes = watch.read()
@@ -58,7 +61,8 @@ final class ModuleWatch {
         }
         let now = Self.now
         names.formUnion(poll.advance(to: now))
-        for handler in handlers where names.contains("\(handler).so") || names.contains("lib\(handler).so") {
+        for handler in modules.map(\.handler)
+        where names.contains("\(handler).so") || names.contains("lib\(handler).so") {
             let look = look(handler)
             if let look, known[handler] == look { continue }
             settling.touch(handler, at: now, look: look)
@@ -85,13 +89,9 @@ final class ModuleWatch {
         }
     }
 
-    private func look(_ handler: String) -> FileLook? {
-        guard let file = try? locator.find(handler) else { return nil }
-        return FileLook(path: file.path)
-    }
-
-    private func isWhole(_ handler: String) -> Bool {
-        guard let file = try? locator.find(handler) else { return false }
-        return (try? ELFImage(path: file.path)) != nil
+    /// Whether waiting is of no use: its linker is done with it, or it cannot be taken whatever is in it.
+    private func isWhole(_ handler: String, home: String?) -> Bool {
+        guard let file = try? locator.find(handler, home: home) else { return true }
+        return ELFImage.isWhole(file.path)
     }
 }

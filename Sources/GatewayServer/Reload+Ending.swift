@@ -1,3 +1,4 @@
+import GatewayConfiguration
 import GatewayIO
 import HandlerModules
 
@@ -88,7 +89,10 @@ extension Reload {
         guard isNews, !isColdSuccess else { return services.log.debug(outcome.line) }
         service.lastOutcome = outcome
         switch outcome.result {
-        case .refused: services.log.error(outcome.line)
+        case .refused:
+            // Of a start that comes to nothing the line says where the handler is asked for.
+            let origin = service.serving == nil ? places.first.map { "\($0.configuration.origin): " } ?? "" : ""
+            services.log.error(origin + outcome.line)
         case .switched, .unchanged: services.log.info(outcome.line)
         }
     }

@@ -225,6 +225,7 @@ final class Reload {
         work = .nothing
         deadline = nil
         digest = copy.digest
+        service.module.home = copy.home ?? service.module.home
         if source.isFile { service.fileDigest = copy.digest }
         if source.isFile, let digest = copy.digest, isSettledBy(digest) { return false }
         switch copy.result {

@@ -15,7 +15,9 @@ package struct RouteExplanation: Sendable, Equatable {
         do throws(RequestHeadError) {
             path = try NormalizedPath(raw)
         } catch {
-            text = Self.table([("path", raw), ("answer", "400: this is no path that a request can have")])
+            let answer =
+                raw.hasPrefix("/") ? "this is no path that a request can have" : Self.slashMissing(raw, configuration)
+            text = Self.table([("path", raw), ("answer", "400: \(answer)")])
             isFound = false
             return
         }
@@ -37,6 +39,11 @@ package struct RouteExplanation: Sendable, Equatable {
         rows += Self.rows(of: route, match, path)
         isFound = true
         text = Self.table(rows) + "\n" + Self.limits(of: route, in: configuration)
+    }
+
+    private static func slashMissing(_ raw: String, _ configuration: Configuration) -> String {
+        let meant = RouteExplanation(of: "/" + raw, in: configuration)
+        return "paths begin with \"/\"" + (meant.isFound ? " (did you mean \"/\(raw)\"?)" : "")
     }
 
     private static func rows(

@@ -63,15 +63,17 @@ extension Server {
             pid: getpid(), version: GatewayVersion.text, startedAt: startedAt, now: Clock.wallSeconds(),
             uptimeMilliseconds: (Clock.monotonicNanoseconds() - context.startedAt) / 1_000_000,
             workers: context.ports.count, connections: context.connections.load(ordering: .relaxed),
-            maxConnections: services.routing.maxConnections, configuration: services.configuration.file)
+            maxConnections: min(services.routing.maxConnections, context.descriptorRoom),
+            configuration: services.configuration.file)
         // Above 32 bits stands the mark of a worker that cannot work.
         process.workerConnections = context.ports.map { $0.load.load(ordering: .relaxed) & 0xFFFF_FFFF }
         process.phase = phase
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)
-        report.listeners = listeners.entries.map { $0.listener.address.description }
+        report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
         report.routes = services.routeReports()
         report.handlers = services.handlerReports { watch?.isSettling($0) ?? false }
+        report.metrics = context.metrics.samples().map { StatusReport.Metric($0) }
         return report
     }
 }
@@ -85,12 +87,14 @@ extension Server {
         phase = .stopping
         services.abandonAll("the gateway ends")
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
+        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain; and before
+        // anybody is told to go, who might come back to a worker that has not heard of it yet.
+        for entry in listeners.entries { entry.close() }
         for port in context.ports { port.post(.stop) }
         stopWatching()
-        refusePeers()
     }
 
-    /// Refuses new peers and lets those that are here stay, for a while.
+    /// Lets those that are here stay, for a while; whoever comes now is told so, until the end.
     func beginDraining() {
         guard phase == .serving else { return }
         let patience = services.configuration.limits.drainTimeoutMilliseconds
@@ -98,7 +102,7 @@ extension Server {
         drainsUntil = Clock.monotonicNanoseconds() &+ UInt64(clamping: patience) &* 1_000_000
         log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
         stopWatching()
-        refusePeers()
+        context.isDraining.store(true, ordering: .relaxed)
     }
 
     /// While draining: stops when the last peer has left, or time is up.
@@ -111,10 +115,5 @@ extension Server {
     /// Nothing is loaded any more, so nobody needs to know what changes.
     private func stopWatching() {
         if let number = watch?.number { loop.forget(number) }
-    }
-
-    /// Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain.
-    private func refusePeers() {
-        for entry in listeners.entries { entry.listener.close() }
     }
 }

@@ -6,7 +6,8 @@ extension Server {
     /// Replaces handlers whose files have changed and come to rest.
     func reloadChanged() {
         guard let watch, phase == .serving || phase == .starting else { return }
-        for news in watch.turn(handlers: services.handlerNames(of: services.configuration)) {
+        let modules = services.handlerNames(of: services.configuration).map { services.service(named: $0).module }
+        for news in watch.turn(modules: modules) {
             switch news {
             case .changed(let name):
                 _ = services.reload(services.service(named: name), cause: "the file changed", isAutomatic: true)
@@ -57,7 +58,7 @@ extension Server {
         listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
         // Workers let go of them when they read the letter; closing here already refuses who comes meanwhile.
-        for entry in leaving { entry.listener.close() }
+        for entry in leaving { entry.close() }
         return said
     }
 }

@@ -18,8 +18,9 @@ package final class Server {
         package let isConfiguration: Bool
     }
 
-    /// Descriptors that are ours, not connections': listeners, pollers, wakers, logs, modules being read.
-    private static let ownDescriptors = 64
+    /// Descriptors for what goes on at a full house: the control socket and its clients, logs, modules being read and
+    /// probed. Workers and listeners come on top, and peers that are told that there is no room.
+    private static let reserve = 64
 
     /// What the process began with.
     let startConfiguration: Configuration
@@ -59,7 +60,8 @@ package final class Server {
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
-        Self.checkConnectionLimit(configuration, descriptors: limit, log)
+        let room = Self.connectionRoom(configuration, descriptors: limit)
+        Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
         listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlDesk(configuration, log)
         do throws(Errno) {
@@ -68,7 +70,7 @@ package final class Server {
             loop = try ControlLoop()
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
-            context = try Self.makeContext(configuration, log, capacity: capacity)
+            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -138,12 +140,19 @@ package final class Server {
         return Int(clamping: min(limit.rlim_cur, 1 << 24))
     }
 
-    private static func checkConnectionLimit(_ configuration: Configuration, descriptors: Int, _ log: Log) {
-        let possible = max(1, descriptors - ownDescriptors)
-        guard configuration.maxConnections > possible else { return }
+    /// How many connections may be here without taking what the gateway itself needs.
+    private static func connectionRoom(_ configuration: Configuration, descriptors: Int) -> Int {
+        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Worker.mostSurplus
+        return max(1, descriptors - min(own, descriptors / 2))
+    }
+
+    private static func checkConnectionLimit(
+        _ configuration: Configuration, descriptors: Int, room: Int, _ log: Log
+    ) {
+        guard configuration.maxConnections > room else { return }
         log.warn(
             "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
-                + " \(possible); raise it with ulimit -n or LimitNOFILE")
+                + " \(room); raise it with ulimit -n or LimitNOFILE")
     }
 
     private static func listen(
@@ -170,7 +179,7 @@ package final class Server {
     }
 
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, isProbe: Bool = false
+        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
@@ -179,6 +188,7 @@ package final class Server {
         let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
         return ServerContext(
             log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
+            descriptorRoom: descriptorRoom,
             conduct: configuration.mode == .development ? Conduct(log) : nil, isProbe: isProbe)
     }
 
@@ -195,7 +205,13 @@ package final class Server {
     private static func recordCrashes(_ configuration: Configuration, _ log: Log) {
         let path = crashFile(configuration)
         let file = unsafe clinux_open_record(path)
-        if file < 0 { log.debug("no file for a crash record at \(path): \(Errno.last)") }
+        if file < 0 {
+            let error = Errno.last
+            // A folder that is not ours to write to is usual; something else in the place of the file is not.
+            let level: Log.Level = error.code == ELOOP || error.code == EINVAL ? .warn : .debug
+            let why = level == .warn ? "this is no regular file of one name" : error.description
+            log.write(level, "no file for a crash record at \(path): \(why)")
+        }
         if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
     }
 
@@ -208,6 +224,16 @@ package final class Server {
 
     /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
     package var listeningPorts: [UInt16] { listeners.entries.map { $0.listener.address.port } }
+
+    /// Where a browser on this machine finds the console; nil when there is none, or no browser gets there.
+    private var consoleURL: String? {
+        guard let path = services.routing.consolePath,
+            let entry = listeners.entries.first(where: { $0.listener.address.port != 0 })
+        else { return nil }
+        let port = entry.listener.address.port
+        if case .any? = entry.configured { return "http://localhost:\(port)\(path)" }
+        return "http://\(entry.listener.address)\(path)"
+    }
 
     /// Ends `run` from any thread.
     package struct Stopper: Sendable {
@@ -244,6 +270,7 @@ package final class Server {
     private func serve() throws(Errno) {
         let crew = try startWorkers()
         for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+        if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
         try loop.watch(crew.ended.number)
         while crew.working.load(ordering: .acquiring) > 0 {
@@ -312,6 +339,7 @@ package final class Server {
         log.warn("stopped at once: asked twice")
         dismissRequests()
         control?.finish(ControlAnswer("stopped at once: asked twice", exit: 0))
+        Log.finish(patience: 50)
         _exit(status)
     }
 
@@ -365,44 +393,5 @@ extension Server {
             unsafe HostContext.makeHost(
                 HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
         }
-    }
-}
-
-extension Server {
-    /// Tries what lies in the folders for every handler, each in a process of its own; nothing is kept or served.
-    ///
-    /// - Returns: a text for each handler that cannot serve.
-    package static func check(_ configuration: Configuration) -> [String] {
-        var troubles: [String] = []
-        do throws(RunDirectoryError) {
-            let runDirectory = try RunDirectory()
-            let locator = ModuleLocator(plugins: [configuration.pluginsFolder])
-            var seen: Set<String> = []
-            for name in configuration.routes.map(\.handler) where seen.insert(name).inserted {
-                let routes = configuration.routes.filter { $0.handler == name }
-                do throws(ModuleError) {
-                    try judge(name, routes, locator, runDirectory)
-                } catch {
-                    troubles.append(error.description)
-                }
-            }
-            runDirectory.remove()
-        } catch {
-            troubles.append("no folder for the copies of modules: \(error)")
-        }
-        return troubles
-    }
-
-    private static func judge(
-        _ name: String, _ routes: [RouteConfiguration], _ locator: ModuleLocator, _ runDirectory: RunDirectory
-    ) throws(ModuleError) {
-        let loader = unsafe ModuleLoader(locator: locator, runDirectory: runDirectory) { _, _, _ in
-            preconditionFailure("a check loads nothing")
-        }
-        let candidate = try loader.prepare(Module(handler: name))
-        let longest = routes.map(\.limits.startTimeoutMilliseconds).max() ?? 10_000
-        try ModuleProbe.judge(
-            candidate, routes: routes.map { RouteSettings($0, isProbe: true) }, timeout: .milliseconds(longest),
-            executable: ownProgram)
     }
 }

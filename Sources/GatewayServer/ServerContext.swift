@@ -17,13 +17,23 @@ final class ServerContext: Sendable {
     let ports: [WorkerPort]
     /// The routes that workers begin with; later ones come by letter.
     let routing: RoutingTable
-    /// Peers in all workers.
+    /// Peers in all workers, without `surplus`.
     let connections = Atomic<Int>(0)
+    /// Peers that are only here to be told that they cannot be served.
+    let surplus = Atomic<Int>(0)
+    /// How many connections the limit of descriptors has room for.
+    let descriptorRoom: Int
+    /// Whoever comes now is told so.
+    let isDraining = Atomic(false)
     let startedAt = Clock.monotonicNanoseconds()
 
-    init(log: Log, ports: [WorkerPort], routing: RoutingTable, conduct: Conduct? = nil, isProbe: Bool = false) {
+    init(
+        log: Log, ports: [WorkerPort], routing: RoutingTable, descriptorRoom: Int, conduct: Conduct? = nil,
+        isProbe: Bool = false
+    ) {
         topics = TopicDirectory(workers: ports.count)
         self.isProbe = isProbe
+        self.descriptorRoom = descriptorRoom
         self.conduct = conduct
         self.log = log
         self.ports = ports

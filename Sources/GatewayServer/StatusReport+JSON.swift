@@ -11,6 +11,8 @@ extension StatusReport {
             writer.array(routes) { $1.write(to: &$0) }
             writer.name("handlers")
             writer.array(handlers) { $1.write(to: &$0) }
+            writer.name("metrics")
+            writer.array(metrics) { $1.write(to: &$0) }
         }
         return writer.text
     }

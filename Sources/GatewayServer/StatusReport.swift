@@ -8,6 +8,8 @@ package struct StatusReport: Sendable, Equatable {
     package var routes: [Route] = []
     /// The handlers in the order in which routes name them.
     package var handlers: [Handler] = []
+    /// What handlers count, in the order in which they have defined it; as JSON only.
+    package var metrics: [Metric] = []
 
     /// Routes that nobody serves.
     package var missing: Int { routes.count { $0.unavailable != nil } }

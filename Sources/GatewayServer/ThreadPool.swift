@@ -18,7 +18,7 @@ final class ThreadPool<Task: PoolTask>: Sendable {
     }
 
     private let state = Mutex(State())
-    private let bell = PoolBell()
+    private let bell = Semaphore()
     private let name: String
     private let maximumThreads: Int
 
@@ -43,7 +43,7 @@ final class ThreadPool<Task: PoolTask>: Sendable {
             return .queuedForNewThread
         }
         if case .refused = taken { return false }
-        bell.ring()
+        bell.signal()
         if case .queuedForNewThread = taken { start() }
         return true
     }
@@ -51,7 +51,7 @@ final class ThreadPool<Task: PoolTask>: Sendable {
     /// A task comes back behind the others. Only for threads of the pool: this one is free for it in a moment.
     func requeue(_ task: Task) {
         state.withLock { $0.waiting.append(task) }
-        bell.ring()
+        bell.signal()
     }
 
     private func start() {
@@ -88,34 +88,6 @@ final class ThreadPool<Task: PoolTask>: Sendable {
             state.isOver = true
             return state.threads
         }
-        for _ in 0..<threads { bell.ring() }
-    }
-}
-
-/// Lets one thread of a pool go on for each ring.
-private final class PoolBell: Sendable {
-    /// The address of a semaphore: it never moves, and goes with the bell.
-    private let address: UInt
-
-    init() {
-        let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-        // It fails for a number that is too large, and for nothing else.
-        _ = unsafe sem_init(semaphore, 0, 0)
-        address = UInt(bitPattern: semaphore)
-    }
-
-    deinit {
-        guard let semaphore = unsafe semaphore else { return }
-        _ = unsafe sem_destroy(semaphore)
-        unsafe semaphore.deallocate()
-    }
-
-    private var semaphore: UnsafeMutablePointer<sem_t>? { unsafe UnsafeMutablePointer(bitPattern: address) }
-
-    func ring() { if let semaphore = unsafe semaphore { _ = unsafe sem_post(semaphore) } }
-
-    func wait() {
-        guard let semaphore = unsafe semaphore else { return }
-        while unsafe sem_wait(semaphore) != 0, Errno.last.code == EINTR {}
+        for _ in 0..<threads { bell.signal() }
     }
 }

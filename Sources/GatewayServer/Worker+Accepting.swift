@@ -1,12 +1,21 @@
 import GatewayIO
 import Glibc
+import HTTP
 import Synchronization
 
 extension Worker {
     /// So many peers a turn: a storm of them must not starve those who are here.
     private static let acceptsPerTurn = 64
-    /// Peers beyond `max_connections` that may be here to be told so.
-    private static let surplusMargin = 64
+    /// Peers that cannot be served and may be here until they have asked, to be told so.
+    static let mostSurplus = 16
+    /// How long such a peer may take to ask.
+    private static let surplusPatience = TimerWheel.ticks(milliseconds: 2000)
+
+    static let draining = ("draining", "the gateway is shutting down")
+    static let tooMany = ("too-many-connections", "max_connections is reached")
+
+    /// Nothing that is asked for now is served.
+    var isEnding: Bool { isStopping || server.isDraining.load(ordering: .relaxed) }
 
     func watchListeners() throws(Errno) {
         for (index, entry) in listeners.entries.enumerated() {
@@ -19,8 +28,10 @@ extension Worker {
 
     /// Leaves new peers to the backlog, or to other workers.
     func ignoreListeners() {
-        for entry in listeners.entries { try? poller.remove(entry.listener.number) }
+        for entry in listeners.entries { ignore(entry) }
     }
+
+    private func ignore(_ entry: Listeners.Entry) { try? poller.remove(entry.listener.number) }
 
     /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
     func changeListeners(to next: Listeners) {
@@ -39,6 +50,8 @@ extension Worker {
             case .none: return
             case .lost: continue
             case .exhausted(let error):
+                // The letter that tells of it is on its way.
+                if listeners.entries[index].isClosed { return ignore(listeners.entries[index]) }
                 pauseListening(error)
                 return
             }
@@ -71,20 +84,39 @@ extension Worker {
 
     /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
     private func place(_ socket: consuming Socket, _ options: ListenerOptions) {
-        let total = server.connections.add(1, ordering: .relaxed).newValue
-        if total > routing.maxConnections + Self.surplusMargin {
-            server.connections.subtract(1, ordering: .relaxed)
-            return
+        // Decided by the count that this peer made: others may come before it is taken in.
+        let most = min(routing.maxConnections, server.descriptorRoom)
+        let isDraining = server.isDraining.load(ordering: .relaxed)
+        let isSurplus = isDraining || server.connections.add(1, ordering: .relaxed).newValue > most
+        if isSurplus {
+            if !isDraining { server.connections.subtract(1, ordering: .relaxed) }
+            if server.surplus.add(1, ordering: .relaxed).newValue > Self.mostSurplus {
+                server.surplus.subtract(1, ordering: .relaxed)
+                return turnAway(socket, options)
+            }
         }
         let target = server.leastLoaded(startingAt: port)
         target.load.add(1, ordering: .relaxed)
-        // Decided by the count that this peer made: others may come before it is taken in.
-        let isSurplus = total > routing.maxConnections
         if target === port {
             admit(socket, options, isSurplus: isSurplus)
         } else {
             target.post(.adopt(socket.release(), options, isSurplus: isSurplus))
         }
+    }
+
+    /// So many are being told already that this one hears it unasked, and is gone.
+    private func turnAway(_ socket: consuming Socket, _ options: ListenerOptions) {
+        // Behind a layer nothing can be said to a peer without its part in it.
+        if options.makeLayer != nil { return }
+        let (word, sentence) = isEnding ? Self.draining : Self.tooMany
+        response.removeAll(keepingCapacity: true)
+        let answer = PlainResponse(status: 503, word: word, sentence: sentence)
+        answer.append(to: &response, at: Clock.wallSeconds(), &dates)
+        // What has been asked is taken out: a socket that is closed with it unread resets, and takes the answer along.
+        _ = unsafe socket.read(into: UnsafeMutableRawBufferPointer(rebasing: input[Self.margin...]))
+        // A fresh socket takes it at once.
+        _ = unsafe response.withUnsafeBytes { unsafe socket.write($0) }
+        socket.finishSending()
     }
 
     /// Takes a peer in, which has been counted.
@@ -93,19 +125,29 @@ extension Worker {
         socket.disableDelay()
         let transport = Transport(socket, layer: options.makeLayer.map { $0() })
         guard !isStopping, let peer = table.insert(transport, worker: port.index, now: now) else {
-            port.load.subtract(1, ordering: .relaxed)
-            server.connections.subtract(1, ordering: .relaxed)
+            uncount(isSurplus: isSurplus)
             return
         }
+        if isSurplus { peer.its.flags.insert(.surplus) }
         do throws(Errno) {
             try poller.add(number, token: peer.its.token, interest: .readable)
         } catch {
             lose(peer, error)
             return
         }
-        if isSurplus { peer.its.flags.insert(.surplus) }
         if options !== ListenerOptions.plain { peer.its.itsBelongings.options = options }
-        peer.its.deadline = now + routing.handshakeTimeout
+        let patience = isSurplus ? min(routing.handshakeTimeout, Self.surplusPatience) : routing.handshakeTimeout
+        peer.its.deadline = now + patience
         schedule(peer)
+    }
+
+    /// A peer has left, or was never taken in.
+    func uncount(isSurplus: Bool) {
+        port.load.subtract(1, ordering: .relaxed)
+        if isSurplus {
+            server.surplus.subtract(1, ordering: .relaxed)
+        } else {
+            server.connections.subtract(1, ordering: .relaxed)
+        }
     }
 }

@@ -37,11 +37,9 @@ extension Worker {
 
     /// Decides who answers a request.
     private func route(_ peer: ConnectionPlace, _ head: RequestHead) {
-        if isStopping {
-            return refuse(peer, head, status: 503, word: "draining", "the gateway is shutting down")
-        }
-        if peer.its.flags.contains(.surplus) {
-            return refuse(peer, head, status: 503, word: "too-many-connections", "max_connections is reached")
+        if isEnding || peer.its.flags.contains(.surplus) {
+            let (word, sentence) = isEnding ? Self.draining : Self.tooMany
+            return refuse(peer, head, status: 503, word: word, sentence)
         }
         let outcome = OpeningHandshake.evaluate(head)
         if case .notWebSocket = outcome, serveConsole(peer, head) { return }
@@ -81,7 +79,8 @@ extension Worker {
         }
         var page = PlainResponse(
             status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
-        page.keepsAlive = keepsAlive(head)
+        // A body that nobody reads would be taken for the next request.
+        page.keepsAlive = keepsAlive(head) && !head.hasBody
         respond(peer, page, headOnly: head.method == .head)
         return true
     }
@@ -274,7 +273,7 @@ extension Worker {
 
     // MARK: Answers
 
-    private func keepsAlive(_ head: RequestHead) -> Bool { head.keepsAlive && !isStopping }
+    private func keepsAlive(_ head: RequestHead) -> Bool { head.keepsAlive && !isEnding }
 
     private func unavailable(_ peer: ConnectionPlace, _ head: RequestHead, _ route: Route) {
         // The reason may tell of files and functions: it is for the operator, not for strangers.
@@ -317,13 +316,13 @@ extension Worker {
         guard routing.logsAccess else { return }
         let address = peer.its.transport.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
-        Log.line("access: \(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
+        Log.access("\(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.its.id.number, radix: 16))")
     }
 
     func logClosed(_ peer: ConnectionPlace) {
         guard routing.logsAccess else { return }
-        Log.line(
-            "access: id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
+        Log.access(
+            "id=\(String(peer.its.id.number, radix: 16)) closed \(peer.its.closeCode)"
                 + " in=\(peer.its.messagesIn)/\(peer.its.octetsIn) out=\(peer.its.messagesOut)/\(peer.its.octetsOut)")
     }
 

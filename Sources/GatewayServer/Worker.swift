@@ -256,9 +256,8 @@ import Synchronization
         peer.its.belongings?.held.removeAll(pool: pool)
         port.board[peer.its.slot].note(queued: 0)
         port.board.clear(peer.its.slot)
+        uncount(isSurplus: peer.its.flags.contains(.surplus))
         table.remove(peer.its.slot)
-        port.load.subtract(1, ordering: .relaxed)
-        server.connections.subtract(1, ordering: .relaxed)
     }
 
     /// Asks the poller for what the connection waits for now; no call when that has not changed.

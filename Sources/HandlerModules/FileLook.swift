@@ -21,6 +21,17 @@ package struct FileLook: Equatable, Sendable {
     package init?(path: String) {
         var status = stat()
         guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        self.init(status)
+    }
+
+    /// Looks at whatever is there, where links lead or, where that is nothing, at the link itself.
+    init(whatever path: String) {
+        var status = stat()
+        if unsafe stat(path, &status) != 0 { _ = unsafe lstat(path, &status) }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
         self.init(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
             modified: Self.nanoseconds(status.st_mtim), changed: Self.nanoseconds(status.st_ctim))

@@ -1,22 +1,21 @@
 package import Glibc
 
-/// What speaks against a file, as the predicate of a sentence.
+/// What speaks against a file, as the predicate of a sentence, and what to do about it.
 struct Objection: Error {
-    let text: String
+    /// What mends owner and mode.
+    static let ownership =
+        "give file, links and folders to root or to the user of the gateway, writable by the owner alone"
 
-    init(_ text: String) {
+    let text: String
+    let remedy: String
+
+    init(_ text: String, remedy: String = Self.ownership) {
         self.text = text
+        self.remedy = remedy
     }
 
-    /// Runs what can fail in the system, and makes an objection of the failure.
-    static func explaining<Value: ~Copyable>(
-        _ body: () throws(SystemError) -> Value
-    ) throws(Objection) -> Value {
-        do throws(SystemError) {
-            return try body()
-        } catch {
-            throw Objection("cannot be opened (\(error))")
-        }
+    init(_ error: SystemError, at path: String) {
+        self.init("cannot be opened (\(error))", remedy: "see what is on the way there with `namei -l \(path)`")
     }
 }
 
@@ -29,6 +28,8 @@ package enum FileTrust {
         case folder
         /// A folder further up.
         case parent
+        /// A symbolic link on the way; whoever owns it says where the way leads.
+        case link
     }
 
     /// Why the owner or the mode forbids to load from there; nil when nothing does.
@@ -42,6 +43,8 @@ package enum FileTrust {
         // stand above a module, because the next folder down was just found to be ours. It may not hold the module
         // itself: that folder is searched by name, and others could add names.
         if place == .parent && mode & S_ISVTX != 0 { return nil }
+        // The mode of a link means nothing: it is never written to, only replaced by whoever can write to its folder.
+        if place == .link { return nil }
         if mode & S_IWOTH != 0 { return "can be written by every user (mode \(octal(mode)))" }
         // Where each user has a private group of the same number, umask 002 is the custom and the group is the owner.
         if mode & S_IWGRP != 0 && group != owner {
@@ -50,29 +53,27 @@ package enum FileTrust {
         return nil
     }
 
-    /// Looks at every folder above an absolute canonical path; `nearest` is what the lowest of them is judged as.
-    static func check(foldersAbove path: String, nearest: Place = .folder) throws(Objection) {
-        var place = nearest
-        var folder = path
-        while folder != "/" {
-            folder = parent(of: folder)
-            var status = stat()
-            guard unsafe lstat(folder, &status) == 0 else {
-                throw Objection("cannot be trusted: \(SystemError("lstat")) (\(folder))")
+    /// Looks at every folder and link on the way to the end of a path, the end itself excepted.
+    ///
+    /// `holder` is what the folders are judged as that hold the end, or a link in its place.
+    static func check(_ walk: borrowing PathWalk, holder: Place = .folder) throws(Objection) {
+        let holders = Set(walk.hops.filter { $0.isLast && $0.kind != .folder }.compactMap(\.holder))
+        for (index, hop) in walk.hops.enumerated() {
+            let place: Place
+            let title: String
+            switch hop.kind {
+            case .folder: (place, title) = (holders.contains(index) ? holder : .parent, hop.path)
+            case .link: (place, title) = (.link, "the link \(hop.path)")
+            case .end, .missing: continue
             }
-            guard status.st_mode & S_IFMT == S_IFDIR else {
-                throw Objection("cannot be trusted: \(folder) is not a folder any more")
+            if let objection = objection(to: place, hop.status) {
+                throw Objection("cannot be trusted: \(title) \(objection)")
             }
-            if let objection = objection(to: place, status) {
-                throw Objection("cannot be trusted: \(folder) \(objection)")
-            }
-            place = .parent
         }
     }
 
-    static func objection(to place: Place, _ status: stat) -> String? {
-        objection(
-            to: place, mode: status.st_mode, owner: status.st_uid, group: status.st_gid, user: geteuid())
+    static func objection(to place: Place, _ status: PathWalk.Status) -> String? {
+        objection(to: place, mode: status.mode, owner: status.owner, group: status.group, user: geteuid())
     }
 
     /// The folder that holds an absolute path; "/" holds itself.

@@ -2,10 +2,10 @@ import Glibc
 
 /// Hears from the kernel which files in some folders changed. It belongs to the control thread.
 ///
-/// It watches folders, because a watch on a file follows the old inode when another file is renamed over it, and the
-/// folder that each of them lies in, because the folder itself may be a symbolic link that a deployment points
-/// elsewhere, or may not be there yet. What is above that, and what lies behind links in the folder, it does not see;
-/// nor does it see anything on NFS. `FolderPoll` does.
+/// It watches folders, because a watch on a file follows the old inode when another file is renamed over it. And it
+/// watches the way to each of them: links on it, which a deployment points elsewhere, folders that are moved, and the
+/// place of what is not there yet. What lies behind links in the folder it does not see, nor anything on NFS;
+/// `FolderPoll` does.
 package struct FolderWatch: ~Copyable {
     /// What changed since the last look.
     package struct Changes: Equatable, Sendable {
@@ -22,16 +22,18 @@ package struct FolderWatch: ~Copyable {
         package var isEmpty: Bool { names.isEmpty && !rescan }
     }
 
-    private static let inside = UInt32(IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB) | moves | UInt32(IN_DELETE_SELF)
-    private static let moves = UInt32(IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF)
-    /// The folder above is only asked about folders and links that come and go.
-    private static let above = UInt32(IN_CREATE) | moves
+    private static let inside = UInt32(IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB) | moves | gone
+    private static let moves = UInt32(IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
+    /// A folder on the way is only asked about the link in it, or about the name that it lacks.
+    private static let names = UInt32(IN_CREATE) | moves
     private static let gone = UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)
+    /// How often the ways are walked until they are the same before and after the watches were set.
+    private static let mostWalks = 8
 
     private let queue: OpenFile
     private let folders: [String]
-    /// Names of folders to look out for, by the watch on what they lie in.
-    private var parents: [Int32: Set<String>] = [:]
+    /// Names to look out for, by the watch on the folder on the way that they lie in, or would; often none.
+    private var ways: [Int32: Set<String>] = [:]
     private var watched: Set<Int32> = []
 
     private init(queue: consuming OpenFile, folders: [String]) {
@@ -87,11 +89,12 @@ package struct FolderWatch: ~Copyable {
         if mask & UInt32(IN_IGNORED) != 0 {
             // Also what we ended ourselves is reported, and that is no news.
             let wasWatched = watched.remove(watch) != nil
-            let wasParent = parents.removeValue(forKey: watch) != nil
-            if wasWatched || wasParent { changes.rescan = true }
+            let wasOnTheWay = ways.removeValue(forKey: watch) != nil
+            if wasWatched || wasOnTheWay { changes.rescan = true }
         }
-        if mask & Self.gone != 0 { changes.rescan = true }
-        if parents[watch]?.contains(name) == true, mask & Self.above != 0 { changes.rescan = true }
+        // What is not watched any more may still be told of.
+        if mask & Self.gone != 0, watched.contains(watch) || ways[watch] != nil { changes.rescan = true }
+        if ways[watch]?.contains(name) == true, mask & Self.names != 0 { changes.rescan = true }
         if watched.contains(watch), !name.isEmpty, mask & UInt32(IN_ISDIR) == 0, mask & Self.inside != 0 {
             changes.names.insert(name)
         }
@@ -101,41 +104,48 @@ package struct FolderWatch: ~Copyable {
     /// watches; that a folder is not there, or not readable, is no failure.
     @discardableResult
     private mutating func watchFolders() -> Bool {
-        // Whatever hangs on a folder that was replaced under its name is dropped.
-        let old = watched.union(parents.keys)
-        watched = []
-        parents = [:]
+        let old = watched.union(ways.keys)
         var isComplete = true
-        for folder in folders {
-            if let watch = add(folder, Self.inside, &isComplete) { watched.insert(watch) }
+        var before: [[PathWalk.Hop]] = []
+        for _ in 0..<Self.mostWalks {
+            let hops = folders.map { PathWalk($0).hops }
+            if hops == before { break }
+            before = hops
+            watched = []
+            ways = [:]
+            for way in hops { watch(way, &isComplete) }
         }
-        for folder in folders {
-            let (parent, name) = Self.split(folder)
-            // MASK_ADD: where one folder lies in another of them, it must not take away from the other's mask.
-            if let watch = add(parent, Self.above | UInt32(IN_MASK_ADD), &isComplete) {
-                parents[watch, default: []].insert(name)
-            }
-        }
-        for watch in old.subtracting(watched).subtracting(parents.keys) {
+        // Whatever hangs on a folder that was replaced under its name is dropped.
+        for watch in old.subtracting(watched).subtracting(ways.keys) {
             _ = inotify_rm_watch(queue.descriptor, watch)
         }
         return isComplete
     }
 
+    private mutating func watch(_ way: [PathWalk.Hop], _ isComplete: inout Bool) {
+        for (index, hop) in way.enumerated() {
+            let isEnd = index == way.count - 1
+            switch hop.kind {
+            case .folder:
+                if let watch = add(hop.path, isEnd ? Self.inside : Self.gone, &isComplete) {
+                    if isEnd { watched.insert(watch) } else { ways[watch] = ways[watch] ?? [] }
+                }
+            case .link, .missing, .end:
+                guard let holder = hop.holder, let watch = add(way[holder].path, Self.names, &isComplete) else {
+                    continue
+                }
+                ways[watch, default: []].insert(hop.name)
+            }
+        }
+    }
+
+    /// MASK_ADD: one folder may be asked for several things, and none takes away from another.
     private func add(_ folder: String, _ mask: UInt32, _ isComplete: inout Bool) -> Int32? {
-        let watch = unsafe inotify_add_watch(queue.descriptor, folder, mask | UInt32(IN_ONLYDIR))
+        let watch = unsafe inotify_add_watch(
+            queue.descriptor, folder, mask | UInt32(IN_ONLYDIR) | UInt32(IN_MASK_ADD))
         guard watch < 0 else { return watch }
         if errno == ENOSPC || errno == ENOMEM { isComplete = false }
         return nil
-    }
-
-    /// "/srv/Plugins/" is "Plugins" in "/srv"; a name without a slash lies in ".".
-    private static func split(_ path: String) -> (parent: String, name: String) {
-        var path = path[...]
-        while path.count > 1 && path.hasSuffix("/") { path = path.dropLast() }
-        guard let slash = path.lastIndex(of: "/") else { return (".", String(path)) }
-        let parent = path[..<slash]
-        return (parent.isEmpty ? "/" : String(parent), String(path[path.index(after: slash)...]))
     }
 
     private static func word(_ octets: ArraySlice<UInt8>, _ offset: Int) -> UInt32 {

@@ -7,6 +7,9 @@ package final class Module {
     package let handler: String
     /// Oldest first; those that have ended are gone from it.
     package private(set) var generations: [Generation] = []
+    /// The folder its file was found in, as it is searched; nil before. A file of the same name in a folder that is
+    /// searched later never takes its place while the gateway runs. Control thread.
+    package var home: String?
     /// The number of the generation that comes to serve next: those that did not are not counted.
     package private(set) var nextNumber: UInt64 = 1
     private var attempts: UInt64 = 0

@@ -66,12 +66,16 @@ extension ModuleError: CustomStringConvertible {
             } else {
                 "Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served."
             }
-        return """
-            handler "\(handler)": \(reason).
-               \(place)
-            \(lastWords)   To do: \(remedy).
-               \(aside.map { $0 + " " } ?? "")\(effect)
-            """
+        return "\(finding)\n   \(aside.map { $0 + " " } ?? "")\(effect)"
+    }
+
+    /// What is wrong, without what it means for a gateway that serves: for a check.
+    package var finding: String {
+        """
+        handler "\(handler)": \(reason).
+           \(place)
+        \(lastWords)   To do: \(remedy).
+        """
     }
 
     /// The last lines of the output, one below the other.

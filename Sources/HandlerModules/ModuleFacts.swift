@@ -25,7 +25,7 @@ package struct ModuleFacts: Sendable {
         size = Int(status.st_size)
         modifiedAt = Int64(status.st_mtim.tv_sec)
         digest = try Self.digest(of: file)
-        objection = Self.objection(to: canonical, status)
+        objection = Self.objection(to: path, status)
         do throws(ELFError) {
             image = .success(try ELFImage(reading: file))
         } catch {
@@ -55,9 +55,9 @@ package struct ModuleFacts: Sendable {
     }
 
     private static func objection(to path: String, _ status: stat) -> String? {
-        if let objection = FileTrust.objection(to: .module, status) { return objection }
+        if let objection = FileTrust.objection(to: .module, PathWalk.Status(status)) { return objection }
         do throws(Objection) {
-            try FileTrust.check(foldersAbove: path)
+            try FileTrust.check(PathWalk(path))
             return nil
         } catch {
             return error.text

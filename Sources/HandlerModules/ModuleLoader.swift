@@ -23,11 +23,20 @@ import Synchronization
         unsafe self.makeHost = makeHost
     }
 
+    /// One that only prepares: for a check, which loads nothing.
+    package convenience init(locator: ModuleLocator, runDirectory: RunDirectory) {
+        unsafe self.init(locator: locator, runDirectory: runDirectory) { _, _, _ in
+            preconditionFailure("a check loads nothing")
+        }
+    }
+
     /// What is to be copied, and under which numbers.
     package struct Order: Sendable {
         package let handler: String
         /// A file of the caller's choice, as trustworthy as one that is located; nil for the handler's own.
         package let path: String?
+        /// Where the handler's own file has been found before.
+        package let home: String?
         package let number: UInt64
         package let attempt: UInt64
 
@@ -35,6 +44,7 @@ import Synchronization
         package init(_ module: Module, from path: String? = nil) {
             handler = module.handler
             self.path = path
+            home = module.home
             number = module.nextNumber
             attempt = module.takeAttempt()
         }
@@ -44,22 +54,27 @@ import Synchronization
     package struct Copy: Sendable {
         /// What is in the file; nil when it could not be read to its end.
         package var digest: UInt64?
+        /// The folder that the handler's own file was found in.
+        package var home: String?
         package var result: Result<Candidate, ModuleError>
     }
 
     /// Locates, copies and examines a module, without running any of it.
     package func prepare(_ order: Order) -> Copy {
-        var digest: UInt64?
+        var (digest, home) = (UInt64?.none, String?.none)
         do throws(ModuleError) {
-            let candidate = try prepare(order, &digest)
-            return Copy(digest: digest, result: .success(candidate))
+            let candidate = try prepare(order, &digest, &home)
+            return Copy(digest: digest, home: home, result: .success(candidate))
         } catch {
-            return Copy(digest: digest, result: .failure(error))
+            return Copy(digest: digest, home: home, result: .failure(error))
         }
     }
 
-    private func prepare(_ order: Order, _ digest: inout UInt64?) throws(ModuleError) -> Candidate {
+    private func prepare(
+        _ order: Order, _ digest: inout UInt64?, _ home: inout String?
+    ) throws(ModuleError) -> Candidate {
         let file = try find(order)
+        if order.path == nil { home = file.folder }
         let source = file.path
         let staged = try stage(file, order.handler, order.attempt)
         digest = staged.digest
@@ -69,34 +84,27 @@ import Synchronization
 
     private func find(_ order: Order) throws(ModuleError) -> ModuleFile {
         if let path = order.path { return try open(path, order.handler) }
-        return try locator.find(order.handler)
+        return try locator.find(order.handler, home: order.home)
     }
 
     /// The same for the module of a handler, at once. Control thread.
     package func prepare(_ module: Module, from path: String? = nil) throws(ModuleError) -> Candidate {
         do throws(ModuleError) {
-            return try prepare(Order(module, from: path)).result.get()
+            let copy = prepare(Order(module, from: path))
+            module.home = copy.home ?? module.home
+            return try copy.result.get()
         } catch {
             throw error.serving(module.current?.number)
         }
     }
 
     private func open(_ path: String, _ handler: String) throws(ModuleError) -> ModuleFile {
-        func refusal(_ reason: String) -> ModuleError {
-            ModuleError(
-                handler: handler, stage: .locating, reason: "its module \(reason)", place: "File: \(path)",
-                remedy: "put a module in the folder of modules again")
-        }
-        let canonical: String
-        do throws(SystemError) {
-            canonical = try ModuleLocator.canonical(path)
-        } catch {
-            throw refusal("cannot be opened (\(error))")
-        }
         do throws(Objection) {
-            return try ModuleFile(trusting: canonical)
+            return try ModuleFile(trusting: path)
         } catch {
-            throw refusal(error.text)
+            throw ModuleError(
+                handler: handler, stage: .locating, reason: "its module \(error.text)", place: "File: \(path)",
+                remedy: error.remedy)
         }
     }
 

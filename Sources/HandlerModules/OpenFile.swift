@@ -16,6 +16,13 @@ package struct OpenFile: ~Copyable, Sendable {
         self.init(adopting: descriptor)
     }
 
+    /// The same for a name in a folder that is open.
+    init(name: String, in folder: borrowing OpenFile, flags: Int32) throws(SystemError) {
+        let descriptor = unsafe openat(folder.descriptor, name, flags | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { throw SystemError("open") }
+        self.init(adopting: descriptor)
+    }
+
     package init(reading path: String) throws(SystemError) {
         // O_NONBLOCK: opening a FIFO must not wait for its writer. It means nothing to a regular file.
         try self.init(path: path, flags: O_RDONLY | O_NONBLOCK)
@@ -35,6 +42,16 @@ package struct OpenFile: ~Copyable, Sendable {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw SystemError("fstat") }
         return status
+    }
+
+    /// What a symbolic link says that was opened with O_PATH.
+    func target() throws(SystemError) -> String {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+            unsafe readlinkat(descriptor, "", bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        guard count >= 0 else { throw SystemError("readlink") }
+        return String(decoding: buffer[..<count], as: UTF8.self)
     }
 
     /// Reads until the buffer is full or the file ends; answers how many octets there were.

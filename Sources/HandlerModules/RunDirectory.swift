@@ -68,8 +68,9 @@ package final class RunDirectory: Sendable {
     }
 
     private static func make(in base: String) throws(Objection) -> (path: String, lock: Int32) {
-        guard let canonical = try? ModuleLocator.canonical(base) else { throw Objection("does not exist") }
-        try checkBase(canonical)
+        let walk = PathWalk(base)
+        guard let canonical = walk.end?.path else { throw Objection("does not exist") }
+        try checkBase(canonical, walk)
         // Under a name that nobody takes for a leftover before its lock is held.
         var template = Array("\(canonical)/.\(prefix)\(getpid())-XXXXXX".utf8CString)
         let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) != nil }
@@ -94,8 +95,8 @@ package final class RunDirectory: Sendable {
     }
 
     /// Others must not be able to rename our folder, and what lies there must be executable.
-    private static func checkBase(_ base: String) throws(Objection) {
-        try FileTrust.check(foldersAbove: base == "/" ? base : base + "/.", nearest: .parent)
+    private static func checkBase(_ base: String, _ walk: borrowing PathWalk) throws(Objection) {
+        try FileTrust.check(walk, holder: .parent)
         var system = statvfs()
         guard unsafe statvfs(base, &system) == 0 else { throw Objection("is of no use (\(SystemError("statvfs")))") }
         guard system.f_flag & noExecution == 0 else {

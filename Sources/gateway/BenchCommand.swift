@@ -1,3 +1,4 @@
+import GatewayConfiguration
 import GatewayLoad
 import GatewayServer
 
@@ -12,8 +13,14 @@ enum BenchCommand {
         do throws(LoadUsageError) {
             return run(try LoadPlan(arguments))
         } catch {
-            return refuse(error.sentence)
+            let hint = error.unknownOption.flatMap { Suggestion.nearest(to: $0, among: options) }
+            return refuse(error.sentence + (hint.map { " (did you mean \"\($0)\"?)" } ?? ""))
         }
+    }
+
+    /// The long options, as the help has them.
+    private static var options: [String] {
+        help.split { !$0.isLetter && $0 != "-" }.filter { $0.hasPrefix("--") && $0.count > 2 }.map { String($0) }
     }
 
     private static func run(_ plan: LoadPlan) -> Int32 {
@@ -33,8 +40,8 @@ enum BenchCommand {
     }
 
     private static func refuse(_ sentence: String) -> Int32 {
-        Log.line("error: \(sentence)\n\n\(help)")
-        return 2
+        Terminal.complain("error: \(sentence)\n       `gateway bench --help` shows how it is used")
+        return ExitStatus.usage
     }
 
     private static let help = """

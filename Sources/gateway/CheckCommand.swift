@@ -6,13 +6,17 @@ enum CheckCommand {
     static func run(_ arguments: Arguments) -> Int32 {
         guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
         let troubles = Server.check(configuration)
-        for trouble in troubles { Terminal.complain("error: \(trouble)") }
+        for trouble in troubles { Terminal.complain(trouble) }
         guard troubles.isEmpty else {
-            Terminal.complain("\(configuration.file): \(troubles.count) of the handlers cannot serve")
+            Terminal.complain("\(configuration.file): \(count(troubles.count, "problem"))")
             return ExitStatus.configuration
         }
-        Terminal.show("\(configuration.file): fine, \(configuration.routes.count) routes\n")
+        Terminal.show("\(configuration.file): fine, \(count(configuration.routes.count, "route"))\n")
         return ExitStatus.ok
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
 
     static func printConfiguration(_ arguments: Arguments) -> Int32 {

@@ -32,7 +32,7 @@ enum Help {
         usage: gateway [COMMAND] [-c FILE]
 
           run                 serve in the foreground; this is what happens without a command
-          check, -t           parse the file, load and start every handler, serve nothing
+          check, -t           parse the file, try every handler in a process of its own, serve nothing
           -T                  print the effective configuration
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
@@ -46,7 +46,7 @@ enum Help {
           reload [HANDLER]    read the configuration again and replace the handlers that changed
           rollback HANDLER    make the previous generation current again
           stop                tell every connection to go (1001), and end
-          drain               take no new connections, and end when the last has left
+          drain               refuse newcomers (503), and end when the last has left
 
         options:
 
@@ -104,8 +104,9 @@ enum Help {
             "gateway -T                       the configuration with every value that is in effect",
         ], usage: "gateway check [-c FILE]", [.configuration],
         """
-        Parses the file, loads and starts every handler, stops them again; nothing is listened on. Exit status: 0 all
-        is fine, 78 something is not.
+        Parses the file and tries every handler as it lies there: loaded, started with GW_CFG_PROBE and stopped in a
+        process of its own. Nothing is listened on or written, also beside a gateway that runs. Exit status: 0 all is
+        fine, 78 something is not.
         """)
 
     private static let status = page(
@@ -154,11 +155,11 @@ enum Help {
 
     private static let drain = page(
         examples: [
-            "gateway drain                    take no new connections, and end when the last has left"
+            "gateway drain                    refuse newcomers (503), and end when the last has left"
         ], usage: "gateway drain [-c FILE]", [.configuration, .socket],
         """
-        New peers are refused; connections that are open stay, at most the `drain_timeout` of `defaults`, and are told to
-        go (1001) then. The command waits for the end.
+        Newcomers hear 503 draining; connections that are open stay, at most the `drain_timeout` of `defaults`, and are
+        told to go (1001) then. The command waits for the end.
         """)
 
     private static let explain = page(

@@ -13,8 +13,10 @@ enum RunCommand {
         }
         do throws(Server.Failure) {
             try Server(configuration).run()
+            Log.finish()
             return ExitStatus.ok
         } catch {
+            Log.finish()
             Terminal.complain("error: \(error)")
             return error.isConfiguration ? ExitStatus.configuration : ExitStatus.failure
         }

@@ -2,6 +2,7 @@ import CLinux
 import GatewayServer
 import Glibc
 
+guard clinux_open_standard_descriptors() == 0 else { exit(ExitStatus.failure) }
 // A probe process is the gateway started by itself; everything else is the command line's affair.
 if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--probe" {
     Server.probe(CommandLine.arguments[2])

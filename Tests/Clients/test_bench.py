@@ -61,3 +61,11 @@ def test_connections_that_are_held_are_spread_evenly(make_gateway):
     finally:
         holding.kill()
         holding.wait()
+
+
+def test_a_typo_is_named_without_the_whole_usage(gateway):
+    said = subprocess.run([BINARY, "bench", gateway.url(), "--dept", "3"], capture_output=True, text=True,
+                          timeout=DEADLINE)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == ('error: unknown option "--dept" of "bench" (did you mean "--depth"?)\n'
+                           "       `gateway bench --help` shows how it is used\n")

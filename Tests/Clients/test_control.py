@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from gateway_process import BINARY, DEADLINE, eventually
-from raw_peer import TEXT, RawPeer, accepted, frame
+from raw_peer import TEXT, RawPeer, frame
 from test_handlers import SHOUT, compile_handler
 
 COMMANDS = ["run", "check", "status", "reload", "rollback", "stop", "drain", "explain", "inspect"]
@@ -78,6 +78,48 @@ def test_status_as_json_counts_connections(make_gateway):
         assert (live["generation"], live["state"], live["connections"]) == (1, "live", 2)
         assert re.fullmatch(r"[0-9a-f]{16}", live["digest"])
     eventually("nobody is left", lambda: status(running)["process"]["connections"] == 0)
+
+
+COUNTING = r"""
+#include "gw_handler.h"
+static const gw_host *host;
+static const gw_ext_metrics *metrics;
+static uint32_t counter, sizes;
+static gw_status start(const gw_host *h, const gw_config *config, void **self) {
+    (void)self;
+    metrics = h->get_extension(h, GW_EXT_METRICS);
+    counter = metrics->define(h, config->instance, 0, "messages_total", "Messages that came.");
+    sizes = metrics->define(h, config->instance, 2, "size", "Their sizes.");
+    return GW_OK;
+}
+static void message(void *self, gw_conn conn, void *state, const gw_message *m) {
+    (void)self, (void)state;
+    metrics->record(host, counter, 1);
+    metrics->record(host, sizes, (double)m->data.len);
+    host->send(host, conn, m->kind, 0, m->data.ptr, m->data.len);
+}
+static const gw_handler table = {
+    .struct_size = sizeof table, .abi_version = GW_ABI_VERSION, .min_host_abi = 0x10000,
+    .name = "counting", .version = "1.0", .start = start, .message = message,
+};
+const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &table; }
+"""
+
+
+def test_metrics_of_handlers_are_in_the_json(make_gateway):
+    running = make_gateway(routes="route /count { handler counting; }")
+    (running.folder / "counting.c").write_text(COUNTING)
+    compile_handler(running, "counting", running.folder / "counting.c")
+    running.start()
+    with RawPeer(running, "/count").opened() as peer:
+        for text in (b"a", b"bcd"):
+            peer.send(frame(TEXT, text))
+            peer.read_frame()
+    counter, sizes = status(running)["metrics"]
+    assert counter == {"metric": "handler_counting_messages_total", "kind": "counter", "help": "Messages that came.",
+                       "route": "/count", "value": 2}
+    assert (sizes["kind"], sizes["sum"], sizes["count"]) == ("histogram", 4, 2)
+    assert [bucket["count"] for bucket in sizes["buckets"] if 0.5 < bucket["le"] < 20] == [1, 2, 2]
 
 
 def on_a_terminal(running, environment):
@@ -217,13 +259,30 @@ def test_drain_lets_stay_who_is_there_and_ends_with_the_last(make_gateway):
     with RawPeer(running).opened() as peer:
         command = subprocess.Popen([BINARY, "drain", "-c", running.file], stdout=subprocess.PIPE, text=True)
         eventually("it is draining", lambda: status(running)["process"]["state"] == "draining")
-        assert accepted(running) is None
+        listeners = running.addresses()
+        for headers in ({}, {"Upgrade": "none"}):
+            with RawPeer(running, headers=headers) as newcomer:
+                assert (newcomer.status, newcomer.body.startswith(b"draining: ")) == (503, True)
+        assert status(running)["listeners"] == listeners
+        assert "cannot accept" not in running.log()
         refused = ask(running, "reload")
         assert (refused.returncode, refused.stdout) == (75, "the gateway is draining\n")
         peer.send(frame(TEXT, b"still here"))
         assert peer.read_frame() == (TEXT, True, b"still here")
     assert command.communicate(timeout=DEADLINE)[0] == "stopped\n"
     assert running.exit_status() == 0
+
+
+def test_newcomers_do_not_hold_up_the_end_of_draining(make_gateway):
+    running = make_gateway(main="defaults { drain_timeout 5m; }").start()
+    with RawPeer(running).opened():
+        command = subprocess.Popen([BINARY, "drain", "-c", running.file], stdout=subprocess.DEVNULL)
+        eventually("it is draining", lambda: status(running)["process"]["state"] == "draining")
+        silent = [running.connect() for _ in range(40)]
+    assert command.wait(DEADLINE) == 0
+    assert running.exit_status() == 0
+    for each in silent:
+        each.close()
 
 
 def test_drain_ends_when_its_time_is_up(make_gateway):

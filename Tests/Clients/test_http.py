@@ -140,3 +140,15 @@ def test_a_bad_head_is_answered_and_closed(gateway, octets, status):
         while more := sock.recv(65536):
             answer += more
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_console_does_not_take_a_body_for_the_next_request(with_console, method):
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+    with with_console.connect() as sock:
+        sock.sendall(f"{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(smuggled)}\r\n\r\n".encode() + smuggled)
+        answers = b""
+        while more := sock.recv(65536):
+            answers += more
+    assert answers.count(b"HTTP/1.1 ") == 1 and answers.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in answers

@@ -1,15 +1,18 @@
 """Starting, listening, and the two ways of ending."""
 import asyncio
+import os
 import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 import websockets
 from websockets.sync.client import connect, unix_connect
 
-from gateway_process import DEADLINE
+from gateway_process import BINARY, DEADLINE, eventually
 from raw_peer import TEXT, RawPeer, accepted, frame
+from test_control import ask
 
 
 def echoes(connection, text="hello"):
@@ -34,6 +37,59 @@ def test_a_unix_socket_left_over_by_a_crash_is_replaced(make_gateway):
     running.start()
     with unix_connect(str(running.folder / "gateway.sock"), "ws://localhost/echo", compression=None) as connection:
         assert echoes(connection)
+
+
+def test_a_gateway_that_ends_leaves_the_socket_of_the_next_one(make_gateway):
+    first = make_gateway(listen=["unix:gateway.sock"]).start()
+    path = first.folder / "gateway.sock"
+    path.unlink()
+    second = make_gateway(listen=[f"unix:{path}"]).start()
+    first.stop()
+    with unix_connect(str(path), "ws://localhost/echo", compression=None) as connection:
+        assert echoes(connection)
+    second.stop()
+    assert not path.exists()
+
+
+def close_standard_descriptors():
+    for number in range(3):
+        os.close(number)
+
+
+def test_standard_descriptors_that_are_closed_become_no_sockets(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; }")
+    running.process = subprocess.Popen([BINARY, "-c", running.file], cwd=running.folder,
+                                       preexec_fn=close_standard_descriptors)
+    try:
+        eventually("it answers", lambda: ask(running, "status").returncode == 0)
+        names = [os.readlink(running.proc / "fd" / str(number)) for number in range(3)]
+        assert names == ["/dev/null"] * 3
+    finally:
+        running.signal()
+        assert running.process.wait(DEADLINE) == 0
+
+
+def test_the_crash_record_follows_no_link(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; }")
+    target = running.folder / "precious"
+    target.write_text("precious")
+    (running.folder / ".gateway.crash").symlink_to(target)
+    running.start()
+    running.wait_for(r"warning: no file for a crash record at \S+/\.gateway\.crash: this is no regular file")
+    running.signal(signal.SIGABRT)
+    assert running.exit_status() == -signal.SIGABRT
+    assert target.read_text() == "precious"
+
+
+def test_a_pipe_in_the_place_of_the_crash_record_stops_nobody(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; }")
+    os.mkfifo(running.folder / ".gateway.crash")
+    running.start()
+
+
+def test_the_start_says_where_the_console_is(make_gateway):
+    running = make_gateway(main="console /try;").start()
+    assert running.wait_for(r"the console is at (\S+)")[1] == f"http://127.0.0.1:{running.port}/try"
 
 
 def test_several_listeners_and_both_families(make_gateway):

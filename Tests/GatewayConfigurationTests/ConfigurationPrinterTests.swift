@@ -33,8 +33,30 @@ struct ConfigurationPrinterTests {
         #expect(again.configuration.withoutOrigins == first.withoutOrigins)
         #expect(again.warnings.allSatisfy { $0.line == nil })
         // Nothing is lost or gained a second time either, but for the comments that say where things stood.
-        let uncommented = { (text: String) in text.split(separator: "\n").filter { !$0.hasPrefix("#") } }
+        let uncommented = { (text: String) in
+            text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+                .map { $0.replacing(/[ ]+# (default|from defaults)$/, with: "") }
+        }
         #expect(uncommented(again.configuration.effectiveText()) == uncommented(printed))
+    }
+
+    @Test func `what the file sets is no default, whatever its value`() throws {
+        let text = """
+            listen 1; threads auto; mode production; access_log stderr text; admin off; plugins P { settle 200ms; }
+            defaults { max_message 1m; origin any; drain_timeout 60s; max_connections 7; }
+            route /echo { handler echo; max_body 64k; drain_timeout 60s; }
+            """
+        let printed = try Configuration.parse(text, file: "/g/gateway.conf").configuration.effectiveText()
+        func notes(_ name: String) -> [String] {
+            printed.split(separator: "\n").filter { $0.split(separator: " ").first == name[...] }.map {
+                $0.contains("#") ? String($0.split(separator: "#").last!.dropFirst()) : "set"
+            }
+        }
+        for name in ["threads", "mode", "access_log", "admin", "settle"] { #expect(notes(name) == ["set"]) }
+        for name in ["busy_poll", "error_log", "watch", "retain"] { #expect(notes(name) == ["default"]) }
+        #expect(notes("max_message") == ["set", "from defaults"] && notes("origin") == ["set", "from defaults"])
+        #expect(notes("max_body") == ["default", "set"] && notes("drain_timeout") == ["set", "set"])
+        #expect(notes("max_connections") == ["set", "default"], "the route has a limit of its own, which is off")
     }
 
     @Test func `says what is a default`() throws {
@@ -51,6 +73,8 @@ extension Configuration {
         var copy = self
         copy.file = ""
         copy.limitOrigins = [:]
+        copy.origins = [:]
+        copy.pluginsOrigins = [:]
         copy.controlOrigin = nil
         for index in copy.listeners.indices { copy.listeners[index].origin = nowhere }
         for index in copy.routes.indices {

@@ -26,8 +26,17 @@ struct DirectiveTests {
         configuration.routes.removeAll { $0.pattern.description == "/x" }
         for index in configuration.routes.indices { configuration.routes[index].origin.line = 2 }
         configuration.limitOrigins = [:]
+        configuration.origins = plain.origins
+        configuration.pluginsOrigins = [:]
         plain.pluginsFolder = configuration.pluginsFolder
         #expect(configuration == plain)
+    }
+
+    @Test func `a level that is none is told which there are`() {
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse(complete("error_log stderr notice;"), file: "gateway.conf")
+        }
+        #expect(error?.rendered().contains("The levels are: trace, debug, info, warn, error.") == true)
     }
 
     @Test(arguments: refusedDirectives)

@@ -1,5 +1,7 @@
 import GatewayIO
 import Glibc
+import Synchronization
+import TestSupport
 import Testing
 
 @Suite("A listener listens where it says, and outlives its peers' mishaps")
@@ -203,6 +205,72 @@ struct UnixListenerTests {
         let client = try Loopback.connect(path: path)
         _ = try Loopback.accept(listener)
         _ = consume client
+    }
+
+    @Test("a listener that ends, or is closed, leaves a file that took the place of its own", arguments: [true, false])
+    func successor(_ isClosed: Bool) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/next.sock"
+        let second: Listener
+        do {
+            let first = try Listener(.unix(path: path))
+            if isClosed { first.close() } else { #expect(unlink(path) == 0) }
+            #expect(access(path, F_OK) == -1, "the next one can listen at once")
+            second = try Listener(.unix(path: path))
+            if isClosed { first.close() }
+        }
+        #expect(access(path, F_OK) == 0)
+        let client = try Loopback.connect(path: path)
+        _ = try Loopback.accept(second)
+        _ = consume client
+    }
+
+    @Test("one that binds while another one looks waits for its turn")
+    func turns() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/turns.sock"
+        // Another gateway has bound and does not listen yet, which looks like a file left over from a crash.
+        let lock = open(folder.path, O_RDONLY | O_DIRECTORY)
+        #expect(flock(lock, LOCK_EX) == 0)
+        let other = FileDescriptor(adopting: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0))
+        var name = Loopback.unixName(path)
+        #expect(Loopback.with(&name) { bind(other.number, $0, $1) } == 0)
+        let outcome = Mutex<Int32?>(nil)
+        let thread = RunningThread {
+            do throws(Errno) {
+                _ = try Listener(.unix(path: path))
+                outcome.withLock { $0 = 0 }
+            } catch {
+                outcome.withLock { $0 = error.code }
+            }
+        }
+        // It is seen waiting: the second descriptor on the folder is its own.
+        while !Self.othersHold(folder.path, but: lock), outcome.withLock({ $0 }) == nil { sched_yield() }
+        #expect(listen(other.number, 1) == 0)
+        close(lock)
+        thread.join()
+        #expect(outcome.withLock { $0 } == EADDRINUSE)
+        #expect(access(path, F_OK) == 0)
+        unlink(path)
+    }
+
+    /// Whether this process has the folder open under another number.
+    private static func othersHold(_ folder: String, but own: Int32) -> Bool {
+        guard let listing = opendir("/proc/self/fd") else { return false }
+        defer { closedir(listing) }
+        while let entry = readdir(listing) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { octets in
+                String(decoding: octets.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            var target = [UInt8](repeating: 0, count: 256)
+            let count = target.withUnsafeMutableBytes {
+                readlink("/proc/self/fd/\(name)", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+            }
+            if name != String(own), count > 0, String(decoding: target[..<count], as: UTF8.self) == folder {
+                return true
+            }
+        }
+        return false
     }
 
     @Test("one that is in use is refused and goes on")

@@ -10,7 +10,7 @@ struct HostFunctionsTests {
         try client.send("misuse")
         #expect(
             try client.receive().text
-                == "-4 -4 -4 -1 -1 -1 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -1 -10 -4 -1 -4 -4 1 1 1 0")
+                == "-4 -4 -4 -1 -1 -1 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -4 -1 -10 -4 -1 -4 -4 1 1 1 1 1 0")
         try client.send("still here")
         #expect(try client.receive() == .text("still here"))
     }

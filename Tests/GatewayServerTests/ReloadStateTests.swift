@@ -106,7 +106,7 @@ struct ReloadStateTests {
         _ = unlink(gateway.plugins + "/counter.so")
         let answer = try gateway.command(.reload("counter"))
         #expect(answer.exit == 75)
-        #expect(answer.text.contains("there is no module of this name"))
+        #expect(answer.text.contains("its file is gone"))
         #expect(try client.say("a") == "1 1 a")
     }
 

@@ -49,6 +49,15 @@ struct RouteExplanationTests {
         #expect(found.text.contains("answer  \(answer)"))
     }
 
+    @Test(arguments: [
+        ("echo", #"400: paths begin with "/" (did you mean "/echo"?)"#), ("chat", #"400: paths begin with "/""#),
+    ])
+    func `a path without its slash`(_ path: String, _ answer: String) throws {
+        let found = try explanation(path, Self.text)
+        #expect(!found.isFound)
+        #expect(found.text == "path    \(path)\nanswer  \(answer)\n")
+    }
+
     @Test func `the console is something`() throws {
         let found = try explanation("/", Self.text)
         #expect(found.isFound)

@@ -99,8 +99,26 @@ struct StatusReportTests {
                 "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,\#
                 "flags":[]}],"last_reload":{"at":"2025-12-31T23:59:00Z","cause":"the file changed","accepted":true,\#
                 "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1}},\#
-                {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}]}
+                {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}],"metrics":[]}
                 """#)
+    }
+
+    @Test func `metrics are in the json`() {
+        var report = StatusReport(process: report.process)
+        report.metrics = [
+            .init(name: "handler_chat_rooms", kind: "gauge", help: "Rooms.", route: "/chat", value: 2.5),
+            .init(
+                name: "handler_chat_seconds", kind: "histogram", route: "/chat", value: .infinity,
+                buckets: [.init(bound: 1e-06, count: 0), .init(bound: 4, count: 3)], count: 4),
+        ]
+        #expect(
+            report.json().hasSuffix(
+                #"""
+                "metrics":[\#
+                {"metric":"handler_chat_rooms","kind":"gauge","help":"Rooms.","route":"/chat","value":2.5},\#
+                {"metric":"handler_chat_seconds","kind":"histogram","help":"","route":"/chat","sum":null,"count":4,\#
+                "buckets":[{"le":1e-06,"count":0},{"le":4.0,"count":3}]}]}
+                """#.replacing("\n", with: "")))
     }
 
     @Test(

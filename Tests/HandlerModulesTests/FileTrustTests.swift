@@ -36,6 +36,11 @@ struct FileTrustTests {
         Case(
             place: .parent, mode: 0o1777, owner: 1001, group: 0,
             objection: "belongs to user 1001, who is neither root nor user 1000 of the gateway"),
+        Case(place: .link, mode: 0o777, owner: 1000, group: 100, objection: nil),
+        Case(place: .link, mode: 0o777, owner: 0, group: 0, objection: nil),
+        Case(
+            place: .link, mode: 0o777, owner: 1001, group: 100,
+            objection: "belongs to user 1001, who is neither root nor user 1000 of the gateway"),
         Case(place: .parent, mode: 0o777, owner: 0, group: 0, objection: "can be written by every user (mode 0777)"),
     ]
 

@@ -95,6 +95,62 @@ struct FolderWatchTests {
         #expect(watch.read() == FolderWatch.Changes(names: ["echo.so"]))
     }
 
+    @Test(arguments: [true, false])
+    func `a link further up that points elsewhere`(_ isReplacedAtOnce: Bool) throws {
+        for release in ["1", "2"] {
+            _ = folder.folder(release)
+            _ = folder.folder("\(release)/plugins")
+        }
+        let current = "\(folder.path)/current"
+        #expect(symlink("1", current) == 0)
+        let watch = try Watching(["\(current)/plugins"])
+        if isReplacedAtOnce {
+            #expect(symlink("2", "\(folder.path)/next") == 0 && rename("\(folder.path)/next", current) == 0)
+        } else {
+            #expect(unlink(current) == 0)
+            #expect(watch.read().rescan)
+            #expect(symlink("2", current) == 0)
+        }
+        #expect(watch.read().rescan)
+        folder.write("1/plugins/echo.so", [1])
+        #expect(watch.read().isEmpty)
+        folder.write("2/plugins/echo.so", [1])
+        #expect(watch.read() == FolderWatch.Changes(names: ["echo.so"]))
+    }
+
+    @Test func `a link behind a link that points elsewhere`() throws {
+        let (one, two) = (folder.folder("one"), folder.folder("two"))
+        let links = folder.folder("links")
+        #expect(symlink(one, "\(links)/current") == 0 && symlink("links/current", "\(folder.path)/plugins") == 0)
+        let watch = try Watching(["\(folder.path)/plugins"])
+        #expect(symlink(two, "\(links)/next") == 0 && rename("\(links)/next", "\(links)/current") == 0)
+        #expect(watch.read().rescan)
+        folder.write("two/echo.so", [1])
+        #expect(watch.read() == FolderWatch.Changes(names: ["echo.so"]))
+    }
+
+    @Test func `a folder further up that another one takes the place of`() throws {
+        _ = folder.folder("app")
+        _ = folder.folder("app/plugins")
+        let watch = try Watching(["\(folder.path)/app/plugins"])
+        #expect(rename("\(folder.path)/app", "\(folder.path)/old") == 0)
+        #expect(watch.read().rescan)
+        _ = folder.folder("new")
+        _ = folder.folder("new/plugins")
+        #expect(rename("\(folder.path)/new", "\(folder.path)/app") == 0)
+        #expect(watch.read().rescan)
+        folder.write("app/plugins/echo.so", [1])
+        #expect(watch.read() == FolderWatch.Changes(names: ["echo.so"]))
+    }
+
+    @Test func `what happens beside the way is no news`() throws {
+        let plugins = folder.folder("plugins")
+        let watch = try Watching([plugins])
+        folder.write("notes", [1])
+        _ = folder.folder("other")
+        #expect(watch.read().isEmpty)
+    }
+
     @Test func `a folder that is removed and made again`() throws {
         let plugins = folder.folder("plugins")
         let watch = try Watching([plugins])

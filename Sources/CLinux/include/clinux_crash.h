@@ -74,6 +74,9 @@ static inline void clinux_leave_callback(void) { clinux_crash_note.site = NULL; 
  * or -1 with errno set. */
 int clinux_record_crashes(int file);
 
+/* Whether lines wait to be written to standard error by another thread: a record waits for them, for a moment. */
+void clinux_note_unwritten(int yes);
+
 /* Gives the calling thread a stack of its own for the record, so that an overflow of the other one can be told; it
  * goes with the thread. Harmless where there is one already. 0, or -1 with errno set. */
 int clinux_make_crash_stack(void);

@@ -226,12 +226,14 @@ static void in_thread(struct instance *self, gw_conn conn, const char *verb, lon
 
 /* ---- commands */
 
+static void count_release(void *context) { *(int *)context += 1; }
+
 static void misuse(struct instance *self, gw_conn conn) {
     const gw_host *h = self->host;
     uint8_t big[126] = {0};
     gw_conn_info info = {.struct_size = sizeof info}, small = {.struct_size = 2};
     char list[512];
-    int at = 0;
+    int at = 0, released = 0;
 #define TRY(call) at += snprintf(list + at, sizeof list - (size_t)at, "%d ", (int)(call))
     TRY(h->send(h, conn, 7, 0, "x", 1));
     TRY(h->send(h, conn, GW_TEXT, 0, "\xff", 1));
@@ -260,6 +262,8 @@ static void misuse(struct instance *self, gw_conn conn) {
     TRY(h->buf_retain(h, NULL) == NULL);
     TRY(h->buf_copy(h, NULL, 5) == NULL);
     TRY(h->buf_copy(h, "x", SIZE_MAX) == NULL);
+    TRY(h->buf_wrap(h, NULL, 5, count_release, &released) == NULL);
+    TRY(released);
     TRY(h->conns(h, 999, NULL, 0));
 #undef TRY
     h->buf_release(h, NULL);

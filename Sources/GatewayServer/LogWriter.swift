@@ -1,0 +1,149 @@
+import CLinux
+import GatewayIO
+import Glibc
+import Synchronization
+
+/// Writes the lines of all threads to a descriptor, on a thread of its own, so that nobody waits for who reads them.
+///
+///     append ─▶ filling ══swap══▶ writing ─▶ write(2)
+///
+/// Two buffers of a fixed size: what finds no room is dropped and counted, and the count is said where the lines would
+/// have stood.
+final class LogWriter: Sendable {
+    /// Standard error, of which there is one for a process.
+    static let standardError = LogWriter(STDERR_FILENO)
+
+    /// Bytes that wait at most, twice: a burst of some thousand lines.
+    private static let room = 1 << 19
+    /// Bytes of one write, as many as a pipe takes without mixing them with those of others (PIPE_BUF).
+    private static let part = 4096
+
+    private struct State {
+        var filling: [UInt8] = []
+        /// Lines since the last swap that found no room; after the first the rest of them go as well, so that the
+        /// place of the gap is known.
+        var dropped = 0
+        var hasThread = false
+        /// Everything has been written.
+        var isIdle = true
+    }
+
+    private let descriptor: Int32
+    private let state = Mutex(State())
+    private let news = Semaphore()
+    /// Counts what came of writing, to tell slow from stalled.
+    private let progress = Atomic<Int>(0)
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    /// Any thread: takes a line without its end. Never waits for a reader.
+    func append(_ line: String) {
+        let (wasIdle, hadThread) = state.withLock { state in
+            if state.dropped > 0 || state.filling.count + line.utf8.count >= Self.room {
+                state.dropped += 1
+            } else {
+                if state.filling.capacity < Self.room { state.filling.reserveCapacity(Self.room) }
+                state.filling.append(contentsOf: line.utf8)
+                state.filling.append(UInt8(ascii: "\n"))
+            }
+            defer { (state.isIdle, state.hasThread) = (false, true) }
+            if state.isIdle { clinux_note_unwritten(1) }
+            return (state.isIdle, state.hasThread)
+        }
+        if wasIdle { news.signal() }
+        if !hadThread { start() }
+    }
+
+    /// Waits until everything is written, as long as it goes on: at most `patience` without progress, and ten times
+    /// that in all. For the end of the process.
+    func finish(patience milliseconds: UInt64) {
+        let start = Clock.monotonicNanoseconds()
+        var (last, changedAt) = (progress.load(ordering: .relaxed), start)
+        while !state.withLock({ $0.isIdle }) {
+            let (now, count) = (Clock.monotonicNanoseconds(), progress.load(ordering: .relaxed))
+            if count != last { (last, changedAt) = (count, now) }
+            if now - changedAt > milliseconds * 1_000_000 || now - start > milliseconds * 10_000_000 { return }
+            usleep(1000)
+        }
+    }
+
+    private func start() {
+        do throws(Errno) {
+            try SystemThread(name: "log") { [self] in
+                // An overflow of the stack can only be told on another one.
+                _ = clinux_make_crash_stack()
+                work()
+            }.detach()
+        } catch {
+            // The next line tries again; this one waits for it.
+            state.withLock { $0.hasThread = false }
+        }
+    }
+
+    private func work() {
+        var writing: [UInt8] = []
+        while true {
+            news.wait()
+            while let dropped = take(&writing) {
+                write(&writing, dropped: dropped)
+                writing.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    /// Takes all lines; answers how many were dropped behind them, nil when there is nothing to write.
+    private func take(_ writing: inout [UInt8]) -> Int? {
+        state.withLock { state in
+            guard !state.filling.isEmpty || state.dropped > 0 else {
+                clinux_note_unwritten(0)
+                state.isIdle = true
+                return nil
+            }
+            swap(&state.filling, &writing)
+            defer { state.dropped = 0 }
+            return state.dropped
+        }
+    }
+
+    private func write(_ lines: inout [UInt8], dropped: Int) {
+        if dropped > 0 { lines += Self.gap(dropped).utf8 }
+        unsafe lines.withUnsafeBufferPointer { bytes in
+            var rest = unsafe bytes[...]
+            while unsafe !rest.isEmpty {
+                let count = unsafe Self.nextPart(rest)
+                unsafe write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: rest.prefix(count))))
+                unsafe rest = rest.dropFirst(count)
+            }
+        }
+    }
+
+    /// As many whole lines as go into one write; a longer line goes by itself.
+    private static func nextPart(_ rest: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
+        let end = UInt8(ascii: "\n")
+        if unsafe rest.count <= part { return unsafe rest.count }
+        if let last = unsafe rest.prefix(part).lastIndex(of: end) { return unsafe last + 1 - rest.startIndex }
+        return unsafe (rest.firstIndex(of: end) ?? rest.endIndex - 1) + 1 - rest.startIndex
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) {
+        var written = 0
+        while written < bytes.count {
+            let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+            progress.add(1, ordering: .relaxed)
+            if count > 0 {
+                written += count
+            } else if Errno.last.code == EAGAIN {
+                // Somebody who shares the descriptor has made it non-blocking.
+                var interest = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = unsafe poll(&interest, 1, -1)
+            } else if Errno.last.code != EINTR {
+                // Where nobody can read them the lines are lost; serving goes on.
+                return
+            }
+        }
+    }
+
+    static func gap(_ dropped: Int) -> String {
+        "warning: \(dropped) \(dropped == 1 ? "line was" : "lines were") dropped, the log was not read\n"
+    }
+}
