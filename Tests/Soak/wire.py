@@ -165,8 +165,8 @@ class Peer:
         self.check_patience()
 
     def leave_rudely(self):
-        if self.habits.ending == "cut off":
-            # In the middle of a frame.
+        if self.habits.ending == "cut off" and not self.output:
+            # In the middle of a frame, as it is anyway if something waits.
             try:
                 self.socket.send(frame(BINARY, bytes(5000))[:self.random.randint(1, 4000)])
             except OSError:

@@ -26,6 +26,7 @@ final class Looping: ImperativeHandler {
     }
 }
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
 public func gw_handler_entry_v1(_ host: UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>? {
     Module.export(Looping.self, to: host)

@@ -11,6 +11,8 @@
  *   X code number                   so many x, and then a Close with the code
  *   A                               drops the connection
  */
+#include <sys/prctl.h>
+
 #include "job.h"
 
 struct office {
@@ -26,6 +28,7 @@ struct office {
 
 static void *run(void *argument) {
     struct office *office = argument;
+    prctl(PR_SET_NAME, "soak-job");  /* the driver counts them */
     for (;;) {
         pthread_mutex_lock(&office->lock);
         while (office->first == NULL && !office->is_closed) pthread_cond_wait(&office->changed, &office->lock);
