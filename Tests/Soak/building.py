@@ -36,7 +36,9 @@ def gateway(given, sanitize):
         return TOP / ".build/release/gateway"
     scratch = TOP / f".build/soak-{sanitize}"
     print(f"soak: building the gateway with --sanitize={sanitize} in {scratch}", flush=True)
-    words = ["swift", "build", "--package-path", TOP, "--scratch-path", scratch, f"--sanitize={sanitize}"]
+    words = ["swift", "build", "--package-path", TOP, "--scratch-path", scratch, f"--sanitize={sanitize}",
+             # The handlers use the sanitizer of the gateway: two in one process know nothing of each other.
+             "-Xlinker", "--export-dynamic"]
     run([*words, "--product", "gateway"])
     run([*words, "--target", "GatewayHandler"])
     return scratch / "debug/gateway"
