@@ -118,7 +118,7 @@ class Looping(Echo):
     answers_at_once = False
 
     def opened(self):
-        self.say(TEXT, self.random.choice([b"frames", b"within", b"slow", b"elsewhere"]))
+        self.say(TEXT, [b"frames", b"within", b"slow", b"elsewhere"][self.number % 4])
 
 
 class Restarted(Echo):
@@ -209,7 +209,7 @@ class Timed(Counting):
                 self.cancelled.append(token)
                 self.say(BINARY, b"C" + struct.pack("<I", token))
         elif what < 0.03:
-            self.say(BINARY, b"K" + struct.pack("<I", 200))
+            self.say(BINARY, b"K" + struct.pack("<I", 10_000))
         elif self.waiting >= self.window:
             return False
         else:
@@ -388,13 +388,13 @@ class Member(Peer):
 
 
 class Leaver(Peer):
-    """Is told to leave after some messages, or is dropped."""
+    """Is told to leave after some messages, or is dropped; by a callback or by a thread."""
     allowed = frozenset([4000])
 
     def __init__(self, loop, port, random, life, number, payloads, path):
         self.path = path
         self.count, self.next, self.is_asked = random.choice([0, 1, 20, 300]), 0, False
-        self.is_dropped = random.random() < 0.3
+        self.code, self.by_thread = random.choice([0, 4000, 4000]), random.randrange(2)
         super().__init__(loop, port, random, life, number)
         self.habits.ending = "polite"
 
@@ -402,9 +402,7 @@ class Leaver(Peer):
         if self.is_asked:
             return False
         self.is_asked = True
-        self.say(BINARY, b"A" if self.is_dropped else b"X" + struct.pack("<II", 4000, self.count))
-        # Nobody hears this any more, and it is no fault.
-        self.say(BINARY, b"E" + bytes(200))
+        self.say(BINARY, b"X" + struct.pack("<III", self.code, self.count, self.by_thread))
         return True
 
     def is_settled(self):
@@ -418,9 +416,20 @@ class Leaver(Peer):
 
     def closed_by_gateway(self, code, reason):
         if reason != b"as you wish" or self.next != self.count:
-            self.wrong(f"Close {reason!r} came after {self.next} of {self.count} messages")
+            self.wrong(f"Close {reason!r} came after {self.next} of {self.count} messages, "
+                       f"asked for by {'a thread' if self.by_thread else 'a callback'}")
 
     def lost(self, why):
-        if self.is_dropped and self.is_asked:
+        if self.code == 0 and self.is_asked:
             return self.finish()
         return super().lost(why)
+
+
+class Doomed(Counting):
+    """Dies while it is handed over, if it is: in the callback that restores it, or in the one that drops it."""
+
+    def opened(self):
+        self.say(BINARY, b"B" + struct.pack("<I", self.random.choice([1, 2])))
+
+    def lost(self, why):
+        return self.finish()

@@ -8,8 +8,8 @@
  *   K number                        starts and cancels so many timers that are due in ten minutes
  *   S name, U name                  subscribes, unsubscribes; back as s name, u name
  *   P except topic-length topic payload   publishes P payload; back as p and how many it goes to
- *   X code number                   so many x, and then a Close with the code
- *   A                               drops the connection
+ *   X code number by-thread         so many x number 0, and then a Close with the code, or none for code 0
+ *   B doom                          the connection is dropped within the next restore_conn (1) or drop_conn (2)
  */
 #include <sys/prctl.h>
 
@@ -103,9 +103,8 @@ static void echo(struct guest *guest, const gw_message *m) {
     free(bytes);
 }
 
-static void take_job(struct office *office, struct guest *guest, const gw_message *m) {
-    uint32_t most = number_at(m, 2), how = number_at(m, 3) % HOW_COUNT;
-    struct job *job = job_make(guest, number_at(m, 0), number_at(m, 1), most, how);
+static void begin_job(struct office *office, struct guest *guest, const gw_message *m, uint32_t how) {
+    struct job *job = job_make(guest, number_at(m, 0), number_at(m, 1), number_at(m, 2), how);
     if (how == HOW_CALLBACK) {
         struct job **place = &guest->pumped;
         while (*place != NULL) place = &(*place)->next;
@@ -149,10 +148,19 @@ static void cancel_timer(struct guest *guest, uint32_t token) {
     answer_numbers(guest, 'C', token, (uint32_t)status);
 }
 
+/* A timer that counts can be cancelled, unless its connection has ended meanwhile. */
+static void must_cancel(struct guest *guest, gw_timer timer) {
+    gw_conn connection = guest->head.connection;
+    gw_conn_info info = {.struct_size = sizeof info};
+    gw_status status = host->timer_cancel(host, timer);
+    if (status == GW_E_NOTFOUND && host->conn_info(host, connection, &info) == GW_E_CLOSED) return;
+    checked(connection, status, "timer_cancel");
+}
+
 static void churn_timers(struct office *office, struct guest *guest, uint32_t number) {
     for (uint32_t i = 0; i < number; i++) {
         gw_timer timer = host->timer_start(host, office->head.id, guest->head.connection, 'K', 600000, 0);
-        if (timer != 0) checked(guest->head.connection, host->timer_cancel(host, timer), "timer_cancel");
+        if (timer != 0) must_cancel(guest, timer);
     }
 }
 
@@ -182,14 +190,6 @@ static void publish(struct office *office, struct guest *guest, const gw_message
     answer_numbers(guest, 'p', reached, 0);
 }
 
-static void leave(struct guest *guest, uint16_t code, uint32_t number) {
-    gw_conn connection = guest->head.connection;
-    for (uint32_t i = 0; i < number; i++) answer_numbers(guest, 'x', i, 0);
-    checked(connection, host->close(host, connection, code, "as you wish", 11), "close");
-    if (host->send(host, connection, GW_BINARY, 0, "late", 4) != GW_E_CLOSED)
-        wrong(connection, "busy: a send after close is not answered GW_E_CLOSED");
-}
-
 /* ---- callbacks */
 
 static void open_client(void *self, gw_conn connection, void *state, const gw_request *request) {
@@ -203,15 +203,18 @@ static void message(void *self, gw_conn connection, void *state, const gw_messag
     if (guest == NULL) return;
     switch (m->data.len == 0 ? 0 : m->data.ptr[0]) {
     case 'E': echo(guest, m); break;
-    case 'J': take_job(self, guest, m); break;
+    case 'J': begin_job(self, guest, m, number_at(m, 3) % HOW_LEAVE); break;
     case 'T': start_timer(self, guest, m); break;
     case 'C': cancel_timer(guest, number_at(m, 0)); break;
     case 'K': churn_timers(self, guest, number_at(m, 0)); break;
     case 'S': change_topic(guest, m, 1); break;
     case 'U': change_topic(guest, m, 0); break;
     case 'P': publish(self, guest, m); break;
-    case 'X': leave(guest, (uint16_t)number_at(m, 0), number_at(m, 1)); break;
-    case 'A': checked(connection, host->abort(host, connection), "abort"); break;
+    case 'X':
+        if (number_at(m, 2)) begin_job(self, guest, m, HOW_LEAVE);
+        else leave(guest, number_at(m, 0), number_at(m, 1));
+        break;
+    case 'B': guest->doom = number_at(m, 0); break;
     default: wrong(connection, "busy: no command begins with %u", m->data.len == 0 ? 0 : m->data.ptr[0]);
     }
     client_leave(guest);
@@ -233,7 +236,7 @@ static void timer_is_due(struct guest *guest, const gw_event *event) {
     answer_numbers(guest, 'T', timer->token, ++timer->fired);
     if (timer->fired < timer->times) return;
     /* Within its event one that repeats can always be cancelled. */
-    if (timer->every != 0) checked(connection, host->timer_cancel(host, timer->id), "timer_cancel");
+    if (timer->every != 0) must_cancel(guest, timer->id);
     timer->token = 0;
 }
 
@@ -277,6 +280,7 @@ static gw_status save_conn(void *self, gw_conn connection, void *state, gw_sink 
     /* Threads and callbacks that send would wait for drained() in vain: it goes to the newer generation. */
     gw_status status = guest->jobs > 0 || guest->pumped != NULL ? GW_E_STATE : GW_OK;
     if (status >= 0) status = host->sink_write(host, sink, &guest->count, sizeof guest->count);
+    if (status >= 0) status = host->sink_write(host, sink, &guest->doom, sizeof guest->doom);
     if (status >= 0) status = host->sink_write(host, sink, guest->timers, sizeof guest->timers);
     client_leave(guest);
     return status;
@@ -285,7 +289,7 @@ static gw_status save_conn(void *self, gw_conn connection, void *state, gw_sink 
 static gw_status restore_conn(void *self, gw_conn connection, const gw_request *request, const gw_saved *saved,
                               void **state) {
     struct guest *guest = guest_make();
-    if (saved->data.len != sizeof guest->count + sizeof guest->timers)
+    if (saved->data.len != sizeof guest->count + sizeof guest->doom + sizeof guest->timers)
         wrong(connection, "busy: %zu octets of saved state", saved->data.len);
 #ifdef REFUSES
     if (connection % 3 == 0) {
@@ -294,14 +298,19 @@ static gw_status restore_conn(void *self, gw_conn connection, const gw_request *
     }
 #endif
     memcpy(&guest->count, saved->data.ptr, sizeof guest->count);
-    memcpy(guest->timers, saved->data.ptr + sizeof guest->count, sizeof guest->timers);
+    memcpy(&guest->doom, saved->data.ptr + sizeof guest->count, sizeof guest->doom);
+    memcpy(guest->timers, saved->data.ptr + sizeof guest->count + sizeof guest->doom, sizeof guest->timers);
     client_begin(self, &guest->head, connection, 1);
     *state = guest;
+    if (guest->doom == DIES_RESTORED) checked(connection, host->abort(host, connection), "abort");
     return GW_OK;
 }
 
 static void drop_conn(void *self, gw_conn connection, void *state) {
-    guest_release(client_end(self, connection, state, 1));
+    struct guest *guest = client_end(self, connection, state, 1);
+    if (guest == NULL) return;
+    if (guest->doom == DIES_DROPPED) checked(connection, host->abort(host, connection), "abort");
+    guest_release(guest);
 }
 
 static const gw_handler table = {

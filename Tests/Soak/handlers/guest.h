@@ -7,6 +7,8 @@
 
 #define TIMERS 16
 
+enum { DIES_RESTORED = 1, DIES_DROPPED };
+
 struct timer {
     uint32_t token;  /* 0: a free place */
     uint32_t every, times, fired;
@@ -24,6 +26,7 @@ struct guest {
     struct client head;
     uint64_t count;
     struct timer timers[TIMERS];
+    uint32_t doom;             /* the callback of a move in which it is dropped: DIES_... */
     struct job *pumped;        /* jobs that callbacks do, in their order */
     atomic_int references;
     atomic_int jobs;           /* under way: while there are some the guest stays with its generation */

@@ -11,6 +11,7 @@ enum {
     HOW_CALLBACK,    /* whole messages of callbacks */
     HOW_POOL,        /* whole messages of work() */
     HOW_THEN_POST,   /* fragments of a thread; the callback of its post says the end */
+    HOW_LEAVE,       /* `count` messages of a thread and then, from there, close() with the code `stream`, or abort() */
     HOW_COUNT
 };
 
@@ -59,9 +60,28 @@ static size_t job_end_message(uint8_t *to, const struct job *job) {
     return 9;
 }
 
+/* So many x, and then the end of the connection; for callbacks and threads alike. */
+static void leave(struct guest *guest, uint32_t code, uint32_t count) {
+    gw_conn connection = guest->head.connection;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t bytes[9] = {'x'};
+        memcpy(bytes + 1, &i, 4);
+        checked(connection, host->send(host, connection, GW_BINARY, 0, bytes, sizeof bytes), "send");
+    }
+    gw_status status = code == 0 ? host->abort(host, connection)
+                                 : host->close(host, connection, (uint16_t)code, "as you wish", 11);
+    if (checked(connection, status, code == 0 ? "abort" : "close") < 0) return;
+    if ((status = host->send(host, connection, GW_BINARY, 0, "late", 4)) != GW_E_CLOSED)
+        wrong(connection, "busy: a send after %s answered %d", code == 0 ? "abort" : "close", (int)status);
+}
+
 /* All of a job, on a thread or on the pool. True if its end is still to be said. */
 static int job_run(struct job *job) {
     int in_fragments = job->how == HOW_FRAGMENTS || job->how == HOW_THEN_POST, goes_on = 1;
+    if (job->how == HOW_LEAVE) {
+        leave(job->guest, job->stream, job->count);
+        return 0;
+    }
     uint8_t *bytes = allocated(job->most + 9);
     for (; goes_on && job->done < job->count; job->done++) {
         size_t length = pattern_message(bytes, job->stream, job->done, job->most);
