@@ -35,6 +35,6 @@ public enum SessionError: Error {
     case alreadyReading
     /// No frame came in within the time that was given.
     case timedOut
-    /// More sleep at once than the gateway has timers for.
+    /// More sleep, or wait with a limit, at once than the gateway has timers for.
     case tooManyTimers
 }

@@ -33,6 +33,7 @@ extension ImperativeHandler {
     public static var _hasState: Bool { true }
     public static var _keepsNothing: Bool { false }
     public static var _types: [Any.Type] { [Self.self, Session.self, Frame.self, ConnectionLost.self] }
+    public static var _takesDrained: Bool { true }
     public static var _takesPings: Bool { manifest.options.contains(.manualPong) }
 
     public func _onUpgrade(_ request: borrowing Request) -> gw_status {
@@ -90,6 +91,10 @@ extension ImperativeHandler {
     public func _onPing(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ payload: RawSpan) {
         let frame = unsafe Frame(.ping, payload.withUnsafeBytes { unsafe [UInt8]($0) })
         unsafe lend(state, connection) { $0.deliver(frame, at: .zero) }
+    }
+
+    public func _onDrained(_ connection: Connection, _ state: UnsafeMutableRawPointer?) {
+        unsafe lend(state, connection) { $0.drained() }
     }
 
     public func _onError(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ failure: Failure) {}

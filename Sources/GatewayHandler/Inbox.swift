@@ -1,4 +1,7 @@
 /// What has come in for a session and not been read, and who waits for it.
+///
+/// Under the lock of the session, as is what it tells the gateway: a reader may be another thread than the one that
+/// brings frames, and "stop" and "go on" must reach the gateway in the order in which they were decided.
 @safe
 struct Inbox {
     /// With so much unread the gateway stops reading the socket, and the peer feels it.
@@ -18,11 +21,22 @@ struct Inbox {
         var timer: TimerHandle?
     }
 
+    private static let noFrame = Frame(.binary, [])
+
+    private let connection: Connection
     private var frames: [Frame] = []
     /// The first frame that has not been read.
     private var next = 0
     private var octets = 0
+    /// The gateway has been told to stop reading.
     private var isHeld = false
+    /// With so much unread it is told, for the first time or again.
+    private var stopFrames = Self.mostFrames
+    private var stopOctets = Self.mostOctets
+    /// More waits for the peer than it reads: nothing is read from it until the queue has drained.
+    private var isBlocked = false
+    /// How often the queue has drained.
+    private var drains = 0
     /// When the last frame came in, by the clock that all callbacks of a turn share.
     private var lastTurn: Duration = .zero
     /// More than one frame came in at once the last time.
@@ -39,6 +53,8 @@ struct Inbox {
 
     private var count: Int { frames.count - next }
 
+    init(_ connection: Connection) { self.connection = connection }
+
     mutating func newNumber() -> UInt64 {
         lastNumber &+= 1
         return lastNumber
@@ -52,8 +68,6 @@ struct Inbox {
         /// It is kept, and who waits has to be woken when all of the turn has come in.
         case keptForWaiter
         case kept
-        /// It is kept, and now there is enough.
-        case keptAsLast
     }
 
     /// Takes a frame in.
@@ -64,34 +78,64 @@ struct Inbox {
     mutating func put(_ frame: Frame, at turn: Duration) -> Placement {
         if turn == lastTurn, turn > .zero { isBurst = true }
         lastTurn = turn
-        if !isBurst && count == 0, let waiter = unsafe waiter {
+        if !isBurst && count == 0 && !isBlocked, let waiter = unsafe waiter {
             unsafe self.waiter = nil
             return unsafe .given(waiter.continuation)
         }
         frames.append(frame)
         octets += frame.octets.count
-        if unsafe waiter != nil, !isWakeDue {
-            isWakeDue = true
-            return .keptForWaiter
-        }
-        if isHeld || (count < Self.mostFrames && octets < Self.mostOctets) { return .kept }
+        if count >= stopFrames || octets >= stopOctets { stop() }
+        if isBlocked || isWakeDue { return .kept }
+        if unsafe waiter == nil { return .kept }
+        isWakeDue = true
+        return .keptForWaiter
+    }
+
+    /// Has the gateway stop reading. When a "go on" of another thread is still under way to it, that comes behind and
+    /// frames keep coming, so a little later it is told again.
+    private mutating func stop() {
         isHeld = true
-        return .keptAsLast
+        (stopFrames, stopOctets) = (count + Self.fewFrames, octets + Self.fewOctets)
+        connection.setReading(false)
+    }
+
+    private mutating func goOn() {
+        isHeld = false
+        (stopFrames, stopOctets) = (Self.mostFrames, Self.mostOctets)
+        connection.setReading(true)
+    }
+
+    /// A send was answered `backpressure`; `drains` is how often the queue had drained before.
+    ///
+    /// If it has again since then, it was perhaps for what this send had queued, and nobody would tell another time.
+    mutating func block(_ drains: Int) {
+        if drains == self.drains { isBlocked = true }
+    }
+
+    /// The queue has drained.
+    ///
+    /// - Returns: how often by now.
+    mutating func unblock() -> Int {
+        isBlocked = false
+        drains += 1
+        return drains
     }
 
     /// Who waits for a frame and the frame, when there are both. What was kept for it is all here now.
-    mutating func wake() -> (Waiter, Frame, goesOn: Bool)? {
+    mutating func wake() -> (Waiter, Frame)? {
         isWakeDue = false
         if count <= 1 { isBurst = false }
-        guard let reader = unsafe waiter, case (let frame?, let goesOn) = take() else { return nil }
+        guard let reader = unsafe waiter, let frame = take() else { return nil }
         unsafe waiter = nil
-        return unsafe (reader.continuation, frame, goesOn)
+        return unsafe (reader.continuation, frame)
     }
 
-    /// The next frame, if there is one; and whether reading goes on.
-    mutating func take() -> (Frame?, goesOn: Bool) {
-        guard next < frames.count else { return (nil, false) }
-        let frame = frames[next]
+    /// The next frame, if there is one and its answer would have room.
+    mutating func take() -> Frame? {
+        guard next < frames.count, !isBlocked || end != nil else { return nil }
+        var frame = Self.noFrame
+        // What has been read must not stay here until all has.
+        swap(&frame, &frames[next])
         next += 1
         octets -= frame.octets.count
         if next == frames.count {
@@ -101,9 +145,8 @@ struct Inbox {
             frames.removeFirst(next)
             next = 0
         }
-        guard isHeld, count <= Self.fewFrames, octets <= Self.fewOctets else { return (frame, false) }
-        isHeld = false
-        return (frame, end == nil)
+        if isHeld, count <= Self.fewFrames, octets <= Self.fewOctets, end == nil { goOn() }
+        return frame
     }
 
     /// What reading comes to at the end: nothing after a closing handshake, an error after anything else.

@@ -26,10 +26,10 @@ extension Session {
 
     /// The next frame, as soon as there is one; `nil` when the connection has ended with a closing handshake.
     ///
-    /// Only one task may read at a time. A task that is cancelled reads what is there and then throws.
+    /// After a `send` of the session that was answered `backpressure` it waits until the peer has read most of what is
+    /// queued for it. Only one task may read at a time. A task that is cancelled reads what is there and then throws.
     nonisolated(nonsending) public func readFrame() async throws -> Frame? {
-        let (frame, goesOn, number) = startReading()
-        if goesOn { connection.setReading(true) }
+        let (frame, number) = startReading()
         if let frame { return frame }
         // Nobody but us cancels the session's own task, and then its reader has been woken before.
         if !isOwnTask { return try await waitForFrame(number) }
@@ -38,20 +38,18 @@ extension Session {
 
     /// The next frame; throws `SessionError.timedOut` when none has come in for so long.
     nonisolated(nonsending) public func readFrame(within limit: Duration) async throws -> Frame? {
-        let (frame, goesOn, number) = startReading()
-        if goesOn { connection.setReading(true) }
+        let (frame, number) = startReading()
         if let frame { return frame }
         let timer = connection.after(limit) { [self] _ in giveUpReading(number, SessionError.timedOut) }
+        // A connection that is closing has no timers any more, but an end that is waited for.
+        if timer.token == 0, connection.isOpen { throw SessionError.tooManyTimers }
         defer { timer.cancel() }
         return try await waitForFrame(number)
     }
 
     /// The number is for the case that there is nothing to read and it has to be waited for.
-    private func startReading() -> (Frame?, goesOn: Bool, number: UInt64) {
-        inbox.withLock { inbox in
-            let (frame, goesOn) = inbox.take()
-            return (frame, goesOn, inbox.newNumber())
-        }
+    private func startReading() -> (Frame?, number: UInt64) {
+        inbox.withLock { inbox in (inbox.take(), inbox.newNumber()) }
     }
 
     nonisolated(nonsending) private func waitForFrame(_ number: UInt64) async throws -> Frame? {
@@ -62,16 +60,12 @@ extension Session {
         }
     }
 
-    /// The next frame if it is here already.
-    public func tryReadFrame() -> Frame? {
-        let (frame, goesOn) = inbox.withLock { $0.take() }
-        if goesOn { connection.setReading(true) }
-        return frame
-    }
+    /// The next frame if it is here already, and `readFrame()` would not wait.
+    public func tryReadFrame() -> Frame? { inbox.withLock { $0.take() } }
 
     private func wait(_ continuation: Inbox.Waiter, _ number: UInt64) {
         let answer: Result<Frame?, any Error>? = inbox.withLock { inbox in
-            if let frame = inbox.take().0 { return .success(frame) }
+            if let frame = inbox.take() { return .success(frame) }
             if let end = inbox.end { return Inbox.verdict(end) }
             if unsafe inbox.waiter != nil { return .failure(SessionError.alreadyReading) }
             // Whoever cancels says so before it looks for the waiter.

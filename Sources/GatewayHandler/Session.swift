@@ -13,7 +13,9 @@ public final class Session: Sendable {
     public let info: ConnectionInfo
 
     let loop: SessionLoop
-    let inbox = Mutex(Inbox())
+    let inbox: Mutex<Inbox>
+    /// How often the queue has drained, to be asked before each send.
+    private let drains = Atomic<Int>(0)
     private let task = Mutex<Task<Void, Never>?>(nil)
     /// The address of the task, to know it again.
     private let taskAddress = Atomic<UInt>(0)
@@ -22,6 +24,7 @@ public final class Session: Sendable {
         self.connection = connection
         self.info = info
         loop = SessionLoop(connection)
+        inbox = Mutex(Inbox(connection))
     }
 
     /// How the connection ended; `nil` while it has not.
@@ -57,7 +60,6 @@ public final class Session: Sendable {
         switch inbox.withLock({ $0.put(frame, at: turn) }) {
         case .given(let waiter): loop.callback { unsafe waiter.resume(returning: frame) }
         case .keptForWaiter: if !loop.schedule() { wakeReader() }
-        case .keptAsLast: connection.setReading(false)
         case .kept: break
         }
     }
@@ -65,10 +67,15 @@ public final class Session: Sendable {
     /// Gives what has come in to who waits for it, and lets the tasks of the connection go on.
     func wakeReader() {
         loop.callback {
-            guard let (waiter, frame, goesOn) = unsafe inbox.withLock({ unsafe $0.wake() }) else { return }
-            if goesOn { connection.setReading(true) }
+            guard let (waiter, frame) = unsafe inbox.withLock({ unsafe $0.wake() }) else { return }
             unsafe waiter.resume(returning: frame)
         }
+    }
+
+    /// The peer has read most of what was queued: what it sent meanwhile is given to who waits for it.
+    func drained() {
+        inbox.withLock { drains.store($0.unblock(), ordering: .releasing) }
+        wakeReader()
     }
 
     /// The connection has ended: reading ends, sleepers wake, the task is cancelled.
@@ -79,7 +86,7 @@ public final class Session: Sendable {
                 inbox.end = event
                 defer { unsafe (inbox.waiter, inbox.sleepers) = (nil, [:]) }
                 // What was kept for the reader comes before the end.
-                return unsafe (inbox.waiter, inbox.waiter == nil ? nil : inbox.take().0, inbox.sleepers)
+                return unsafe (inbox.waiter, inbox.waiter == nil ? nil : inbox.take(), inbox.sleepers)
             }
             if let waiter = unsafe waiter {
                 unsafe waiter.continuation.resume(with: frame.map { .success($0) } ?? Inbox.verdict(event))
@@ -101,18 +108,28 @@ public final class Session: Sendable {
 
 // MARK: - Sending
 
+// A loop that answers what it reads need not look at the results: after `backpressure` no more is read from the session
+// until the peer has taken most of what is queued.
 extension Session {
     /// Sends a text message.
     @discardableResult
-    public func send(_ text: String) -> SendResult { connection.send(text) }
+    public func send(_ text: String) -> SendResult { sending { connection.send(text) } }
 
     /// Sends a binary message.
     @discardableResult
-    public func send(_ octets: [UInt8]) -> SendResult { connection.send(octets) }
+    public func send(_ octets: [UInt8]) -> SendResult { sending { connection.send(octets) } }
 
     /// Sends a message that came in back, or to somebody else, as the same kind.
     @discardableResult
-    public func send(_ frame: Frame) -> SendResult { connection.send(frame) }
+    public func send(_ frame: Frame) -> SendResult { sending { connection.send(frame) } }
+
+    @inline(__always)
+    private func sending(_ send: () -> SendResult) -> SendResult {
+        let before = drains.load(ordering: .acquiring)
+        let result = send()
+        if result == .backpressure { inbox.withLock { $0.block(before) } }
+        return result
+    }
 
     /// Answers a ping, for a handler whose manifest says `manualPong`.
     @discardableResult

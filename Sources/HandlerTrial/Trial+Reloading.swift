@@ -36,11 +36,12 @@ extension Trial {
                 advice: "save_conn() or restore_conn() said no; those connections stay with the old generation.")
         }
         guard let moved = Self.number(before: " connection", in: outcome) else { return outcome }
-        return moved >= Self.residents
-            ? "\(moved) connections moved" : "connections stay with the old generation: \(Self.reason(in: outcome))"
+        if moved == 0 { throw .note("connections stay with the old generation: \(Self.reason(in: outcome))") }
+        if moved < Self.residents { return "\(moved) of \(Self.residents) connections moved by now" }
+        return "\(moved) connections moved"
     }
 
-    /// What the outcome says in brackets about those who stay.
+    /// What the outcome says in brackets about connections that stay.
     static func reason(in outcome: String) -> String {
         guard let start = outcome.firstRange(of: "older generations ("), let end = outcome.lastIndex(of: ")"),
             start.upperBound < end

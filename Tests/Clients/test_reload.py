@@ -51,7 +51,8 @@ def test_a_file_that_did_not_change_changes_nothing(running):
 
 @pytest.mark.parametrize("old, new, why", [
     ("GW_ABI_VERSION", "(2u << 16)", "ABI"),
-    ("return &table;", "return 0;", "shout"),
+    # clang would warn of a table that nobody mentions.
+    ("return &table;", "return table.start ? 0 : &table;", "shout"),
     ("#ifdef REFUSE_TO_START", "#if 1", "the voice is gone"),
 ], ids=["newer ABI", "no table", "refuses to start"])
 def test_what_is_not_good_changes_nothing(running, old, new, why):

@@ -54,6 +54,15 @@ def test_good_handlers_pass(module):
     assert "WRONG" not in done.stdout and done.stderr == ""
 
 
+def test_why_connections_stay_is_told():
+    report = json.loads(trial(BUILT / "libchat-fleck.so", "--json").stdout)
+    said = {each["title"]: (each["verdict"], each["detail"]) for each in report["findings"]}
+    reason = "no GW_HF_STATELESS, and no save_conn and restore_conn"
+    assert said["reload"] == ("note", f"connections stay with the old generation: {reason}")
+    report = json.loads(trial(BUILT / "libecho.so", "--json").stdout)
+    assert {each["title"]: each["detail"] for each in report["findings"]}["reload"] == "16 connections moved"
+
+
 @pytest.mark.parametrize("name", sorted(MISTAKES))
 def test_a_mistake_is_told(name, tmp_path):
     done = trial(compiled(name, tmp_path), "--json")

@@ -1,5 +1,6 @@
 import CGatewayABI
 import GatewayHandler
+import Glibc
 import Synchronization
 import Testing
 
@@ -23,6 +24,9 @@ private final class Counter: ImperativeHandler {
             case "full": session.send("\((try? await session.sleep(for: .seconds(1))) == nil)")
             case "work": session.send("\(try await session.offload { _ in 7 })")
             case "both": await both(session)
+            case "within": try await within(session)
+            case "one by one": try await oneByOne(session)
+            case "elsewhere": try await Task.detached { try await self.readAtGate(session) }.value
             case nil where frame.kind == .ping: session.pong(frame)
             default: session.send("\(count) \(frame.octets.count)")
             }
@@ -30,11 +34,40 @@ private final class Counter: ImperativeHandler {
         gateway.log(.info, "ended \(session.closeEvent?.code.rawValue ?? 0) \(Task.isCancelled)")
     }
 
+    private func within(_ session: Session) async throws {
+        while let frame = try await session.readFrame(within: .seconds(9)) { session.send("got \(frame.octets.count)") }
+    }
+
+    /// Reads one frame, and the others when the gate is open.
+    private func readAtGate(_ session: Session) async throws {
+        _ = try await session.readFrame()
+        isAtGate.store(true, ordering: .sequentiallyConsistent)
+        while !gate.load(ordering: .sequentiallyConsistent) { sched_yield() }
+        while try await session.readFrame() != nil {}
+    }
+
+    private func oneByOne(_ session: Session) async throws {
+        while try await session.readFrame() != nil { try await session.sleep(for: .milliseconds(1)) }
+    }
+
     private func both(_ session: Session) async {
         async let one = session.readFrame()
         async let other = session.readFrame()
         do { _ = try await (one, other) } catch { session.send("\(error)") }
     }
+}
+
+private let gate = Atomic(false)
+private let isAtGate = Atomic(false)
+
+/// Octets of memory this process has in use.
+private func residentOctets() -> Int {
+    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 128)
+    guard fgets(&line, 128, file) != nil else { return 0 }
+    let words = String(decoding: line.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+    return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * 4096
 }
 
 @Suite("the imperative flavour")
@@ -89,20 +122,20 @@ struct ImperativeTests {
         driven.deliver(state)
         #expect(driven.host.deeds.dropFirst() == answers(1...3)[...])
         driven.turn = 6
-        for _ in 0..<400 { driven.text(1, state, "x") }
+        for _ in 0..<300 { driven.text(1, state, "x") }
         #expect(driven.host.deeds.dropFirst(4) == [.setReading(1, 0)])
         driven.deliver(state)
         #expect(
             driven.host.deeds.dropFirst(4).filter { $0 != .setReading(1, 0) && $0 != .setReading(1, 1) }
-                == answers(4...403))
+                == answers(4...303))
         // One alone comes with an event for the last time.
         driven.turn = 7
         driven.text(1, state, "x")
         driven.deliver(state)
-        #expect(driven.host.deeds.last == .text(1, "404 1"))
+        #expect(driven.host.deeds.last == .text(1, "304 1"))
         driven.turn = 8
         driven.text(1, state, "x")
-        #expect(driven.host.deeds.last == .text(1, "405 1"))
+        #expect(driven.host.deeds.last == .text(1, "305 1"))
         driven.close(1, state)
     }
 
@@ -122,6 +155,109 @@ struct ImperativeTests {
         for _ in 0..<3 { driven.binary(1, state, [UInt8](repeating: 0, count: 100_000)) }
         #expect(driven.host.deeds.last == .setReading(1, 0))
         driven.deliver(state)
+        driven.close(1, state)
+    }
+
+    @Test func `what has been read is not kept`() {
+        let state = open(1)
+        driven.text(1, state, "one by one")
+        let before = residentOctets()
+        let frame = [UInt8](repeating: 7, count: 400_000)
+        for _ in 0..<2 { driven.binary(1, state, frame) }
+        for _ in 0..<240 {
+            driven.binary(1, state, frame)
+            driven.deliver(state)
+        }
+        #expect(residentOctets() < before + 40_000_000, "two wait, and 240 have been read: 96 MB")
+        driven.close(1, state)
+    }
+
+    @Test func `more is read when the peer has taken what is queued`() {
+        let state = open(1)
+        driven.host.set { $0.status = gw_status(GW_BACKPRESSURE) }
+        for _ in 0..<3 { driven.text(1, state, "x") }
+        driven.deliver(state)
+        #expect(driven.host.deeds.dropFirst() == [.text(1, "1 1")])
+        driven.raw { _, instance in driven.table.drained?(instance, 1, state) }
+        driven.deliver(state)
+        #expect(driven.host.deeds.dropFirst() == [.text(1, "1 1"), .text(1, "2 1")])
+        driven.host.set { $0.status = 0 }
+        driven.raw { _, instance in driven.table.drained?(instance, 1, state) }
+        driven.text(1, state, "x")
+        driven.deliver(state)
+        #expect(driven.host.deeds.dropFirst() == (1...4).map { .text(1, "\($0) 1") }[...])
+        driven.close(1, state)
+    }
+
+    @Test func `what came before the end is read also when the peer took nothing`() {
+        let state = open(1)
+        driven.host.set { $0.status = gw_status(GW_BACKPRESSURE) }
+        for _ in 0..<3 { driven.text(1, state, "x") }
+        driven.close(1, state)
+        #expect(driven.host.deeds.dropFirst().prefix(3) == (1...3).map { .text(1, "\($0) 1") }[...])
+        #expect(logged == ["ended 1000 true"])
+    }
+
+    @Test func `a gateway that goes on reading is told again`() {
+        let state = open(1)
+        driven.text(1, state, "slow")
+        func stops(after frames: Int) -> Int {
+            for _ in 0..<frames { driven.text(1, state, "x") }
+            return driven.host.deeds.filter { $0 == .setReading(1, 0) }.count
+        }
+        #expect([stops(after: 256), stops(after: 63), stops(after: 1), stops(after: 63)] == [1, 1, 2, 2])
+        driven.close(1, state)
+    }
+
+    @Test func `a limit is one timer for each wait, and none when there is nothing to wait for`() {
+        let state = open(1)
+        driven.text(1, state, "within")
+        func timers() -> [Int] {
+            [
+                Int(driven.host.state.withLock { $0.lastTimer }),
+                driven.host.deeds.filter { if case .cancel = $0 { true } else { false } }.count,
+            ]
+        }
+        #expect(timers() == [1, 0])
+        driven.text(1, state, "x")
+        #expect(timers() == [2, 1])
+        driven.turn = 5
+        for _ in 0..<4 { driven.text(1, state, "x") }
+        // The first was given at once, the others come together.
+        let posts = driven.host.state.withLock { $0.owed.filter { $0.kind == .post } }
+        for post in posts { driven.deliver(post, state) }
+        #expect(timers() == [4, 3])
+        #expect(driven.host.deeds.filter { $0 == .text(1, "got 1") }.count == 5)
+        driven.close(1, state)
+    }
+
+    @Test func `a limit without a timer is an error`() {
+        let state = open(1)
+        driven.host.set { ($0.laterStatus, $0.info) = (gw_status(GW_E_LIMIT), gw_conn_info()) }
+        driven.text(1, state, "within")
+        #expect(logged == ["run threw: tooManyTimers"])
+        driven.host.set { $0.laterStatus = 0 }
+        driven.close(1, state)
+    }
+
+    @Test func `what a reader on another thread tells the gateway comes behind what it is about`() {
+        let host = driven.host
+        let state = open(1)
+        // While the gateway is being told to stop, the reader takes all there is, if it can, and has it go on.
+        host.set {
+            $0.onStop = {
+                gate.store(true, ordering: .sequentiallyConsistent)
+                let end = ContinuousClock.now + .milliseconds(300)
+                while host.deeds.last != .setReading(1, 1), ContinuousClock.now < end { sched_yield() }
+            }
+        }
+        driven.text(1, state, "elsewhere")
+        driven.text(1, state, "x")
+        while !isAtGate.load(ordering: .sequentiallyConsistent) { sched_yield() }
+        driven.binary(1, state, [UInt8](repeating: 7, count: 262_144))
+        let end = ContinuousClock.now + .seconds(20)
+        while host.deeds.last != .setReading(1, 1), ContinuousClock.now < end { sched_yield() }
+        #expect(host.deeds.suffix(2) == [.setReading(1, 0), .setReading(1, 1)], "reading is off, and nobody reads")
         driven.close(1, state)
     }
 

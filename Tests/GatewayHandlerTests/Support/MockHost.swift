@@ -70,6 +70,8 @@ final class MockHost: Sendable {
         var lastTimer: UInt64 = 0
         /// Buffers that were wrapped and not released.
         var borrowed = 0
+        /// Called within `set_reading` that stops it, before that is noted down.
+        var onStop: (@Sendable () -> Void)?
         /// What `conn_request` answers: the address of a `gw_request`.
         var request: UInt = 0
     }
@@ -126,7 +128,10 @@ final class MockHost: Sendable {
         host.pointee.pong = { mock($0).record(.pong($1, octets($2, $3))) }
         host.pointee.close = { mock($0).record(.close($1, $2, text($3, $4))) }
         host.pointee.abort = { mock($0).record(.abort($1)) }
-        host.pointee.set_reading = { mock($0).record(.setReading($1, $2)) }
+        host.pointee.set_reading = {
+            if $2 == 0 { mock($0).state.withLock { $0.onStop }?() }
+            return mock($0).record(.setReading($1, $2))
+        }
         host.pointee.conn_info = { table, connection, out in
             guard let info = mock(table).state.withLock({ $0.gone.contains(connection) ? nil : $0.info }) else {
                 return gw_status(GW_E_CLOSED)
