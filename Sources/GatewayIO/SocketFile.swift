@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The file of a unix socket that we have bound: it is removed only as long as it is still ours.
