@@ -18,6 +18,8 @@ final class Belongings {
     var head: RequestHeadReader?
     /// Its callbacks on their way to the pool, where the route says so.
     var lane: Lane?
+    /// The body of the peer's Close, which the lane has not come to; the peer is not read from meanwhile.
+    var peerClose: [UInt8]?
     /// The lane hands it over to another instance; the peer is not read from meanwhile.
     var isMoving = false
     /// Why the connection ends, in the words of whoever ends it.

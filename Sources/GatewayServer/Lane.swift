@@ -23,10 +23,19 @@ final class Lane: Sendable {
     /// What a thread of the pool is to do.
     enum Call: Sendable {
         case call(HandlerCall<[UInt8]>)
+        /// The peer's Close came behind what it sent before: the worker answers it when that has been delivered.
+        case peerClosed
         /// The connection goes to another instance.
         case move(HandOver)
 
-        var isInput: Bool { if case .call(let call) = self { call.isInput } else { false } }
+        var isInput: Bool {
+            switch self {
+            case .call(let call): call.isInput
+            case .peerClosed: true
+            case .move: false
+            }
+        }
+
         var weight: Int { if case .call(let call) = self { call.weight } else { 0 } }
     }
 
@@ -211,6 +220,8 @@ final class Lane: Sendable {
     /// The worker has seen to a move: calls behind it go on.
     func resume() { submit() }
 
+    /// Something of what the peer sent runs, or waits.
+    var isBusy: Bool { queue.withLock { $0.isActive || !$0.input.isEmpty } }
     /// Nothing of it runs or could run.
     var isQuiet: Bool { queue.withLock { !$0.isActive } }
     /// Input that the handler does not want yet.
@@ -230,7 +241,11 @@ final class Lane: Sendable {
                 move(handOver)
                 return false
             }
-            if case .call(let call) = call { perform(call) }
+            switch call {
+            case .call(let call): perform(call)
+            case .peerClosed: port.post(.laneReachedClose(id))
+            case .move: break
+            }
         }
         return true
     }

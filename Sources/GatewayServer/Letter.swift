@@ -29,6 +29,8 @@ enum Letter: Sendable {
     case asked(ConnectionID, ticket: UInt64, status: Int32)
     /// So little waits for the pool that the peer may be read again.
     case laneEased(ConnectionID)
+    /// What came before the peer's Close has been delivered.
+    case laneReachedClose(ConnectionID)
     /// So much waits for the peer that its lane delivers nothing more, until it is told that the peer has read.
     case laneThrottled(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
@@ -53,7 +55,9 @@ enum Letter: Sendable {
     var isOutput: Bool {
         switch self {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true
-        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .laneEased, .laneThrottled, .laneMoved,
+        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .laneEased, .laneReachedClose,
+            .laneThrottled,
+            .laneMoved,
             .reply,
             .listeners, .routing, .handOver, .fence, .stop, .done:
             false

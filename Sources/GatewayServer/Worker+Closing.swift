@@ -28,6 +28,11 @@ extension Worker {
         if let binding = unsafe peer.its.binding {
             unsafe setDeadline(peer, ticks: binding.pointee.limits.closeTimeout)
         }
+        if peer.its.belongings?.peerClose != nil {
+            // The peer's has come already.
+            peer.its.flags.insert(.clean)
+            return end(peer)
+        }
         // The peer's Close may lie in input that was held back.
         resumeLater(peer)
     }
@@ -39,6 +44,7 @@ extension Worker {
         case .success(let parsed): payload = parsed
         case .failure(let violation): return fail(peer, violation)
         }
+        if unsafe holdClose(peer, body) { return }
         if peer.its.phase == .open {
             let reason = unsafe Array(body.dropFirst(2))
             noteEnd(peer, code: payload.code, reason: reason, by: UInt16(GW_BY_PEER))
@@ -84,6 +90,12 @@ extension Worker {
             let promised = port.promisedEnd(of: peer.its.id)
         {
             return noteEnd(peer, code: promised.code, reason: promised.reason, by: promised.by)
+        }
+        if by == UInt16(GW_BY_TRANSPORT), let body = peer.its.belongings?.peerClose {
+            peer.its.belongings?.peerClose = nil
+            let code = unsafe body.withUnsafeBytes { unsafe (try? ClosePayload.parse($0).get())?.code }
+            return noteEnd(
+                peer, code: code ?? CloseCode.none, reason: Array(body.dropFirst(2)), by: UInt16(GW_BY_PEER))
         }
         leaveTopics(peer)
         port.timers.end(.connection(peer.its.id.number))

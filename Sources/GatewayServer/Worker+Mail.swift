@@ -70,6 +70,7 @@ extension Worker {
             if let reply = exchange.reply { conclude(peer, exchange, reply) } else { conclude(peer, exchange, status) }
             processLeftover(peer)
         case .laneEased(let id): if let peer = find(id) { relax(peer) }
+        case .laneReachedClose(let id): if let peer = find(id) { takeHeldClose(peer) }
         case .laneThrottled(let id):
             guard let peer = find(id) else { return }
             peer.its.flags.insert(.laneThrottled)

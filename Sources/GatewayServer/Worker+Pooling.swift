@@ -37,7 +37,30 @@ extension Worker {
     func isHeldByLane(_ peer: ConnectionPlace) -> Bool {
         guard peer.its.flags.contains(.throttled), let belongings = peer.its.belongings, let lane = belongings.lane
         else { return false }
-        return belongings.isMoving || lane.isHolding
+        return belongings.isMoving || belongings.peerClose != nil || lane.isHolding
+    }
+
+    /// Has the peer's Close wait for the lane, so that what the peer sent before is still delivered to an open connection,
+    /// and answered, as it is on a loop.
+    ///
+    /// - Returns: false when nothing waits before it.
+    func holdClose(_ peer: ConnectionPlace, _ body: UnsafeRawBufferPointer) -> Bool {
+        guard peer.its.phase == .open, let belongings = peer.its.belongings, let lane = belongings.lane, lane.isBusy
+        else {
+            return false
+        }
+        belongings.peerClose = unsafe Array(body)
+        peer.its.flags.insert(.throttled)
+        enqueue(peer, lane, .peerClosed)
+        return true
+    }
+
+    func takeHeldClose(_ peer: ConnectionPlace) {
+        guard let body = peer.its.belongings?.peerClose, peer.its.phase == .open else { return }
+        peer.its.belongings?.peerClose = nil
+        peer.its.flags.remove(.throttled)
+        unsafe body.withUnsafeBytes { unsafe closeReceived(peer, $0) }
+        updateInterest(peer)
     }
 
     /// The handler has closed the connection: what is still to be called of what the peer sent is not.

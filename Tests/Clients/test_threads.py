@@ -164,6 +164,18 @@ def test_an_echo_of_more_than_the_peer_reads_is_not_read_from(make_gateway, path
         feeder.join()
 
 
+@pytest.mark.parametrize("path", ["/loop", "/pool"])
+def test_what_came_before_the_peers_close_is_answered(make_gateway, path):
+    running = make_gateway(routes=ROUTES % ("echo", "echo")).start()
+    for _ in range(20):
+        with RawPeer(running, path).opened() as peer:
+            texts = [str(each).encode() for each in range(200)]
+            peer.send(b"".join(frame(TEXT, text) for text in texts) + frame(CLOSE, close_payload(4321, b"bye")))
+            assert [peer.read_frame() for _ in texts] == [(TEXT, True, text) for text in texts]
+            assert peer.read_frame() == (CLOSE, True, close_payload(4321, b"bye"))
+            assert peer.at_end()
+
+
 # ---- requests
 
 def test_the_next_request_waits_for_the_callback_that_has_answered_the_one_before(make_gateway):

@@ -354,8 +354,7 @@ class Peer:
         if phase == "closing":
             if code != 1000:
                 return self.wrong(f"Close 1000 was answered with {code} {payload[2:]!r}")
-            # On the pool a Close is answered while messages before it still wait for a thread.
-            if self.answers_at_once and not self.path.endswith("-pool") and not self.is_settled():
+            if self.answers_at_once and not self.is_settled():
                 return self.wrong("answers to what came before Close are missing")
             return None
         if code not in self.allowed:
