@@ -127,9 +127,19 @@ import WebSocket
 
     /// What the poller was asked for.
     var interest: Poller.Interest {
-        get { Poller.Interest(rawValue: UInt32(wanted)) }
-        set { wanted = UInt8(truncatingIfNeeded: newValue.rawValue) }
+        get { Poller.Interest(rawValue: UInt32(wanted & Self.interestBits)) }
+        set { wanted = wanted & ~Self.interestBits | UInt8(truncatingIfNeeded: newValue.rawValue) & Self.interestBits }
     }
+
+    /// The board says that output waits in the queue.
+    var hasNotedQueue: Bool {
+        get { wanted & Self.notedBit != 0 }
+        set { if newValue { wanted |= Self.notedBit } else { wanted &= ~Self.notedBit } }
+    }
+
+    private static let readableAlone = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
+    private static let notedBit: UInt8 = 0x80
+    private static let interestBits: UInt8 = 0x7F
 
     /// The poller's name for this peer in this slot; of another one it will not be.
     var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }
@@ -137,7 +147,7 @@ import WebSocket
     /// The poller may have to be asked for something else than it was.
     @inline(__always)
     var mayWantAnother: Bool {
-        interest != .readable || !flags.isDisjoint(with: [.blocked, .readingOff, .throttled, .inputEnded])
+        wanted != Self.readableAlone || !flags.isDisjoint(with: [.blocked, .readingOff, .throttled, .inputEnded])
             || phase == .answering
     }
 

@@ -107,6 +107,7 @@ extension Worker {
             return nil
         }
         port.board[id.slot].arrives(bytes)
+        peer.its.hasNotedQueue = true
         return peer
     }
 

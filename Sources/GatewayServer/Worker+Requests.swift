@@ -218,8 +218,12 @@ extension Worker {
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.its.flags.contains(.peerLeft)
         if hasLeft { noteDeparture(peer) }
-        if makeLane(peer) { peer.its.belongings?.lane?.stateAddress.store(reply.state, ordering: .relaxed) }
-        run(peer, .open(RetainedExchange(exchange), subprotocol: chosen))
+        if makeLane(peer) {
+            peer.its.belongings?.lane?.stateAddress.store(reply.state, ordering: .relaxed)
+            run(peer, .open(RetainedExchange(exchange), subprotocol: chosen))
+        } else {
+            unsafe LoopRunner(worker: self, peer: peer, binding: binding).open(exchange, chosen)
+        }
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.its.exchange = nil }
         if hasLeft { depart(peer) } else if isStopping { sendAway(peer) }
     }

@@ -184,9 +184,13 @@ extension Worker {
         peer.its.flags.remove(.dirty)
         if !peer.its.flags.contains(.blocked) { write(peer) }
         if peer.its.phase == .gone { return }
-        if peer.its.outbox.isEmpty, peer.its.phase == .ending, peer.its.transport.isDrained { return sent(peer) }
-        // Before `drained`: who sends on from there, on whatever thread, must not be told of what is gone.
-        noteQueue(peer)
+        // Noted before `drained` is called: who sends on from there, on whatever thread, must not be told of what is gone.
+        if peer.its.outbox.isEmpty {
+            if peer.its.phase == .ending, peer.its.transport.isDrained { return sent(peer) }
+            if peer.its.hasNotedQueue { noteQueue(peer) }
+        } else {
+            noteQueue(peer)
+        }
         if !peer.its.flags.isDisjoint(with: [.throttled, .owesDrained, .laneThrottled]) { relax(peer) }
     }
 
@@ -200,7 +204,7 @@ extension Worker {
                 noteWritten(peer, count)
                 if count == queued {
                     peer.its.outbox.removeAll(pool: pool)
-                    break
+                    return peer.its.transport.isPlain ? () : drain(peer)
                 }
                 // Many small blocks do not fit one call: less than everything is not yet "full" then.
                 peer.its.outbox.removeFirst(count, pool: pool)
@@ -249,16 +253,10 @@ extension Worker {
     }
 
     /// Tells other threads how much waits, so that their sends are bounded as well.
-    @inline(__always)
-    func noteQueue(_ peer: ConnectionPlace) {
-        let queued = UInt32(clamping: peer.its.outbox.count)
-        // Nearly always: all of it has gone out, and nothing is noted.
-        if queued == port.board[peer.its.slot].noted.load(ordering: .relaxed) { return }
-        noteChange(peer)
-    }
-
     @inline(never)
-    private func noteChange(_ peer: ConnectionPlace) {
-        if peer.its.phase == .open { port.board[peer.its.slot].note(queued: peer.its.outbox.count) }
+    func noteQueue(_ peer: ConnectionPlace) {
+        guard peer.its.phase == .open else { return }
+        port.board[peer.its.slot].note(queued: peer.its.outbox.count)
+        peer.its.hasNotedQueue = !peer.its.outbox.isEmpty
     }
 }

@@ -178,7 +178,7 @@ import Synchronization
     /// How long the poller may sleep.
     private var patience: Int32? {
         if !resumed.isEmpty || !dirty.isEmpty || !goners.isEmpty || round.isOpen || !later.isEmpty
-            || !letters.isEmpty || !slowConsumers.isEmpty
+            || !slowConsumers.isEmpty
         {
             return 0
         }
