@@ -38,11 +38,12 @@ def files(folder):
 
 def remembered(make_gateway):
     """A gateway that has served once, so that a copy of what was good lies there."""
-    running = make_gateway(routes="route /shout { handler shout; }\nroute /loud { handler shout; }")
+    main = "defaults { probation 20ms; }"
+    running = make_gateway(main=main, routes="route /shout { handler shout; }\nroute /loud { handler shout; }")
     compile_handler(running, "shout")
     running.start()
+    eventually("a copy of what proved good", lambda: (running.plugins / ".last-good" / "shout.so").exists())
     running.stop()
-    assert (running.plugins / ".last-good" / "shout.so").exists()
     running.lines.clear()
     return running
 
