@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from gateway_process import eventually
 from test_control import ask
 from test_handlers import SHOUT, compile_handler
 
