@@ -202,6 +202,9 @@ final class ConfigurationChange {
         routes.append(fresh)
         said.append("route \(pattern): reconfigured")
         let replacement = Replacement(service: service, former: post, old: old, route: route, fresh: fresh)
+        // One instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
+        let generation = post.instance.generation
+        if old.limits.dispatch != route.limits.dispatch, generation.has(GW_HF_SERIAL) { return try renew(replacement) }
         old.settings == route.settings ? swap(replacement) : try reconfigure(replacement)
     }
 
@@ -277,6 +280,11 @@ final class ConfigurationChange {
             reconfigured.append((replacement.former, replacement.old))
             return swap(replacement)
         }
+        try renew(replacement)
+    }
+
+    /// Another instance of the same generation takes its place.
+    private func renew(_ replacement: Replacement) throws(ModuleError) {
         let generation = replacement.former.instance.generation
         phase = .starting(
             try PostStart(generation, replacement.service, replacement.route, replacement.fresh, services),

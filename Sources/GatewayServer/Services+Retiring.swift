@@ -214,6 +214,11 @@ extension Services {
         unsafe sources.map { source in
             // Where callbacks run is settled when a connection opens.
             let isSame = unsafe target.map { unsafe $0.pointee.isPooled == source.pointee.isPooled } ?? true
+            // Loops would wait for callbacks that block on the pool: these connections stay where they are.
+            if !isSame, unsafe target?.pointee.generation.has(GW_HF_SERIAL) ?? false {
+                return unsafe HandOver(
+                    .drain, from: source, to: source, isStateless: isStateless, patience: patience, progress: loop.bell)
+            }
             let target = unsafe isSame ? target : target?.pointee.makeOther()
             return unsafe HandOver(
                 way, from: source, to: target ?? source, isStateless: isStateless, patience: patience,

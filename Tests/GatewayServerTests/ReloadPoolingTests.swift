@@ -37,6 +37,25 @@ struct ReloadPoolingTests {
         }
     }
 
+    @Test func `a loop never waits for callbacks on the pool, where they are serial and dispatch has changed`() throws {
+        func routes(_ dispatch: String) -> String {
+            "route /counter { handler counter; dispatch \(dispatch); } route /echo { handler echo; }"
+        }
+        let gateway = try ReloadGateway("blocker_serial", threads: 1)
+        #expect(try gateway.configure(routes("loop")).exit == 0)
+        let (early, other) = (try gateway.connect(), try gateway.connect(path: "/echo"))
+        #expect(try early.say("a") == "1 1 a")
+        #expect(try gateway.configure(routes("pool")).exit == 0)
+        let gate = try Gate()
+        let late = try gateway.connect()
+        try late.send("wait \(gate.text)")
+        try gate.entered()
+        #expect(try early.say("b") == "1 2 b")
+        #expect(try other.say("c") == "c")
+        gate.release()
+        #expect(try late.hear() == "1 1 wait \(gate.text)")
+    }
+
     @Test func `who is in a callback moves behind it and what waits, and the others do not wait for it`() throws {
         let gateway = try gateway()
         let gate = try Gate()
