@@ -18,7 +18,7 @@ public struct BlockPool: ~Copyable {
         public var end: Int
         /// Room at `base`; 0 in a block that refers to octets elsewhere.
         public var capacity: Int
-        public var shared: UnsafeMutablePointer<SharedOctets>?
+        public var shared: UnsafeMutablePointer<SharedBuffer>?
     }
 
     /// How many octets a block of each size offers, with the header counted off.
@@ -77,7 +77,7 @@ public struct BlockPool: ~Copyable {
     }
 
     /// A block that refers to shared octets; it takes over one ownership of them.
-    public func refer(to shared: UnsafeMutablePointer<SharedOctets>, from start: Int) -> UnsafeMutablePointer<Block>? {
+    public func refer(to shared: UnsafeMutablePointer<SharedBuffer>, from start: Int) -> UnsafeMutablePointer<Block>? {
         guard let base = unsafe shared.pointee.start else { return nil }
         let block = unsafe Self.pop(&state.pointee.references) ?? Self.cut(Self.header)
         unsafe block.pointee = Block(
@@ -93,7 +93,7 @@ public struct BlockPool: ~Copyable {
     /// Takes a block back from a queue.
     public func give(back block: UnsafeMutablePointer<Block>) {
         if let shared = unsafe block.pointee.shared {
-            unsafe SharedOctets.release(shared)
+            unsafe SharedBuffer.release(shared)
             unsafe Self.push(block, &state.pointee.references, atMost: 4096)
         } else if unsafe block == loan {
             unsafe block.pointee.end = 0
@@ -109,24 +109,24 @@ public struct BlockPool: ~Copyable {
         return unsafe memory.bindMemory(to: Block.self, capacity: 1)
     }
 
-    private static func pop(_ shelf: inout Shelf) -> UnsafeMutablePointer<Block>? {
-        guard let block = unsafe shelf.first else { return nil }
-        unsafe shelf.first = block.pointee.next
-        unsafe shelf.count -= 1
+    private static func pop(_ largeBuffers: inout Shelf) -> UnsafeMutablePointer<Block>? {
+        guard let block = unsafe largeBuffers.first else { return nil }
+        unsafe largeBuffers.first = block.pointee.next
+        unsafe largeBuffers.count -= 1
         return unsafe block
     }
 
-    private static func push(_ block: UnsafeMutablePointer<Block>, _ shelf: inout Shelf, atMost most: Int) {
-        if unsafe shelf.count >= most {
+    private static func push(_ block: UnsafeMutablePointer<Block>, _ largeBuffers: inout Shelf, atMost most: Int) {
+        if unsafe largeBuffers.count >= most {
             unsafe free(block)
             return
         }
-        unsafe block.pointee.next = shelf.first
-        unsafe shelf.first = block
-        unsafe shelf.count += 1
+        unsafe block.pointee.next = largeBuffers.first
+        unsafe largeBuffers.first = block
+        unsafe largeBuffers.count += 1
     }
 
-    private static func empty(_ shelf: inout Shelf) {
-        while let block = unsafe pop(&shelf) { unsafe free(block) }
+    private static func empty(_ largeBuffers: inout Shelf) {
+        while let block = unsafe pop(&largeBuffers) { unsafe free(block) }
     }
 }

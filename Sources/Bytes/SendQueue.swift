@@ -115,11 +115,11 @@ public struct SendQueue: ~Copyable {
 
     /// Appends a reference and takes over one ownership of what it refers to.
     public mutating func append(
-        shared: UnsafeMutablePointer<SharedOctets>, from start: Int, pool: borrowing BlockPool
+        shared: UnsafeMutablePointer<SharedBuffer>, from start: Int, pool: borrowing BlockPool
     ) {
         let octets = unsafe shared.pointee.count - start
         guard octets > 0, let block = unsafe pool.refer(to: shared, from: start) else {
-            unsafe SharedOctets.release(shared)
+            unsafe SharedBuffer.release(shared)
             return
         }
         unsafe link(block)

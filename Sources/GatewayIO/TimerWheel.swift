@@ -20,7 +20,7 @@ public struct TimerWheel: ~Copyable {
         fileprivate var deadline: UInt32
     }
 
-    private let links: Reserved<Link>
+    private let links: ReservedArray<Link>
     private var heads: [UInt32]
     private var hand: UInt32
     /// The next deadline, if its bucket is still filled; an earlier one cannot be.
@@ -31,7 +31,7 @@ public struct TimerWheel: ~Copyable {
     /// - Parameter capacity: slots are numbered below it.
     /// - Returns: nil when the kernel refuses the address space.
     public init?(capacity: Int, now: UInt32) {
-        guard let memory = Reserved<Link>(capacity: capacity) else { return nil }
+        guard let memory = ReservedArray<Link>(capacity: capacity) else { return nil }
         links = memory
         heads = Array(repeating: Self.none, count: Int(Self.bucketCount))
         hand = now

@@ -8,13 +8,13 @@ import Glibc
 package struct LatencyHistogram: ~Copyable {
     private static let steps: UInt64 = 64
     private static let stepBits: UInt64 = 6
-    private let buckets: Reserved<UInt64>
+    private let buckets: ReservedArray<UInt64>
     package private(set) var count: UInt64 = 0
     package private(set) var maximum: UInt64 = 0
 
     package init() throws(Errno) {
         // The highest bucket is that of the value with all 64 bits: 59 groups of 64.
-        guard let buckets = Reserved<UInt64>(capacity: Int(Self.steps) * 60) else { throw Errno(ENOMEM) }
+        guard let buckets = ReservedArray<UInt64>(capacity: Int(Self.steps) * 60) else { throw Errno(ENOMEM) }
         self.buckets = buckets
     }
 

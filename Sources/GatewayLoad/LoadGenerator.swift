@@ -15,8 +15,8 @@ package struct LoadGenerator: ~Copyable {
     let poller: Poller
     let peers: PeerTable
     /// When each message under way left: a ring of `depth` for each slot.
-    let times: Reserved<UInt64>
-    private let readBuffer: Reserved<UInt8>
+    let times: ReservedArray<UInt64>
+    private let readBuffer: ReservedArray<UInt8>
     var tally: Tally
     var faults = Faults()
     var now = Clock.monotonicNanoseconds()
@@ -59,7 +59,8 @@ package struct LoadGenerator: ~Copyable {
         let peers = try PeerTable(count: plan.connections + (plan.flood > 0 ? 1 : 0))
         let tally = try Tally()
         let ring = plan.mode == .echo ? plan.depth * plan.connections + plan.flood : 1
-        guard let times = Reserved<UInt64>(capacity: ring), let readBuffer = Reserved<UInt8>(capacity: Self.readOctets)
+        guard let times = ReservedArray<UInt64>(capacity: ring),
+            let readBuffer = ReservedArray<UInt8>(capacity: Self.readOctets)
         else { throw Errno(ENOMEM) }
         self.plan = plan
         self.address = address

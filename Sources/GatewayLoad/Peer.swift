@@ -25,15 +25,15 @@ struct Peer: ~Copyable {
     let begun: UInt64
     var reader = ServerFrameReader()
     /// The reply, or the front of a publication that was cut.
-    var collected = OctetBuffer()
+    var collected = ByteBuffer()
     /// The payload of a control frame, which may stand between the fragments of a message.
-    var control = OctetBuffer()
+    var control = ByteBuffer()
 
     /// Place in the stream of the next octet to be sent, and how many from there are due.
     var position = 0
     var pending = 0
     /// Octets of their own that are due: publications, and control frames that must not land inside another frame.
-    var own = OctetBuffer()
+    var own = ByteBuffer()
 
     /// The message of the stream that has to come back next, and how much of it has.
     var variant = 0
@@ -73,12 +73,13 @@ struct Peer: ~Copyable {
 
 /// The slots of all peers. A slot's serial is odd while it is taken, so that a stale event finds nobody.
 struct PeerTable: ~Copyable {
-    private let slots: Reserved<Peer>
-    private let serials: Reserved<UInt32>
+    private let slots: ReservedArray<Peer>
+    private let serials: ReservedArray<UInt32>
     let count: UInt32
 
     init(count: Int) throws(Errno) {
-        guard let slots = Reserved<Peer>(capacity: count), let serials = Reserved<UInt32>(capacity: count) else {
+        guard let slots = ReservedArray<Peer>(capacity: count), let serials = ReservedArray<UInt32>(capacity: count)
+        else {
             throw Errno(ENOMEM)
         }
         self.slots = slots

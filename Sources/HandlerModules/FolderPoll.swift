@@ -8,7 +8,7 @@ package struct FolderPoll {
 
     private let folders: [String]
     private let interval: Duration
-    private var seen: [String: FileLook]
+    private var seen: [String: FileFingerprint]
     /// When `advance` looks next, in the time that is passed to it.
     package private(set) var nextDeadline: Duration
 
@@ -37,12 +37,12 @@ package struct FolderPoll {
     }
 
     /// All modules, by their path.
-    private static func look(_ folders: [String]) -> [String: FileLook] {
-        var looks: [String: FileLook] = [:]
+    private static func look(_ folders: [String]) -> [String: FileFingerprint] {
+        var looks: [String: FileFingerprint] = [:]
         for folder in folders {
             for name in FolderListing.names(in: folder).prefix(most) where name.hasSuffix(".so") {
                 let path = "\(folder)/\(name)"
-                looks[path] = FileLook(path: path)
+                looks[path] = FileFingerprint(path: path)
             }
         }
         return looks

@@ -40,7 +40,7 @@ import Synchronization
     package let callbacks: HandlerCallbacks
 
     /// What the handler last said through `fail`.
-    package let failureNote: FailureNote
+    package let failureNote: FailureReason
     private let hostTable: ImmortalPointer<gw_host>
 
     /// Where the entry lies.
@@ -58,7 +58,7 @@ import Synchronization
 
     init(
         candidate: borrowing Candidate, loaded: ModuleImage, table: HandlerTable, host: UnsafePointer<gw_host>,
-        failureNote: FailureNote
+        failureNote: FailureReason
     ) {
         number = candidate.number
         handler = candidate.handler

@@ -97,7 +97,7 @@ package final class Instance: Sendable {
     /// does nil: it has no `reconfigure`. Control thread.
     package func beginReconfigure(
         _ settings: RouteSettings, bell: @escaping @Sendable () -> Void
-    ) throws(ModuleError) -> ControlCall<gw_status>? {
+    ) throws(ModuleError) -> TimedCall<gw_status>? {
         guard phase == .running, unsafe generation.callbacks.reconfigure != nil else { return nil }
         _ = generation.failureNote.take()
         do throws(SystemError) {
@@ -129,9 +129,9 @@ package final class Instance: Sendable {
     /// the image stays. Control thread.
     package func begin<Answer: Sendable>(
         bell: @escaping @Sendable () -> Void, _ body: @escaping @Sendable (Instance) -> Answer
-    ) throws(SystemError) -> ControlCall<Answer> {
+    ) throws(SystemError) -> TimedCall<Answer> {
         let running = RunningCall(generation)
-        return try ControlCall(bell: bell) { [self] in
+        return try TimedCall(bell: bell) { [self] in
             withExtendedLifetime(running) { control.withLock { _ in body(self) } }
         }
     }

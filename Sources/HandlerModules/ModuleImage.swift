@@ -32,7 +32,7 @@ import Glibc
     }
 
     /// Calls the entry and reads the table it answers. [entry]
-    func negotiate(_ host: UnsafePointer<gw_host>, _ note: FailureNote) throws(NegotiationError) -> HandlerTable {
+    func negotiate(_ host: UnsafePointer<gw_host>, _ note: FailureReason) throws(NegotiationError) -> HandlerTable {
         guard let pointer = unsafe entry(host) else {
             let why = note.take().map { "\"\($0)\"" } ?? "it gave no reason"
             throw NegotiationError(

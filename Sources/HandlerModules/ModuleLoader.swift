@@ -9,7 +9,7 @@ import Synchronization
 @safe package final class ModuleLoader: Sendable {
     /// Makes the host table of a generation; it is never freed, and its `fail` records in the note.
     package typealias HostFactory =
-        @Sendable (_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host>
+        @Sendable (_ generation: UInt64, _ handler: String, _ note: FailureReason) -> UnsafePointer<gw_host>
 
     private let locator: ModuleLocator
     private let runDirectory: RunDirectory
@@ -189,7 +189,7 @@ import Synchronization
             throw refusal("its module is the same image as \(twin)", "report this: it is a fault of the gateway")
         }
 
-        let note = FailureNote()
+        let note = FailureReason()
         let host = unsafe makeHost(candidate.number, handler, note)
         site.enter(CLINUX_ENTRY)
         do throws(NegotiationError) {

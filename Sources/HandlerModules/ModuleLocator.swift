@@ -56,8 +56,8 @@ package struct ModuleLocator: Sendable {
     }
 
     /// What is seen of the file that `find` would take or refuse; nil when there is none.
-    package func look(_ handler: String, home: String? = nil) -> FileLook? {
-        place(of: handler, home: home).map { FileLook(whatever: $0) }
+    package func look(_ handler: String, home: String? = nil) -> FileFingerprint? {
+        place(of: handler, home: home).map { FileFingerprint(whatever: $0) }
     }
 
     /// The file that `find` would look at, without looking whether it can be trusted; nil when there is none.

@@ -65,7 +65,7 @@ extension ModuleProbe {
             throw ProbeRefusal(reason: error.reason, place: file, remedy: error.remedy)
         }
         announce(.calling)
-        let note = FailureNote()
+        let note = FailureReason()
         let host = unsafe makeHost(request.generation, request.handler, note)
         let table: HandlerTable
         do throws(NegotiationError) {

@@ -122,7 +122,8 @@ package struct Trial {
         let lines = log.dropFirst(readLog)
         readLog = log.count
         for line in lines {
-            guard let mistake = Mistake(logLine: String(line)), told.insert(mistake.kind.rawValue).inserted else {
+            guard let mistake = ContractViolation(logLine: String(line)), told.insert(mistake.kind.rawValue).inserted
+            else {
                 continue
             }
             report.findings.append(

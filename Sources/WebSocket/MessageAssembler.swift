@@ -25,7 +25,7 @@ public struct MessageAssembler: ~Copyable {
         /// The piece as it is.
         case asItIs
         /// The first so many bytes of a buffer: the piece behind what was held back of the one before.
-        case joined(OctetBuffer, count: Int)
+        case joined(ByteBuffer, count: Int)
         case invalidUTF8
     }
 
@@ -33,7 +33,7 @@ public struct MessageAssembler: ~Copyable {
     public static let largeSize = 64 * 1024
 
     /// The message so far; of one that is passed on piece by piece, the beginning of a character that is not whole.
-    private var buffer = OctetBuffer()
+    private var buffer = ByteBuffer()
     private var utf8 = UTF8Checker()
 
     public init() {}
@@ -51,30 +51,30 @@ public struct MessageAssembler: ~Copyable {
     @inline(__always)
     public mutating func join(
         _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, remaining: Int, checksText: Bool,
-        shelf: inout BufferShelf
+        largeBuffers: inout LargeBufferCache
     ) -> Outcome {
         if piece.isFirst, piece.isLast {
             let isValid = unsafe piece.kind != .text || !checksText || UTF8Checker.isValid(payload)
             return isValid ? .whole : .invalidUTF8
         }
-        return unsafe keep(piece, payload, remaining: remaining, checksText: checksText, &shelf)
+        return unsafe keep(piece, payload, remaining: remaining, checksText: checksText, &largeBuffers)
     }
 
     @inline(never)
     private mutating func keep(
         _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, remaining: Int, checksText: Bool,
-        _ shelf: inout BufferShelf
+        _ largeBuffers: inout LargeBufferCache
     ) -> Outcome {
         if piece.isFirst { utf8 = UTF8Checker() }
         if unsafe !isText(piece, payload, checksText) { return .invalidUTF8 }
-        if piece.isFirst, remaining > 0 { reserve(announced: remaining + payload.count, &shelf) }
+        if piece.isFirst, remaining > 0 { reserve(announced: remaining + payload.count, &largeBuffers) }
         unsafe buffer.append(payload)
         return piece.isLast ? .assembled : .incomplete
     }
 
     /// What a frame header announces is believed up to a point; the rest is reserved as it comes.
-    private mutating func reserve(announced: Int, _ shelf: inout BufferShelf) {
-        if announced >= Self.largeSize, buffer.capacity == 0 { buffer = shelf.take() }
+    private mutating func reserve(announced: Int, _ largeBuffers: inout LargeBufferCache) {
+        if announced >= Self.largeSize, buffer.capacity == 0 { buffer = largeBuffers.take() }
         buffer.reserve(min(announced, Self.largeSize))
     }
 
@@ -87,8 +87,8 @@ public struct MessageAssembler: ~Copyable {
     }
 
     /// The message that has been assembled; its buffer belongs to the caller, who may put it on the shelf.
-    public mutating func takeMessage() -> OctetBuffer {
-        var message = OctetBuffer()
+    public mutating func takeMessage() -> ByteBuffer {
+        var message = ByteBuffer()
         swap(&message, &buffer)
         return message
     }

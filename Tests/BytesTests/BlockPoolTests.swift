@@ -44,7 +44,7 @@ struct BlockPoolTests {
         #expect(UnsafeRawPointer(block.pointee.base) == octets.shared.pointee.start)
         pool.give(back: block)
         #expect(octets.released == 0)
-        SharedOctets.release(octets.shared)
+        SharedBuffer.release(octets.shared)
         #expect(octets.released == 1)
     }
 
@@ -52,10 +52,10 @@ struct BlockPoolTests {
     func noReference() throws {
         let pool = BlockPool()
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-        let shared = try #require(SharedOctets.wrap(nothing, release: nil, context: nil, keeper: nil))
+        let shared = try #require(SharedBuffer.wrap(nothing, release: nil, context: nil, keeper: nil))
         let isNil = pool.refer(to: shared, from: 0) == nil
         #expect(isNil)
-        SharedOctets.release(shared)
+        SharedBuffer.release(shared)
     }
 
     struct Shelf {
@@ -67,13 +67,13 @@ struct BlockPoolTests {
         "more than its limit goes back to the heap",
         .enabled(if: allocation_counter_works()),
         arguments: [Shelf(size: .small, limit: 1024), Shelf(size: .large, limit: 32)])
-    func limit(_ shelf: Shelf) {
+    func limit(_ largeBuffers: Shelf) {
         let pool = BlockPool()
         var blocks: [UnsafeMutablePointer<BlockPool.Block>] = []
-        blocks.reserveCapacity(shelf.limit + 10)
+        blocks.reserveCapacity(largeBuffers.limit + 10)
         var before = allocation_count()
-        for _ in 0..<shelf.limit + 10 { blocks.append(pool.take(shelf.size)) }
-        #expect(allocation_count() - before == Int64(shelf.limit + 10))
+        for _ in 0..<largeBuffers.limit + 10 { blocks.append(pool.take(largeBuffers.size)) }
+        #expect(allocation_count() - before == Int64(largeBuffers.limit + 10))
         // The runtime makes the type of an iterator when it is asked for it first.
         for block in blocks { #expect(block.pointee.end == 0) }
         before = release_count() - allocation_count()
@@ -83,7 +83,7 @@ struct BlockPoolTests {
         #expect(returned == 10)
         blocks.removeAll(keepingCapacity: true)
         before = allocation_count()
-        for _ in 0..<shelf.limit + 1 { blocks.append(pool.take(shelf.size)) }
+        for _ in 0..<largeBuffers.limit + 1 { blocks.append(pool.take(largeBuffers.size)) }
         let cut = allocation_count() - before
         #expect(cut == 1)
         for block in blocks { pool.give(back: block) }

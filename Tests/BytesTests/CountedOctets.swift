@@ -7,7 +7,7 @@ final class CountedOctets {
     private let releases: UnsafeMutablePointer<Atomic<Int>>
     private let keeper: UnsafeMutablePointer<Atomic<Int>>
     /// Dangles once `released` is 1.
-    let shared: UnsafeMutablePointer<SharedOctets>
+    let shared: UnsafeMutablePointer<SharedBuffer>
 
     init(_ octets: [UInt8]) {
         memory = .allocate(byteCount: octets.count, alignment: 1)
@@ -16,7 +16,7 @@ final class CountedOctets {
         releases.initialize(to: Atomic(0))
         keeper = .allocate(capacity: 1)
         keeper.initialize(to: Atomic(0))
-        let shared = SharedOctets.wrap(
+        let shared = SharedBuffer.wrap(
             UnsafeRawBufferPointer(memory),
             release: { context in
                 _ = context?.assumingMemoryBound(to: Atomic<Int>.self).pointee.add(1, ordering: .relaxed)

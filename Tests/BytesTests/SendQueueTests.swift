@@ -183,7 +183,7 @@ struct SendQueueTests {
             counted.shared.pointee.retain()
             memory[index].append(shared: counted.shared, from: 0, pool: pool)
         }
-        SharedOctets.release(counted.shared)
+        SharedBuffer.release(counted.shared)
         for index in 0..<50 {
             #expect(counted.released == 0)
             memory[index].removeFirst(60, pool: pool)
@@ -304,7 +304,7 @@ struct SendQueueTests {
     @Test("headers between references cost small blocks, not large ones", .enabled(if: allocation_counter_works()))
     func headersBetweenReferences() throws {
         let octets = octets(100)
-        let shared = try #require(octets.withUnsafeBytes { SharedOctets.copy($0) })
+        let shared = try #require(octets.withUnsafeBytes { SharedBuffer.copy($0) })
         let pool = BlockPool()
         var queue = SendQueue()
         let before = allocated_octets()
@@ -318,7 +318,7 @@ struct SendQueueTests {
         let most = BlockPool.Size.large.rawValue + 64 * (BlockPool.Size.small.rawValue + 64)
         #expect(allocated_octets() - before <= most)
         queue.removeAll(pool: pool)
-        SharedOctets.release(shared)
+        SharedBuffer.release(shared)
     }
 
     @Test("removing more than there is, or leaving octets behind, ends the process")

@@ -117,7 +117,7 @@ struct SocketTests {
         var sent: [UInt8] = []
         for _ in 0..<400 {
             let octets = random.octets(Int.random(in: 1...5000, using: &random))
-            if random.once(in: 3), let shared = octets.withUnsafeBytes({ SharedOctets.copy($0) }) {
+            if random.once(in: 3), let shared = octets.withUnsafeBytes({ SharedBuffer.copy($0) }) {
                 queue.append(shared: shared, from: 0, pool: pool)
             } else {
                 octets.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
@@ -160,7 +160,7 @@ struct SocketTests {
         var expected: [UInt8] = []
         for index in 0..<blocks {
             let octets = [UInt8(index), 0xAA]
-            let shared = try #require(octets.withUnsafeBytes { SharedOctets.copy($0) })
+            let shared = try #require(octets.withUnsafeBytes { SharedBuffer.copy($0) })
             queue.append(shared: shared, from: 0, pool: pool)
             expected += octets
         }
@@ -190,7 +190,7 @@ struct SocketTests {
         let pair = try Loopback.pair()
         let pool = BlockPool()
         var queue = SendQueue()
-        let shared = try #require([UInt8](repeating: 1, count: 10).withUnsafeBytes { SharedOctets.copy($0) })
+        let shared = try #require([UInt8](repeating: 1, count: 10).withUnsafeBytes { SharedBuffer.copy($0) })
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
         defer { buffer.deallocate() }
         var allocations: Int64 = 0
@@ -215,7 +215,7 @@ struct SocketTests {
         #expect(moved == 100 * 800)
         #expect(allocations == 0)
         queue.removeAll(pool: pool)
-        SharedOctets.release(shared)
+        SharedBuffer.release(shared)
     }
 
     @Test("an owner that lets go closes; one that gives the number away does not")

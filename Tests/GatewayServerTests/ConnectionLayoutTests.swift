@@ -11,6 +11,6 @@ struct ConnectionLayoutTests {
     }
 
     @Test func `what other threads know of it`() {
-        #expect(MemoryLayout<ConnectionBoard.Notice>.stride == 56)
+        #expect(MemoryLayout<SharedConnectionTable.Entry>.stride == 56)
     }
 }

@@ -192,7 +192,7 @@ struct WorkerPoolingTests {
         try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
         try gate.entered()
         if isClean {
-            // The closing handshake does not wait for the handler.
+            // The closing handshake waits for the handler no longer than close_timeout.
             try client.sendClose(1000)
             #expect(try client.receiveAll() == [.close(1000)])
         }

@@ -35,11 +35,11 @@ struct FolderPollTests {
 
     @Test func `a look tells one content from another`() {
         let path = folder.write("a.so", [1])
-        let before = FileLook(path: path)
-        #expect(before != nil && FileLook(path: path) == before)
+        let before = FileFingerprint(path: path)
+        #expect(before != nil && FileFingerprint(path: path) == before)
         folder.write("a.so", [1, 2])
-        #expect(FileLook(path: path) != before)
-        #expect(FileLook(path: folder.path) == nil, "a folder is no file")
-        #expect(FileLook(path: "\(folder.path)/nowhere") == nil)
+        #expect(FileFingerprint(path: path) != before)
+        #expect(FileFingerprint(path: folder.path) == nil, "a folder is no file")
+        #expect(FileFingerprint(path: "\(folder.path)/nowhere") == nil)
     }
 }

@@ -6,9 +6,10 @@ import Synchronization
 
 /// A host table that only knows how to listen to `fail`.
 enum ProbeHost {
-    private static let notes = Mutex<[UInt: FailureNote]>([:])
+    private static let notes = Mutex<[UInt: FailureReason]>([:])
 
-    @Sendable static func make(_ generation: UInt64, _ handler: String, _ note: FailureNote) -> UnsafePointer<gw_host> {
+    @Sendable static func make(_ generation: UInt64, _ handler: String, _ note: FailureReason) -> UnsafePointer<gw_host>
+    {
         let host = UnsafeMutablePointer<gw_host>.allocate(capacity: 1)
         host.initialize(to: gw_host())
         host.pointee.struct_size = UInt32(MemoryLayout<gw_host>.size)

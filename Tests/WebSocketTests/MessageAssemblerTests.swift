@@ -77,11 +77,11 @@ struct MessageAssemblerTests {
 
     private func joined(_ stream: [UInt8], runs: (Int) -> Int) -> (messages: [[UInt8]], fails: Bool) {
         var assembler = MessageAssembler()
-        var shelf = BufferShelf()
+        var largeBuffers = LargeBufferCache()
         var (messages, fails) = ([[UInt8]](), false)
         read(stream, runs: runs) { reader, piece, payload in
             let outcome = payload.withUnsafeBytes {
-                assembler.join(piece, $0, remaining: reader.remaining, checksText: true, shelf: &shelf)
+                assembler.join(piece, $0, remaining: reader.remaining, checksText: true, largeBuffers: &largeBuffers)
             }
             switch outcome {
             case .whole: messages.append(payload)
@@ -133,10 +133,10 @@ struct MessageAssemblerTests {
 
     @Test func `what a header claims is not reserved before half of it has come`() {
         var assembler = MessageAssembler()
-        var shelf = BufferShelf()
+        var largeBuffers = LargeBufferCache()
         let piece = FrameReader.Piece(start: 0, count: 3, kind: .binary, isFirst: true, isLast: false)
         let outcome = [UInt8](repeating: 1, count: 3).withUnsafeBytes {
-            assembler.join(piece, $0, remaining: 1 << 30, checksText: true, shelf: &shelf)
+            assembler.join(piece, $0, remaining: 1 << 30, checksText: true, largeBuffers: &largeBuffers)
         }
         #expect(outcome == .incomplete)
         #expect(assembler.room(for: 1 << 30).count <= 2 * MessageAssembler.largeSize)

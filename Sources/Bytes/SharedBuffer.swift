@@ -1,0 +1,117 @@
+import Glibc
+public import Synchronization
+
+/// Immutable octets with many owners, counted; this is what a `gw_buf` points at.
+///
+/// Any thread may retain and release. Three kinds: octets behind the header in one allocation, octets of a
+/// handler that are handed back through its release function, and octets that are only lent for the length of a
+/// callback (these are not counted; whoever wants to keep them copies).
+@unsafe
+public struct SharedBuffer: ~Copyable {
+    public typealias Release = @convention(c) (UnsafeMutableRawPointer?) -> Void
+
+    private let owners: Atomic<Int>
+    public private(set) var start: UnsafeRawPointer?
+    public private(set) var count: Int
+    /// True when the octets die with the callback that lends them.
+    public let isLent: Bool
+    private let release: Release?
+    private let context: UnsafeMutableRawPointer?
+    /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
+    private let keeper: UnsafeMutablePointer<Atomic<Int>>?
+    /// What it was told when they came to be, and is told back.
+    private let weight: Int
+
+    private init(
+        start: UnsafeRawPointer?, count: Int, isLent: Bool, release: Release? = nil,
+        context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil,
+        weight: Int = 1
+    ) {
+        unsafe owners = Atomic(1)
+        unsafe self.start = start
+        unsafe self.count = count
+        unsafe self.isLent = isLent
+        unsafe self.release = release
+        unsafe self.context = context
+        unsafe self.keeper = keeper
+        unsafe self.weight = weight
+    }
+
+    public var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
+
+    /// A copy with one owner; nil when there is no memory. A keeper is told how many octets it is, for as long as it is.
+    public static func copy(
+        _ octets: UnsafeRawBufferPointer, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
+    ) -> UnsafeMutablePointer<SharedBuffer>? {
+        let header = unsafe MemoryLayout<SharedBuffer>.size
+        let size = header.addingReportingOverflow(octets.count)
+        guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
+        let payload = unsafe memory + header
+        if let source = octets.baseAddress { unsafe memcpy(payload, source, octets.count) }
+        let shared = unsafe memory.bindMemory(to: SharedBuffer.self, capacity: 1)
+        unsafe keeper?.pointee.add(octets.count, ordering: .relaxed)
+        unsafe shared.initialize(
+            to: SharedBuffer(
+                start: payload, count: octets.count, isLent: false, keeper: keeper, weight: octets.count))
+        return unsafe shared
+    }
+
+    /// A copy of two runs, one behind the other; nil when there is no memory.
+    public static func join(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+    ) -> UnsafeMutablePointer<SharedBuffer>? {
+        let header = unsafe MemoryLayout<SharedBuffer>.size
+        let count = first.count.addingReportingOverflow(second.count)
+        let size = header.addingReportingOverflow(count.partialValue)
+        guard !count.overflow, !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
+        let payload = unsafe memory + header
+        if let source = first.baseAddress { unsafe memcpy(payload, source, first.count) }
+        if let source = second.baseAddress { unsafe memcpy(payload + first.count, source, second.count) }
+        let shared = unsafe memory.bindMemory(to: SharedBuffer.self, capacity: 1)
+        unsafe shared.initialize(to: SharedBuffer(start: payload, count: count.partialValue, isLent: false))
+        return unsafe shared
+    }
+
+    /// Octets that stay where they are until the last owner lets go; nil when there is no memory, and then
+    /// nothing was taken over.
+    public static func wrap(
+        _ octets: UnsafeRawBufferPointer, release: Release?, context: UnsafeMutableRawPointer?,
+        keeper: UnsafeMutablePointer<Atomic<Int>>?
+    ) -> UnsafeMutablePointer<SharedBuffer>? {
+        guard let memory = unsafe malloc(MemoryLayout<SharedBuffer>.size) else { return nil }
+        let shared = unsafe memory.bindMemory(to: SharedBuffer.self, capacity: 1)
+        unsafe keeper?.pointee.add(1, ordering: .relaxed)
+        unsafe shared.initialize(
+            to: SharedBuffer(
+                start: octets.baseAddress, count: octets.count, isLent: false, release: release, context: context,
+                keeper: keeper))
+        return unsafe shared
+    }
+
+    /// One lender's header, which is pointed at other octets for every callback.
+    public static func lender() -> UnsafeMutablePointer<SharedBuffer> {
+        let shared = UnsafeMutablePointer<SharedBuffer>.allocate(capacity: 1)
+        unsafe shared.initialize(to: SharedBuffer(start: nil, count: 0, isLent: true))
+        return unsafe shared
+    }
+
+    /// Lender only: what the next callback borrows.
+    public mutating func lend(_ octets: UnsafeRawBufferPointer) {
+        unsafe start = octets.baseAddress
+        unsafe count = octets.count
+    }
+
+    /// Adds an owner.
+    public func retain() { unsafe owners.add(1, ordering: .relaxed) }
+
+    /// Takes an owner away; the last one frees the octets.
+    public static func release(_ shared: UnsafeMutablePointer<SharedBuffer>) {
+        if unsafe shared.pointee.isLent { return }
+        let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue
+        if left > 0 { return }
+        unsafe shared.pointee.release?(shared.pointee.context)
+        unsafe shared.pointee.keeper?.pointee.subtract(shared.pointee.weight, ordering: .releasing)
+        unsafe shared.deinitialize(count: 1)
+        unsafe free(shared)
+    }
+}

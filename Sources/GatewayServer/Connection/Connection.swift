@@ -1,0 +1,171 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import WebSocket
+
+/// One peer, from `accept` to the end, in a slot of its worker.
+///
+///                    ┌──────────── keep-alive ───────────┐
+///     accept ─▶ head ─┬─▶ body ─▶ answering ─▶ response ─┤
+///                     └─▶ answering ─▶ open ─▶ closing ─▶ ending ─▶ lingering ─▶ gone
+///
+/// Only the worker that owns the slot touches it; what other threads may know stands in `SharedConnectionTable`.
+@safe struct Connection: ~Copyable {
+    enum Phase: UInt8 {
+        /// Octets of a request head are awaited or collected.
+        case head
+        /// Octets of a plain request's body are collected.
+        case body
+        /// The handler owes a reply; what the peer sends meanwhile waits.
+        case answering
+        /// Messages flow.
+        case open
+        /// Our Close is queued or sent, the peer's is awaited; data is thrown away.
+        case closing
+        /// Nothing more is sent but what is queued; then the end of our side is sent.
+        case ending
+        /// Our side has ended; the peer's octets are thrown away until it ends too, so that a reset does not
+        /// destroy what we sent last.
+        case lingering
+        /// To be taken out of its slot at the end of the turn.
+        case gone
+    }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+
+        /// It has output of this turn: in the worker's list of those, or being read, after which it is written.
+        static let dirty = Flags(rawValue: 1 << 0)
+        /// The kernel took less than everything: wait until the socket is writable.
+        static let blocked = Flags(rawValue: 1 << 1)
+        /// The handler switched reading off.
+        static let readingOff = Flags(rawValue: 1 << 2)
+        /// Too much output waits: the peer is not read from before it reads.
+        static let throttled = Flags(rawValue: 1 << 3)
+        /// The handler was told GW_BACKPRESSURE and will hear `drained`.
+        static let owesDrained = Flags(rawValue: 1 << 4)
+        /// `open` was called and `close` was not.
+        static let opened = Flags(rawValue: 1 << 5)
+        /// A ping of ours has not been answered.
+        static let pinged = Flags(rawValue: 1 << 6)
+        /// Both Close frames have passed: no lingering is needed.
+        static let clean = Flags(rawValue: 1 << 7)
+        /// The peer left while the handler was making up its mind.
+        static let peerLeft = Flags(rawValue: 1 << 8)
+        /// Listed to be looked at again in this turn: held input may go on.
+        static let resumed = Flags(rawValue: 1 << 9)
+        /// Over `max_connections`, or come while draining: only there to be told so.
+        static let surplus = Flags(rawValue: 1 << 10)
+        /// Counted against its route.
+        static let counted = Flags(rawValue: 1 << 11)
+        /// The peer finished sending.
+        static let inputEnded = Flags(rawValue: 1 << 12)
+        /// Its lane delivers nothing more before the peer has read.
+        static let laneThrottled = Flags(rawValue: 1 << 13)
+        /// A fragmented message has begun in the queue and not ended.
+        static let streaming = Flags(rawValue: 1 << 14)
+        /// Subscribed to something.
+        static let member = Flags(rawValue: 1 << 15)
+    }
+
+    // In this order they leave no gaps: every octet here is one for each idle connection.
+    let id: ConnectionID
+    let transport: Transport
+    var phase = Phase.head
+    private var wanted = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
+    var flags: Flags = []
+
+    var reader = FrameReader()
+    /// Why it ends, as the handler will hear it: the first Close frame decides.
+    var closeBy: UInt8 = 0
+    /// A message that has begun and not ended.
+    var assembler = MessageAssembler()
+    /// errno of what broke it.
+    var osError: UInt8 = 0
+    var closeCode: UInt16 = 0
+    /// Octets that were received and not used yet: the front of a head, a frame header, or input that is held.
+    var leftover = ByteBuffer()
+    var outbox = SendQueue()
+
+    /// The route and instance; nil until a request has been routed.
+    var binding: UnsafeMutablePointer<Binding>?
+    /// The handler's own.
+    var state: UnsafeMutableRawPointer?
+    /// The request under way, from its head to its answer; kept longer only for GW_HF_KEEP_REQUEST.
+    var exchange: Exchange?
+    /// What few have: topics, half a request head, a reason for its end.
+    var rareState: RareState?
+
+    /// When the phase must be over; 0 for never. Ticks.
+    var deadline: UInt32 = 0
+    /// What had gone out when the deadline was set; while open, what had come in when the pong was last waited for. The
+    /// low half of the count of octets.
+    var mark: UInt32 = 0
+    /// When the last message came or went.
+    var lastMessage: UInt32
+    /// When the next ping is due, or the pong to the last one.
+    var pingDue: UInt32 = 0
+    /// When the last ping left, in microseconds of the monotonic clock, of which this is the low half; 0 for never.
+    var pingStamp: UInt32 = 0
+    /// The number of the instance that it was offered to last, when either side refused: it drains where it is until
+    /// a later one comes.
+    var refusedInstance: UInt32 = 0
+
+    var messagesIn: UInt64 = 0
+    var messagesOut: UInt64 = 0
+    var octetsIn: UInt64 = 0
+    var octetsOut: UInt64 = 0
+
+    init(slot: UInt32, serial: UInt32, worker: UInt8, transport: consuming Transport, now: UInt32) {
+        id = ConnectionID(worker: worker, slot: slot, serial: serial)
+        self.transport = transport
+        lastMessage = now
+    }
+
+    var slot: UInt32 { id.slot }
+    var serial: UInt32 { id.serial }
+
+    /// What the poller was asked for.
+    var interest: Poller.Interest {
+        get { Poller.Interest(rawValue: UInt32(wanted & Self.interestBits)) }
+        set { wanted = wanted & ~Self.interestBits | UInt8(truncatingIfNeeded: newValue.rawValue) & Self.interestBits }
+    }
+
+    /// The shared table says that output waits in the queue.
+    var hasNotedQueue: Bool {
+        get { wanted & Self.notedBit != 0 }
+        set { if newValue { wanted |= Self.notedBit } else { wanted &= ~Self.notedBit } }
+    }
+
+    private static let readableAlone = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
+    private static let notedBit: UInt8 = 0x80
+    private static let interestBits: UInt8 = 0x7F
+
+    /// The poller's name for this peer in this slot; of another one it will not be.
+    var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }
+
+    /// The poller may have to be asked for something else than it was.
+    @inline(__always)
+    var mayWantAnother: Bool {
+        wanted != Self.readableAlone || !flags.isDisjoint(with: [.blocked, .readingOff, .throttled, .inputEnded])
+            || phase == .answering
+    }
+
+    /// Input that arrived may be used.
+    var mayRead: Bool { flags.isDisjoint(with: [.readingOff, .throttled]) && phase != .answering }
+}
+
+/// The place of a connection: valid memory for as long as the worker lives, so it cannot dangle.
+///
+/// That it still is the same peer is what serials are for; within a turn no slot is given to another one.
+@safe struct ConnectionPointer {
+    private let address: UnsafeMutablePointer<Connection>
+
+    init(_ address: UnsafeMutablePointer<Connection>) { unsafe self.address = address }
+
+    /// The connection there.
+    var pointee: Connection {
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(address) }
+        @inline(__always) nonmutating unsafeMutableAddress { unsafe address }
+    }
+}

@@ -1,0 +1,46 @@
+import Bytes
+import HTTP
+
+/// What few connections have, kept beside the slot so that the others do not pay for it. The worker's own.
+final class RareState {
+    /// A topic the connection is subscribed to, and its place among the members there.
+    struct Membership {
+        let topic: WorkerTopic
+        var index: Int
+    }
+
+    /// Those of the listener that accepted it, where they are not plain.
+    var options = ListenerOptions.plain
+    var memberships: [Membership] = []
+    /// Whole messages that wait for the end of an open fragment stream to the peer.
+    var held = SendQueue()
+    /// A request head whose end has not come; the reader knows how far it has looked.
+    var head: RequestHeadReader?
+    /// Its callbacks on their way to the pool, where the route says so.
+    var lane: Lane?
+    /// The body of the peer's Close, which the lane has not come to; the peer is not read from meanwhile.
+    var peerClose: [UInt8]?
+    /// The lane hands it over to another instance; the peer is not read from meanwhile.
+    var isMoving = false
+    /// Why the connection ends, in the words of whoever ends it.
+    var closeReason: [UInt8] = []
+}
+
+extension Connection {
+    /// A request head has been read: nothing of it, or of the request before, is kept.
+    mutating func forgetRequest() {
+        guard let options = rareState?.options else { return }
+        rareState = nil
+        if options !== ListenerOptions.plain { ownRareState.options = options }
+    }
+
+    /// Its rare state, made now if it has none.
+    var ownRareState: RareState {
+        mutating get {
+            if let rareState { return rareState }
+            let made = RareState()
+            rareState = made
+            return made
+        }
+    }
+}

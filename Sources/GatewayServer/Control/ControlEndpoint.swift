@@ -1,0 +1,60 @@
+import GatewayConfiguration
+import GatewayIO
+import Glibc
+
+/// The control thread's end of the control socket: takes commands and passes them to the server.
+///
+/// Commands that last until the gateway ends are answered by `finish`.
+final class ControlEndpoint {
+    private var socket: ControlSocket
+    private var waiting: [UInt64] = []
+
+    /// Nil when there is to be no socket. One that nobody asked for by name may fail with a warning.
+    init?(_ configuration: Configuration, _ log: Log) throws(Server.Failure) {
+        guard let path = configuration.controlPath else { return nil }
+        do throws(Errno) {
+            socket = try ControlSocket(path: path)
+        } catch {
+            let reason =
+                error.code == EADDRINUSE ? "another gateway, or another kind of file, is there" : error.description
+            let sentence = "no control socket at \(path): \(reason)"
+            guard let origin = configuration.controlOrigin else {
+                log.warn("\(sentence); `gateway status` and the like will not find this gateway")
+                return nil
+            }
+            throw Server.Failure(description: "\(origin): \(sentence)", isConfiguration: false)
+        }
+    }
+
+    /// For registration with the control thread's poller, as readable.
+    var number: Int32 { socket.number }
+
+    /// How long the control thread may sleep on account of it; nil = for ever.
+    var milliseconds: Int32? {
+        guard let deadline = socket.deadline else { return nil }
+        let now = Clock.monotonicNanoseconds()
+        return Int32(clamping: (max(deadline, now) - now) / 1_000_000 + 1)
+    }
+
+    /// Takes what has come and answers it.
+    func turn(_ server: Server) throws(Errno) {
+        for request in try socket.turn() {
+            if let answer = server.carryOut(request.command, for: request.client) {
+                socket.answer(request.client, answer)
+            } else if request.command == .stop || request.command == .drain {
+                waiting.append(request.client)
+            }
+        }
+    }
+
+    /// Answers a command whose answer took its time.
+    func answer(_ client: UInt64, _ answer: ControlAnswer) { socket.answer(client, answer) }
+
+    /// Tells those who waited for it that the gateway has ended.
+    func finish(_ answer: ControlAnswer = ControlAnswer("stopped", exit: 0)) {
+        // Whoever waited may start the next gateway at once.
+        socket.stopListening()
+        for client in waiting { socket.answer(client, answer) }
+        waiting = []
+    }
+}

@@ -1,0 +1,54 @@
+import Synchronization
+
+/// Events for [home] of an instance whose callbacks run on the pool, one after the other.
+final class HomeLane: Sendable {
+    /// So many events at a time, then others have their turn.
+    private static let batch = 32
+
+    private struct Entry {
+        let event: HandlerEvent
+        let server: ServerContext
+    }
+
+    private struct State {
+        var entries = Fifo<Entry>()
+        var isActive = false
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ event: HandlerEvent, _ server: ServerContext) {
+        let wasIdle = state.withLock { state in
+            state.entries.append(Entry(event: event, server: server))
+            defer { state.isActive = true }
+            return !state.isActive
+        }
+        guard wasIdle else { return }
+        server.lanes.outstanding.add(1, ordering: .relaxed)
+        server.lanes.submit(.home(self))
+    }
+
+    func run(_ task: LaneTask) {
+        for _ in 0..<Self.batch {
+            guard let entry = state.withLock({ $0.entries.popFirst() }) else { return }
+            call(entry.event, entry.server)
+            let isLast = state.withLock { state in
+                if state.entries.isEmpty { state.isActive = false }
+                return !state.isActive
+            }
+            if isLast {
+                entry.server.lanes.outstanding.subtract(1, ordering: .releasing)
+                return
+            }
+        }
+        guard let next = state.withLock({ $0.entries.first }) else { return }
+        next.server.lanes.requeue(task)
+    }
+
+    private func call(_ event: HandlerEvent, _ server: ServerContext) {
+        // It counts until now, so that one that was cancelled meanwhile does not go off.
+        if case .timer(let number) = event.kind, server.ports[event.record.home].timers.fire(number) == nil { return }
+        unsafe event.lend { unsafe event.record.call($0) }
+        event.finish(server)
+    }
+}

@@ -1,0 +1,65 @@
+import Bytes
+import CGatewayABI
+import Synchronization
+
+extension HostFunctions {
+    static func fillBuffers(_ table: inout gw_host) {
+        unsafe table.buf_copy = { _, start, count in
+            // A size_t beyond Int comes as a negative number.
+            guard count >= 0, unsafe start != nil || count == 0 else { return nil }
+            return unsafe SharedBuffer.copy(UnsafeRawBufferPointer(start: start, count: count)).map {
+                OpaquePointer($0)
+            }
+        }
+        unsafe table.buf_wrap = { host, start, count, release, context in
+            let keeper = unsafe HostContext.with(host, else: nil) { context in
+                unsafe context.isRetired.load(ordering: .acquiring) ? nil : context.wrapped
+            }
+            guard count >= 0, unsafe start != nil || count == 0, let keeper = unsafe keeper else {
+                unsafe release?(context)
+                return nil
+            }
+            let octets = unsafe UnsafeRawBufferPointer(start: start, count: count)
+            let shared = unsafe SharedBuffer.wrap(octets, release: release, context: context, keeper: keeper)
+            // The header promises that release is called exactly once, also when this fails.
+            if unsafe shared == nil { unsafe release?(context) }
+            return unsafe shared.map { OpaquePointer($0) }
+        }
+        unsafe table.buf_retain = { _, buffer in
+            guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
+            if unsafe shared.pointee.isLent {
+                return unsafe HostFunctions.keep(shared.pointee.octets).map { OpaquePointer($0) }
+            }
+            unsafe shared.pointee.retain()
+            return unsafe buffer
+        }
+        unsafe table.buf_release = { _, buffer in
+            if let shared = unsafe HostFunctions.shared(buffer) { unsafe SharedBuffer.release(shared) }
+        }
+        unsafe table.buf_bytes = { _, buffer in
+            guard let shared = unsafe HostFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
+            return unsafe gw_bytes(shared.pointee.octets)
+        }
+    }
+
+    /// Copies what a callback was lent, within the budget of the instance it was lent to.
+    private static func keep(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedBuffer>? {
+        let record: InstanceContext?? =
+            unsafe onLane { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
+            ?? onWorker { worker in
+                let id = ConnectionID(worker.current)
+                return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.pointee.binding?.pointee.record
+            }
+        // The body of a request is bounded by itself, and its callback belongs to no connection.
+        guard let record = record ?? nil, let retained = unsafe record.retained else {
+            return unsafe SharedBuffer.copy(octets)
+        }
+        if unsafe retained.pointee.load(ordering: .relaxed) + octets.count > InstanceContext.mostRetained { return nil }
+        return unsafe SharedBuffer.copy(octets, keeper: retained)
+    }
+
+    /// What a `gw_buf` points at.
+    static func shared(_ buffer: OpaquePointer?) -> UnsafeMutablePointer<SharedBuffer>? {
+        unsafe buffer.map { unsafe UnsafeMutablePointer<SharedBuffer>($0) }
+    }
+}

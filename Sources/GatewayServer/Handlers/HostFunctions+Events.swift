@@ -1,0 +1,150 @@
+import CGatewayABI
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+extension HostFunctions {
+    static func fillEvents(_ table: inout gw_host) {
+        unsafe table.post = { host, instance, connection, token, start, count in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.post(instance, connection, token, start, count)
+            }
+        }
+        unsafe table.timer_start = { host, instance, connection, token, delay, interval in
+            unsafe HostContext.with(host, else: 0) { $0.startTimer(instance, connection, token, delay, interval) }
+        }
+        unsafe table.timer_cancel = { host, timer in
+            unsafe HostContext.with(host, else: Status.invalid) { $0.cancelTimer(timer) }
+        }
+        unsafe table.offload = { host, instance, connection, token, pointer in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                $0.offload(instance, connection, token, UInt(bitPattern: pointer))
+            }
+        }
+    }
+}
+
+extension HostContext {
+    /// Octets of posts that may wait for one worker; more answer GW_E_LIMIT.
+    private static let mostPosted = 64 << 20
+    /// A timer's number while a module is only being tried.
+    private static let probeTimer: gw_timer = 1
+
+    /// Whose worker takes an event: the connection's, or that of [home].
+    private enum Place {
+        case port(WorkerPort)
+        case refused(gw_status)
+    }
+
+    private func place(of connection: gw_conn, _ record: InstanceContext) -> Place {
+        if connection == 0 { return .port(server.ports[record.home]) }
+        guard let notice = find(ConnectionID(connection)) else { return .refused(refusal) }
+        return .port(notice.port)
+    }
+
+    // MARK: Posts
+
+    func post(
+        _ instance: gw_instance, _ connection: gw_conn, _ token: UInt64, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> gw_status {
+        guard let octets = unsafe Self.octets(start, count) else { return Status.invalid }
+        if server.isProbe { return Status.ok }
+        let record: InstanceContext
+        switch find(instance: instance) {
+        case .found(let found): record = found
+        case .refused(let status): return status
+        }
+        let port: WorkerPort
+        switch place(of: connection, record) {
+        case .port(let found): port = found
+        case .refused(let status): return status
+        }
+        if count > Self.mostPosted { return Status.limit }
+        let event = HandlerEvent(
+            record: record, connection: connection, token: token, kind: .post(unsafe Array(octets)))
+        if port.postedOctets.add(event.weight, ordering: .relaxed).newValue > Self.mostPosted {
+            port.postedOctets.subtract(event.weight, ordering: .relaxed)
+            return Status.limit
+        }
+        if connection == 0 { record.pending.add(1, ordering: .relaxed) }
+        let isHere = unsafe HostFunctions.onWorker { worker in
+            guard worker.port === port else { return false }
+            worker.pendingEvents.append(event)
+            return true
+        }
+        if !(isHere ?? false) { port.post(.event(event)) }
+        return Status.ok
+    }
+
+    // MARK: Timers
+
+    func startTimer(
+        _ instance: gw_instance, _ connection: gw_conn, _ token: UInt64, _ delay: UInt32, _ interval: UInt32
+    ) -> gw_timer {
+        if server.isProbe { return Self.probeTimer }
+        guard case .found(let record) = find(instance: instance),
+            case .port(let port) = place(of: connection, record)
+        else { return 0 }
+        // The timers of [home] end at the switch.
+        if connection == 0, record.isRetiring.load(ordering: .acquiring) { return 0 }
+        let timer = TimerRegistry.Timer(
+            record: record, connection: connection, token: token, interval: UInt64(interval) * 1_000_000)
+        let due = Clock.monotonicNanoseconds() + UInt64(delay) * 1_000_000
+        guard let (number, isNext) = port.timers.add(timer, due: due) else { return 0 }
+        // The worker may sleep longer than that; on its own thread it looks before it sleeps.
+        if isNext, unsafe !(HostFunctions.onWorker { $0.port === port } ?? false) { port.waker.ring() }
+        // It may have ended in between, and then nobody would end the timer.
+        if connection != 0, port.sharedTable.find(ConnectionID(connection)) == nil { port.timers.end(timer.owner) }
+        return number
+    }
+
+    func cancelTimer(_ timer: gw_timer) -> gw_status {
+        if isRetired.load(ordering: .acquiring) { return Status.retired }
+        if server.isProbe { return Status.ok }
+        let worker = TimerRegistry.worker(of: timer)
+        guard worker < server.ports.count, server.ports[worker].timers.cancel(timer, module: module) else {
+            return Status.notFound
+        }
+        return Status.ok
+    }
+
+    // MARK: Work
+
+    func offload(_ instance: gw_instance, _ connection: gw_conn, _ token: UInt64, _ pointer: UInt) -> gw_status {
+        // Nothing would ever hear of its end.
+        if server.isProbe { return Status.limit }
+        switch find(instance: instance) {
+        case .refused(let status): return status
+        case .found(let record):
+            if connection == 0 { return submit(record, 0, token, pointer, to: server.ports[record.home]) }
+        }
+        let id = ConnectionID(connection)
+        guard let notice = find(id) else { return refusal }
+        // From here on the connection stays with its instance, which is the one to do the work.
+        let sharedTable = notice.port.sharedTable
+        sharedTable[notice.slot].jobs.add(1, ordering: .sequentiallyConsistent)
+        let current = sharedTable.instance(notice.slot)
+        guard case .found(let record) = server.instances.find(current, module: module) else {
+            sharedTable[notice.slot].jobs.subtract(1, ordering: .relaxed)
+            return Status.closed
+        }
+        let status = submit(record, connection, token, pointer, to: notice.port)
+        if status < 0 { sharedTable[notice.slot].jobs.subtract(1, ordering: .relaxed) }
+        return status
+    }
+
+    private func submit(
+        _ record: InstanceContext, _ connection: gw_conn, _ token: UInt64, _ pointer: UInt, to port: WorkerPort
+    ) -> gw_status {
+        guard unsafe record.instance.generation.callbacks.work != nil else { return Status.unsupported }
+        guard record.beginJob() else { return Status.retired }
+        record.pending.add(1, ordering: .relaxed)
+        server.jobs.outstanding.add(1, ordering: .relaxed)
+        let job = Job(record: record, connection: connection, token: token, pointer: pointer, port: port)
+        if server.jobs.submit(job) { return Status.ok }
+        server.jobs.outstanding.subtract(1, ordering: .relaxed)
+        record.pending.subtract(1, ordering: .relaxed)
+        record.jobEnded()
+        return Status.limit
+    }
+}

@@ -1,0 +1,325 @@
+import Bytes
+import CGatewayABI
+import Glibc
+import Synchronization
+import WebSocket
+
+extension HostFunctions {
+    static func fillSending(_ table: inout gw_host) {
+        unsafe table.send = { host, connection, kind, _, start, count in
+            if let host = unsafe host,
+                unsafe HostFunctions.onWorker({ unsafe $0.echo(host, connection, kind, start, count) }) == true
+            {
+                return Status.ok
+            }
+            return unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.send(connection, kind, start, count)
+            }
+        }
+        unsafe table.send_buf = { host, connection, kind, _, buffer in
+            guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
+            // One reference is taken over always.
+            if unsafe host == nil { unsafe SharedBuffer.release(shared) }
+            return unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.send(connection, kind, shared: shared)
+            }
+        }
+        unsafe table.send_fragment = { host, connection, kind, flags, start, count in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendFragment(connection, kind, flags, start, count)
+            }
+        }
+        unsafe table.ping = { host, connection, start, count in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendControl(connection, .ping, start, count)
+            }
+        }
+        unsafe table.pong = { host, connection, start, count in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.sendControl(connection, .pong, start, count)
+            }
+        }
+    }
+}
+
+extension HostContext {
+    /// The first octet of a frame.
+    private static func head(_ opcode: Opcode, isFinal: Bool) -> UInt8 { opcode.rawValue | (isFinal ? 0x80 : 0) }
+
+    static func dataOpcode(_ kind: UInt32) -> Opcode? {
+        switch Int(kind) {
+        case GW_TEXT: .text
+        case GW_BINARY: .binary
+        default: nil
+        }
+    }
+
+    /// Octets that a handler lends; nil when it lends none and says there are some.
+    static func octets(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
+        guard count >= 0, unsafe start != nil || count == 0 else { return nil }
+        return unsafe UnsafeRawBufferPointer(start: start, count: count)
+    }
+
+    // MARK: Whole messages
+
+    @inline(__always)
+    func send(_ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int) -> gw_status {
+        guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.octets(start, count) else {
+            return Status.invalid
+        }
+        let answer = unsafe HostFunctions.onWorker { worker in
+            unsafe worker.sendMessage(connection, module, opcode, payload)
+        }
+        if let answer, let answer { return answer }
+        return unsafe sendFromElsewhere(ConnectionID(connection), opcode, payload)
+    }
+
+    private func sendFromElsewhere(
+        _ id: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+    ) -> gw_status {
+        guard let notice = find(id) else { return refusal }
+        if notice.isStreaming { return Status.state }
+        if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
+        return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
+    }
+
+    /// Sends shared octets; their reference is taken over in any case.
+    func send(
+        _ connection: gw_conn, _ kind: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
+    ) -> gw_status {
+        // A borrowed buffer dies with its callback: it goes the way of octets that are copied.
+        if unsafe shared.pointee.isLent {
+            return unsafe send(connection, kind, shared.pointee.start, shared.pointee.count)
+        }
+        guard let opcode = Self.dataOpcode(kind) else {
+            unsafe SharedBuffer.release(shared)
+            return Status.invalid
+        }
+        let answer = unsafe HostFunctions.onWorker { unsafe $0.sendMessage(connection, module, opcode, shared: shared) }
+        if let answer, let answer { return answer }
+        guard let notice = find(ConnectionID(connection)) else {
+            unsafe SharedBuffer.release(shared)
+            return refusal
+        }
+        return unsafe post(notice, opcode, shared: shared)
+    }
+
+    private func post(
+        _ notice: FoundConnection, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
+    ) -> gw_status {
+        let status: gw_status
+        if notice.isStreaming {
+            status = Status.state
+        } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.octets) {
+            status = Status.invalid
+        } else {
+            status = unsafe post(notice, Self.head(opcode, isFinal: true), count: shared.pointee.count) { head in
+                .shared(notice.id, head: head, address: UInt(bitPattern: shared))
+            }
+        }
+        if status < 0 { unsafe SharedBuffer.release(shared) }
+        return status
+    }
+
+    // MARK: Fragments
+
+    func sendFragment(
+        _ connection: gw_conn, _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> gw_status {
+        guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.octets(start, count) else {
+            return Status.invalid
+        }
+        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        let isFinal = flags & UInt32(GW_FIN) != 0
+        let local = unsafe HostFunctions.onWorker { worker -> gw_status? in
+            guard worker.port === notice.port else { return nil }
+            return unsafe worker.sendFragment(connection, opcode, isFinal: isFinal, payload, notice.checksText)
+        }
+        if let local, let local { return local }
+        var status = Status.closed
+        let decision = unsafe notice.port.streams.post(
+            notice.id, opcode, isFinal: isFinal, payload, checksText: notice.checksText, notice.port
+        ) { wire in
+            status = unsafe post(notice, Self.head(wire, isFinal: isFinal), payload)
+            return status >= 0
+        }
+        return if case .invalid = decision { Status.invalid } else { status }
+    }
+
+    // MARK: Control frames
+
+    func sendControl(
+        _ connection: gw_conn, _ opcode: Opcode, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> gw_status {
+        // RFC 6455 5.5: at most 125 octets.
+        guard count <= 125, let payload = unsafe Self.octets(start, count) else { return Status.invalid }
+        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        let local = unsafe HostFunctions.onWorker { unsafe $0.sendPiece(connection, opcode, isFinal: true, payload) }
+        if let local, let local { return local }
+        return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
+    }
+
+    // MARK: From other threads
+
+    /// An open connection of this handler as other threads see it.
+    struct FoundConnection {
+        let port: WorkerPort
+        let slot: UInt32
+        let id: ConnectionID
+        let limits: RouteLimits
+        let checksText: Bool
+
+        /// A fragmented message to it is open.
+        var isStreaming: Bool { port.sharedTable.isStreaming(id) && port.streams.isOpen(id) }
+    }
+
+    /// Finds an open connection; nil when it is not open, or another handler's.
+    func find(_ id: ConnectionID) -> FoundConnection? {
+        guard !isRetired.load(ordering: .acquiring), id.worker < server.ports.count else { return nil }
+        let port = server.ports[id.worker]
+        guard let slot = port.sharedTable.find(id) else { return nil }
+        let address = port.sharedTable[slot].binding.load(ordering: .relaxed)
+        guard let binding = unsafe UnsafeMutablePointer<Binding>(bitPattern: address),
+            unsafe binding.pointee.module == module
+        else { return nil }
+        return unsafe FoundConnection(
+            port: port, slot: slot, id: id, limits: binding.pointee.limits,
+            checksText: !binding.pointee.has(GW_HF_NO_UTF8))
+    }
+
+    /// Why nothing was found.
+    var refusal: gw_status { isRetired.load(ordering: .acquiring) ? Status.retired : Status.closed }
+
+    private func post(_ notice: FoundConnection, _ head: UInt8, _ payload: UnsafeRawBufferPointer) -> gw_status {
+        post(notice, head, count: payload.count) { head in
+            .frame(notice.id, head: head, payload: unsafe Array(payload))
+        }
+    }
+
+    /// Posts a frame if the route's limit lets it.
+    ///
+    /// Its bytes count before it is under way, so that every thread is bounded, and with its header: else messages of
+    /// nothing would be without number.
+    private func post(
+        _ notice: FoundConnection, _ head: UInt8, count: Int, _ item: (_ head: UInt8) -> WorkerMessage
+    ) -> gw_status {
+        let port = notice.port
+        let bytes = FrameWriter.size(payload: count)
+        let waiting = port.sharedTable[notice.slot].departs(bytes)
+        // As on the connection's own thread: below the high-water mark one message of any size is taken.
+        if waiting - bytes > notice.limits.highWater, waiting > notice.limits.sendBuffer {
+            port.sharedTable[notice.slot].vanishes(bytes)
+            _ = port.close(
+                notice.id,
+                .init(
+                    code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY)))
+            return Status.closed
+        }
+        let isHigh = waiting > notice.limits.highWater
+        guard port.post(item(head | (isHigh ? WorkerMessage.owesDrained : 0)), to: notice.id) else {
+            port.sharedTable[notice.slot].vanishes(bytes)
+            return Status.closed
+        }
+        return isHigh ? Status.backpressure : Status.ok
+    }
+}
+
+extension Worker {
+    /// The connection a number means, if it is here, open, and of the module; nil asks elsewhere.
+    @inline(__always)
+    private func openPeer(_ connection: gw_conn) -> ConnectionPointer? {
+        if connection == current, let peer = currentPeer { return peer.pointee.phase == .open ? peer : nil }
+        let id = ConnectionID(connection)
+        guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial),
+            peer.pointee.phase == .open
+        else { return nil }
+        return peer
+    }
+
+    /// Sends on the owner's thread.
+    ///
+    /// - Returns: nil when the connection is not this worker's open one; the shared table then knows why.
+    @inline(__always)
+    func sendMessage(
+        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+    ) -> gw_status? {
+        guard let peer = openPeer(connection), let binding = unsafe peer.pointee.binding,
+            unsafe binding.pointee.module == module
+        else { return nil }
+        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) { return Status.state }
+        if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
+            unsafe !UTF8Checker.isValid(payload)
+        {
+            return Status.invalid
+        }
+        return unsafe send(peer, opcode, isFinal: true, payload)
+    }
+
+    func sendMessage(
+        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
+    ) -> gw_status? {
+        guard let peer = openPeer(connection), let binding = unsafe peer.pointee.binding,
+            unsafe binding.pointee.module == module
+        else { return nil }
+        var refusal: gw_status?
+        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) {
+            refusal = Status.state
+        } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
+            unsafe !UTF8Checker.isValid(shared.pointee.octets)
+        {
+            refusal = Status.invalid
+        }
+        if let refusal {
+            unsafe SharedBuffer.release(shared)
+            return refusal
+        }
+        return unsafe send(peer, opcode, shared: shared)
+    }
+
+    /// Whether a fragmented message to the peer is open, once what other threads have sent of it has been read.
+    @inline(never)
+    private func hasOpenStream(_ peer: ConnectionPointer) -> Bool {
+        if port.streams.hasMail(peer.pointee.id) { catchUp() }
+        return port.streams.isOpen(peer.pointee.id)
+    }
+
+    /// A fragment of this thread.
+    func sendFragment(
+        _ connection: gw_conn, _ kind: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
+    ) -> gw_status {
+        let id = ConnectionID(connection)
+        while true {
+            switch unsafe port.streams.take(
+                id, kind, isFinal: isFinal, payload, checksText: checksText, port)
+            {
+            case .takes(let opcode):
+                return unsafe sendPiece(connection, opcode, isFinal: isFinal, payload) ?? Status.closed
+            case .invalid: return Status.invalid
+            case .closed: return Status.closed
+            case .mailAhead: catchUp()
+            }
+        }
+    }
+
+    /// A fragment or a control frame, whose stream and kind the caller has looked after.
+    func sendPiece(
+        _ connection: gw_conn, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> gw_status? {
+        guard let peer = openPeer(connection) else { return nil }
+        return unsafe send(peer, opcode, isFinal: isFinal, payload)
+    }
+
+    /// Whether a payload is a part of the text message that is being delivered: that was checked on its way in,
+    /// and a part that begins and ends between characters is text as well.
+    @inline(__always)
+    func isLentText(_ payload: UnsafeRawBufferPointer) -> Bool {
+        guard unsafe message.pointee.kind == UInt32(GW_TEXT), let start = payload.baseAddress,
+            let lent = unsafe lender.pointee.start
+        else { return false }
+        let end = unsafe start + payload.count
+        let lentEnd = unsafe lent + lender.pointee.count
+        guard unsafe start >= lent, unsafe end <= lentEnd, payload.count > 0 else { return false }
+        if unsafe start.load(as: UInt8.self) & 0xC0 == 0x80 { return false }
+        return unsafe end == lentEnd || end.load(as: UInt8.self) & 0xC0 != 0x80
+    }
+}

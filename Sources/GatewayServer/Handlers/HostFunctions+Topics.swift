@@ -1,0 +1,195 @@
+import Bytes
+import CGatewayABI
+import HandlerModules
+import Synchronization
+import WebSocket
+
+extension HostFunctions {
+    static func fillTopics(_ table: inout gw_host) {
+        unsafe table.subscribe = { host, connection, flags, name, count in
+            unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.subscribe(connection, flags, name, count) }
+        }
+        unsafe table.unsubscribe = { host, connection, flags, name, count in
+            unsafe HostContext.with(host, else: Status.invalid) {
+                unsafe $0.unsubscribe(connection, flags, name, count)
+            }
+        }
+        unsafe table.publish = { host, instance, name, length, kind, flags, start, count, except, reached in
+            unsafe HostFunctions.publish(host, instance, name, length, kind, flags, start, count, except, reached)
+        }
+    }
+
+    static func publish(
+        _ host: UnsafePointer<gw_host>?, _ instance: gw_instance, _ name: UnsafePointer<CChar>?, _ length: Int,
+        _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int, _ except: gw_conn,
+        _ reached: UnsafeMutablePointer<UInt32>?
+    ) -> gw_status {
+        unsafe reached?.pointee = 0
+        guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count) else {
+            return Status.invalid
+        }
+        return unsafe HostContext.with(host, else: Status.invalid) { context in
+            unsafe context.publish(instance, name, length, flags, opcode, payload, except, reached)
+        }
+    }
+}
+
+extension HostContext {
+    /// Octets of publications that may be on their way to one worker; more are not queued for anybody.
+    private static let mostPublished = 64 << 20
+
+    /// A topic's name; nil when there is none, or it is not text.
+    private static func name(_ start: UnsafePointer<CChar>?, _ count: Int) -> [UInt8]? {
+        guard count > 0, let start = unsafe start else { return nil }
+        let octets = unsafe UnsafeRawBufferPointer(start: start, count: min(count, TopicKey.maximumName + 1))
+        if count > TopicKey.maximumName { return unsafe Array(octets) }
+        return unsafe UTF8Checker.isValid(octets) ? Array(octets) : nil
+    }
+
+    private func scope(of notice: FoundConnection) -> String {
+        let address = notice.port.sharedTable[notice.slot].binding.load(ordering: .acquiring)
+        return unsafe UnsafeMutablePointer<Binding>(bitPattern: address)?.pointee.route.pattern ?? ""
+    }
+
+    private func topicKey(_ flags: UInt32, _ name: [UInt8], _ scope: @autoclosure () -> String) -> TopicKey {
+        TopicKey(scope: flags & UInt32(GW_GLOBAL_TOPIC) != 0 ? "" : scope(), name: name)
+    }
+
+    // MARK: Subscribing
+
+    func subscribe(
+        _ connection: gw_conn, _ flags: UInt32, _ start: UnsafePointer<CChar>?, _ count: Int
+    ) -> gw_status {
+        guard let name = unsafe Self.name(start, count) else { return Status.invalid }
+        let id = ConnectionID(connection)
+        guard let notice = find(id) else { return refusal }
+        if name.count > TopicKey.maximumName { return Status.limit }
+        let key = topicKey(flags, name, scope(of: notice))
+        let isKnown = onOwner(notice) { peer in
+            peer.pointee.rareState?.memberships.contains { $0.topic.topic.key == key } ?? false
+        }
+        if isKnown ?? false { return Status.ok }
+        // Counted here, so that neither a limit nor the next publication of this thread can miss it.
+        let sharedTable = notice.port.sharedTable
+        if sharedTable[notice.slot].topics.add(1, ordering: .relaxed).newValue > Topic.maximumPerConnection {
+            sharedTable[notice.slot].topics.subtract(1, ordering: .relaxed)
+            return Status.limit
+        }
+        let topic = server.topics.join(key, worker: Int(notice.port.index))
+        let isHere: Bool? = unsafe HostFunctions.onWorker { worker in
+            guard worker.port === notice.port else { return false }
+            worker.open(subscription: topic, of: id)
+            return true
+        }
+        if !(isHere ?? false) { notice.port.post(.subscribe(id, topic)) }
+        return Status.ok
+    }
+
+    func unsubscribe(
+        _ connection: gw_conn, _ flags: UInt32, _ start: UnsafePointer<CChar>?, _ count: Int
+    ) -> gw_status {
+        guard let name = unsafe Self.name(start, count) else { return Status.invalid }
+        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        let key = topicKey(flags, name, scope(of: notice))
+        let isHere: Void? =
+            unsafe HostFunctions.onWorker { worker -> Void? in
+                guard worker.port === notice.port,
+                    let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial)
+                else { return nil }
+                return worker.unsubscribe(peer, key)
+            } ?? nil
+        if isHere == nil { notice.port.post(.unsubscribe(notice.id, key)) }
+        return Status.ok
+    }
+
+    /// Asks the connection itself where this is its owner's thread; nil elsewhere.
+    private func onOwner<Result>(_ notice: FoundConnection, _ body: (ConnectionPointer) -> Result) -> Result? {
+        let result: Result?? = unsafe HostFunctions.onWorker { worker in
+            guard worker.port === notice.port else { return nil }
+            return worker.table.find(slot: notice.slot, serial: notice.id.serial).map(body)
+        }
+        return result ?? nil
+    }
+
+    // MARK: Publishing
+
+    func publish(
+        _ instance: gw_instance, _ name: UnsafePointer<CChar>?, _ length: Int, _ flags: UInt32, _ opcode: Opcode,
+        _ payload: UnsafeRawBufferPointer, _ except: gw_conn, _ reached: UnsafeMutablePointer<UInt32>?
+    ) -> gw_status {
+        guard let name = unsafe Self.name(name, length) else { return Status.invalid }
+        if server.isProbe { return Status.ok }
+        let record: InstanceContext
+        switch find(instance: instance) {
+        case .found(let found): record = found
+        case .refused(let status): return status
+        }
+        if name.count > TopicKey.maximumName { return Status.limit }
+        if opcode == .text, !record.instance.generation.has(GW_HF_NO_UTF8), unsafe !isText(payload) {
+            return Status.invalid
+        }
+        let key = topicKey(flags, name, record.scope)
+        let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.topics[key] } ?? nil
+        guard let topic = local?.topic ?? server.topics.find(key) else { return Status.ok }
+        let (status, count) = unsafe spread(topic, opcode, payload, except)
+        unsafe reached?.pointee = UInt32(clamping: count)
+        return status
+    }
+
+    private func isText(_ payload: UnsafeRawBufferPointer) -> Bool {
+        let isKnown = unsafe HostFunctions.onWorker { unsafe $0.isLentText(payload) } ?? false
+        return unsafe isKnown || UTF8Checker.isValid(payload)
+    }
+
+    /// Gives a publication to every worker that has subscribers: the own one at once, the others by one message each.
+    private func spread(
+        _ topic: Topic, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ except: gw_conn
+    ) -> (gw_status, Int) {
+        let here = unsafe HostFunctions.onWorker { Int($0.port.index) }
+        let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
+        let others = server.ports.filter { Int($0.index) != here && topic.count(in: Int($0.index)) > 0 }
+        let size = header.count + payload.count
+        for port in others where port.publishedOctets.load(ordering: .relaxed) > Self.mostPublished {
+            return (Status.dropped, 0)
+        }
+        if others.isEmpty, size < PublicationBatch.large {
+            let count: Int?? = unsafe HostFunctions.onWorker { worker in
+                worker.topics[topic.key].map { unsafe worker.publish($0, header, payload, except: except) }
+            }
+            return (Status.ok, (count ?? 0) ?? 0)
+        }
+        guard let frame = unsafe SharedBuffer.frame(header, payload) else { return (Status.noMemory, 0) }
+        var count = 0
+        for port in others { count += unsafe post(topic, frame, except, to: port) }
+        let local: Int?? = unsafe HostFunctions.onWorker { worker in
+            worker.topics[topic.key].map { unsafe worker.publish($0, frame, except: except) }
+        }
+        unsafe SharedBuffer.release(frame)
+        return (Status.ok, count + ((local ?? 0) ?? 0))
+    }
+
+    /// - Returns: how many subscribers of that worker it is queued for.
+    private func post(
+        _ topic: Topic, _ frame: UnsafeMutablePointer<SharedBuffer>, _ except: gw_conn, to port: WorkerPort
+    ) -> Int {
+        unsafe frame.pointee.retain()
+        unsafe port.publishedOctets.add(frame.pointee.count, ordering: .relaxed)
+        let count = topic.count(in: Int(port.index))
+        port.post(.publication(topic, address: UInt(bitPattern: frame), except: except))
+        // Only its own worker knows whether it is subscribed; whoever excepts somebody means a subscriber.
+        let id = ConnectionID(except)
+        let isThere = except != 0 && id.worker == Int(port.index) && port.sharedTable.find(id) != nil
+        return max(0, count - (isThere ? 1 : 0))
+    }
+}
+
+extension SharedBuffer {
+    /// A whole frame in one block; nil when there is no memory.
+    static func frame(
+        _ header: FrameWriter, _ payload: UnsafeRawBufferPointer
+    ) -> UnsafeMutablePointer<SharedBuffer>? {
+        unsafe withUnsafeBytes(of: (header.low.littleEndian, header.high.littleEndian)) {
+            unsafe join(UnsafeRawBufferPointer(rebasing: $0[..<header.count]), payload)
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+/// What host functions know of an instance by its number: whose it is, which route it serves, where its [home] is.
+///
+/// Made before `start`, since host functions may be called with its number from inside `start`. Any thread may ask it.
+final class InstanceContext: Sendable {
+    let instance: Instance
+    /// Number of the handler file.
+    let module: UInt32
+    /// The pattern of its route: the scope of its topics.
+    let scope: String
+    /// Its conduct is watched.
+    let isWatched: Bool
+    /// The worker that calls it for [home].
+    let home: Int
+    /// For instances that ask for GW_HF_SERIAL.
+    let serialLock = SerialLock()
+    /// The same for lanes, which wait there without a thread.
+    let serialGroup = SerialGroup()
+    /// Events for [home] run on the pool.
+    let isPooled: Bool
+    let homeLane = HomeLane()
+    /// Lanes whose calls are its: as long as there are some it is not stopped.
+    let lanes = Atomic<Int>(0)
+    /// Events for [home] and jobs that have not come back; as long as there are some it is not stopped.
+    let pending = Atomic<Int>(0)
+    /// `start` has succeeded: [home] may be called.
+    let isOpen = Atomic<Bool>(false)
+    /// It serves no new connections: no timer of [home] starts any more.
+    let isRetiring = Atomic<Bool>(false)
+    /// The address of `retained`.
+    private let retainedAddress: UInt
+    /// Octets of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
+    static let mostRetained = 64 << 20
+    /// Serializes [home] with the control thread's own events; `stop` of the handler is called behind it.
+    private let gate = SerialLock()
+    /// Jobs that wait or run.
+    private let jobs = Atomic<Int>(0)
+    private let isStopped = Atomic<Bool>(false)
+
+    init(
+        _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool
+    ) {
+        self.isPooled = isPooled
+        self.instance = instance
+        self.isWatched = isWatched
+        self.module = module
+        self.scope = scope
+        let retained = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)
+        unsafe retained.initialize(to: Atomic(0))
+        retainedAddress = UInt(bitPattern: retained)
+        home = Int(truncatingIfNeeded: instance.id % UInt64(max(1, workers)))
+    }
+
+    /// Octets of received messages that it keeps; never freed, since a buffer may be released at any time.
+    var retained: UnsafeMutablePointer<Atomic<Int>>? { unsafe UnsafeMutablePointer(bitPattern: retainedAddress) }
+
+    /// A job of it is about to be queued; false when it has been stopped.
+    func beginJob() -> Bool {
+        jobs.add(1, ordering: .sequentiallyConsistent)
+        // Whoever stops it looks for jobs after it has said so: one of the two sees the other.
+        if !isStopped.load(ordering: .sequentiallyConsistent) { return true }
+        jobEnded()
+        return false
+    }
+
+    func jobEnded() { jobs.subtract(1, ordering: .sequentiallyConsistent) }
+
+    var hasJobs: Bool { jobs.load(ordering: .sequentiallyConsistent) > 0 }
+
+    /// Nothing is begun on [home] from here on; a call that runs goes on.
+    func stop() { isStopped.store(true, ordering: .sequentiallyConsistent) }
+
+    /// Returns when no call on [home] runs, which may be never.
+    func waitForCalls() {
+        gate.enter()
+        gate.leave()
+    }
+
+    var hasStopped: Bool { isStopped.load(ordering: .acquiring) }
+
+    /// Calls `event` on [home]; nothing once it was stopped, or when the handler has no `event`.
+    func call(_ event: UnsafePointer<gw_event>) {
+        guard let callback = unsafe instance.generation.callbacks.event else { return }
+        gate.enter()
+        defer { gate.leave() }
+        if hasStopped { return }
+        let isSerial = instance.generation.has(GW_HF_SERIAL)
+        if isSerial { serialLock.enter() }
+        instance.crashSite.enter(CLINUX_EVENT)
+        unsafe callback(instance.selfPointer, 0, nil, event)
+        CrashSite.leave()
+        if isSerial { serialLock.leave() }
+    }
+}
+
+/// The instances that live, by number.
+final class InstanceDirectory: Sendable {
+    private struct State {
+        var records: [UInt64: InstanceContext] = [:]
+        var highest: UInt64 = 0
+    }
+
+    /// What a number given by a handler means.
+    enum Finding {
+        case found(InstanceContext)
+        case refused(gw_status)
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ record: InstanceContext) {
+        state.withLock { state in
+            state.records[record.instance.id] = record
+            state.highest = max(state.highest, record.instance.id)
+        }
+    }
+
+    func remove(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records.removeValue(forKey: id) } }
+
+    func record(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records[id] } }
+
+    /// The header: a wrong number answers GW_E_NOTFOUND, a stopped one GW_E_RETIRED.
+    func find(_ id: UInt64, module: UInt32) -> Finding {
+        state.withLock { state in
+            guard let record = state.records[id] else {
+                return .refused(id > 0 && id <= state.highest ? Status.retired : Status.notFound)
+            }
+            return record.module == module ? .found(record) : .refused(Status.notFound)
+        }
+    }
+}
+
+extension HostContext {
+    /// The instance of this handler that a number means.
+    func find(instance: gw_instance) -> InstanceDirectory.Finding {
+        if isRetired.load(ordering: .acquiring) { return .refused(Status.retired) }
+        let known: InstanceContext?? = unsafe HostFunctions.onWorker { worker in
+            guard let record = worker.recentInstance, record.instance.id == instance, record.module == module,
+                !record.hasStopped
+            else { return nil }
+            return record
+        }
+        if let known, let known { return .found(known) }
+        let finding = server.instances.find(instance, module: module)
+        if case .found(let record) = finding { unsafe HostFunctions.onWorker { $0.recentInstance = record } }
+        return finding
+    }
+}

@@ -1,0 +1,98 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import HandlerModules
+import Synchronization
+
+/// What a thread of the pool does for one call.
+extension Lane {
+    func perform(_ call: HandlerCall<[UInt8]>) {
+        switch call {
+        case .message, .ping, .pong, .drained: if isWanted { call.perform(on: self) }
+        case .error, .close: call.perform(on: self)
+        case .open(let exchange, _):
+            if unsafe binding.pointee.has(GW_HF_KEEP_REQUEST) { kept.withLock { $0 = exchange } }
+            call.perform(on: self)
+        case .ask(let exchange):
+            let status = call.perform(on: self)
+            port.post(.asked(id, ticket: exchange.with { $0.ticket }, status: status))
+        case .event(let event): deliver(event)
+        }
+    }
+
+    /// The handler has not closed it.
+    private var isWanted: Bool { !isCutOff.load(ordering: .acquiring) }
+
+    private func deliver(_ event: HandlerEvent) {
+        switch event.kind {
+        // It counts until now, so that one that was cancelled meanwhile does not go off.
+        case .timer(let number): guard port.timers.fire(number) != nil, isWanted else { return event.finish(server) }
+        case .post: guard isWanted else { return event.finish(server) }
+        case .workDone:
+            // The pointer of a job is its own instance's, and its end is never dropped.
+            guard isWanted, unsafe binding.pointee.instanceID == event.record.instance.id else {
+                return server.ports[event.record.home].post(.event(event.atHome))
+            }
+        }
+        self.event(event)
+        event.finish(server)
+    }
+
+    /// Hands the connection to another instance, if both agree. The lane then rests until the worker has seen to that:
+    /// calls behind this one find everybody of the same mind.
+    func move(_ handover: Handover) {
+        let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
+        unsafe sink.initialize(to: StateSink())
+        let isMoved: Bool
+        if let kept = kept.withLock({ $0 }) {
+            isMoved = kept.with { unsafe self.handover(handover, into: sink, $0) }
+        } else {
+            isMoved = unsafe self.handover(handover, into: sink, nil)
+        }
+        unsafe sink.deinitialize(count: 1)
+        unsafe sink.deallocate()
+        if let to = unsafe handover.to {
+            if isMoved {
+                unsafe rebind(to: to)
+            } else {
+                unsafe to.pointee.record.lanes.subtract(1, ordering: .releasing)
+            }
+        }
+        port.post(.laneMoved(self, handover, isMoved))
+    }
+}
+
+extension Lane: CallbackRunner {
+    var state: UnsafeMutableRawPointer? {
+        get { unsafe UnsafeMutableRawPointer(bitPattern: stateAddress.load(ordering: .relaxed)) }
+        set { stateAddress.store(UInt(bitPattern: newValue), ordering: .relaxed) }
+    }
+
+    var isRestoring: Bool {
+        get { restores.load(ordering: .relaxed) }
+        set { restores.store(newValue, ordering: .relaxed) }
+    }
+
+    var isOpen: Bool { isWanted }
+
+    func enter<Result>(
+        _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback, namesConnection: Bool,
+        _ body: (gw_conn) -> Result
+    ) -> Result {
+        let isSerial = unsafe binding.pointee.has(GW_HF_SERIAL)
+        if isSerial { unsafe binding.pointee.serialLock.enter() }
+        current.store(namesConnection ? id.number : 0, ordering: .relaxed)
+        unsafe clinux_set_lane(Unmanaged.passUnretained(self).toOpaque())
+        unsafe binding.pointee.site.enter(callback, connection: id.number)
+        let result = body(id.number)
+        CrashSite.leave()
+        clinux_set_lane(nil)
+        current.store(0, ordering: .relaxed)
+        if isSerial { unsafe binding.pointee.serialLock.leave() }
+        return result
+    }
+
+    /// Bytes that wait for the pool are copies in any case.
+    func borrow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer { unsafe bytes }
+    func takeBack(_ bytes: UnsafeRawBufferPointer) {}
+}

@@ -1,0 +1,146 @@
+import HandlerModules
+import Synchronization
+
+/// The timers that handlers have started with one worker: what each is for, and whether it still counts.
+///
+/// Any thread starts and cancels; the worker takes out what is due. A timer that was cancelled does not go off any more,
+/// whoever cancelled it, and its place in the queue is given back long before it would have been due.
+final class TimerRegistry: Sendable {
+    /// How many timers a connection, or [home] of an instance, may have.
+    static let maximumPerOwner = 1024
+
+    enum Owner: Hashable, Sendable {
+        case connection(UInt64)
+        /// An instance.
+        case home(UInt64)
+    }
+
+    struct Timer: Sendable {
+        let record: InstanceContext
+        /// 0 for [home].
+        let connection: UInt64
+        let token: UInt64
+        /// Nanoseconds; 0 for once.
+        let interval: UInt64
+
+        var owner: Owner { connection == 0 ? .home(record.instance.id) : .connection(connection) }
+    }
+
+    private struct State {
+        var timers: [UInt64: Timer] = [:]
+        var owners: [Owner: Set<UInt64>] = [:]
+        /// Those that are due and wait for a thread.
+        var queued: Set<UInt64> = []
+        var last: UInt64 = 0
+        var schedule = TimerSchedule()
+
+        mutating func remove(_ number: UInt64) -> Timer? {
+            guard let timer = timers.removeValue(forKey: number) else { return nil }
+            queued.remove(number)
+            owners[timer.owner]?.remove(number)
+            if owners[timer.owner]?.isEmpty ?? false { owners[timer.owner] = nil }
+            return timer
+        }
+
+        /// Entries of timers that have ended go when they are most of the schedule: that costs each of them little, and
+        /// keeps memory by the timers that live instead of by those that were ever cancelled.
+        mutating func forgetEnded() {
+            guard schedule.count > Self.slack, schedule.count > 2 * timers.count else { return }
+            schedule.removeAll { timers[$0] == nil }
+        }
+
+        private static let slack = 64
+    }
+
+    private let state = Mutex(State())
+    /// Lets connections without timers end without a lock.
+    private let count = Atomic<Int>(0)
+    private let earliest = Atomic<UInt64>(.max)
+    private let worker: UInt8
+
+    init(worker: UInt8) { self.worker = worker }
+
+    /// The worker of a timer's number.
+    static func worker(of number: UInt64) -> Int { Int(number >> 56) }
+
+    /// When a timer may be due next, in nanoseconds; `.max` when there is none.
+    var nextDue: UInt64 { earliest.load(ordering: .acquiring) }
+
+    /// Any thread.
+    ///
+    /// - Parameter due: nanoseconds of the monotonic clock.
+    /// - Returns: its number, and whether it is due before all others; nil when its owner has too many.
+    func add(_ timer: Timer, due: UInt64) -> (number: UInt64, isNext: Bool)? {
+        state.withLock { state in
+            guard state.owners[timer.owner, default: []].count < Self.maximumPerOwner else { return nil }
+            state.last += 1
+            let number = UInt64(worker) << 56 | state.last
+            state.timers[number] = timer
+            state.owners[timer.owner, default: []].insert(number)
+            state.schedule.insert(number, at: due)
+            count.add(1, ordering: .relaxed)
+            defer { publish(&state) }
+            return (number, state.schedule.first?.number == number)
+        }
+    }
+
+    /// The worker: the next timer that is due, taken out, and whether to call for it. One that repeats goes back in;
+    /// one that `waits` for a thread counts until it `fire`s there, and is called for once at a time.
+    func takeDue(
+        until now: UInt64, waits: (Timer) -> Bool
+    ) -> (number: UInt64, timer: Timer, isDue: Bool)? {
+        state.withLock { state in
+            defer { publish(&state) }
+            while let entry = state.schedule.popFirst(until: now) {
+                guard let timer = state.timers[entry.number] else { continue }
+                if timer.interval > 0 {
+                    // One that came late does not make up for what it missed.
+                    state.schedule.insert(entry.number, at: max(entry.due &+ timer.interval, now &+ 1_000_000))
+                }
+                if waits(timer) { return (entry.number, timer, state.queued.insert(entry.number).inserted) }
+                if timer.interval == 0, state.remove(entry.number) != nil { count.subtract(1, ordering: .relaxed) }
+                return (entry.number, timer, true)
+            }
+            return nil
+        }
+    }
+
+    /// Any thread: the event of a timer that waited for a thread runs now; nil when it does not count any more.
+    func fire(_ number: UInt64) -> Timer? {
+        state.withLock { state in
+            guard let timer = state.timers[number] else { return nil }
+            state.queued.remove(number)
+            if timer.interval == 0, state.remove(number) != nil { count.subtract(1, ordering: .relaxed) }
+            return timer
+        }
+    }
+
+    /// Any thread; false when it is not there, or another handler's.
+    func cancel(_ number: UInt64, module: UInt32) -> Bool {
+        state.withLock { state in
+            guard state.timers[number]?.record.module == module, state.remove(number) != nil else { return false }
+            count.subtract(1, ordering: .relaxed)
+            publish(&state)
+            return true
+        }
+    }
+
+    /// Its owner has ended.
+    func end(_ owner: Owner) {
+        if count.load(ordering: .relaxed) == 0 { return }
+        state.withLock { state in
+            for number in state.owners[owner] ?? [] where state.remove(number) != nil {
+                count.subtract(1, ordering: .relaxed)
+            }
+            publish(&state)
+        }
+    }
+
+    /// How many entries the schedule holds, those of ended timers included.
+    var entries: Int { state.withLock { $0.schedule.count } }
+
+    private func publish(_ state: inout State) {
+        state.forgetEnded()
+        earliest.store(state.schedule.first?.due ?? .max, ordering: .releasing)
+    }
+}

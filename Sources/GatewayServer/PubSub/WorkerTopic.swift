@@ -1,0 +1,56 @@
+import Bytes
+
+/// A topic with its subscribers in one worker, whose own it is.
+final class WorkerTopic {
+    struct Member {
+        let place: ConnectionPointer
+        /// Octets of the open batch that the member has got already, or came too late for.
+        var from = 0
+    }
+
+    let topic: Topic
+    var members: [Member] = []
+
+    init(_ topic: Topic) { self.topic = topic }
+}
+
+/// Publications of this turn in one topic: framed once, one run of octets for all members.
+///
+/// It is sent at the end of the turn, so that many publications cost each member one system call. There is one batch
+/// at a time: publishing in another topic ends it, which keeps the order in which a thread published.
+struct PublicationBatch: ~Copyable {
+    /// So many octets end a batch.
+    static let most = 64 * 1024
+    /// Publications from here on go by themselves, and are never copied for anybody.
+    static let large = 16 * 1024
+
+    var topic: WorkerTopic?
+    var octets = ByteBuffer()
+    /// Where each publication begins.
+    var starts: [Int] = []
+    /// Runs that one subscriber does not get: it is the `except` of a publication.
+    var exceptions: [(connection: UInt64, range: Range<Int>)] = []
+
+    var isOpen: Bool { topic != nil }
+
+    /// The runs a member gets, in order.
+    func runs(for connection: UInt64, from start: Int) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        var position = start
+        for exception in exceptions where exception.connection == connection && exception.range.lowerBound >= start {
+            if exception.range.lowerBound > position { runs.append(position..<exception.range.lowerBound) }
+            position = exception.range.upperBound
+        }
+        if position < octets.count { runs.append(position..<octets.count) }
+        return runs
+    }
+
+    /// How many publications begin in a run.
+    func publications(in run: Range<Int>) -> Int { starts.count { run.contains($0) } }
+
+    mutating func empty() {
+        octets.removeAll()
+        starts.removeAll(keepingCapacity: true)
+        exceptions.removeAll(keepingCapacity: true)
+    }
+}

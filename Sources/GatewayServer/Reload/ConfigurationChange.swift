@@ -1,0 +1,410 @@
+import CGatewayABI
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+
+/// A configuration on its way into effect: only what changed is touched, and when an instance refuses its new settings
+/// nothing changes. A machine like `Reload`, stepped by the control loop.
+///
+///     waiting ▶ preparing: reconfigure, start, take over ▶ prepared ▶ commit ▶ handing over ▶ over
+///                  └─▶ refused: what was prepared is taken back
+final class ConfigurationChange {
+    private enum Phase {
+        /// Rounds of handlers that it concerns are under way.
+        case waiting
+        case preparing
+        case reconfiguring(TimedCall<gw_status>, Replacement, deadline: UInt64)
+        case starting(PostStart, Purpose)
+        case transferring(SelfTransfer, Replacement, HandlerService.Post)
+        case bringingUp
+        case prepared
+        case handingOver(deadline: UInt64)
+        case refused(String)
+        case over
+    }
+
+    /// What an instance that is being started is for.
+    private enum Purpose {
+        case route(Route, HandlerService)
+        case replacement(Replacement)
+    }
+
+    /// A route whose instance is to have other settings.
+    private struct Replacement {
+        let service: HandlerService
+        let former: HandlerService.Post
+        let old: RouteConfiguration
+        let route: RouteConfiguration
+        let fresh: Route
+    }
+
+    private let next: Configuration
+    private let handlerManager: HandlerManager
+    private var phase = Phase.waiting
+    private let concerned: Set<String>
+    private var position = 0
+
+    private var routes: [Route] = []
+    private var handovers: [Handover] = []
+    /// Posts that serve from the commit on.
+    private var posts: [(service: HandlerService, post: HandlerService.Post)] = []
+    /// Instances that were started for it: stopped again if it comes to nothing.
+    private var started: [InstanceContext] = []
+    /// Instances that took other settings: told the old ones again if it comes to nothing.
+    private var reconfigured: [(post: HandlerService.Post, old: RouteConfiguration)] = []
+    /// Posts that serve nobody new from the commit on.
+    private var leaving: [(service: HandlerService, post: HandlerService.Post)] = []
+    /// Handlers that nothing serves yet.
+    private var fresh: [Reload] = []
+    private var said: [String] = []
+
+    init(_ next: Configuration, _ handlerManager: HandlerManager) {
+        self.next = next
+        self.handlerManager = handlerManager
+        concerned = Self.concerned(from: handlerManager.configuration, to: next, handlerManager)
+    }
+
+    // MARK: What others ask
+
+    /// Whether routes of a handler come, go, or change.
+    func concerns(_ handler: String) -> Bool { concerned.contains(handler) }
+
+    /// Whether it only waits for `commit`.
+    var isPrepared: Bool { if case .prepared = phase { true } else { false } }
+
+    /// Why it came to nothing; nil when it did not.
+    var refusal: String? { if case .refused(let why) = phase { why } else { nil } }
+
+    var isOver: Bool { if case .over = phase { true } else { refusal != nil } }
+
+    /// What it changed, a line for each thing.
+    var changes: [String] { said }
+
+    var nextStep: UInt64? {
+        switch phase {
+        case .waiting, .preparing, .prepared, .refused, .over: nil
+        case .reconfiguring(_, _, let deadline), .handingOver(let deadline): deadline
+        case .starting(let start, _): start.nextStep
+        case .transferring(let transfer, _, _): transfer.nextStep
+        case .bringingUp: fresh.compactMap(\.nextStep).min()
+        }
+    }
+
+    private static func concerned(
+        from old: Configuration, to next: Configuration, _ handlerManager: HandlerManager
+    ) -> Set<String> {
+        var names: Set<String> = []
+        for route in next.routes {
+            let known = old.routes.first { $0.pattern == route.pattern && $0.handler == route.handler }
+            let serving = handlerManager.handlers[route.handler]?.serving
+            let lacks = serving != nil && serving?.posts[route.pattern.description] == nil
+            if !(known?.isSame(as: route) ?? false) || lacks { names.insert(route.handler) }
+        }
+        for route in old.routes {
+            let stays = next.routes.contains { $0.pattern == route.pattern && $0.handler == route.handler }
+            if !stays { names.insert(route.handler) }
+        }
+        return names
+    }
+
+    // MARK: Stepping
+
+    /// Goes on as far as it can without waiting.
+    func step(_ now: UInt64) {
+        do throws(ModuleError) {
+            while try advance(now) {}
+        } catch {
+            takeBack()
+            phase = .refused("configuration refused, nothing was changed:\n\(error.description)")
+        }
+    }
+
+    private func advance(_ now: UInt64) throws(ModuleError) -> Bool {
+        switch phase {
+        case .waiting:
+            let isBusy = concerned.contains { handlerManager.handlers[$0]?.rounds.first?.isUnderWay ?? false }
+            if isBusy { return false }
+            phase = .preparing
+        case .preparing: try prepareNext()
+        case .reconfiguring(let call, let replacement, let deadline):
+            guard call.answer != nil || now >= deadline else { return false }
+            try reconfigured(replacement, call.answer ?? gw_status(GW_E_FAILED))
+        case .starting(let start, let purpose): return try look(start, purpose, now)
+        case .transferring(let transfer, let replacement, let post):
+            guard try transfer.step(now) else { return false }
+            takeOver(replacement, post)
+        case .bringingUp:
+            for reload in fresh { reload.step(now) }
+            guard fresh.allSatisfy({ $0.isReady || $0.outcome != nil }) else { return false }
+            phase = .prepared
+        case .handingOver(let deadline):
+            let hasPassed = handlerManager.havePassed(handovers)
+            guard hasPassed || now >= deadline else { return false }
+            if !hasPassed { handlerManager.log.warn("a worker is busy: handing over goes on in the background") }
+            phase = .over
+        case .prepared, .refused, .over: return false
+        }
+        return true
+    }
+
+    /// The gateway is told to end.
+    func abandon(_ why: String) {
+        switch phase {
+        case .handingOver, .refused, .over: return
+        case .starting(let start, _): start.abandon()
+        case .waiting, .preparing, .reconfiguring, .transferring, .bringingUp, .prepared: break
+        }
+        takeBack()
+        phase = .refused("configuration refused, nothing was changed: \(why)")
+    }
+
+    private func takeBack() {
+        for record in started { handlerManager.stop(record, handlerManager.log) }
+        for (post, old) in reconfigured {
+            let settings = RouteSettings(old)
+            do throws(ModuleError) {
+                guard let call = try post.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
+                    continue
+                }
+                handlerManager.errands.append(
+                    Errand(
+                        call: call,
+                        deadline: HandlerManager.deadline(milliseconds: old.limits.startTimeoutMilliseconds),
+                        subject: "route \(old.pattern): its handler was to take its old settings back"))
+            } catch {
+                handlerManager.log.warn("\(error)")
+            }
+        }
+        for reload in fresh { reload.abandon("the configuration was refused") }
+    }
+
+    // MARK: Preparing
+
+    private func prepareNext() throws(ModuleError) {
+        guard position < next.routes.count else {
+            findLeaving()
+            return bringUpFresh()
+        }
+        let (route, index) = (next.routes[position], position)
+        position += 1
+        let pattern = route.pattern.description
+        let known = handlerManager.configuration.routes.firstIndex {
+            $0.pattern == route.pattern && $0.handler == route.handler
+        }
+        let service = handlerManager.service(named: route.handler)
+        guard let known else { return try add(route, Route(route, index: index), service) }
+        let old = handlerManager.configuration.routes[known]
+        guard let post = service.serving?.posts[pattern] else {
+            // What its start said no to may be mended; the rest is the business of the handler's next round.
+            let isSame = old.isSame(as: route)
+            if isSame, service.serving == nil { return routes.append(handlerManager.routing.routes[known]) }
+            return try add(route, Route(route, index: index), service)
+        }
+        if old.isSame(as: route) { return routes.append(handlerManager.routing.routes[known]) }
+        let fresh = Route(route, index: index)
+        routes.append(fresh)
+        said.append("route \(pattern): reconfigured")
+        let replacement = Replacement(service: service, former: post, old: old, route: route, fresh: fresh)
+        // One instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
+        let generation = post.instance.generation
+        if old.limits.dispatch != route.limits.dispatch, generation.has(GW_HF_SERIAL) { return try renew(replacement) }
+        old.settings == route.settings ? swap(replacement) : try reconfigure(replacement)
+    }
+
+    /// A route that was not there, or had another handler, or none that could serve.
+    private func add(_ route: RouteConfiguration, _ fresh: Route, _ service: HandlerService) throws(ModuleError) {
+        routes.append(fresh)
+        // With nothing that serves it the handler is brought up for all its routes at once.
+        guard let generation = service.serving?.generation else { return }
+        do throws(ModuleError) {
+            phase = .starting(
+                try PostStart(generation, service, route, fresh, handlerManager), .route(fresh, service))
+        } catch {
+            refuse(fresh, error)
+        }
+    }
+
+    /// One route that cannot be served does not keep the rest of the file from taking effect.
+    private func refuse(_ route: Route, _ error: ModuleError) {
+        route.fail(error.reason)
+        said.append("route \(route.pattern): not served\n\(error.ofRoute.description)")
+    }
+
+    private func look(_ start: PostStart, _ purpose: Purpose, _ now: UInt64) throws(ModuleError) -> Bool {
+        switch purpose {
+        case .route(let route, let service):
+            do throws(ModuleError) {
+                guard let post = try start.step(now) else { return false }
+                started.append(post.record)
+                posts.append((service, post))
+                said.append("route \(route.pattern): added, handler \"\(service.name)\"")
+            } catch {
+                refuse(route, error)
+            }
+            phase = .preparing
+        case .replacement(let replacement):
+            guard let post = try start.step(now) else { return false }
+            started.append(post.record)
+            phase = .transferring(SelfTransfer(from: replacement.former, to: post, handlerManager), replacement, post)
+        }
+        return true
+    }
+
+    /// The instance stays; its connections get the new limits.
+    private func swap(_ replacement: Replacement) {
+        var post = replacement.former
+        post.configuration = replacement.route
+        unsafe post.former.append(replacement.former.binding)
+        unsafe post.binding = Binding.make(post.binding.pointee.record, route: replacement.fresh)
+        unsafe handovers += handlerManager.handovers(
+            from: post.former, to: post.binding, .swap, isStateless: true, patience: 0)
+        finish(replacement, post)
+    }
+
+    private func finish(_ replacement: Replacement, _ post: HandlerService.Post) {
+        let route = replacement.route
+        followUp(replacement.service, route.pattern.description, post, HandlerManager.patience(route))
+        posts.append((replacement.service, post))
+        phase = .preparing
+    }
+
+    /// Its settings changed: the instance takes them, or another one of the same generation takes its place.
+    private func reconfigure(_ replacement: Replacement) throws(ModuleError) {
+        let settings = RouteSettings(replacement.route)
+        guard let call = try replacement.former.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
+            return try reconfigured(replacement, gw_status(GW_E_UNSUPPORTED))
+        }
+        let patience = replacement.route.limits.startTimeoutMilliseconds
+        phase = .reconfiguring(call, replacement, deadline: HandlerManager.deadline(milliseconds: patience))
+    }
+
+    private func reconfigured(_ replacement: Replacement, _ status: gw_status) throws(ModuleError) {
+        if status >= 0 {
+            reconfigured.append((replacement.former, replacement.old))
+            return swap(replacement)
+        }
+        try renew(replacement)
+    }
+
+    /// Another instance of the same generation takes its place.
+    private func renew(_ replacement: Replacement) throws(ModuleError) {
+        let generation = replacement.former.instance.generation
+        phase = .starting(
+            try PostStart(generation, replacement.service, replacement.route, replacement.fresh, handlerManager),
+            .replacement(replacement))
+    }
+
+    private func takeOver(_ replacement: Replacement, _ post: HandlerService.Post) {
+        let generation = replacement.former.instance.generation
+        let canMigrate = MoveObstacle(from: generation, to: generation) == nil
+        unsafe handovers += handlerManager.handovers(
+            from: replacement.former.bindings, to: post.binding, canMigrate ? .migrate : .drain,
+            isStateless: Handover.isStateless(from: generation, to: generation),
+            patience: HandlerManager.patience(replacement.route))
+        leaving.append((replacement.service, replacement.former))
+        finish(replacement, post)
+    }
+
+    /// Connections that older generations still have on a route go to where its present ones go.
+    private func followUp(
+        _ service: HandlerService, _ pattern: String, _ target: HandlerService.Post?, _ patience: UInt32
+    ) {
+        for serving in service.retiring {
+            guard let post = serving.posts[pattern] else { continue }
+            let generation = target?.instance.generation
+            let canMigrate = generation.map { MoveObstacle(from: serving.generation, to: $0) == nil } ?? false
+            let isStateless = Handover.isStateless(from: serving.generation, to: generation ?? serving.generation)
+            unsafe handovers += handlerManager.handovers(
+                from: post.bindings, to: target?.binding, canMigrate ? .migrate : .drain, isStateless: isStateless,
+                patience: patience)
+        }
+    }
+
+    /// Routes that are gone, or went to another handler.
+    private func findLeaving() {
+        for old in handlerManager.configuration.routes {
+            let stays = next.routes.contains { $0.pattern == old.pattern && $0.handler == old.handler }
+            let pattern = old.pattern.description
+            guard !stays, let service = handlerManager.handlers[old.handler], let post = service.serving?.posts[pattern]
+            else {
+                continue
+            }
+            leaving.append((service, post))
+            let way: Handover.Way = old.limits.reload == .close ? .close : .drain
+            unsafe handovers += handlerManager.handovers(
+                from: post.bindings, to: nil, way, isStateless: true, patience: HandlerManager.patience(old))
+            followUp(service, pattern, nil, HandlerManager.patience(old))
+            said.append("route \(pattern): removed from handler \"\(old.handler)\", its connections drain")
+        }
+    }
+
+    /// Handlers that nothing serves are brought up with the routes they are to have, before anybody is sent there.
+    private func bringUpFresh() {
+        for name in handlerManager.handlerNames(of: next) where concerned.contains(name) {
+            let service = handlerManager.service(named: name)
+            guard service.serving == nil else { continue }
+            let places = zip(routes, next.routes).filter { $0.1.handler == name }.map {
+                Reload.Place(route: $0.0, configuration: $0.1)
+            }
+            let reload = Reload(service, handlerManager, .file, cause: "gateway.conf names it", places: places)
+            service.refusal = nil
+            fresh.append(reload)
+            reload.begin()
+        }
+        phase = .bringingUp
+    }
+
+    // MARK: Committing
+
+    /// From here on the new configuration is in effect.
+    func commit() {
+        handlerManager.configuration = next
+        handlerManager.routing = RoutingTable(next, routes: routes)
+        for (service, post) in leaving {
+            guard let serving = service.serving else { continue }
+            let pattern = post.configuration.pattern.description
+            if serving.posts[pattern]?.instance === post.instance { serving.posts[pattern] = nil }
+            handlerManager.park(post, of: serving, service)
+        }
+        for (service, post) in posts {
+            service.serving?.posts[post.configuration.pattern.description] = post
+            unsafe routes[post.route].serve(post.binding)
+        }
+        for reload in fresh { commit(reload) }
+        // What was refused with other settings may be taken with these.
+        for name in concerned where fresh.allSatisfy({ $0.service.name != name }) {
+            handlerManager.handlers[name]?.refusal = nil
+        }
+        for port in handlerManager.server.ports { port.post(.routing(handlerManager.routing)) }
+        handlerManager.send(handovers)
+        phase = .handingOver(deadline: HandlerManager.deadline(milliseconds: 5000))
+    }
+
+    private func commit(_ reload: Reload) {
+        let name = reload.service.name
+        if reload.isReady {
+            reload.commit()
+            // What is left of it is stepped like any other round.
+            reload.service.rounds.insert(reload, at: 0)
+        } else {
+            reload.service.latest = reload
+        }
+        for place in reload.places {
+            let pattern = place.route.pattern
+            let error = reload.serving?.refused.first { $0.pattern == pattern }?.error.ofRoute.description
+            if let why = error ?? (reload.isUnderWay ? nil : reload.outcome?.text) {
+                said.append("route \(pattern): not served\n\(why)")
+            } else {
+                said.append("route \(pattern): added, handler \"\(name)\"")
+            }
+        }
+    }
+}
+
+extension RouteConfiguration {
+    /// Nothing that matters at run time differs; where it stands in the file does not.
+    func isSame(as other: RouteConfiguration) -> Bool {
+        settings == other.settings && subprotocols == other.subprotocols && limits == other.limits
+            && maxConnections == other.maxConnections && pattern == other.pattern
+    }
+}

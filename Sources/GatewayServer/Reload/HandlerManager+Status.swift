@@ -1,0 +1,89 @@
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+extension HandlerManager {
+    /// The routes as they are now, for `gateway status`.
+    func routeReports() -> [StatusReport.Route] {
+        zip(configuration.routes, routing.routes).map { configuration, route in
+            StatusReport.Route(
+                pattern: route.pattern, handler: route.handler, unavailable: unavailable(route),
+                connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue)
+        }
+    }
+
+    private func unavailable(_ route: Route) -> String? {
+        if unsafe route.binding != nil { return nil }
+        return route.unavailableReason ?? "nobody serves it yet"
+    }
+
+    /// The handlers that routes name, and those that still have connections; for `gateway status`.
+    ///
+    /// - Parameter isSettling: whether the file of a handler has changed and is waited for.
+    func handlerReports(isSettling: (String) -> Bool) -> [StatusReport.Handler] {
+        let named = handlerNames(of: configuration)
+        let others = handlers.keys.filter { !named.contains($0) && isInSight($0) }.sorted()
+        return (named + others).compactMap { handlers[$0] }.map {
+            report(of: $0, isSettling: isSettling($0.name))
+        }
+    }
+
+    private func isInSight(_ name: String) -> Bool {
+        guard let service = handlers[name] else { return false }
+        return !service.retiring.isEmpty || !service.ended.isEmpty
+    }
+
+    private func report(of service: HandlerService, isSettling: Bool) -> StatusReport.Handler {
+        let now = Clock.monotonicNanoseconds()
+        var report = StatusReport.Handler(name: service.name, file: service.serving?.generation.source)
+        if let serving = service.serving { report.generations.append(Self.report(of: serving, .live, now)) }
+        for serving in service.retiring.reversed() where !serving.isAbandoned {
+            report.generations.append(Self.report(of: serving, .retiring, now))
+        }
+        for ended in service.ended {
+            let (state, why): (StatusReport.Generation.State, String?) =
+                switch ended.outcome {
+                case .unloaded: (.ended, nil)
+                case .pinned(let reason): (.pinned, reason)
+                }
+            report.generations.append(
+                StatusReport.Generation(
+                    ended.generation, state: state, why: why,
+                    sinceMilliseconds: Self.milliseconds(from: ended.at, to: now), builtAt: ended.builtAt,
+                    connections: 0, errors: ended.failures))
+        }
+        report.trouble = service.trouble
+        if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
+        let round = service.rounds.first { $0.isUnderWay }
+        report.state = (round?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
+        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
+        return report
+    }
+
+    private static func report(
+        of serving: HandlerService.Serving, _ state: StatusReport.Generation.State, _ now: UInt64
+    ) -> StatusReport.Generation {
+        StatusReport.Generation(
+            serving.generation, state: state, why: serving.isPart ? "for routes that have left it" : nil,
+            sinceMilliseconds: milliseconds(from: serving.retiredAt ?? serving.since, to: now),
+            builtAt: serving.builtAt, connections: serving.references, errors: serving.failures)
+    }
+
+    private static func milliseconds(from then: UInt64, to now: UInt64) -> UInt64 {
+        (max(then, now) - then) / 1_000_000
+    }
+}
+
+extension StatusReport.Reload {
+    /// Counts go on after the outcome: who was busy moves later, who drains leaves.
+    fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
+        let round = service.latest.flatMap {
+            $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
+        }
+        self.init(
+            at: outcome.at, cause: outcome.cause, isAccepted: outcome.result != .refused, outcome: outcome.text,
+            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: round?.moved ?? outcome.moved,
+            refused: round?.refused ?? outcome.refused, closed: round?.closed ?? 0, draining: service.draining)
+    }
+}

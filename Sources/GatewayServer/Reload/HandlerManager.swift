@@ -1,0 +1,258 @@
+import CGatewayABI
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+/// All handlers and routes: brings them into service, replaces them while connections live, takes them out.
+/// It belongs to the control thread, which steps it and never waits in it; workers are told by message.
+final class HandlerManager {
+    /// The cause of the first round of each handler.
+    static let startCause = "the start"
+    /// Rounds under way at once: each may have a probe process.
+    private static let mostRounds = 8
+
+    let server: ServerContext
+    let log: Log
+    let loop: ControlLoop
+    let loader: ModuleLoader
+    let locator: ModuleLocator
+    let lastGood: LastGood
+    /// The program that tries modules in a process of its own.
+    let prober: String
+    var configuration: Configuration
+    var routing: RoutingTable
+    var handlers: [String: HandlerService] = [:]
+    /// A configuration that is being taken over.
+    var change: ConfigurationChange?
+    var keeper: Keeper
+    /// Calls whose answer only concerns the log.
+    var errands: [Errand] = []
+    private let numbers = HandlerNumbers()
+    private let crashes: [CrashRecord]
+    private var nextInstance: UInt64 = 1
+    /// The gateway is about to end: nothing begins any more.
+    private(set) var isEnding = false
+    /// No connection is left, and every instance is being stopped.
+    private(set) var isStoppingAll = false
+
+    init(
+        server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, loop: ControlLoop,
+        prober: String, crashes: [CrashRecord]
+    ) {
+        self.prober = prober
+        self.server = server
+        self.configuration = configuration
+        self.loop = loop
+        self.crashes = crashes
+        log = server.log
+        routing = server.routing
+        keeper = Keeper(server.log, loop.bell)
+        lastGood = LastGood(plugins: configuration.pluginsFolder)
+        locator = ModuleLocator(plugins: [configuration.pluginsFolder])
+        let numbers = numbers
+        loader = unsafe ModuleLoader(
+            locator: locator, runDirectory: runDirectory
+        ) { generation, handler, note in
+            unsafe HostContext.makeHost(
+                HostContext(
+                    server: server, module: numbers[handler], handler: handler, generation: generation, note: note))
+        }
+    }
+
+    /// The numbers of handlers, for the threads that load them.
+    private final class HandlerNumbers: Sendable {
+        private let numbers = Mutex<[String: UInt32]>([:])
+
+        subscript(handler: String) -> UInt32 {
+            numbers.withLock { numbers in
+                let number = numbers[handler] ?? UInt32(numbers.count + 1)
+                numbers[handler] = number
+                return number
+            }
+        }
+    }
+
+    /// What calls on other threads do when they have come back.
+    var ring: @Sendable () -> Void { { [bell = loop.bell] in bell.ring() } }
+
+    static func deadline(milliseconds: Int64) -> UInt64 {
+        Clock.monotonicNanoseconds() &+ UInt64(clamping: milliseconds) &* 1_000_000
+    }
+
+    // MARK: Looking up
+
+    /// The handlers that a configuration names, in its order.
+    func handlerNames(of configuration: Configuration) -> [String] {
+        var seen: Set<String> = []
+        return configuration.routes.map(\.handler).filter { seen.insert($0).inserted }
+    }
+
+    /// The service of a handler file; the same one for the life of the process.
+    func service(named name: String) -> HandlerService {
+        if let known = handlers[name] { return known }
+        let service = HandlerService(name: name, number: numbers[name])
+        service.standing = lastGood.standing(of: name)
+        for crash in crashes where crash.handler == name && crash.time > service.standing.pardonedUntil ?? "" {
+            service.crashes[crash.digest] = crash
+        }
+        handlers[name] = service
+        return service
+    }
+
+    /// The routes of a handler.
+    func places(of handler: String) -> [Reload.Place] {
+        zip(configuration.routes, routing.routes).filter { $0.0.handler == handler }.map {
+            Reload.Place(route: $0.1, configuration: $0.0)
+        }
+    }
+
+    /// Whether anything can be served.
+    var servesSomething: Bool { handlers.values.contains { $0.serving != nil } }
+
+    // MARK: Rounds
+
+    /// Begins to load and start everything. One handler that cannot be does not keep the others from serving.
+    func startAll() {
+        for name in handlerNames(of: configuration) {
+            _ = reload(service(named: name), cause: Self.startCause)
+        }
+    }
+
+    /// Asks for a round with what lies in the handler's file; the one that waits already, if there is one.
+    func reload(
+        _ service: HandlerService, cause: String, isExplicit: Bool = false, isAutomatic: Bool = false
+    ) -> Reload {
+        request(service, .file, cause: cause, isExplicit: isExplicit, isAutomatic: isAutomatic)
+    }
+
+    /// Asks for a round with the newest of the builds before.
+    func rollback(_ service: HandlerService, cause: String) -> Reload {
+        request(service, .rollback, cause: cause, isExplicit: true)
+    }
+
+    private func request(
+        _ service: HandlerService, _ kind: Reload.Kind, cause: String, isExplicit: Bool, isAutomatic: Bool = false
+    ) -> Reload {
+        if let waiting = service.rounds.last, waiting.state == .idle, waiting.outcome == nil, waiting.kind == kind,
+            !waiting.isUnderWay
+        {
+            waiting.join(isExplicit: isExplicit, isAutomatic: isAutomatic)
+            return waiting
+        }
+        let round = Reload(
+            service, self, kind, cause: cause, isExplicit: isExplicit, isAutomatic: isAutomatic)
+        service.rounds.append(round)
+        return round
+    }
+
+    // MARK: Stepping
+
+    /// Does everything that can be done now, without waiting.
+    func step() {
+        let now = Clock.monotonicNanoseconds()
+        change?.step(now)
+        var running = handlers.values.count { $0.rounds.first?.isUnderWay ?? false }
+        for service in handlers.values {
+            service.latest?.step(now)
+            while let round = service.rounds.first {
+                if !round.isUnderWay {
+                    guard !isEnding, running < Self.mostRounds, !isReserved(service) else { break }
+                    running += 1
+                    round.begin()
+                }
+                round.step(now)
+                guard round.outcome != nil else { break }
+                running -= 1
+                service.rounds.removeFirst()
+                service.latest = round
+            }
+        }
+        tidy(now)
+    }
+
+    /// A configuration that is being taken over is about routes of this handler.
+    private func isReserved(_ service: HandlerService) -> Bool {
+        change.map { !$0.isOver && $0.concerns(service.name) } ?? false
+    }
+
+    /// Whether a round is under way or wanted.
+    var isBusy: Bool { handlers.values.contains { !$0.rounds.isEmpty } }
+
+    /// When `step` is due even if nothing rings.
+    func nextStep(_ now: UInt64) -> UInt64? {
+        let rounds = handlers.values.compactMap { $0.rounds.first?.nextStep }
+        let errands = errands.map(\.deadline)
+        let tidying = isSettled ? nil : now &+ 50_000_000
+        return (rounds + errands + [tidying, change?.nextStep, nextTrial].compactMap { $0 }).min()
+    }
+
+    // MARK: Instances
+
+    /// What host functions know of a new instance.
+    func makeRecord(_ generation: Generation, _ service: HandlerService, _ route: Route) -> InstanceContext {
+        let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
+        nextInstance += 1
+        let record = InstanceContext(
+            instance, module: service.number, scope: route.pattern, workers: server.ports.count,
+            isPooled: route.isPooled, isWatched: server.contractChecker != nil)
+        server.instances.add(record)
+        return record
+    }
+
+    /// The commit point: from these stores on new handshakes go to the new generation.
+    func putInService(_ service: HandlerService, _ serving: HandlerService.Serving, _ places: [Reload.Place]) {
+        service.module.makeLive(serving.generation)
+        for place in places {
+            let pattern = place.route.pattern
+            if let post = serving.posts[pattern] {
+                unsafe place.route.serve(post.binding)
+                log.info(
+                    "route \(pattern): handler \"\(service.name)\" generation \(serving.generation.number) is serving")
+            } else if let refusal = serving.refused.first(where: { $0.pattern == pattern }) {
+                place.route.fail(refusal.error.reason)
+                log.error(refusal.error.ofRoute.description)
+            }
+        }
+        serving.since = Clock.monotonicNanoseconds()
+        service.serving = serving
+    }
+
+    // MARK: Going down
+
+    /// Drops whatever is under way: the gateway is about to end.
+    func abandonAll(_ why: String) {
+        isEnding = true
+        change?.abandon(why)
+        for service in handlers.values {
+            for round in service.rounds { round.abandon(why) }
+        }
+    }
+
+    /// Begins to stop every instance, when no connection is left; `hasEnded` tells when all have.
+    func end() {
+        abandonAll("the gateway ends")
+        isStoppingAll = true
+        for service in handlers.values {
+            if let serving = service.serving {
+                serving.fence = Fence(workers: 0, bell: loop.bell)
+                service.retiring.append(serving)
+            }
+            service.serving = nil
+            for serving in service.retiring { serving.fence = Fence(workers: 0, bell: loop.bell) }
+        }
+        server.jobs.finish()
+        server.lanes.finish()
+    }
+
+    /// Every instance has been stopped, or was left alone, and what is to be kept is kept.
+    var hasEnded: Bool { isStoppingAll && handlers.values.allSatisfy { $0.retiring.isEmpty } && keeper.isIdle }
+}
+
+extension RouteSettings {
+    init(_ route: RouteConfiguration, isProbe: Bool = false) {
+        self.init(
+            route: route.pattern.description, origin: route.origin.description,
+            settings: route.settings.map { Setting(key: $0.key, value: $0.value) }, isProbe: isProbe)
+    }
+}

@@ -1,0 +1,71 @@
+import GatewayIO
+import Synchronization
+
+/// Connections of one binding on their way to another one, in all workers.
+///
+/// Made by the control thread, which then only reads; each worker walks its own connections.
+final class Handover: Sendable {
+    /// What happens to a connection.
+    enum Way: Sendable {
+        /// The instance is the same, only limits or names changed: nobody is asked.
+        case swap
+        /// State goes from the old instance to the new one; who is refused drains.
+        case migrate
+        /// Connections stay where they are until they end or time is up, then 1012.
+        case drain
+        /// 1012, spread over some time so that not everybody comes back at once.
+        case close
+    }
+
+    let way: Way
+    private let source: UInt
+    private let target: UInt
+    /// Both sides keep no state: there is nothing to save.
+    let isStateless: Bool
+    /// Ticks until who is left is told 1012.
+    let patience: UInt32
+    /// When it began, for the figures.
+    let began = Clock.monotonicNanoseconds()
+
+    /// Connections that serve on at the new binding.
+    let moved = Atomic<Int>(0)
+    /// Connections that either side refused to hand over.
+    let refused = Atomic<Int>(0)
+    /// Connections that were closed over it.
+    let closed = Atomic<Int>(0)
+    /// When the last connection so far was moved.
+    let lastMove = Atomic<UInt64>(0)
+    /// The longest a worker was busy with it at a time, in nanoseconds.
+    let longestSlice = Atomic<UInt64>(0)
+    /// Workers that have looked at each of their connections.
+    let passed = Atomic<Int>(0)
+    /// Rung when a worker has.
+    let progress: ControlWaker
+
+    init(
+        _ way: Way, from source: UnsafeMutablePointer<Binding>, to target: UnsafeMutablePointer<Binding>,
+        isStateless: Bool, patience: UInt32, progress: ControlWaker
+    ) {
+        self.way = way
+        self.source = UInt(bitPattern: source)
+        self.target = UInt(bitPattern: target)
+        self.isStateless = isStateless
+        self.patience = patience
+        self.progress = progress
+    }
+
+    var from: UnsafeMutablePointer<Binding>? { unsafe UnsafeMutablePointer(bitPattern: source) }
+    var to: UnsafeMutablePointer<Binding>? { unsafe UnsafeMutablePointer(bitPattern: target) }
+
+    func isFrom(_ binding: UnsafeMutablePointer<Binding>?) -> Bool { UInt(bitPattern: binding) == source }
+    func hasSameSource(as other: Handover) -> Bool { source == other.source }
+}
+
+/// Wakes the control thread; shared by whoever has news for it.
+final class ControlWaker: Sendable {
+    let waker: Waker
+
+    init() throws(Errno) { waker = try Waker() }
+
+    func ring() { waker.ring() }
+}

@@ -1,0 +1,59 @@
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+
+/// An instance on its way into service at a route: `start` runs on a thread of its own, at most for `start_timeout`.
+/// It belongs to the control thread.
+final class PostStart {
+    let configuration: RouteConfiguration
+    let record: InstanceContext
+    private let route: Route
+    private let handlerManager: HandlerManager
+    private let settings: RouteSettings
+    private let deadline: UInt64
+
+    /// Begins it.
+    init(
+        _ generation: Generation, _ service: HandlerService, _ configuration: RouteConfiguration, _ route: Route,
+        _ handlerManager: HandlerManager
+    ) throws(ModuleError) {
+        self.configuration = configuration
+        self.route = route
+        self.handlerManager = handlerManager
+        settings = RouteSettings(configuration)
+        deadline = HandlerManager.deadline(milliseconds: configuration.limits.startTimeoutMilliseconds)
+        record = handlerManager.makeRecord(generation, service, route)
+        do throws(ModuleError) {
+            try record.instance.beginStart(settings, bell: handlerManager.ring)
+        } catch {
+            handlerManager.close(record)
+            throw error
+        }
+    }
+
+    /// When it is to be stepped even if the bell does not ring.
+    var nextStep: UInt64 { deadline }
+
+    /// The post, once the instance has started; nil while it is busy with that.
+    func step(_ now: UInt64) throws(ModuleError) -> HandlerService.Post? {
+        do throws(ModuleError) {
+            if try !record.instance.startOutcome(settings) {
+                guard now >= deadline else { return nil }
+                let timeout = Duration.milliseconds(configuration.limits.startTimeoutMilliseconds)
+                if let error = record.instance.giveUpStart(settings, after: timeout) { throw error }
+                guard try record.instance.startOutcome(settings) else { return nil }
+            }
+        } catch {
+            handlerManager.close(record)
+            throw error
+        }
+        handlerManager.open(record)
+        return unsafe HandlerService.Post(record.instance, Binding.make(record, route: route), configuration)
+    }
+
+    /// Nobody needs it any more: it is stopped as soon as it has started.
+    func abandon() {
+        _ = record.instance.giveUpStart(settings, after: .zero)
+        handlerManager.stop(record, handlerManager.log)
+    }
+}

@@ -1,0 +1,159 @@
+import CGatewayABI
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+import Synchronization
+
+/// The commit point of a round, and what becomes of the connections.
+extension Reload {
+    /// How long the outcome waits for all workers to have looked at their connections once.
+    private static let passMilliseconds: Int64 = 5000
+
+    /// From here on new handshakes go to the new generation; nothing can fail any more.
+    func commit() {
+        guard let serving else { preconditionFailure("a round commits without a generation") }
+        replaced = service.serving
+        switchedAt = Clock.monotonicNanoseconds()
+        handlerManager.log.info(
+            "handler \"\(service.name)\": generation \(serving.generation.number) loaded from"
+                + " \(serving.generation.source)")
+        handlerManager.putInService(service, serving, places)
+        noteStanding(serving)
+        if let replaced { handlerManager.retire(replaced, of: service, isKept: kind == .file) }
+        state = .handingOver
+        makeHandovers(to: serving)
+        handlerManager.send(handovers)
+        work = .handingOver
+        deadline = HandlerManager.deadline(milliseconds: Self.passMilliseconds)
+    }
+
+    /// What this means for the next start.
+    private func noteStanding(_ serving: HandlerService.Serving) {
+        service.trouble = nil
+        var standing = service.standing
+        switch source {
+        case .file:
+            service.refusal = nil
+            standing.rolledBack = nil
+            if service.crashes.removeValue(forKey: serving.generation.digest) != nil {
+                standing.pardonedUntil = Timestamp.iso(Clock.wallSeconds())
+            }
+        case .rollback:
+            if kind == .rollback { service.history.removeNewest() }
+            if let digest = service.fileDigest, let build = serving.buildOf {
+                standing.rolledBack = Standing.Rollback(fileDigest: digest, generation: build)
+            }
+        case .standIn(_, let why):
+            service.trouble = "a copy of what proved good serves, \(serving.generation.source): \(why)"
+            serving.isStandIn = true
+            handlerManager.log.error(
+                "handler \"\(service.name)\": its file is not served; the copy of what proved good is used:"
+                    + " \(serving.generation.source)\n\(why)")
+        }
+        handlerManager.keep(standing, of: service, serving.generation)
+    }
+
+    // MARK: Handing over
+
+    /// A hand-over for each binding that connections of the handler's routes may hold.
+    private func makeHandovers(to serving: HandlerService.Serving) {
+        for old in service.retiring where !old.isAbandoned {
+            let obstacle = MoveObstacle(from: old.generation, to: serving.generation)
+            for (pattern, former) in old.posts {
+                guard let post = serving.posts[pattern] else { continue }
+                let way = Self.way(post.configuration.limits.reload, obstacle)
+                if case .close = way { sentAway += former.references }
+                unsafe handovers += handlerManager.handovers(
+                    from: former.bindings, to: post.binding, way,
+                    isStateless: Handover.isStateless(from: old.generation, to: serving.generation),
+                    patience: HandlerManager.patience(post.configuration))
+            }
+        }
+    }
+
+    private static func way(_ policy: Limits.ReloadPolicy, _ obstacle: MoveObstacle?) -> Handover.Way {
+        switch policy {
+        case .automatic, .migrate: obstacle == nil ? .migrate : .drain
+        case .drain, .off: .drain
+        case .close: .close
+        }
+    }
+
+    func lookAtHandovers(_ isOverdue: Bool) -> Bool {
+        let hasPassed = handlerManager.havePassed(handovers)
+        guard hasPassed || isOverdue else { return false }
+        if !hasPassed { handlerManager.log.warn("a worker is busy: handing over goes on in the background") }
+        state = replaced == nil ? .idle : .retiring
+        end(summary)
+        return true
+    }
+
+    // MARK: The outcome
+
+    /// Connections that serve on with the new generation.
+    var moved: Int { handovers.reduce(0) { $0 + $1.moved.load(ordering: .relaxed) } }
+    /// Connections that either side refused to hand over.
+    var refused: Int { handovers.reduce(0) { $0 + $1.refused.load(ordering: .relaxed) } }
+    /// Connections that were closed over it.
+    var closed: Int { handovers.reduce(0) { $0 + $1.closed.load(ordering: .relaxed) } }
+
+    private var summary: ReloadOutcome {
+        let number = serving?.generation.number ?? 0
+        var text = "generation \(number) is serving, \(Self.count(moved)) moved"
+        let last = handovers.map { $0.lastMove.load(ordering: .relaxed) }.max() ?? 0
+        if moved > 0, last > switchedAt { text += " in \(Double((last - switchedAt) / 1000) / 1000) ms" }
+        if refused > 0 { text += ", \(refused) refused" }
+        let staying = max(0, service.draining - sentAway)
+        if sentAway > 0 { text += ", \(Self.count(sentAway)) told to come back (1012, reload close)" }
+        if staying > 0 { text += ", \(staying) still with older generations\(reasons)" }
+        if let build = serving?.buildOf { text += "; \(service.whereRolledBack(build))" }
+        for (pattern, error) in serving?.refused ?? [] {
+            text += "\nroute \(pattern): not served\n\(error.ofRoute.description)"
+        }
+        if case .standIn(_, let why) = source { text += "; it is the copy of what proved good, because:\n\(why)" }
+        var outcome = ReloadOutcome(
+            handler: service.name, result: .switched, text: text, moved: moved, refused: refused,
+            draining: service.draining)
+        outcome.milliseconds = Int((Clock.monotonicNanoseconds() - began) / 1_000_000)
+        outcome.cause = cause
+        return outcome
+    }
+
+    private static func count(_ number: Int) -> String { "\(number) connection\(number == 1 ? "" : "s")" }
+
+    /// Why connections stay where they are, each reason once.
+    private var reasons: String {
+        guard let serving else { return "" }
+        var reasons: [String] = []
+        for old in service.retiring where old.references > 0 && !old.isAbandoned {
+            for (pattern, former) in old.posts where former.references > 0 {
+                guard let reason = reason(old, former, serving.posts[pattern]) else { continue }
+                if !reasons.contains(reason) { reasons.append(reason) }
+            }
+        }
+        return reasons.isEmpty ? "" : " (\(reasons.joined(separator: "; ")))"
+    }
+
+    private func reason(
+        _ old: HandlerService.Serving, _ former: HandlerService.Post, _ next: HandlerService.Post?
+    ) -> String? {
+        guard let next, let serving else { return "route \(former.configuration.pattern) has left it" }
+        switch next.configuration.limits.reload {
+        case .drain, .off: return "reload drain"
+        case .close: return nil
+        case .automatic, .migrate: break
+        }
+        if let obstacle = MoveObstacle(from: old.generation, to: serving.generation) { return obstacle.description }
+        let isBusy = service.draining - sentAway > refused
+        let busy = isBusy ? "busy: they move when they are quiet" : nil
+        let no = refused > 0 ? "save_conn or restore_conn said no" : nil
+        return [no, busy].compactMap { $0 }.joined(separator: "; ")
+    }
+}
+
+extension Handover {
+    /// Both sides keep nothing.
+    static func isStateless(from old: Generation, to new: Generation) -> Bool {
+        old.has(GW_HF_STATELESS) && new.has(GW_HF_STATELESS)
+    }
+}

@@ -1,0 +1,109 @@
+import GatewayConfiguration
+import HandlerModules
+
+/// A generation on its way into service: `start` for each route, one after the other, then what the old instances know
+/// goes to the new ones. It belongs to the control thread.
+///
+/// The rule is the same at a cold start and under way: a route that does not start is named and answers 503, and the
+/// others serve; but a route that served before is not given up for a new generation.
+final class RouteStarts {
+    private enum Phase {
+        case next
+        case starting(PostStart)
+        case transferring(SelfTransfer)
+    }
+
+    private let serving: HandlerService.Serving
+    private let service: HandlerService
+    private let handlerManager: HandlerManager
+    private var waiting: ArraySlice<Reload.Place>
+    private var transfers: [(from: HandlerService.Post, to: HandlerService.Post)] = []
+    private var hasStarted = false
+    private var phase = Phase.next
+    /// Why the start of a route said no, in the probe or here.
+    private let refused: [String: ModuleError]
+
+    init(
+        _ serving: HandlerService.Serving, _ service: HandlerService, _ places: [Reload.Place],
+        refused: [String: ModuleError], _ handlerManager: HandlerManager
+    ) {
+        self.serving = serving
+        self.service = service
+        self.handlerManager = handlerManager
+        self.refused = refused
+        waiting = places[...]
+    }
+
+    /// When it is to be stepped even if the bell does not ring.
+    var nextStep: UInt64? {
+        switch phase {
+        case .next: nil
+        case .starting(let start): start.nextStep
+        case .transferring(let transfer): transfer.nextStep
+        }
+    }
+
+    /// Goes on without waiting; false while it is under way.
+    func step(_ now: UInt64) throws(ModuleError) -> Bool {
+        while true {
+            switch phase {
+            case .next:
+                if try isOver() { return true }
+            case .starting(let start):
+                do throws(ModuleError) {
+                    guard let post = try start.step(now) else { return false }
+                    serving.posts[start.configuration.pattern.description] = post
+                } catch {
+                    try refuse(start.configuration, error)
+                }
+                phase = .next
+            case .transferring(let transfer):
+                guard try transfer.step(now) else { return false }
+                phase = .next
+            }
+        }
+    }
+
+    /// Begins what comes next; true when there is nothing more.
+    private func isOver() throws(ModuleError) -> Bool {
+        if let place = waiting.popFirst() {
+            try start(place)
+        } else if !hasStarted {
+            hasStarted = true
+            if serving.posts.isEmpty, let first = serving.refused.first { throw first.error }
+            findTransfers()
+        } else if let pair = transfers.popLast() {
+            phase = .transferring(SelfTransfer(from: pair.from, to: pair.to, handlerManager))
+        } else {
+            return true
+        }
+        return false
+    }
+
+    private func start(_ place: Reload.Place) throws(ModuleError) {
+        if let error = refused[place.route.pattern] { return try refuse(place.configuration, error) }
+        do throws(ModuleError) {
+            phase = .starting(
+                try PostStart(serving.generation, service, place.configuration, place.route, handlerManager))
+        } catch {
+            try refuse(place.configuration, error)
+        }
+    }
+
+    private func refuse(_ configuration: RouteConfiguration, _ error: ModuleError) throws(ModuleError) {
+        let pattern = configuration.pattern.description
+        // Nobody loses a route that serves to a build that is meant to be better.
+        if service.serving?.posts[pattern] != nil { throw error }
+        serving.refused.append((pattern, error))
+    }
+
+    private func findTransfers() {
+        for (pattern, post) in serving.posts {
+            guard let former = service.serving?.posts[pattern] else { continue }
+            transfers.append((former, post))
+        }
+    }
+
+    /// Nobody needs it any more.
+    func abandon() { if case .starting(let start) = phase { start.abandon() } }
+}

@@ -1,0 +1,120 @@
+import GatewayConfiguration
+import GatewayIO
+import Glibc
+import Synchronization
+
+extension Server {
+    /// Does what came over the control socket. Nil = the answer comes later.
+    func carryOut(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
+        switch command {
+        case .status(let form):
+            let report = statusReport()
+            // As a script asks: 0 when all is well.
+            let exit: Int32 = report.isDegraded ? 1 : 0
+            switch form {
+            case .json: return ControlAnswer(report.json(), exit: exit)
+            case .text: return ControlAnswer(report.text(colour: false), exit: exit)
+            case .colour: return ControlAnswer(report.text(colour: true), exit: exit)
+            }
+        case .reload, .rollback:
+            guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
+            return replace(command, for: client)
+        case .stop:
+            // Whoever asks twice does not want to wait for anybody.
+            if phase == .stopping {
+                control?.answer(client, ControlAnswer("stopped at once: asked twice", exit: 0))
+                endAtOnce(128 + SIGTERM)
+            }
+            beginStopping()
+            return nil
+        case .drain:
+            beginDraining()
+            return nil
+        }
+    }
+
+    private func replace(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
+        let cause = "gateway \(command.line)"
+        switch command {
+        case .reload(nil): reloadEverything(cause: cause, client: client)
+        case .reload(let name?):
+            guard let service = namedService(name) else { return unknown(name) }
+            reloadHandler(service, cause: cause, client: client)
+        case .rollback(let name):
+            guard let service = namedService(name) else { return unknown(name) }
+            rollBack(service, cause: cause, client: client)
+        case .status, .stop, .drain: return ControlAnswer("", exit: 0)
+        }
+        return nil
+    }
+
+    private func namedService(_ name: String) -> HandlerService? {
+        handlerManager.handlerNames(of: handlerManager.configuration).contains(name)
+            ? handlerManager.service(named: name) : nil
+    }
+
+    private func unknown(_ name: String) -> ControlAnswer {
+        let known = handlerManager.handlerNames(of: handlerManager.configuration)
+        let hint = Suggestion.nearest(to: name, among: known).map { " (did you mean \"\($0)\"?)" } ?? ""
+        return ControlAnswer("error: no route names a handler \"\(name)\"\(hint)", exit: 1)
+    }
+
+    private func statusReport() -> StatusReport {
+        var process = StatusReport.Process(
+            pid: getpid(), version: GatewayVersion.text, startedAt: startedAt, now: Clock.wallSeconds(),
+            uptimeMilliseconds: (Clock.monotonicNanoseconds() - context.startedAt) / 1_000_000,
+            workers: context.ports.count, connections: context.connections.load(ordering: .relaxed),
+            maxConnections: min(handlerManager.routing.maxConnections, context.descriptorRoom),
+            configuration: handlerManager.configuration.file)
+        // Above 32 bits stands the mark of a worker that cannot work.
+        process.workerConnections = context.ports.map { $0.load.load(ordering: .relaxed) & 0xFFFF_FFFF }
+        process.phase = phase
+        process.configurationReload = configurationReload
+        var report = StatusReport(process: process)
+        report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
+        report.routes = handlerManager.routeReports()
+        report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
+        report.metrics = context.metrics.samples().map { StatusReport.Metric($0) }
+        return report
+    }
+}
+
+extension Server {
+    // MARK: Ending
+
+    /// Tells every connection to go, and refuses new ones.
+    func beginStopping() {
+        guard phase != .stopping else { return }
+        phase = .stopping
+        handlerManager.abandonAll("the gateway ends")
+        log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
+        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain; and before
+        // anybody is told to go, who might come back to a worker that has not heard of it yet.
+        for entry in listeners.entries { entry.close() }
+        for port in context.ports { port.post(.stop) }
+        stopWatching()
+    }
+
+    /// Lets those that are here stay, for a while; whoever comes now is told so, until the end.
+    func beginDraining() {
+        guard phase == .serving else { return }
+        let patience = handlerManager.configuration.limits.drainTimeoutMilliseconds
+        phase = .draining
+        drainsUntil = Clock.monotonicNanoseconds() &+ UInt64(clamping: patience) &* 1_000_000
+        log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
+        stopWatching()
+        context.isDraining.store(true, ordering: .relaxed)
+    }
+
+    /// While draining: stops when the last peer has left, or time is up.
+    func watchDraining() {
+        guard phase == .draining else { return }
+        let isEmpty = context.connections.load(ordering: .relaxed) <= 0
+        if isEmpty || Clock.monotonicNanoseconds() >= drainsUntil { beginStopping() }
+    }
+
+    /// Nothing is loaded any more, so nobody needs to know what changes.
+    private func stopWatching() {
+        if let number = watch?.number { loop.forget(number) }
+    }
+}

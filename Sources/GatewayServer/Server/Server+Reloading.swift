@@ -1,0 +1,144 @@
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+
+/// Who asked for a reload, and what is done for it: begun here, stepped by the control loop, answered when it is over.
+extension Server {
+    /// A configuration that is being taken over, and for whom.
+    struct Taking {
+        let request: ReloadRequest
+        let listeners: ListenerChange
+        let change: ConfigurationChange
+        /// What it changes beside routes and listeners.
+        let difference: ConfigurationDifference
+    }
+
+    // MARK: Asking
+
+    /// Asks for a round of one handler; the answer comes when it is over.
+    func reloadHandler(_ service: HandlerService, cause: String, client: UInt64) {
+        ask(handlerManager.reload(service, cause: cause, isExplicit: true), cause, client)
+    }
+
+    /// Asks for the build before to serve again.
+    func rollBack(_ service: HandlerService, cause: String, client: UInt64) {
+        ask(handlerManager.rollback(service, cause: cause), cause, client)
+    }
+
+    private func ask(_ round: Reload, _ cause: String, _ client: UInt64) {
+        let request = ReloadRequest(cause: cause, client: client)
+        request.rounds = [round]
+        request.isComplete = true
+        requests.append(request)
+    }
+
+    /// Reads the configuration again and replaces handlers whose file has changed. While one is being taken over this
+    /// waits, and several that wait are one.
+    func reloadEverything(cause: String, client: UInt64?) {
+        if taking != nil || phase == .starting {
+            if let waiting = waitingRequest {
+                waiting.clients += client.map { [$0] } ?? []
+            } else {
+                waitingRequest = ReloadRequest(cause: cause, client: client)
+            }
+            return
+        }
+        let request = ReloadRequest(cause: cause, client: client)
+        requests.append(request)
+        read(request)
+    }
+
+    private func read(_ request: ReloadRequest) {
+        let next: Configuration
+        do throws(ConfigurationError) {
+            let loaded = try Configuration.load(file: handlerManager.configuration.file)
+            for warning in loaded.warnings { log.warn(warning.rendered()) }
+            next = loaded.configuration
+        } catch {
+            let text = "configuration refused, nothing was changed:\n\(error.rendered())"
+            return refuse(
+                request, text, note: "the file is wrong: \(error.diagnostics.first?.message ?? "it cannot be read")")
+        }
+        switch openListeners(next) {
+        case .success(let opened):
+            let change = ConfigurationChange(next, handlerManager)
+            handlerManager.change = change
+            taking = Taking(
+                request: request, listeners: opened, change: change,
+                difference: ConfigurationDifference(
+                    startedWith: startConfiguration, from: handlerManager.configuration, to: next))
+        case .failure(let failure):
+            let text = "configuration refused, nothing was changed: \(failure)"
+            refuse(request, text, note: text)
+        }
+    }
+
+    private func refuse(_ request: ReloadRequest, _ text: String, note: String) {
+        log.error(text)
+        configurationReload = .init(at: Clock.wallSeconds(), isAccepted: false, outcome: note)
+        request.said = [text]
+        request.isRefused = true
+        request.isComplete = true
+    }
+
+    // MARK: Stepping
+
+    /// Goes on with what was asked for, and answers what is over.
+    func stepRequests() {
+        if let taking { step(taking) }
+        if taking == nil, phase == .serving, let waiting = waitingRequest {
+            waitingRequest = nil
+            requests.append(waiting)
+            read(waiting)
+        }
+        for request in requests where request.isOver {
+            for client in request.clients { control?.answer(client, request.answer) }
+        }
+        requests.removeAll { $0.isOver }
+    }
+
+    private func step(_ taking: Taking) {
+        let change = taking.change
+        if let refusal = change.refusal {
+            finishTaking()
+            return refuse(taking.request, refusal, note: refusal)
+        }
+        if change.isPrepared {
+            change.commit()
+            var said = commit(taking.listeners) + taking.difference.lines + change.changes
+            if said.isEmpty { said = ["configuration: nothing changed"] }
+            taking.request.said = said
+            let text = said.joined(separator: "\n")
+            log.info(text)
+            configurationReload = .init(at: Clock.wallSeconds(), isAccepted: true, outcome: text)
+            // The workers are told; what follows does not wait for them here.
+            loop.bell.ring()
+        }
+        guard change.isOver else { return }
+        finishTaking()
+        for name in handlerManager.handlerNames(of: handlerManager.configuration) {
+            let service = handlerManager.service(named: name)
+            // What it brought up itself is its own outcome.
+            let round = service.rounds.first { $0.foreignPlaces != nil }
+            taking.request.rounds.append(round ?? handlerManager.reload(service, cause: taking.request.cause))
+        }
+        taking.request.isComplete = true
+    }
+
+    private func finishTaking() {
+        taking = nil
+        handlerManager.change = nil
+        loop.bell.ring()
+    }
+
+    /// Answers everybody who still waits: the gateway is about to be gone.
+    func dismissRequests() {
+        for request in requests + [waitingRequest].compactMap({ $0 }) {
+            for client in request.clients {
+                control?.answer(client, ControlAnswer("the reload was abandoned: the gateway ends", exit: 75))
+            }
+        }
+        requests = []
+        waitingRequest = nil
+    }
+}

@@ -1,0 +1,67 @@
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+
+extension Server {
+    /// Replaces handlers whose files have changed and come to rest.
+    func reloadChanged() {
+        guard let watch, phase == .serving || phase == .starting else { return }
+        let modules = handlerManager.handlerNames(of: handlerManager.configuration).map {
+            handlerManager.service(named: $0).module
+        }
+        for news in watch.turn(modules: modules) {
+            switch news {
+            case .changed(let name):
+                _ = handlerManager.reload(
+                    handlerManager.service(named: name), cause: "the file changed", isAutomatic: true)
+            case .stillBeingWritten(let name):
+                log.warn("handler \"\(name)\": its file is still being written, it is tried once as it is")
+                _ = handlerManager.reload(
+                    handlerManager.service(named: name), cause: "the file changed and did not come to rest",
+                    isAutomatic: true)
+            case .deleted(let name):
+                guard let serving = handlerManager.service(named: name).serving else { continue }
+                log.warn(
+                    "handler \"\(name)\": its file is gone; generation \(serving.generation.number) goes on serving")
+            }
+        }
+    }
+
+    /// A change of `listen` lines that has been prepared and not yet committed.
+    struct ListenerChange {
+        var entries: [Listeners.Entry] = []
+        var said: [String] = []
+    }
+
+    /// Opens what is new among the `listen` lines; nothing changes yet, and what comes in there waits.
+    func openListeners(_ next: Configuration) -> Result<ListenerChange, Failure> {
+        var change = ListenerChange()
+        for wanted in next.listeners {
+            if let known = listeners.entries.first(where: { $0.configured == wanted.address }) {
+                change.entries.append(known)
+                continue
+            }
+            do throws(Failure) {
+                change.entries.append(try Self.open(wanted))
+                change.said.append("listening on \(wanted.address)")
+            } catch {
+                return .failure(error)
+            }
+        }
+        return .success(change)
+    }
+
+    /// Takes over changed `listen` lines: what stays is not touched, what is new serves before what is gone closes.
+    ///
+    /// - Returns: what changed.
+    func commit(_ change: ListenerChange) -> [String] {
+        let leaving = listeners.entries.filter { old in !change.entries.contains { $0 === old } }
+        let said = change.said + leaving.map { "no longer listening on \($0.listener.address)" }
+        guard !said.isEmpty else { return [] }
+        listeners = Listeners(change.entries)
+        for port in context.ports { port.post(.listeners(listeners)) }
+        // Workers let go of them when they read the message; closing here already refuses who comes meanwhile.
+        for entry in leaving { entry.close() }
+        return said
+    }
+}

@@ -1,0 +1,397 @@
+import CLinux
+package import GatewayConfiguration
+import GatewayIO
+import Glibc
+import HTTP
+import HandlerModules
+import Synchronization
+import WebSocket
+
+/// The gateway as a whole: what the configuration asks for, brought up, run and taken down by the control thread.
+///
+///     configuration ─▶ listeners ─▶ handlers ─▶ workers ─▶ signals … ─▶ 1001 to everybody ─▶ workers end ─▶ stop
+package final class Server {
+    /// Why the gateway could not come up.
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+        /// What the process says to whoever started it.
+        package let isConfiguration: Bool
+    }
+
+    /// Descriptors for what goes on at a full house: the control socket and its clients, logs, modules being read and
+    /// probed. Workers and listeners come on top, and peers that are told that there is no room.
+    private static let reserve = 64
+
+    /// What the process began with.
+    let startConfiguration: Configuration
+    let log: Log
+    var listeners: Listeners
+    let context: ServerContext
+    let handlerManager: HandlerManager
+    let loop: ControlLoop
+    private let signals: FileDescriptor
+    private let runDirectory: RunDirectory
+    private let capacity: Int
+    let control: ControlEndpoint?
+    /// Nil with `watch off`.
+    let watch: ModuleWatch?
+    /// Seconds since 1970.
+    let startedAt = Clock.wallSeconds()
+    /// What the control thread is doing.
+    var phase = StatusReport.Process.Phase.starting
+    /// Monotonic nanoseconds; counts while draining.
+    var drainsUntil: UInt64 = 0
+    var configurationReload: StatusReport.ConfigurationReload?
+    /// Reloads that were asked for and are not over.
+    var requests: [ReloadRequest] = []
+    /// A configuration that is being taken over.
+    var taking: Taking?
+    /// Who wants the file read once that is done.
+    var waitingRequest: ReloadRequest?
+
+    /// Listens, loads and starts; nothing is served yet.
+    ///
+    /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
+    /// - Parameter options: of its listeners; others than plain ones only in tests.
+    package init(
+        _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain
+    ) throws(Failure) {
+        startConfiguration = configuration
+        log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
+        let limit = Self.raiseDescriptorLimit()
+        capacity = min(ConnectionID.maximumSlots, max(16, limit))
+        let room = Self.connectionRoom(configuration, descriptors: limit)
+        Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
+        listeners = Listeners(try Self.listen(configuration, options))
+        control = try ControlEndpoint(configuration, log)
+        do throws(Errno) {
+            signals = FileDescriptor(adopting: clinux_signal_descriptor())
+            guard signals.number >= 0 else { throw Errno.last }
+            loop = try ControlLoop()
+            try loop.watch(signals.number)
+            if let control { try loop.watch(control.number) }
+            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room)
+        } catch {
+            throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
+        }
+        for base in RunDirectory.defaultBases() { _ = RunDirectory.removeLeftovers(in: base) }
+        do throws(RunDirectoryError) {
+            runDirectory = try RunDirectory()
+        } catch {
+            throw Failure(
+                description: "no folder for the copies of modules: \(error)", isConfiguration: false)
+        }
+        handlerManager = HandlerManager(
+            server: context, configuration: configuration, runDirectory: runDirectory, loop: loop, prober: prober,
+            crashes: CrashRecord.all(in: Self.crashFile(configuration)))
+        Self.recordCrashes(configuration, log)
+        watch =
+            configuration.pluginsWatch
+            ? ModuleWatch(
+                folders: handlerManager.locator.folders, locator: handlerManager.locator,
+                settle: .milliseconds(configuration.settleMilliseconds)) : nil
+        try bringUp()
+    }
+
+    /// Loads and starts the handlers; signals and commands are heard meanwhile.
+    private func bringUp() throws(Failure) {
+        handlerManager.startAll()
+        do throws(Errno) {
+            if let number = watch?.number { try loop.watch(number) }
+            repeat {
+                try turn()
+                if !handlerManager.isBusy || phase != .starting { break }
+                try loop.sleep(until: nextTurn)
+            } while true
+        } catch {
+            throw Failure(description: "cannot set up the handlers: \(error)", isConfiguration: false)
+        }
+        if phase == .starting { phase = .serving }
+        if phase == .stopping { return }
+        if !handlerManager.servesSomething, !startConfiguration.routes.isEmpty {
+            runDirectory.remove()
+            throw Failure(description: "no route can be served", isConfiguration: true)
+        }
+    }
+
+    /// The file this program was started from. By its name, since whoever emulates the processor for us (valgrind) has
+    /// a /proc/self/exe of its own; as the kernel knows it where the name is gone.
+    package static var ownProgram: String {
+        let link = "/proc/self/exe"
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let start = buffer.baseAddress else { return link }
+            let count = unsafe readlink(link, start, buffer.count)
+            guard count > 0, count < buffer.count else { return link }
+            let name = unsafe String(
+                decoding: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count]), as: UTF8.self)
+            return unsafe access(name, X_OK) == 0 ? name : link
+        }
+    }
+
+    // MARK: Coming up
+
+    /// The soft limit of descriptors goes up to the hard one: each connection needs a descriptor.
+    private static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        limit.rlim_cur = limit.rlim_max
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: min(limit.rlim_cur, 1 << 24))
+    }
+
+    /// How many connections may be here without taking what the gateway itself needs.
+    private static func connectionRoom(_ configuration: Configuration, descriptors: Int) -> Int {
+        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Worker.mostSurplus
+        return max(1, descriptors - min(own, descriptors / 2))
+    }
+
+    private static func checkConnectionLimit(
+        _ configuration: Configuration, descriptors: Int, room: Int, _ log: Log
+    ) {
+        guard configuration.maxConnections > room else { return }
+        log.warn(
+            "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
+                + " \(room); raise it with ulimit -n or LimitNOFILE")
+    }
+
+    private static func listen(
+        _ configuration: Configuration, _ options: ListenerOptions
+    ) throws(Failure) -> [Listeners.Entry] {
+        var entries: [Listeners.Entry] = []
+        for listener in configuration.listeners {
+            entries.append(try open(listener, options))
+        }
+        return entries
+    }
+
+    static func open(
+        _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
+    ) throws(Failure) -> Listeners.Entry {
+        do throws(Errno) {
+            return Listeners.Entry(
+                try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)
+        } catch {
+            throw Failure(
+                description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
+                isConfiguration: false)
+        }
+    }
+
+    private static func makeContext(
+        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false
+    ) throws(Errno) -> ServerContext {
+        var ports: [WorkerPort] = []
+        for index in 0..<workerCount(configuration) {
+            ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
+        }
+        let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
+        return ServerContext(
+            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
+            descriptorRoom: descriptorRoom,
+            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil, isProbe: isProbe)
+    }
+
+    /// `auto` is one worker for each core that this process may run on.
+    private static func workerCount(_ configuration: Configuration) -> Int {
+        switch configuration.threads {
+        case .automatic: max(1, min(ConnectionID.maximumWorkers, Int(clinux_available_cores())))
+        case .count(let count): max(1, min(ConnectionID.maximumWorkers, count))
+        }
+    }
+
+    /// When a handler kills the process, its last words say which one; on stderr, and in a file beside the
+    /// configuration that outlives the process.
+    private static func recordCrashes(_ configuration: Configuration, _ log: Log) {
+        let path = crashFile(configuration)
+        let file = unsafe clinux_open_record(path)
+        if file < 0 {
+            let error = Errno.last
+            // A folder that is not ours to write to is usual; something else in the place of the file is not.
+            let level: Log.Level = error.code == ELOOP || error.code == EINVAL ? .warn : .debug
+            let why = level == .warn ? "this is no regular file of one name" : error.description
+            log.write(level, "no file for a crash record at \(path): \(why)")
+        }
+        if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
+    }
+
+    private static func crashFile(_ configuration: Configuration) -> String {
+        let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
+        return "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
+    }
+
+    // MARK: Serving
+
+    /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
+    package var listeningPorts: [UInt16] { listeners.entries.map { $0.listener.address.port } }
+
+    /// Where a browser on this machine finds the console; nil when there is none, or no browser gets there.
+    private var consoleURL: String? {
+        guard let path = handlerManager.routing.consolePath,
+            let entry = listeners.entries.first(where: { $0.listener.address.port != 0 })
+        else { return nil }
+        let port = entry.listener.address.port
+        if case .any? = entry.configured { return "http://localhost:\(port)\(path)" }
+        return "http://\(entry.listener.address)\(path)"
+    }
+
+    /// Ends `run` from any thread.
+    package struct Stopper: Sendable {
+        fileprivate let ports: [WorkerPort]
+
+        /// Does what SIGTERM does: says 1001 to everybody; `run` returns when they are gone.
+        package func stop() {
+            for port in ports { port.post(.stop) }
+        }
+    }
+
+    package var stopper: Stopper { Stopper(ports: context.ports) }
+
+    /// Serves until a signal says otherwise; returns when the last connection is gone.
+    package func run() throws(Failure) {
+        do throws(Errno) {
+            if phase != .stopping { try serve() }
+            handlerManager.end()
+            while !handlerManager.hasEnded {
+                try turn()
+                if handlerManager.hasEnded { break }
+                try loop.sleep(until: nextTurn)
+            }
+        } catch {
+            throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
+        }
+        runDirectory.remove()
+        log.info("stopped")
+        dismissRequests()
+        control?.finish()
+    }
+
+    /// With workers, until they have ended.
+    private func serve() throws(Errno) {
+        let crew = try startWorkers()
+        for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+        if let console = consoleURL { log.info("the console is at \(console)") }
+        log.info("serving with \(context.ports.count) workers")
+        try loop.watch(crew.ended.number)
+        while crew.working.load(ordering: .acquiring) > 0 {
+            try turn()
+            try loop.sleep(until: nextTurn)
+            crew.ended.answer()
+        }
+    }
+
+    /// The workers' threads, and a way to learn that they have ended.
+    private final class Crew: Sendable {
+        let working: Atomic<Int>
+        let ended: Waker
+
+        init(_ count: Int) throws(Errno) {
+            working = Atomic(count)
+            ended = try Waker()
+        }
+    }
+
+    private func startWorkers() throws(Errno) -> Crew {
+        let crew = try Crew(context.ports.count)
+        let (context, listeners, capacity) = (context, listeners, capacity)
+        for port in context.ports {
+            let thread = try SystemThread(name: "worker \(port.index)") {
+                // An overflow of the stack can only be told on another one.
+                _ = clinux_make_crash_stack()
+                do throws(Errno) {
+                    try Worker(port: port, server: context, listeners: listeners, capacity: capacity).run()
+                } catch {
+                    context.log.error("worker \(port.index) cannot work: \(error)")
+                    // So that the others give it no peers.
+                    port.load.add(1 << 32, ordering: .relaxed)
+                }
+                crew.working.subtract(1, ordering: .releasing)
+                crew.ended.ring()
+            }
+            thread.detach()
+        }
+        return crew
+    }
+
+    /// One turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing
+    /// in it waits.
+    private func turn() throws(Errno) {
+        while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+        try control?.turn(self)
+        reloadChanged()
+        handlerManager.step()
+        stepRequests()
+        watchDraining()
+    }
+
+    /// When the next turn is due even if nothing happens; nil = never.
+    private var nextTurn: UInt64? {
+        let now = Clock.monotonicNanoseconds()
+        let draining = phase == .draining ? now &+ 50_000_000 : nil
+        let watching = phase == .serving || phase == .starting ? watch?.pause : nil
+        let pauses = [control?.milliseconds, watching].compactMap { $0 }.map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
+        return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
+    }
+
+    /// Ends the process without waiting for anybody: it was asked to twice.
+    func endAtOnce(_ status: Int32) -> Never {
+        runDirectory.remove()
+        log.warn("stopped at once: asked twice")
+        dismissRequests()
+        control?.finish(ControlAnswer("stopped at once: asked twice", exit: 0))
+        Log.finish(patience: 50)
+        _exit(status)
+    }
+
+    private func act(on signal: Int32) {
+        switch signal {
+        case SIGTERM, SIGINT:
+            if phase == .stopping { endAtOnce(128 + signal) }
+            beginStopping()
+        case SIGHUP:
+            guard phase == .serving || phase == .starting else {
+                return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
+            }
+            reloadEverything(cause: "SIGHUP", client: nil)
+        default: log.debug("signal \(signal) means nothing here")
+        }
+    }
+}
+
+extension Log.Level {
+    init(_ level: Configuration.LogLevel) {
+        switch level {
+        case .trace: self = .trace
+        case .debug: self = .debug
+        case .info: self = .info
+        case .warn: self = .warn
+        case .error: self = .error
+        }
+    }
+}
+
+extension Listener.Address {
+    init(_ address: ListenAddress) {
+        switch address {
+        case .any(let port): self = .any(port: port)
+        case .ipv4(let octets, let port): self = .ipv4(octets, port: port)
+        case .ipv6(let octets, let port): self = .ipv6(octets, port: port)
+        case .unix(let path): self = .unix(path: path)
+        case .descriptor(let number): self = .inherited(number)
+        }
+    }
+}
+
+extension Server {
+    /// What a probe process does, instead of being a gateway: tries one module and ends.
+    package static func probe(_ path: String) -> Never {
+        var configuration = Configuration(file: "")
+        configuration.threads = .count(1)
+        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16, isProbe: true)
+        guard let context = made else { _exit(1) }
+        unsafe ModuleProbe.child(path: path) { generation, handler, note in
+            unsafe HostContext.makeHost(
+                HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
+        }
+    }
+}

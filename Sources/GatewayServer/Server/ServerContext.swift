@@ -1,0 +1,60 @@
+import GatewayIO
+import Synchronization
+
+/// What all workers share and none of them changes, but for a few counters.
+final class ServerContext: Sendable {
+    let log: Log
+    let pendingReplies = PendingReplies()
+    let topics: TopicDirectory
+    let instances = InstanceDirectory()
+    let jobs = JobPool()
+    let lanes = LanePool()
+    let metrics = MetricTable()
+    /// Watches handlers in `mode development`; nil otherwise.
+    let contractChecker: ContractChecker?
+    /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
+    let isProbe: Bool
+    let ports: [WorkerPort]
+    /// The routes that workers begin with; later ones come by message.
+    let routing: RoutingTable
+    /// Peers in all workers, without `surplus`.
+    let connections = Atomic<Int>(0)
+    /// Peers that are only here to be told that they cannot be served.
+    let surplus = Atomic<Int>(0)
+    /// How many connections the limit of descriptors has room for.
+    let descriptorRoom: Int
+    /// Whoever comes now is told so.
+    let isDraining = Atomic(false)
+    let startedAt = Clock.monotonicNanoseconds()
+
+    init(
+        log: Log, ports: [WorkerPort], routing: RoutingTable, descriptorRoom: Int,
+        contractChecker: ContractChecker? = nil,
+        isProbe: Bool = false
+    ) {
+        topics = TopicDirectory(workers: ports.count)
+        self.isProbe = isProbe
+        self.descriptorRoom = descriptorRoom
+        self.contractChecker = contractChecker
+        self.log = log
+        self.ports = ports
+        self.routing = routing
+    }
+
+    /// Ticks since the gateway started; the first one is 1, so that 0 can mean never.
+    func tick(at nanoseconds: UInt64) -> UInt32 {
+        let milliseconds = (nanoseconds &- startedAt) / 1_000_000
+        return UInt32(truncatingIfNeeded: milliseconds / TimerWheel.tickMilliseconds) &+ 1
+    }
+
+    /// The worker with the fewest peers, `first` if it is among them.
+    func leastLoaded(startingAt first: WorkerPort) -> WorkerPort {
+        var best = first
+        var least = first.load.load(ordering: .relaxed)
+        for port in ports {
+            let load = port.load.load(ordering: .relaxed)
+            if load < least { (best, least) = (port, load) }
+        }
+        return best
+    }
+}

@@ -1,0 +1,240 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+/// How far a worker has come with one hand-over.
+struct HandoverProgress {
+    let handover: Handover
+    /// The next slot to look at in this pass.
+    var cursor: UInt32 = 0
+    /// Connections met in this pass that are still with the old binding.
+    var remaining = 0
+    /// Those of them that may move as soon as they are quiet.
+    var restless = 0
+    /// Those of them whose handlers are handing them over on the pool just now.
+    var moving = 0
+    /// The first pass is over.
+    var hasPassed = false
+    /// No pass before this tick.
+    var notBefore: UInt32 = 0
+    /// When who is left is told 1012, and when it is cut off.
+    let closeAt: UInt32
+
+    init(_ handover: Handover, now: UInt32) {
+        self.init(handover, closeAt: now &+ max(1, handover.patience))
+    }
+
+    init(_ handover: Handover, closeAt: UInt32) {
+        self.handover = handover
+        self.closeAt = closeAt
+    }
+}
+
+extension Worker {
+    /// So long at most is a worker busy with handing over before it serves again.
+    private static let sliceNanoseconds: UInt64 = 500_000
+    /// How long after 1012 a peer that does not answer is cut off.
+    private static let cutOffMilliseconds: Int64 = 5000
+    /// How often those are looked at that only wait for their time.
+    private static let drainInterval = TimerWheel.ticks(milliseconds: 500)
+    /// After so many slots the clock is asked, also when nobody in them is concerned.
+    private static let slotsPerLook: UInt32 = 256
+    /// `close` spreads its connections over so many ticks at most.
+    private static let closeSpread = TimerWheel.ticks(milliseconds: 10_000)
+
+    func begin(_ handover: Handover) {
+        // A newer generation takes over whatever an older hand-over has not moved yet, on the older one's schedule.
+        var progress = HandoverProgress(handover, now: now)
+        if let index = handovers.firstIndex(where: { $0.handover.hasSameSource(as: handover) }) {
+            let older = handovers.remove(at: index)
+            if older.closeAt < progress.closeAt, older.handover.way != .swap {
+                progress = HandoverProgress(handover, closeAt: older.closeAt)
+            }
+            pass(older)
+        }
+        handovers.append(progress)
+    }
+
+    private func pass(_ progress: HandoverProgress) {
+        if progress.hasPassed { return }
+        progress.handover.passed.add(1, ordering: .releasing)
+        progress.handover.progress.ring()
+    }
+
+    /// Goes on with hand-overs for one slice.
+    func continueHandovers() {
+        if handovers.isEmpty { return }
+        let began = Clock.monotonicNanoseconds()
+        var index = 0
+        while index < handovers.count {
+            if handovers[index].notBefore > now {
+                index += 1
+                continue
+            }
+            let isDone = walk(index, until: began &+ Self.sliceNanoseconds)
+            note(slice: Clock.monotonicNanoseconds() &- began, of: handovers[index].handover)
+            if !isDone { return }
+            if finishPass(index) { handovers.remove(at: index) } else { index += 1 }
+        }
+    }
+
+    /// When hand-overs want a turn by themselves, in ticks; 0 for at once, nil for never.
+    var handoverPatience: UInt32? {
+        if handovers.isEmpty { return nil }
+        return handovers.map { $0.notBefore > now ? $0.notBefore - now : 0 }.min()
+    }
+
+    private func note(slice: UInt64, of handover: Handover) {
+        if slice > handover.longestSlice.load(ordering: .relaxed) {
+            handover.longestSlice.store(slice, ordering: .relaxed)
+        }
+    }
+
+    /// Looks at connections from the cursor on.
+    ///
+    /// - Returns: false when time was up before the pass was over.
+    private func walk(_ index: Int, until end: UInt64) -> Bool {
+        let handover = handovers[index].handover
+        while handovers[index].cursor < table.used {
+            let slot = handovers[index].cursor
+            handovers[index].cursor += 1
+            guard let peer = table.occupant(slot), unsafe handover.isFrom(peer.pointee.binding) else {
+                if slot % Self.slotsPerLook == 0, Clock.monotonicNanoseconds() >= end { return false }
+                continue
+            }
+            if !treat(peer, handovers[index]) {
+                handovers[index].remaining += 1
+                if mayMove(peer, handover) { handovers[index].restless += 1 }
+                if peer.pointee.rareState?.isMoving ?? false { handovers[index].moving += 1 }
+            }
+            if Clock.monotonicNanoseconds() >= end { return handovers[index].cursor >= table.used }
+        }
+        return true
+    }
+
+    /// - Returns: whether nobody is left with the old binding here.
+    private func finishPass(_ index: Int) -> Bool {
+        // Who is on the way to the new binding counts as moved when the report is made.
+        if !handovers[index].hasPassed, handovers[index].moving == 0 {
+            pass(handovers[index])
+            handovers[index].hasPassed = true
+        }
+        if handovers[index].remaining == 0 { return true }
+        // Who waits for the end of a message is asked again at once; who drains costs next to nothing meanwhile.
+        handovers[index].notBefore = handovers[index].restless > 0 ? now &+ 1 : pauseOfDraining(handovers[index])
+        handovers[index].cursor = 0
+        handovers[index].remaining = 0
+        handovers[index].restless = 0
+        handovers[index].moving = 0
+        return false
+    }
+
+    /// When somebody who drains has to be looked at next.
+    private func pauseOfDraining(_ progress: HandoverProgress) -> UInt32 {
+        let regular = now &+ Self.drainInterval
+        if progress.handover.way == .close { return now &+ 1 }
+        return progress.closeAt > now ? min(regular, progress.closeAt) : regular
+    }
+
+    /// Whether it will be moved at its next quiet point.
+    private func mayMove(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
+        guard handover.way == .migrate, let to = unsafe handover.to else { return false }
+        switch peer.pointee.phase {
+        case .open: return unsafe peer.pointee.refusedInstance != UInt32(truncatingIfNeeded: to.pointee.instanceID)
+        case .answering: return true
+        case .head, .body, .closing, .ending, .lingering, .gone: return false
+        }
+    }
+
+    /// Does for one connection what the hand-over asks for.
+    ///
+    /// - Returns: whether the connection is no longer with the old binding.
+    private func treat(_ peer: ConnectionPointer, _ progress: HandoverProgress) -> Bool {
+        let handover = progress.handover
+        switch handover.way {
+        case .swap:
+            guard peer.pointee.phase != .gone, let next = unsafe handover.to else { return false }
+            unsafe rebind(peer, to: next)
+            note(moved: handover)
+            return true
+        case .migrate where mayMove(peer, handover) && isQuiet(peer, handover):
+            if peer.pointee.rareState?.lane != nil {
+                beginMove(peer, handover)
+            } else if migrate(peer, handover) {
+                return true
+            }
+        case .migrate, .drain, .close: break
+        }
+        closeIfDue(peer, progress)
+        return false
+    }
+
+    private func note(moved handover: Handover) {
+        handover.moved.add(1, ordering: .relaxed)
+        handover.lastMove.store(Clock.monotonicNanoseconds(), ordering: .relaxed)
+    }
+
+    /// Between two callbacks, with no fragmented message half delivered to the handler or half sent by it.
+    ///
+    /// A frame that is half received, or a message that is being put together here, is nobody's business but ours
+    /// and moves along, unless one of the two handlers wants messages piece by piece.
+    private func isQuiet(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
+        guard peer.pointee.phase == .open, let from = unsafe handover.from, let to = unsafe handover.to else {
+            return false
+        }
+        if port.sharedTable.isStreaming(peer.pointee.id) || isMidStream(peer) { return false }
+        if port.sharedTable[peer.pointee.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
+        if unsafe !isQuietOnLane(peer, from, to) { return false }
+        guard peer.pointee.reader.isInsideMessage else { return true }
+        // Text that was not looked at from its beginning cannot be checked from its middle.
+        guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
+        return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
+    }
+
+    private func migrate(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
+        guard let from = unsafe handover.from else { return false }
+        let runner = unsafe LoopRunner(worker: self, peer: peer, binding: from)
+        let isMoved = unsafe runner.handover(handover, into: sink, peer.pointee.exchange)
+        noteMove(peer, handover, isMoved)
+        return isMoved
+    }
+
+    /// The connection has gone over, or either side refused.
+    ///
+    /// One that broke on the way has gone over as well: its old handler has dropped it, and it is the new one that has a
+    /// state to free in `close`.
+    func noteMove(_ peer: ConnectionPointer, _ handover: Handover, _ isMoved: Bool) {
+        guard let to = unsafe handover.to else { return }
+        if isMoved {
+            unsafe rebind(peer, to: to)
+            note(moved: handover)
+        } else if peer.pointee.phase != .gone {
+            unsafe peer.pointee.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
+            handover.refused.add(1, ordering: .relaxed)
+        }
+    }
+
+    /// Time is up for connections that stayed behind.
+    private func closeIfDue(_ peer: ConnectionPointer, _ progress: HandoverProgress) {
+        var closeAt = progress.closeAt
+        if progress.handover.way == .close {
+            // The slot spreads the peers evenly, and the same one does not come first each time.
+            let spread = min(max(1, progress.handover.patience), Self.closeSpread)
+            closeAt = progress.closeAt &- progress.handover.patience &+ (peer.pointee.slot &* 2_654_435_761) % spread
+        }
+        guard now >= closeAt else { return }
+        if peer.pointee.phase == .open {
+            progress.handover.closed.add(1, ordering: .relaxed)
+            beginClosing(
+                peer, code: CloseCode.serviceRestart, reason: Array("the handler was replaced".utf8),
+                by: UInt16(GW_BY_RELOAD))
+        } else if now >= closeAt &+ TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds), peer.pointee.phase != .gone
+        {
+            teardown(peer)
+        }
+    }
+}

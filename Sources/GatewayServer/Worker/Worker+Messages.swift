@@ -1,0 +1,172 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+/// From frames to messages to callbacks.
+extension Worker {
+    // MARK: Messages in one frame
+
+    /// Takes message after message for as long as they come whole and short, which nearly all do.
+    ///
+    /// What `readFrames` and `take` do in general is done here for this shape alone, with everything that stays the
+    /// same looked up once. A message goes, unmasked, to where the answers to those before it end: a handler that sends
+    /// it back as it is (`echo`) has it stand in its place already.
+    ///
+    /// - Parameter octets: in the worker's own read buffer.
+    /// - Returns: how many octets are done with; whatever follows them is for `consume`.
+    func readWholeMessages(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) -> Int {
+        guard peer.pointee.reader.isBetweenMessages, let binding = unsafe peer.pointee.binding,
+            unsafe binding.pointee.takesWholeMessages, let callback = unsafe binding.pointee.handler.message,
+            let base = octets.baseAddress
+        else { return 0 }
+        let longest = unsafe binding.pointee.longestWhole
+        let highWater = unsafe binding.pointee.limits.highWater
+        let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
+        unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
+        unsafe message.pointee.received_ns = nowNanoseconds
+        beginCalling(peer)
+        echoRoom = highWater
+        unsafe echoHost = unsafe binding.pointee.host
+        var position = 0
+        var isText = true
+        while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
+            if frame.payloadLength > longest { break }
+            let payload = unsafe base + position + frame.headerLength
+            var target = unsafe payload
+            // Our header is four octets shorter than the peer's, so this never lies behind the payload.
+            if let end = unsafe peer.pointee.outbox.endOfLoan(pool: pool) {
+                unsafe target = end + frame.headerLength - 4
+            }
+            let isASCII = unsafe frame.unmask(from: payload, to: target)
+            position &+= frame.length
+            if !isASCII, frame.isText, checksText,
+                unsafe !UTF8Checker.isValid(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
+            {
+                isText = false
+                break
+            }
+            peer.pointee.messagesIn &+= 1
+            unsafe lender.pointee.lend(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
+            unsafe message.pointee.kind = UInt32(frame.kind)
+            unsafe message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
+            unsafe message.pointee.data.len = frame.payloadLength
+            unsafe enter(peer, binding, CLINUX_MESSAGE) { id in
+                unsafe callback(binding.pointee.instance, id, peer.pointee.state, message)
+            }
+            if peer.pointee.phase != .open || !peer.pointee.flags.isDisjoint(with: [.readingOff, .throttled]) { break }
+            if peer.pointee.outbox.count > highWater, throttle(peer) { break }
+        }
+        unsafe echoHost = nil
+        endCalling()
+        unsafe message.pointee.kind = 0
+        // A pong, say, is no message.
+        if position > 0 { peer.pointee.lastMessage = now }
+        peer.pointee.reader.forgetLastLength()
+        if !isText { fail(peer, .invalidUTF8) }
+        return position
+    }
+
+    /// Sends the message that is being delivered back from where it lies.
+    ///
+    /// - Returns: false, and nothing was done, when it is not that message or something stands in the way.
+    @inline(__always)
+    func echo(
+        _ host: UnsafePointer<gw_host>, _ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> Bool {
+        guard unsafe host == echoHost, connection == current, let peer = currentPeer, let start = unsafe start,
+            unsafe UInt(bitPattern: start) == UInt(bitPattern: message.pointee.data.ptr),
+            unsafe count == message.pointee.data.len, unsafe kind == message.pointee.kind
+        else { return false }
+        guard peer.pointee.outbox.count &+ count <= echoRoom, peer.pointee.phase == .open,
+            peer.pointee.flags.isDisjoint(with: [.blocked, .streaming, .member]), !isStreamedTo(peer)
+        else { return false }
+        let header = FrameWriter(whole: kind, shortPayloadLength: count)
+        guard
+            unsafe peer.pointee.outbox.lend(
+                header: header.low, count: header.count, payload: UnsafeMutableRawPointer(mutating: start),
+                count: count, pool: pool)
+        else { return false }
+        // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.
+        peer.pointee.flags.insert(.dirty)
+        peer.pointee.messagesOut &+= 1
+        return true
+    }
+
+    /// A fragmented message to the peer is open, or some of it is still in the mailbox.
+    @inline(__always)
+    func isStreamedTo(_ peer: ConnectionPointer) -> Bool {
+        port.hasStreamed.load(ordering: .relaxed) && port.sharedTable.isStreaming(peer.pointee.id)
+    }
+
+    // MARK: Messages in pieces
+
+    /// A run of payload, unmasked, of a message that is or is not whole.
+    @inline(__always)
+    func take(
+        _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ octets: UnsafeMutableRawBufferPointer
+    ) {
+        // RFC 6455 5.5.1: after our Close data is of no use to anybody.
+        guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
+        let payload = UnsafeRawBufferPointer(octets)
+        let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
+        if unsafe binding.pointee.handler.fragment != nil { return unsafe pass(peer, piece, payload, checksText) }
+        let remaining = peer.pointee.reader.remaining
+        let outcome = unsafe peer.pointee.assembler.join(
+            piece, payload, remaining: remaining, checksText: checksText, largeBuffers: &largeBuffers)
+        switch outcome {
+        case .whole: unsafe deliver(peer, piece.kind, payload)
+        case .assembled: deliverAssembled(peer, piece.kind)
+        case .incomplete: break
+        case .invalidUTF8: fail(peer, .invalidUTF8)
+        }
+    }
+
+    func deliverAssembled(_ peer: ConnectionPointer, _ kind: Opcode) {
+        let message = peer.pointee.assembler.takeMessage()
+        unsafe deliver(peer, kind, UnsafeRawBufferPointer(message.octets))
+        largeBuffers.put(away: message)
+    }
+
+    /// Calls the handler with a whole message that is borrowed for the length of the call.
+    @inline(__always)
+    private func deliver(_ peer: ConnectionPointer, _ kind: Opcode, _ payload: UnsafeRawBufferPointer) {
+        peer.pointee.messagesIn &+= 1
+        peer.pointee.lastMessage = now
+        unsafe run(
+            peer,
+            .message(
+                kind: UInt32(kind.rawValue), flags: UInt32(GW_FIRST | GW_FIN), BorrowedBytes(payload),
+                receivedAt: nowNanoseconds))
+    }
+
+    // MARK: Piece by piece
+
+    /// Gives a piece to a handler that wants messages as they come.
+    private func pass(
+        _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
+    ) {
+        switch unsafe peer.pointee.assembler.pass(piece, payload, checksText: checksText) {
+        case .asItIs: unsafe deliver(peer, piece, payload)
+        case .joined(let joined, let count):
+            unsafe deliver(peer, piece, UnsafeRawBufferPointer(rebasing: joined.octets[..<count]))
+        case .invalidUTF8: fail(peer, .invalidUTF8)
+        }
+    }
+
+    private func deliver(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer) {
+        peer.pointee.lastMessage = now
+        if piece.isLast { peer.pointee.messagesIn &+= 1 }
+        var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
+        if piece.isLast { flags |= UInt32(GW_FIN) }
+        // An empty piece says nothing unless it begins or ends the message.
+        if unsafe flags == 0 && payload.isEmpty { return }
+        unsafe run(
+            peer,
+            .message(
+                kind: UInt32(piece.kind.rawValue), flags: flags, BorrowedBytes(payload), receivedAt: nowNanoseconds))
+    }
+}

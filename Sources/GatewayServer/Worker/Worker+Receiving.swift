@@ -1,0 +1,299 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HandlerModules
+import Synchronization
+import WebSocket
+
+extension Worker {
+    /// What is read at first of a message that is probably large.
+    private static let frontSize = 4096
+    /// From so many octets that are still to come of a frame on, they are received straight into the message.
+    private static let directThreshold = 16 * 1024
+    /// From so many octets of answers that are not read on, no further request is answered.
+    static let unreadAnswers = 64 * 1024
+
+    /// The socket has something, an end or an error.
+    func readable(_ peer: ConnectionPointer, hangUp: Bool) {
+        guard peer.pointee.mayRead else {
+            // Nobody may read now, and an error or a dead socket would be reported again and again.
+            // Whoever switched reading off may not have told the poller, which would report the input for ever.
+            if hangUp { lose(peer, Errno(104)) } else { updateInterest(peer) }
+            return
+        }
+        let result: IOResult
+        if peer.pointee.reader.remaining >= Self.directThreshold, receivesDirectly(peer) {
+            result = receiveDirectly(peer)
+        } else {
+            result = receive(peer)
+        }
+        switch result {
+        case .moved, .wouldBlock: break
+        case .endOfStream: inputEnded(peer)
+        case .failed(let error): lose(peer, error)
+        }
+        if !peer.pointee.transport.isPlain { tendLayer(peer) }
+        afterInput(peer)
+    }
+
+    /// Reading may have left input in the layer below, of which the poller knows nothing, or made it answer.
+    private func tendLayer(_ peer: ConnectionPointer) {
+        if peer.pointee.phase == .gone { return }
+        if peer.pointee.transport.hasInput { resumeLater(peer) }
+        if !peer.pointee.transport.isDrained { markDirty(peer) }
+    }
+
+    /// Reads into the worker's buffer, and what belongs to a large message behind that to its place.
+    @inline(__always)
+    private func receive(_ peer: ConnectionPointer) -> IOResult {
+        // After a large message another one is likely: here goes only its front, which has to be copied.
+        let room = peer.pointee.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : Self.readSize
+        let space = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: room)
+        let result = unsafe peer.pointee.transport.read(into: space)
+        guard case .moved(let count) = result else { return result }
+        use(peer, count: count)
+        guard count == room, peer.pointee.reader.remaining >= Self.directThreshold else { return result }
+        // What comes behind the message goes to the read buffer, where answers may lie.
+        answer(peer)
+        guard peer.pointee.mayRead, receivesDirectly(peer) else { return result }
+        let more = receiveDirectly(peer)
+        return more == .wouldBlock ? result : more
+    }
+
+    /// What a connection got and asked for in its turn goes out at once, while its memory is warm.
+    @inline(__always)
+    private func afterInput(_ peer: ConnectionPointer) {
+        answer(peer)
+        if peer.pointee.mayWantAnother { updateInterest(peer) }
+    }
+
+    /// Writes, and copies what the kernel did not take of answers that lie in the read buffer: that is used again now.
+    @inline(__always)
+    private func answer(_ peer: ConnectionPointer) {
+        if peer.pointee.flags.contains(.dirty) { flush(peer) }
+        if pool.isLending { peer.pointee.outbox.keep(pool: pool) }
+    }
+
+    /// Octets of the socket lie in the read buffer, behind its margin.
+    @inline(__always)
+    private func use(_ peer: ConnectionPointer, count: Int) {
+        peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        let left = peer.pointee.leftover.count
+        if left == 0 {
+            let octets = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: count)
+            var used = 0
+            if peer.pointee.phase == .open {
+                port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
+                used = unsafe readWholeMessages(peer, octets)
+            }
+            if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: octets[used...])) }
+        } else if left <= Self.margin, peer.pointee.phase == .open {
+            port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
+            // The front of a frame goes before the rest of it, so that the reader sees one run.
+            let start = Self.margin - left
+            unsafe UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin])
+                .copyMemory(from: UnsafeRawBufferPointer(peer.pointee.leftover.octets))
+            peer.pointee.leftover.free()
+            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin + count]))
+        } else {
+            unsafe peer.pointee.leftover.append(
+                UnsafeRawBufferPointer(rebasing: input[Self.margin..<Self.margin + count]))
+            processLeftover(peer)
+        }
+    }
+
+    /// Goes on with what was kept; it is taken out of the connection meanwhile, since callbacks run.
+    func processLeftover(_ peer: ConnectionPointer) {
+        if !peer.pointee.leftover.isEmpty {
+            var taken = ByteBuffer()
+            swap(&taken, &peer.pointee.leftover)
+            let used = unsafe consume(peer, taken.octets)
+            if used < taken.count, peer.pointee.phase != .gone {
+                taken.removeFirst(used)
+                swap(&taken, &peer.pointee.leftover)
+            }
+        }
+        afterInput(peer)
+    }
+
+    /// Uses a run of input and keeps what is left of it.
+    @inline(__always)
+    private func process(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) {
+        let used = unsafe consume(peer, octets)
+        if used < octets.count, peer.pointee.phase != .gone {
+            unsafe peer.pointee.leftover.append(UnsafeRawBufferPointer(rebasing: octets[used...]))
+        }
+    }
+
+    /// Walks over input as long as the phase of the connection allows.
+    ///
+    /// - Returns: how many octets are done with.
+    private func consume(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) -> Int {
+        var position = 0
+        while position < octets.count {
+            switch peer.pointee.phase {
+            case .open, .closing:
+                guard peer.pointee.mayRead, unsafe readFrames(peer, octets, &position) else { return position }
+            case .head:
+                guard takesRequests(peer) else { return position }
+                guard unsafe readHead(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+            case .body:
+                guard unsafe readBody(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+            case .answering: return position
+            case .ending, .lingering, .gone: return octets.count
+            }
+        }
+        return position
+    }
+
+    /// Whether another request may be answered: not while the peer leaves too much of the answers before it unread.
+    private func takesRequests(_ peer: ConnectionPointer) -> Bool {
+        if peer.pointee.outbox.count <= Self.unreadAnswers { return true }
+        write(peer)
+        if peer.pointee.phase != .head || peer.pointee.outbox.count <= Self.unreadAnswers { return true }
+        peer.pointee.flags.insert(.throttled)
+        return false
+    }
+
+    /// Takes frame after frame.
+    ///
+    /// - Returns: false when more octets are needed, or input is held back, and the rest has to be kept.
+    private func readFrames(
+        _ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer, _ position: inout Int
+    ) -> Bool {
+        guard let binding = unsafe peer.pointee.binding else { return false }
+        let limits = unsafe binding.pointee.limits.frames
+        while position < octets.count {
+            switch unsafe peer.pointee.reader.next(in: octets, from: &position, limits: limits) {
+            case .needMore: return false
+            case .piece(let piece):
+                let run = unsafe octets[piece.start..<piece.start &+ piece.count]
+                unsafe take(peer, piece, UnsafeMutableRawBufferPointer(rebasing: run))
+            case .control(let opcode, let start, let count):
+                let run = unsafe octets[start..<start &+ count]
+                unsafe control(peer, opcode, UnsafeRawBufferPointer(rebasing: run))
+            case .violation(let violation): fail(peer, violation)
+            }
+            if peer.pointee.phase != .open {
+                if peer.pointee.phase != .closing { return true }
+            } else if !mayGoOn(peer) {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Whether the next frame may be used now: not when reading is off, nor while the peer leaves too much unread.
+    @inline(__always)
+    private func mayGoOn(_ peer: ConnectionPointer) -> Bool {
+        if !peer.pointee.flags.isDisjoint(with: [.readingOff, .throttled]) { return false }
+        guard let binding = unsafe peer.pointee.binding else { return false }
+        if unsafe peer.pointee.outbox.count <= binding.pointee.limits.highWater { return true }
+        return !throttle(peer)
+    }
+
+    /// Tries to get rid of output before input is held back over it.
+    ///
+    /// - Returns: true when the connection is held back.
+    func throttle(_ peer: ConnectionPointer) -> Bool {
+        write(peer)
+        guard let binding = unsafe peer.pointee.binding, peer.pointee.phase == .open else { return false }
+        if unsafe peer.pointee.outbox.count <= binding.pointee.limits.highWater { return false }
+        peer.pointee.flags.insert(.throttled)
+        return true
+    }
+
+    // MARK: Large frames
+
+    /// The rest of a large frame belongs to the message and to nobody else: it needs no stop in the read buffer.
+    private func receivesDirectly(_ peer: ConnectionPointer) -> Bool {
+        guard peer.pointee.phase == .open, peer.pointee.leftover.isEmpty,
+            let binding = unsafe peer.pointee.binding
+        else { return false }
+        return unsafe binding.pointee.handler.fragment == nil
+    }
+
+    private func receiveDirectly(_ peer: ConnectionPointer) -> IOResult {
+        let wanted = peer.pointee.reader.remaining
+        let first = unsafe peer.pointee.assembler.room(for: wanted)
+        // What lies behind the frame goes to the read buffer, but only if the frame's end is in reach.
+        let behind = first.count == wanted ? Self.readSize : 0
+        let second = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin + behind])
+        let result = unsafe peer.pointee.transport.read(into: first, then: second)
+        guard case .moved(let count) = result else { return result }
+        peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
+        let direct = min(count, first.count)
+        unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
+        if count > direct {
+            let rest = Self.margin..<Self.margin + count - direct
+            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[rest]))
+        }
+        return result
+    }
+
+    private func takeDirectly(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) {
+        let piece = unsafe peer.pointee.reader.take(octets)
+        guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
+        let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
+        switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(octets), checksText: checksText) {
+        case .assembled: deliverAssembled(peer, piece.kind)
+        case .invalidUTF8: fail(peer, .invalidUTF8)
+        case .whole, .incomplete: break
+        }
+    }
+
+    // MARK: Control frames
+
+    private func control(_ peer: ConnectionPointer, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        switch opcode {
+        case .ping: if peer.pointee.phase == .open { unsafe ping(peer, payload) }
+        case .pong: if peer.pointee.phase == .open { unsafe pong(peer, payload) }
+        case .close: unsafe closeReceived(peer, payload)
+        case .continuation, .text, .binary: break
+        }
+    }
+
+    private func ping(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
+        guard let binding = unsafe peer.pointee.binding else { return }
+        // RFC 6455 5.5.3: the pong carries the same octets.
+        if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
+        if unsafe binding.pointee.handler.ping != nil { unsafe run(peer, .ping(BorrowedBytes(payload))) }
+    }
+
+    private func pong(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
+        unsafe notePong(peer, payload)
+        if unsafe peer.pointee.binding?.pointee.handler.pong != nil { unsafe run(peer, .pong(BorrowedBytes(payload))) }
+    }
+
+    /// Switches reading on or off for a handler; its lane is told elsewhere.
+    func setReading(_ peer: ConnectionPointer, _ on: Bool) {
+        guard peer.pointee.phase == .open else { return }
+        if on { peer.pointee.flags.remove(.readingOff) } else { peer.pointee.flags.insert(.readingOff) }
+        port.sharedTable[peer.pointee.slot].readingOff.store(!on, ordering: .relaxed)
+        // Never from here: a handler that switches reading on in a callback must not be called back inside it.
+        if !on { return updateInterest(peer) }
+        notePause(peer)
+        resumeLater(peer)
+    }
+
+    /// The peer was not read from for a while and is again: its pong may lie in what was not read.
+    func notePause(_ peer: ConnectionPointer) {
+        guard peer.pointee.flags.contains(.pinged), let binding = unsafe peer.pointee.binding else { return }
+        peer.pointee.pingDue = unsafe now + binding.pointee.limits.pongTimeout
+    }
+
+    /// Held input goes on later in this turn or in the next one.
+    func resumeLater(_ peer: ConnectionPointer) {
+        if peer.pointee.flags.contains(.resumed) { return }
+        peer.pointee.flags.insert(.resumed)
+        resumed.append(peer.pointee.slot)
+    }
+}
+
+extension gw_bytes {
+    init(_ octets: UnsafeRawBufferPointer) {
+        unsafe self.init(ptr: octets.baseAddress?.assumingMemoryBound(to: UInt8.self), len: octets.count)
+    }
+}

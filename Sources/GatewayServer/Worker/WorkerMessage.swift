@@ -1,0 +1,69 @@
+/// Something another thread wants done by the worker that owns a connection; done in the order of arrival.
+enum WorkerMessage: Sendable {
+    /// Set in the `head` of a frame whose sender was told GW_BACKPRESSURE: once it is queued, `drained` is owed.
+    ///
+    /// It stands where the wire has RSV3, which is never sent. It travels with the frame, because a flag beside the
+    /// mailbox could be answered before the frame comes, and its sender would wait for ever.
+    static let owesDrained: UInt8 = 0x10
+
+    /// A peer that another worker accepted; the descriptor changes its owner.
+    case adopt(Int32, ListenerOptions, isSurplus: Bool)
+    /// A whole frame: opcode and final bit as in the first octet of the wire.
+    case frame(ConnectionID, head: UInt8, payload: [UInt8])
+    /// A whole message in shared octets, one ownership of which travels with it.
+    case shared(ConnectionID, head: UInt8, address: UInt)
+    case subscribe(ConnectionID, Topic)
+    case unsubscribe(ConnectionID, TopicKey)
+    /// A frame for the subscribers of a topic, in shared octets one ownership of which travels with it.
+    case publication(Topic, address: UInt, except: UInt64)
+    /// Something a handler asked for earlier.
+    case event(HandlerEvent)
+    /// `start` of an instance whose [home] is here has ended.
+    case openHome(InstanceContext)
+    /// Another thread has ended the connection in the way that the port has written down (`takeEnd`).
+    case close(ConnectionID)
+    case abort(ConnectionID)
+    /// The lane of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
+    case setReading(ConnectionID, Bool, tellsLane: Bool)
+    /// `upgrade` or `http` has returned on the pool.
+    case asked(ConnectionID, ticket: UInt64, status: Int32)
+    /// So little waits for the pool that the peer may be read again.
+    case laneEased(ConnectionID)
+    /// What came before the peer's Close has been delivered.
+    case laneReachedClose(ConnectionID)
+    /// So much waits for the peer that its lane delivers nothing more, until it is told that the peer has read.
+    case laneThrottled(ConnectionID)
+    /// A connection was handed over on the pool, or either side refused.
+    case laneMoved(Lane, Handover, Bool)
+    /// An answer to a request whose callback may have returned.
+    case reply(ConnectionID, ticket: UInt64, Reply)
+    /// Where peers come in from now on.
+    case listeners(Listeners)
+    /// The routes as they are from now on.
+    case routing(RoutingTable)
+    /// Connections of one binding go to another one.
+    case handover(Handover)
+    /// Tell the control thread that a turn has ended since: bindings that were looked up before are counted now.
+    case fence(Fence)
+    /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
+    case stop
+
+    /// It has been read before its turn.
+    case done
+
+    /// Output, and what decides who gets it: reading it calls no handler, so it can be done inside a callback as well.
+    var isOutput: Bool {
+        switch self {
+        case .frame, .shared, .publication, .subscribe, .unsubscribe: true
+        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .laneEased, .laneReachedClose,
+            .laneThrottled,
+            .laneMoved,
+            .reply,
+            .listeners, .routing, .handover, .fence, .stop, .done:
+            false
+        }
+    }
+
+    /// Whether the head of a frame is that of a part of a fragmented message.
+    static func isFragment(head: UInt8) -> Bool { head & 0x80 == 0 || head & 0x0F == 0 }
+}
