@@ -352,7 +352,8 @@ class Peer:
         code = struct.unpack("!H", payload[:2])[0] if payload else 1005
         phase, self.phase = self.phase, "closed"
         if phase == "closing":
-            if code != 1000:
+            # Both sides may begin at once.
+            if code != 1000 and code not in self.allowed:
                 return self.wrong(f"Close 1000 was answered with {code} {payload[2:]!r}")
             if self.answers_at_once and not self.is_settled():
                 return self.wrong("answers to what came before Close are missing")
