@@ -111,7 +111,7 @@ struct ReloadRollbackTests {
         try first.reload("counter_v2")
         #expect(try first.connect().say("a") == "2 1 a")
         let digest = try first.digest
-        #expect(try first.eventually { first.lastGood == digest })
+        #expect(first.eventually { first.lastGood == digest })
         first.stop()
         ReloadGateway.write("no module".utf8, to: first.plugins + "/counter.so")
         let second = try ReloadGateway(nil, after: first)
@@ -138,7 +138,7 @@ struct ReloadRollbackTests {
     @Test func `a build that killed the process is not loaded again, and what proved good serves`() throws {
         let first = try ReloadGateway(route: "probation 20ms;")
         let good = try first.digest
-        #expect(try first.eventually { first.lastGood == good })
+        #expect(first.eventually { first.lastGood == good })
         first.stop()
         let second = try ReloadGateway("counter_v2", route: "probation 1h;", after: first)
         let bad = try second.digest
@@ -195,10 +195,10 @@ struct ReloadRollbackTests {
     @Test func `where the last good build is the one that crashed, the one before it serves`() throws {
         let first = try ReloadGateway(route: "probation 20ms;")
         let good = try first.digest
-        #expect(try first.eventually { first.lastGood == good })
+        #expect(first.eventually { first.lastGood == good })
         try first.reload("counter_v2")
         let bad = try first.digest
-        #expect(try first.eventually { first.lastGood == bad })
+        #expect(first.eventually { first.lastGood == bad })
         first.stop()
         first.recordCrash(of: bad)
         #expect(try ReloadGateway(nil, after: first).ask().hasPrefix("1 "))
