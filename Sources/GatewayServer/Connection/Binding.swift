@@ -114,3 +114,23 @@ struct RouteLimits: Sendable {
     /// Below it the handler hears `drained`, and reading goes on.
     var lowWater: Int { sendBuffer >> 2 }
 }
+
+extension Connection {
+    /// A request or connection belongs to a route from here on, and keeps its instance alive.
+    mutating func bind(_ next: UnsafeMutablePointer<Binding>) {
+        unsafe next.pointee.references.add(1, ordering: .relaxed)
+        unsafe binding = next
+    }
+
+    /// It belongs to none any more: its last callback has returned.
+    mutating func unbind() {
+        guard let former = unsafe binding else { return }
+        if flags.contains(.counted) {
+            flags.remove(.counted)
+            unsafe former.pointee.route.connections.subtract(1, ordering: .relaxed)
+        }
+        unsafe binding = nil
+        // Releasing: the instance may be stopped by a thread that sees nothing left.
+        unsafe former.pointee.references.subtract(1, ordering: .releasing)
+    }
+}

@@ -1,5 +1,6 @@
 import Bytes
 import HTTP
+import Synchronization
 
 /// What few connections have, kept beside the slot so that the others do not pay for it. The worker's own.
 final class RareState {
@@ -43,4 +44,16 @@ extension Connection {
             return made
         }
     }
+}
+
+/// Routes with `dispatch pool`: what would be a callback of the loop is a call on the lane of the connection.
+extension Connection {
+    /// The peer waits for the pool: too much of what it sent has not been dealt with, or it is being handed over.
+    var isHeldByLane: Bool {
+        guard flags.contains(.throttled), let rareState, let lane = rareState.lane else { return false }
+        return rareState.isMoving || rareState.peerClose != nil || lane.isHolding
+    }
+
+    /// The handler has closed the connection: what is still to be called of what the peer sent is not.
+    func cutOffLane() { rareState?.lane?.isCutOff.store(true, ordering: .releasing) }
 }

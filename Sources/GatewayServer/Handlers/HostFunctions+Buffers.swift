@@ -47,7 +47,7 @@ extension HostFunctions {
         let record: InstanceContext?? =
             unsafe onLane { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
             ?? onWorker { worker in
-                let id = ConnectionID(worker.current)
+                let id = ConnectionID(worker.running.connection)
                 return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.pointee.binding?.pointee.record
             }
         // The body of a request is bounded by itself, and its callback belongs to no connection.

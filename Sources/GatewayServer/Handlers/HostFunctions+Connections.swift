@@ -32,14 +32,14 @@ extension HostFunctions {
 
     static func state(of connection: gw_conn) -> UnsafeMutableRawPointer? {
         if let state = unsafe onLane({ unsafe $0.state(of: connection) }) { return unsafe state }
-        if unsafe onWorker({ $0.isRestoring }) ?? false { return nil }
+        if unsafe onWorker({ $0.running.isRestoring }) ?? false { return nil }
         return unsafe inCallback(of: connection) { unsafe $0.pointee.state } ?? nil
     }
 
     static func setState(of connection: gw_conn, _ state: UnsafeMutableRawPointer?) -> gw_status {
         if let status = unsafe onLane({ unsafe $0.setState(of: connection, state) }) { return status }
         // In restore_conn it is the state that the callback gives back that counts.
-        if unsafe onWorker({ $0.isRestoring && $0.current == connection }) ?? false { return Status.state }
+        if unsafe onWorker({ $0.running.isRestoring && $0.running.connection == connection }) ?? false { return Status.state }
         return unsafe inCallback(of: connection) { peer in
             unsafe peer.pointee.state = unsafe state
             return Status.ok
@@ -59,14 +59,14 @@ extension HostFunctions {
     /// Whether this thread runs a callback of the connection.
     static func isCurrent(_ connection: gw_conn) -> Bool {
         if connection == 0 { return false }
-        return unsafe onWorker { $0.current == connection } ?? onLane { $0.names(connection) } ?? false
+        return unsafe onWorker { $0.running.connection == connection } ?? onLane { $0.names(connection) } ?? false
     }
 
     /// The connection whose callback is running on this thread; nil anywhere else ([conn] is checked, never UB).
     private static func inCallback<Result>(of connection: gw_conn, _ body: (ConnectionPointer) -> Result) -> Result? {
         let result: Result?? = unsafe onWorker { worker in
             let id = ConnectionID(connection)
-            guard worker.current == connection, connection != 0,
+            guard worker.running.connection == connection, connection != 0,
                 let peer = worker.table.find(slot: id.slot, serial: id.serial)
             else { return nil }
             return body(peer)
@@ -94,7 +94,7 @@ extension HostContext {
                 guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
                     return false
                 }
-                worker.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER))
+                worker.closer.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER), on: worker)
                 return true
             } ?? false
         if isHere { return Status.ok }
@@ -192,7 +192,7 @@ extension Worker {
             let binding = unsafe peer.pointee.binding, unsafe binding.pointee.module == module,
             peer.pointee.flags.contains(.opened)
         else { return Status.closed }
-        abort(peer)
+        closer.abort(peer, on: self)
         return Status.ok
     }
 }

@@ -69,7 +69,7 @@ extension HostContext {
         if connection == 0 { record.pending.add(1, ordering: .relaxed) }
         let isHere = unsafe HostFunctions.onWorker { worker in
             guard worker.port === port else { return false }
-            worker.pendingEvents.append(event)
+            worker.events.append(event)
             return true
         }
         if !(isHere ?? false) { port.post(.event(event)) }

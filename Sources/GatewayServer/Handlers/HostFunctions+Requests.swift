@@ -88,7 +88,7 @@ extension HostContext {
 extension Worker {
     /// A reply given inside the callback it answers needs no message.
     func take(_ reply: Reply, for ticket: gw_ticket, of id: ConnectionID) -> Bool {
-        guard currentTicket == ticket, ticket != 0, id.worker == Int(port.index),
+        guard running.ticket == ticket, ticket != 0, id.worker == Int(port.index),
             let peer = table.find(slot: id.slot, serial: id.serial), let exchange = peer.pointee.exchange
         else { return false }
         exchange.reply = reply

@@ -228,7 +228,7 @@ extension Worker {
     /// The connection a number means, if it is here, open, and of the module; nil asks elsewhere.
     @inline(__always)
     private func openPeer(_ connection: gw_conn) -> ConnectionPointer? {
-        if connection == current, let peer = currentPeer { return peer.pointee.phase == .open ? peer : nil }
+        if connection == running.connection, let peer = running.peer { return peer.pointee.phase == .open ? peer : nil }
         let id = ConnectionID(connection)
         guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial),
             peer.pointee.phase == .open
@@ -247,7 +247,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) { return Status.state }
-        if opcode == .text, unsafe !isLentText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
+        if opcode == .text, unsafe !running.isBorrowedText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
             return Status.invalid
@@ -279,7 +279,7 @@ extension Worker {
     /// Whether a fragmented message to the peer is open, once what other threads have sent of it has been read.
     @inline(never)
     private func hasOpenStream(_ peer: ConnectionPointer) -> Bool {
-        if port.streams.hasMail(peer.pointee.id) { catchUp() }
+        if port.streams.hasMail(peer.pointee.id) { mailbox.catchUp(on: self) }
         return port.streams.isOpen(peer.pointee.id)
     }
 
@@ -296,7 +296,7 @@ extension Worker {
                 return unsafe sendPiece(connection, opcode, isFinal: isFinal, payload) ?? Status.closed
             case .invalid: return Status.invalid
             case .closed: return Status.closed
-            case .mailAhead: catchUp()
+            case .mailAhead: mailbox.catchUp(on: self)
             }
         }
     }
@@ -307,19 +307,5 @@ extension Worker {
     ) -> gw_status? {
         guard let peer = openPeer(connection) else { return nil }
         return unsafe send(peer, opcode, isFinal: isFinal, payload)
-    }
-
-    /// Whether a payload is a part of the text message that is being delivered: that was checked on its way in,
-    /// and a part that begins and ends between characters is text as well.
-    @inline(__always)
-    func isLentText(_ payload: UnsafeRawBufferPointer) -> Bool {
-        guard unsafe message.pointee.kind == UInt32(GW_TEXT), let start = payload.baseAddress,
-            let lent = unsafe lender.pointee.start
-        else { return false }
-        let end = unsafe start + payload.count
-        let lentEnd = unsafe lent + lender.pointee.count
-        guard unsafe start >= lent, unsafe end <= lentEnd, payload.count > 0 else { return false }
-        if unsafe start.load(as: UInt8.self) & 0xC0 == 0x80 { return false }
-        return unsafe end == lentEnd || end.load(as: UInt8.self) & 0xC0 != 0x80
     }
 }

@@ -78,7 +78,7 @@ extension HostContext {
         let topic = server.topics.join(key, worker: Int(notice.port.index))
         let isHere: Bool? = unsafe HostFunctions.onWorker { worker in
             guard worker.port === notice.port else { return false }
-            worker.open(subscription: topic, of: id)
+            worker.pubSub.receiveSubscription(topic, of: id, on: worker)
             return true
         }
         if !(isHere ?? false) { notice.port.post(.subscribe(id, topic)) }
@@ -96,7 +96,7 @@ extension HostContext {
                 guard worker.port === notice.port,
                     let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial)
                 else { return nil }
-                return worker.unsubscribe(peer, key)
+                return worker.pubSub.unsubscribe(peer, key, on: worker)
             } ?? nil
         if isHere == nil { notice.port.post(.unsubscribe(notice.id, key)) }
         return Status.ok
@@ -129,7 +129,7 @@ extension HostContext {
             return Status.invalid
         }
         let key = topicKey(flags, name, record.scope)
-        let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.topics[key] } ?? nil
+        let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.pubSub.topics[key] } ?? nil
         guard let topic = local?.topic ?? server.topics.find(key) else { return Status.ok }
         let (status, count) = unsafe spread(topic, opcode, payload, except)
         unsafe reached?.pointee = UInt32(clamping: count)
@@ -137,7 +137,7 @@ extension HostContext {
     }
 
     private func isText(_ payload: UnsafeRawBufferPointer) -> Bool {
-        let isKnown = unsafe HostFunctions.onWorker { unsafe $0.isLentText(payload) } ?? false
+        let isKnown = unsafe HostFunctions.onWorker { unsafe $0.running.isBorrowedText(payload) } ?? false
         return unsafe isKnown || UTF8Checker.isValid(payload)
     }
 
@@ -154,7 +154,7 @@ extension HostContext {
         }
         if others.isEmpty, size < PublicationBatch.large {
             let count: Int?? = unsafe HostFunctions.onWorker { worker in
-                worker.topics[topic.key].map { unsafe worker.publish($0, header, payload, except: except) }
+                worker.pubSub.topics[topic.key].map { unsafe worker.pubSub.publish($0, header, payload, except: except, on: worker) }
             }
             return (Status.ok, (count ?? 0) ?? 0)
         }
@@ -162,7 +162,7 @@ extension HostContext {
         var count = 0
         for port in others { count += unsafe post(topic, frame, except, to: port) }
         let local: Int?? = unsafe HostFunctions.onWorker { worker in
-            worker.topics[topic.key].map { unsafe worker.publish($0, frame, except: except) }
+            worker.pubSub.topics[topic.key].map { unsafe worker.pubSub.publish($0, frame, except: except, on: worker) }
         }
         unsafe SharedBuffer.release(frame)
         return (Status.ok, count + ((local ?? 0) ?? 0))

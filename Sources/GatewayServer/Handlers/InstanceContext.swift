@@ -140,14 +140,14 @@ extension HostContext {
     func find(instance: gw_instance) -> InstanceDirectory.Finding {
         if isRetired.load(ordering: .acquiring) { return .refused(Status.retired) }
         let known: InstanceContext?? = unsafe HostFunctions.onWorker { worker in
-            guard let record = worker.recentInstance, record.instance.id == instance, record.module == module,
+            guard let record = worker.events.recentInstance, record.instance.id == instance, record.module == module,
                 !record.hasStopped
             else { return nil }
             return record
         }
         if let known, let known { return .found(known) }
         let finding = server.instances.find(instance, module: module)
-        if case .found(let record) = finding { unsafe HostFunctions.onWorker { $0.recentInstance = record } }
+        if case .found(let record) = finding { unsafe HostFunctions.onWorker { $0.events.recentInstance = record } }
         return finding
     }
 }

@@ -202,7 +202,7 @@ extension HandlerService {
     }
 
     /// Why a build that killed an earlier process is not loaded.
-    func poisonedBuffers(_ crash: CrashRecord, _ path: String?) -> ModuleError {
+    func quarantined(_ crash: CrashRecord, _ path: String?) -> ModuleError {
         ModuleError(
             handler: name, stage: .staging,
             reason: "its file is the build that killed the gateway at \(crash.time) (\(crash.what))",

@@ -261,7 +261,7 @@ final class Reload {
             }
         }
         if let crash = service.crashes[digest] {
-            refuse(service.poisonedBuffers(crash, handlerManager.locator.path(of: service.name)))
+            refuse(service.quarantined(crash, handlerManager.locator.path(of: service.name)))
             return true
         }
         return false
@@ -271,7 +271,7 @@ final class Reload {
     private func useCopy(_ candidate: Candidate) {
         if kind == .file, let crash = service.crashes[candidate.digest] {
             let why =
-                if case .standIn(_, let why) = source { why } else { service.poisonedBuffers(crash, nil).description }
+                if case .standIn(_, let why) = source { why } else { service.quarantined(crash, nil).description }
             return standIn(for: why, after: source)
         }
         load(candidate)

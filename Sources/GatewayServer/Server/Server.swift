@@ -142,7 +142,7 @@ package final class Server {
 
     /// How many connections may be here without taking what the gateway itself needs.
     private static func connectionRoom(_ configuration: Configuration, descriptors: Int) -> Int {
-        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Worker.mostSurplus
+        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Acceptor.mostSurplus
         return max(1, descriptors - min(own, descriptors / 2))
     }
 

@@ -10,6 +10,7 @@ final class ServerContext: Sendable {
     let jobs = JobPool()
     let lanes = LanePool()
     let metrics = MetricTable()
+    let rejections = RejectionCounter()
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?
     /// A module is only being tried: there are no workers, and what it asks for happens to nobody.

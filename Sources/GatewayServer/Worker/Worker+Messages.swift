@@ -26,11 +26,11 @@ extension Worker {
         let longest = unsafe binding.pointee.longestWhole
         let highWater = unsafe binding.pointee.limits.highWater
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
-        unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
-        unsafe message.pointee.received_ns = nowNanoseconds
-        beginCalling(peer)
-        echoRoom = highWater
-        unsafe echoHost = unsafe binding.pointee.host
+        unsafe running.message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
+        unsafe running.message.pointee.received_ns = nowNanoseconds
+        running.begin(peer)
+        running.echoRoom = highWater
+        unsafe running.echoHost = unsafe binding.pointee.host
         var position = 0
         var isText = true
         while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
@@ -50,23 +50,23 @@ extension Worker {
                 break
             }
             peer.pointee.messagesIn &+= 1
-            unsafe lender.pointee.lend(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
-            unsafe message.pointee.kind = UInt32(frame.kind)
-            unsafe message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
-            unsafe message.pointee.data.len = frame.payloadLength
-            unsafe enter(peer, binding, CLINUX_MESSAGE) { id in
-                unsafe callback(binding.pointee.instance, id, peer.pointee.state, message)
+            unsafe running.borrowed.pointee.lend(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
+            unsafe running.message.pointee.kind = UInt32(frame.kind)
+            unsafe running.message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
+            unsafe running.message.pointee.data.len = frame.payloadLength
+            unsafe LoopRunner.mark(peer, binding, CLINUX_MESSAGE) { id in
+                unsafe callback(binding.pointee.instance, id, peer.pointee.state, running.message)
             }
             if peer.pointee.phase != .open || !peer.pointee.flags.isDisjoint(with: [.readingOff, .throttled]) { break }
             if peer.pointee.outbox.count > highWater, throttle(peer) { break }
         }
-        unsafe echoHost = nil
-        endCalling()
-        unsafe message.pointee.kind = 0
+        unsafe running.echoHost = nil
+        running.end()
+        unsafe running.message.pointee.kind = 0
         // A pong, say, is no message.
         if position > 0 { peer.pointee.lastMessage = now }
         peer.pointee.reader.forgetLastLength()
-        if !isText { fail(peer, .invalidUTF8) }
+        if !isText { closer.fail(peer, .invalidUTF8, on: self) }
         return position
     }
 
@@ -77,11 +77,12 @@ extension Worker {
     func echo(
         _ host: UnsafePointer<gw_host>, _ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int
     ) -> Bool {
-        guard unsafe host == echoHost, connection == current, let peer = currentPeer, let start = unsafe start,
-            unsafe UInt(bitPattern: start) == UInt(bitPattern: message.pointee.data.ptr),
-            unsafe count == message.pointee.data.len, unsafe kind == message.pointee.kind
+        guard unsafe host == running.echoHost, connection == running.connection, let peer = running.peer,
+            let start = unsafe start,
+            unsafe UInt(bitPattern: start) == UInt(bitPattern: running.message.pointee.data.ptr),
+            unsafe count == running.message.pointee.data.len, unsafe kind == running.message.pointee.kind
         else { return false }
-        guard peer.pointee.outbox.count &+ count <= echoRoom, peer.pointee.phase == .open,
+        guard peer.pointee.outbox.count &+ count <= running.echoRoom, peer.pointee.phase == .open,
             peer.pointee.flags.isDisjoint(with: [.blocked, .streaming, .member]), !isStreamedTo(peer)
         else { return false }
         let header = FrameWriter(whole: kind, shortPayloadLength: count)
@@ -113,27 +114,27 @@ extension Worker {
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
         let payload = UnsafeRawBufferPointer(octets)
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
-        if unsafe binding.pointee.handler.fragment != nil { return unsafe pass(peer, piece, payload, checksText) }
+        if unsafe binding.pointee.handler.fragment != nil { return unsafe passPiece(peer, piece, payload, checksText) }
         let remaining = peer.pointee.reader.remaining
         let outcome = unsafe peer.pointee.assembler.join(
             piece, payload, remaining: remaining, checksText: checksText, largeBuffers: &largeBuffers)
         switch outcome {
-        case .whole: unsafe deliver(peer, piece.kind, payload)
+        case .whole: unsafe deliverWhole(peer, piece.kind, payload)
         case .assembled: deliverAssembled(peer, piece.kind)
         case .incomplete: break
-        case .invalidUTF8: fail(peer, .invalidUTF8)
+        case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         }
     }
 
     func deliverAssembled(_ peer: ConnectionPointer, _ kind: Opcode) {
         let message = peer.pointee.assembler.takeMessage()
-        unsafe deliver(peer, kind, UnsafeRawBufferPointer(message.octets))
+        unsafe deliverWhole(peer, kind, UnsafeRawBufferPointer(message.octets))
         largeBuffers.put(away: message)
     }
 
     /// Calls the handler with a whole message that is borrowed for the length of the call.
     @inline(__always)
-    private func deliver(_ peer: ConnectionPointer, _ kind: Opcode, _ payload: UnsafeRawBufferPointer) {
+    private func deliverWhole(_ peer: ConnectionPointer, _ kind: Opcode, _ payload: UnsafeRawBufferPointer) {
         peer.pointee.messagesIn &+= 1
         peer.pointee.lastMessage = now
         unsafe run(
@@ -146,18 +147,19 @@ extension Worker {
     // MARK: Piece by piece
 
     /// Gives a piece to a handler that wants messages as they come.
-    private func pass(
+    private func passPiece(
         _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
     ) {
         switch unsafe peer.pointee.assembler.pass(piece, payload, checksText: checksText) {
-        case .asItIs: unsafe deliver(peer, piece, payload)
+        case .asItIs: unsafe deliverPiece(peer, piece, payload)
         case .joined(let joined, let count):
-            unsafe deliver(peer, piece, UnsafeRawBufferPointer(rebasing: joined.octets[..<count]))
-        case .invalidUTF8: fail(peer, .invalidUTF8)
+            unsafe deliverPiece(peer, piece, UnsafeRawBufferPointer(rebasing: joined.octets[..<count]))
+        case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         }
     }
 
-    private func deliver(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer) {
+    private func deliverPiece(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer)
+    {
         peer.pointee.lastMessage = now
         if piece.isLast { peer.pointee.messagesIn &+= 1 }
         var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0

@@ -19,7 +19,7 @@ extension Worker {
         guard peer.pointee.mayRead else {
             // Nobody may read now, and an error or a dead socket would be reported again and again.
             // Whoever switched reading off may not have told the poller, which would report the input for ever.
-            if hangUp { lose(peer, Errno(104)) } else { updateInterest(peer) }
+            if hangUp { closer.lose(peer, Errno(104), on: self) } else { updateInterest(peer) }
             return
         }
         let result: IOResult
@@ -30,8 +30,8 @@ extension Worker {
         }
         switch result {
         case .moved, .wouldBlock: break
-        case .endOfStream: inputEnded(peer)
-        case .failed(let error): lose(peer, error)
+        case .endOfStream: closer.inputEnded(peer, on: self)
+        case .failed(let error): closer.lose(peer, error, on: self)
         }
         if !peer.pointee.transport.isPlain { tendLayer(peer) }
         afterInput(peer)
@@ -48,9 +48,8 @@ extension Worker {
     @inline(__always)
     private func receive(_ peer: ConnectionPointer) -> IOResult {
         // After a large message another one is likely: here goes only its front, which has to be copied.
-        let room = peer.pointee.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : Self.readSize
-        let space = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: room)
-        let result = unsafe peer.pointee.transport.read(into: space)
+        let room = peer.pointee.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : ReadBuffer.readSize
+        let result = unsafe peer.pointee.transport.read(into: input.front(room))
         guard case .moved(let count) = result else { return result }
         use(peer, count: count)
         guard count == room, peer.pointee.reader.remaining >= Self.directThreshold else { return result }
@@ -81,24 +80,21 @@ extension Worker {
         peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
         let left = peer.pointee.leftover.count
         if left == 0 {
-            let octets = unsafe UnsafeMutableRawBufferPointer(start: input.baseAddress! + Self.margin, count: count)
+            let octets = unsafe input.front(count)
             var used = 0
             if peer.pointee.phase == .open {
                 port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
                 used = unsafe readWholeMessages(peer, octets)
             }
             if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: octets[used...])) }
-        } else if left <= Self.margin, peer.pointee.phase == .open {
+        } else if left <= ReadBuffer.margin, peer.pointee.phase == .open {
             port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
             // The front of a frame goes before the rest of it, so that the reader sees one run.
-            let start = Self.margin - left
-            unsafe UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin])
-                .copyMemory(from: UnsafeRawBufferPointer(peer.pointee.leftover.octets))
+            let joined = unsafe input.join(UnsafeRawBufferPointer(peer.pointee.leftover.octets), with: count)
             peer.pointee.leftover.free()
-            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[start..<Self.margin + count]))
+            unsafe process(peer, joined)
         } else {
-            unsafe peer.pointee.leftover.append(
-                UnsafeRawBufferPointer(rebasing: input[Self.margin..<Self.margin + count]))
+            unsafe peer.pointee.leftover.append(UnsafeRawBufferPointer(input.front(count)))
             processLeftover(peer)
         }
     }
@@ -137,9 +133,13 @@ extension Worker {
                 guard peer.pointee.mayRead, unsafe readFrames(peer, octets, &position) else { return position }
             case .head:
                 guard takesRequests(peer) else { return position }
-                guard unsafe readHead(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+                guard unsafe responder.readHead(peer, UnsafeRawBufferPointer(octets), &position, on: self) else {
+                    return position
+                }
             case .body:
-                guard unsafe readBody(peer, UnsafeRawBufferPointer(octets), &position) else { return position }
+                guard unsafe responder.readBody(peer, UnsafeRawBufferPointer(octets), &position, on: self) else {
+                    return position
+                }
             case .answering: return position
             case .ending, .lingering, .gone: return octets.count
             }
@@ -173,7 +173,7 @@ extension Worker {
             case .control(let opcode, let start, let count):
                 let run = unsafe octets[start..<start &+ count]
                 unsafe control(peer, opcode, UnsafeRawBufferPointer(rebasing: run))
-            case .violation(let violation): fail(peer, violation)
+            case .violation(let violation): closer.fail(peer, violation, on: self)
             }
             if peer.pointee.phase != .open {
                 if peer.pointee.phase != .closing { return true }
@@ -218,8 +218,8 @@ extension Worker {
         let wanted = peer.pointee.reader.remaining
         let first = unsafe peer.pointee.assembler.room(for: wanted)
         // What lies behind the frame goes to the read buffer, but only if the frame's end is in reach.
-        let behind = first.count == wanted ? Self.readSize : 0
-        let second = unsafe UnsafeMutableRawBufferPointer(rebasing: input[Self.margin..<Self.margin + behind])
+        let behind = first.count == wanted ? ReadBuffer.readSize : 0
+        let second = unsafe input.front(behind)
         let result = unsafe peer.pointee.transport.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
         peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
@@ -227,8 +227,7 @@ extension Worker {
         let direct = min(count, first.count)
         unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
         if count > direct {
-            let rest = Self.margin..<Self.margin + count - direct
-            unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: input[rest]))
+            unsafe process(peer, input.front(count - direct))
         }
         return result
     }
@@ -239,7 +238,7 @@ extension Worker {
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(octets), checksText: checksText) {
         case .assembled: deliverAssembled(peer, piece.kind)
-        case .invalidUTF8: fail(peer, .invalidUTF8)
+        case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         case .whole, .incomplete: break
         }
     }
@@ -250,7 +249,7 @@ extension Worker {
         switch opcode {
         case .ping: if peer.pointee.phase == .open { unsafe ping(peer, payload) }
         case .pong: if peer.pointee.phase == .open { unsafe pong(peer, payload) }
-        case .close: unsafe closeReceived(peer, payload)
+        case .close: unsafe closer.closeReceived(peer, payload, on: self)
         case .continuation, .text, .binary: break
         }
     }
@@ -263,7 +262,7 @@ extension Worker {
     }
 
     private func pong(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
-        unsafe notePong(peer, payload)
+        unsafe timers.notePong(peer, payload, on: self)
         if unsafe peer.pointee.binding?.pointee.handler.pong != nil { unsafe run(peer, .pong(BorrowedBytes(payload))) }
     }
 

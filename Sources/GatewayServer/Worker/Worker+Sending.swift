@@ -25,9 +25,9 @@ extension Worker {
     func queueFrame(
         _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
     ) {
-        settle(peer)
+        pubSub.settle(peer, on: self)
         let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count)
-        let size: BlockPool.Size = current == peer.pointee.id.number ? .large : .small
+        let size: BlockPool.Size = running.connection == peer.pointee.id.number ? .large : .small
         peer.pointee.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: size)
         if payload.count >= Self.directSize, !peer.pointee.flags.contains(.blocked) {
             unsafe writeThrough(peer, payload)
@@ -45,7 +45,7 @@ extension Worker {
 
     /// Queues one whole message in shared octets, taking over one ownership.
     func queueShared(_ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>) {
-        settle(peer)
+        pubSub.settle(peer, on: self)
         let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
         peer.pointee.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
         unsafe peer.pointee.outbox.append(shared: shared, from: 0, pool: pool)
@@ -119,26 +119,13 @@ extension Worker {
         if !peer.pointee.flags.contains(.blocked) { write(peer) }
         let queued = unsentBytes(peer)
         if queued <= most >> 1 || queued + octets <= most { return peer.pointee.phase == .open }
-        closeSlowConsumer(peer)
+        closer.closeSlowConsumer(peer, on: self)
         return false
     }
 
     /// What waits in the connection's queue, and behind an open fragment stream.
     func unsentBytes(_ peer: ConnectionPointer) -> Int {
         peer.pointee.outbox.count + (peer.pointee.rareState?.held.count ?? 0)
-    }
-
-    /// Closes a peer that reads too slowly; a little later where many connections are being given something.
-    func closeSlowConsumer(_ peer: ConnectionPointer) {
-        if isDelivering { return slowConsumers.append(peer.pointee.id) }
-        beginClosing(
-            peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
-    }
-
-    func closeSlowConsumers() {
-        while !isDelivering, let id = slowConsumers.popLast() {
-            if let peer = table.find(slot: id.slot, serial: id.serial) { closeSlowConsumer(peer) }
-        }
     }
 
     @inline(__always)
@@ -160,8 +147,8 @@ extension Worker {
 
     /// Output of the turn, each connection once.
     func flushDirty() {
-        closeBatch(isTurnOver: true)
-        if !slowConsumers.isEmpty { closeSlowConsumers() }
+        pubSub.closeBatch(isTurnOver: true, on: self)
+        closer.closeSlowConsumers(on: self)
         var index = 0
         while index < dirty.count {
             // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
@@ -188,7 +175,7 @@ extension Worker {
         if peer.pointee.phase == .gone { return }
         // Noted before `drained` is called: who sends on from there, on whatever thread, must not be told of what is gone.
         if peer.pointee.outbox.isEmpty {
-            if peer.pointee.phase == .ending, peer.pointee.transport.isDrained { return sent(peer) }
+            if peer.pointee.phase == .ending, peer.pointee.transport.isDrained { return closer.sent(peer, on: self) }
             if peer.pointee.hasNotedQueue { noteQueue(peer) }
         } else {
             noteQueue(peer)
@@ -214,7 +201,7 @@ extension Worker {
                 peer.pointee.flags.insert(.blocked)
                 return
             case .endOfStream: return
-            case .failed(let error): return lose(peer, error)
+            case .failed(let error): return closer.lose(peer, error, on: self)
             }
         }
         if !peer.pointee.transport.isPlain { drain(peer) }
@@ -225,7 +212,7 @@ extension Worker {
         switch peer.pointee.transport.flush() {
         case .moved, .endOfStream: break
         case .wouldBlock: peer.pointee.flags.insert(.blocked)
-        case .failed(let error): lose(peer, error)
+        case .failed(let error): closer.lose(peer, error, on: self)
         }
     }
 
@@ -240,7 +227,7 @@ extension Worker {
         let binding = unsafe peer.pointee.binding
         let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
         guard peer.pointee.outbox.count <= lowWater else { return }
-        if peer.pointee.flags.contains(.throttled), !isHeldByLane(peer) {
+        if peer.pointee.flags.contains(.throttled), !peer.pointee.isHeldByLane {
             peer.pointee.flags.remove(.throttled)
             notePause(peer)
             resumeLater(peer)
@@ -260,5 +247,22 @@ extension Worker {
         guard peer.pointee.phase == .open else { return }
         port.sharedTable[peer.pointee.slot].note(queued: peer.pointee.outbox.count)
         peer.pointee.hasNotedQueue = !peer.pointee.outbox.isEmpty
+    }
+
+    // MARK: Behind a stream
+
+    /// A fragmented message to the peer is open: a whole one would end up inside it (RFC 6455 5.4).
+    func isMidStream(_ peer: ConnectionPointer) -> Bool { peer.pointee.flags.contains(.streaming) }
+
+    func hold(_ peer: ConnectionPointer, _ append: (inout SendQueue) -> Void) {
+        let rareState = peer.pointee.ownRareState
+        append(&rareState.held)
+    }
+
+    /// The stream has ended: what waited for that follows it.
+    func releaseHeld(_ peer: ConnectionPointer) {
+        guard let rareState = peer.pointee.rareState, !rareState.held.isEmpty, !isMidStream(peer) else { return }
+        peer.pointee.outbox.append(&rareState.held)
+        markDirty(peer)
     }
 }

@@ -13,11 +13,7 @@ import Synchronization
 /// Callbacks of handlers run inside a turn. What they ask for through host functions is only noted down (queued
 /// output, a phase, an entry in a list), so no callback ever runs inside another one.
 @safe final class Worker {
-    /// One read takes at most so much; a peer that has more gets another turn.
-    static let readSize = 256 * 1024
-    /// Room in front of the read buffer for what was left of the last read.
-    static let margin = 256
-
+    /// Tokens of the poller that are no connection's.
     enum Special {
         static let waker = UInt32.max
         static let firstListener: UInt32 = 0xFF00_0000
@@ -25,111 +21,61 @@ import Synchronization
 
     let port: WorkerPort
     let server: ServerContext
-    var listeners: Listeners
     let poller: Poller
     let pool = BlockPool()
-    let input: UnsafeMutableRawBufferPointer
-    let lender: UnsafeMutablePointer<SharedBuffer>
-    let message: UnsafeMutablePointer<gw_message>
+    let input = ReadBuffer()
     var table: ConnectionTable
-    var wheel: TimerWheel
-    var dates = DateCache()
-    var identifiers = UUIDGenerator()
+    /// The routes as this worker knows them; replaced by message.
+    var routing: RoutingTable
 
     /// Ticks since the gateway started, and the clock they were read from; once a turn.
     var now: UInt32 = 1
     var nowNanoseconds: UInt64
-    var idle = BusyPollWindow()
-    /// The connection whose callback runs; 0 when none does.
-    var current: UInt64 = 0
-    /// Its place; nil when none does.
-    var currentPeer: ConnectionPointer?
-    /// The host table of whoever may send the message it is given back from where it lies; nil when nobody may.
-    var echoHost: UnsafePointer<gw_host>?
-    /// As long as no more than so much waits for the connection.
-    var echoRoom = 0
-    /// The running callback is `restore_conn`.
-    var isRestoring = false
-    /// The ticket whose callback runs; 0 when none does.
-    var currentTicket: UInt64 = 0
-    var nextTicket: UInt64 = 0
+    private var idle = BusyPollWindow()
+    var running = RunningCallback()
+    /// Memory of the last large messages, kept for the next ones.
+    var largeBuffers = LargeBufferCache()
 
-    /// Topics that connections of this worker are subscribed to.
-    var topics: [TopicKey: WorkerTopic] = [:]
-    /// What was published in this turn and not sent.
-    var batch = PublicationBatch()
-    /// Events that callbacks of this thread asked for.
-    var pendingEvents: [HandlerEvent] = []
-    /// Events for [home] of instances whose `start` has not returned.
-    var unopened: [UInt64: [HandlerEvent]] = [:]
-    /// The instance that was asked for last.
-    var recentInstance: InstanceContext?
+    let acceptor: Acceptor
+    let responder = RequestResponder()
+    let closer = ConnectionCloser()
+    let timers: ConnectionTimers
+    let pubSub = PubSub()
+    let events = HandlerEvents()
+    let mailbox = MailboxReader()
+    let migrator = ConnectionMigrator()
 
     /// Slots with output of this turn.
     var dirty: [UInt32] = []
     /// Slots whose held input may go on.
     var resumed: [UInt32] = []
-    /// Slots to be emptied at the end of the turn.
-    var closedSlots: [UInt32] = []
-    var mail: [WorkerMessage] = []
-    /// The first of them that has not been read, and behind the last one whose output has been read before its turn.
-    var nextMail = 0
-    var mailCaughtUp = 0
-    /// Publications or messages are being given to many connections, none of which may end inside that.
-    var isDelivering = false
-    /// Connections that read too slowly and are closed for it as soon as nothing is being delivered.
-    var slowConsumers: [ConnectionID] = []
-    var handovers: [HandoverProgress] = []
-    let sink: UnsafeMutablePointer<StateSink>
-    /// The routes as this worker knows them; replaced by message.
-    var routing: RoutingTable
-    var due: [UInt32] = []
-    /// Memory of the last large messages, kept for the next ones.
-    var largeBuffers = LargeBufferCache()
-    /// Of the callback that runs, where its handler is watched.
-    var callWatch: CallWatch?
-    /// What handlers that are watched were lent.
-    var poisonedBuffers = PoisonedBuffers()
-    /// Scratch for responses.
-    var response: [UInt8] = []
-
-    /// When to look at the listeners again after descriptors ran out; nil while they are watched.
-    var listenAgainAt: UInt32?
-    /// That descriptors ran out has been said, and no peer was accepted since.
-    var saidExhausted = false
-    var isStopping = false
-    var stopDeadline: UInt32 = 0
+    private(set) var isStopping = false
+    private(set) var stopDeadline: UInt32 = 0
 
     init(port: WorkerPort, server: ServerContext, listeners: Listeners, capacity: Int) throws(Errno) {
-        guard let table = ConnectionTable(capacity: capacity), let wheel = TimerWheel(capacity: capacity, now: 0)
+        guard let table = ConnectionTable(capacity: capacity), let timers = ConnectionTimers(capacity: capacity)
         else { throw Errno(ENOMEM) }
         self.port = port
         self.server = server
-        self.listeners = listeners
         self.table = table
-        self.wheel = wheel
+        self.timers = timers
+        acceptor = Acceptor(listeners)
         poller = try Poller()
-        unsafe input = .allocate(byteCount: Self.margin + Self.readSize, alignment: 64)
-        unsafe lender = SharedBuffer.lender()
-        unsafe message = .allocate(capacity: 1)
-        unsafe message.initialize(to: gw_message())
-        unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
-        unsafe message.pointee.buf = OpaquePointer(lender)
         nowNanoseconds = server.startedAt
         routing = server.routing
-        unsafe sink = .allocate(capacity: 1)
-        unsafe sink.initialize(to: StateSink())
         try poller.add(port.waker.number, token: UInt64(Special.waker), interest: .readable)
-        try watchListeners()
+        try acceptor.watchListeners(on: self)
     }
 
-    deinit {
-        unsafe input.deallocate()
-        unsafe lender.deinitialize(count: 1)
-        unsafe lender.deallocate()
-        unsafe message.deallocate()
-        unsafe sink.deinitialize(count: 1)
-        unsafe sink.deallocate()
+    /// Nothing that is asked for now is served.
+    var isEnding: Bool { isStopping || server.isDraining.load(ordering: .relaxed) }
+
+    /// Serves no new peer and asks those that are here to go.
+    func beginStopping() {
+        if isStopping { return }
+        isStopping = true
+        acceptor.stop(on: self)
+        stopDeadline = now + closer.sendAllAway(on: self) + TimerWheel.ticks(milliseconds: 500)
     }
 
     /// Runs until it was told to stop and the last connection is gone.
@@ -138,8 +84,8 @@ import Synchronization
         defer { clinux_set_worker(nil) }
         while !isFinished { turn() }
         // What came meanwhile finds nobody, but descriptors and shared octets in it have to be let go of.
-        drainMailbox()
-        runPendingEvents()
+        mailbox.drain(on: self)
+        events.runPending(on: self)
     }
 
     /// The end of a job is never dropped, and a call on the pool may want something of us, so somebody has to be here
@@ -166,29 +112,27 @@ import Synchronization
         idle.note(events: count, now: nowNanoseconds)
         for index in 0..<count { dispatch(poller[index]) }
         resume()
-        runPendingEvents()
-        fireTimers()
+        events.runPending(on: self)
+        events.fireTimers(on: self)
         flushDirty()
-        expireDue()
-        continueHandovers()
+        acceptor.listenAgain(on: self)
+        timers.expireDue(on: self)
+        migrator.continueHandovers(on: self)
         flushDirty()
-        reap()
+        closer.reap(on: self)
+        if isStopping, now >= stopDeadline { closer.dropAll(on: self) }
     }
 
     /// How long the poller may sleep.
     private var patience: Int32? {
-        if !resumed.isEmpty || !dirty.isEmpty || !closedSlots.isEmpty || batch.isOpen || !pendingEvents.isEmpty
-            || !slowConsumers.isEmpty
-        {
-            return 0
-        }
+        if !resumed.isEmpty || !dirty.isEmpty || closer.hasWork || pubSub.batch.isOpen || !events.isEmpty { return 0 }
         if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
-        var ticks = wheel.ticksUntilNext()
+        var ticks = timers.ticksUntilNext
         if isStopping { ticks = min(ticks ?? 8, 8) }
-        if let wish = handoverPatience { ticks = min(ticks ?? wish, wish) }
-        if let again = listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
+        if let wish = migrator.patience(now: now) { ticks = min(ticks ?? wish, wish) }
+        if let again = acceptor.listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
         let milliseconds = ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
-        guard let timer = timerPatience else { return milliseconds }
+        guard let timer = events.timerPatience(port) else { return milliseconds }
         return min(milliseconds ?? timer, timer)
     }
 
@@ -201,23 +145,13 @@ import Synchronization
     private func dispatch(_ event: Poller.Event) {
         let slot = UInt32(truncatingIfNeeded: event.token)
         if slot >= Special.firstListener {
-            if slot == Special.waker { drainMailbox() } else { acceptPeers(Int(slot - Special.firstListener)) }
-            return
+            if slot == Special.waker { return mailbox.drain(on: self) }
+            return acceptor.acceptPeers(Int(slot - Special.firstListener), on: self)
         }
         // A token of a peer that left in this turn finds nobody: its event is void.
         guard let peer = table.find(slot: slot, serial: UInt32(truncatingIfNeeded: event.token >> 32)) else { return }
         if event.isWritable { writable(peer) }
         if event.isReadable { readable(peer, hangUp: event.isHangUp) }
-    }
-
-    private func expireDue() {
-        if let again = listenAgainAt, now >= again { resumeListening() }
-        wheel.advance(to: now, due: &due)
-        if due.isEmpty { return }
-        for slot in due {
-            if let peer = table.occupant(slot) { expire(peer) }
-        }
-        due.removeAll(keepingCapacity: true)
     }
 
     /// Input that was held back and may go on, without waiting for more from the socket.
@@ -237,31 +171,6 @@ import Synchronization
         }
     }
 
-    /// Empties the slots of those who are gone; whoever was opened hears `close` now at the latest.
-    private func reap() {
-        var index = 0
-        while index < closedSlots.count {
-            if let peer = table.occupant(closedSlots[index]), peer.pointee.phase == .gone { remove(peer) }
-            index += 1
-        }
-        if index > 0 { closedSlots.removeAll(keepingCapacity: true) }
-        if isStopping, now >= stopDeadline { dropEverybody() }
-    }
-
-    private func remove(_ peer: ConnectionPointer) {
-        sayClosed(peer)
-        if let exchange = peer.pointee.exchange { _ = server.pendingReplies.close(exchange.ticket) }
-        unbind(peer)
-        wheel.cancel(peer.pointee.slot)
-        peer.pointee.outbox.removeAll(pool: pool)
-        leaveTopics(peer)
-        peer.pointee.rareState?.held.removeAll(pool: pool)
-        port.sharedTable[peer.pointee.slot].note(queued: 0)
-        port.sharedTable.clear(peer.pointee.slot)
-        uncount(isSurplus: peer.pointee.flags.contains(.surplus))
-        table.remove(peer.pointee.slot)
-    }
-
     /// Asks the poller for what the connection waits for now; no call when that has not changed.
     func updateInterest(_ peer: ConnectionPointer) {
         var wanted: Poller.Interest = []
@@ -272,7 +181,50 @@ import Synchronization
             try poller.modify(peer.pointee.transport.number, token: peer.pointee.token, interest: wanted)
             peer.pointee.interest = wanted
         } catch {
-            lose(peer, error)
+            closer.lose(peer, error, on: self)
         }
+    }
+
+    // MARK: Callbacks
+
+    /// Has a callback of the connection run, here or on the pool.
+    ///
+    /// - Returns: whether it has run; false when it waits for a thread of the pool.
+    @discardableResult
+    @inline(__always)
+    func run(_ peer: ConnectionPointer, _ call: HandlerCall<BorrowedBytes>) -> Bool {
+        guard let binding = unsafe peer.pointee.binding else { return true }
+        if let lane = peer.pointee.rareState?.lane {
+            if unsafe call.isHeard(by: binding.pointee.handler) { enqueue(peer, lane, .call(call.kept())) }
+            return false
+        }
+        unsafe call.perform(on: LoopRunner(worker: self, peer: peer, binding: binding))
+        return true
+    }
+
+    /// Gives the connection a lane where its route says so.
+    ///
+    /// - Returns: whether it has one: its callbacks run on the pool.
+    func makeLane(_ peer: ConnectionPointer) -> Bool {
+        guard let binding = unsafe peer.pointee.binding, unsafe binding.pointee.isPooled else { return false }
+        let rareState = peer.pointee.ownRareState
+        if rareState.lane == nil { rareState.lane = unsafe Lane(peer.pointee.id, binding, port, server) }
+        return true
+    }
+
+    /// Puts a call on the connection's lane, and holds the peer when too much waits there.
+    func enqueue(_ peer: ConnectionPointer, _ lane: Lane, _ call: Lane.Call) {
+        guard let binding = unsafe peer.pointee.binding else { return }
+        if unsafe lane.add(call, room: binding.pointee.limits.highWater), peer.pointee.phase == .open {
+            peer.pointee.flags.insert(.throttled)
+        }
+    }
+
+    /// Has the handler asked about a request; `asked` brings what it returns.
+    func askOnLane(_ peer: ConnectionPointer, _ exchange: Exchange) {
+        // A handler that blocks for long is one that does not answer.
+        unsafe timers.setDeadline(peer, ticks: exchange.binding.pointee.limits.replyTimeout, on: self)
+        exchange.isOnLane = exchange.handshake == nil
+        run(peer, .ask(RetainedExchange(exchange)))
     }
 }

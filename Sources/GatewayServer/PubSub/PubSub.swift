@@ -4,14 +4,20 @@ import GatewayIO
 import Synchronization
 import WebSocket
 
-extension Worker {
+/// The topics of one worker: who is subscribed, and what was published and not sent.
+final class PubSub {
+    /// Topics that connections of this worker are subscribed to.
+    private(set) var topics: [TopicKey: WorkerTopic] = [:]
+    /// What was published in this turn and not sent.
+    private(set) var batch = PublicationBatch()
+
     // MARK: Subscribing
 
     /// Subscribes an open connection; `topic` has counted it already.
-    func subscribe(_ peer: ConnectionPointer, _ topic: Topic) {
+    func subscribe(_ peer: ConnectionPointer, _ topic: Topic, on worker: Worker) {
         let rareState = peer.pointee.ownRareState
         if rareState.memberships.contains(where: { $0.topic.topic.key == topic.key }) {
-            return unsubscribed(peer.pointee.slot, topic)
+            return unsubscribed(peer.pointee.slot, topic, on: worker)
         }
         let local = topics[topic.key] ?? WorkerTopic(topic)
         topics[topic.key] = local
@@ -22,22 +28,22 @@ extension Worker {
         peer.pointee.flags.insert(.member)
     }
 
-    func unsubscribe(_ peer: ConnectionPointer, _ key: TopicKey) {
+    func unsubscribe(_ peer: ConnectionPointer, _ key: TopicKey, on worker: Worker) {
         guard let rareState = peer.pointee.rareState,
             let index = rareState.memberships.firstIndex(where: { $0.topic.topic.key == key })
         else { return }
-        settle(peer)
-        leave(peer, rareState, index)
+        settle(peer, on: worker)
+        leave(peer, rareState, index, on: worker)
     }
 
     /// The connection ends: it gets what was published before, and nothing else.
-    func leaveTopics(_ peer: ConnectionPointer) {
+    func leaveTopics(_ peer: ConnectionPointer, on worker: Worker) {
         guard let rareState = peer.pointee.rareState else { return }
-        settle(peer)
-        while !rareState.memberships.isEmpty { leave(peer, rareState, rareState.memberships.count - 1) }
+        settle(peer, on: worker)
+        while !rareState.memberships.isEmpty { leave(peer, rareState, rareState.memberships.count - 1, on: worker) }
     }
 
-    private func leave(_ peer: ConnectionPointer, _ rareState: RareState, _ index: Int) {
+    private func leave(_ peer: ConnectionPointer, _ rareState: RareState, _ index: Int, on worker: Worker) {
         let membership = rareState.memberships.remove(at: index)
         if rareState.memberships.isEmpty { peer.pointee.flags.remove(.member) }
         let local = membership.topic
@@ -51,20 +57,20 @@ extension Worker {
             topics[local.topic.key] = nil
             if batch.topic === local { dropBatch() }
         }
-        unsubscribed(peer.pointee.slot, local.topic)
+        unsubscribed(peer.pointee.slot, local.topic, on: worker)
     }
 
-    private func unsubscribed(_ slot: UInt32, _ topic: Topic) {
-        port.sharedTable[slot].topics.subtract(1, ordering: .relaxed)
-        server.topics.leave(topic, worker: Int(port.index))
+    private func unsubscribed(_ slot: UInt32, _ topic: Topic, on worker: Worker) {
+        worker.port.sharedTable[slot].topics.subtract(1, ordering: .relaxed)
+        worker.server.topics.leave(topic, worker: Int(worker.port.index))
     }
 
     /// A subscription that another thread asked for and counted.
-    func open(subscription topic: Topic, of id: ConnectionID) {
-        guard let peer = table.find(slot: id.slot, serial: id.serial), peer.pointee.phase == .open else {
-            return unsubscribed(id.slot, topic)
+    func receiveSubscription(_ topic: Topic, of id: ConnectionID, on worker: Worker) {
+        guard let peer = worker.table.find(slot: id.slot, serial: id.serial), peer.pointee.phase == .open else {
+            return unsubscribed(id.slot, topic, on: worker)
         }
-        subscribe(peer, topic)
+        subscribe(peer, topic, on: worker)
     }
 
     // MARK: Publishing
@@ -73,45 +79,48 @@ extension Worker {
     ///
     /// - Returns: how many subscribers of this worker get it.
     func publish(
-        _ local: WorkerTopic, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer, except: UInt64
+        _ local: WorkerTopic, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer, except: UInt64,
+        on worker: Worker
     ) -> Int {
-        openBatch(local, room: header.count + payload.count)
+        openBatch(local, room: header.count + payload.count, on: worker)
         let start = batch.octets.count
         unsafe withUnsafeBytes(of: (header.low.littleEndian, header.high.littleEndian)) {
             unsafe batch.octets.append(UnsafeRawBufferPointer(rebasing: $0[..<header.count]))
         }
         unsafe batch.octets.append(payload)
-        return note(start, local, except)
+        return notePublication(start, local, except, on: worker)
     }
 
     /// The same with a frame that is shared with other workers.
-    func publish(_ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64) -> Int {
+    func publish(_ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64, on worker: Worker)
+        -> Int
+    {
         let count = unsafe frame.pointee.count
-        if count >= PublicationBatch.large { return unsafe publishAlone(local, frame, except: except) }
-        openBatch(local, room: count)
+        if count >= PublicationBatch.large { return unsafe publishAlone(local, frame, except: except, on: worker) }
+        openBatch(local, room: count, on: worker)
         let start = batch.octets.count
         unsafe batch.octets.append(frame.pointee.octets)
-        return note(start, local, except)
+        return notePublication(start, local, except, on: worker)
     }
 
-    private func openBatch(_ local: WorkerTopic, room: Int) {
+    private func openBatch(_ local: WorkerTopic, room: Int, on worker: Worker) {
         if let topic = batch.topic, topic !== local || batch.octets.count + room > PublicationBatch.most {
-            closeBatch(isTurnOver: false)
+            closeBatch(isTurnOver: false, on: worker)
         }
         // Whoever reads too slowly may have been dropped by that, and be the last member.
         batch.topic = local
     }
 
-    private func note(_ start: Int, _ local: WorkerTopic, _ except: UInt64) -> Int {
+    private func notePublication(_ start: Int, _ local: WorkerTopic, _ except: UInt64, on worker: Worker) -> Int {
         batch.starts.append(start)
-        guard except != 0, isMember(except, local) else { return local.members.count }
+        guard except != 0, isMember(except, local, on: worker) else { return local.members.count }
         batch.exceptions.append((except, start..<batch.octets.count))
         return local.members.count - 1
     }
 
-    private func isMember(_ connection: UInt64, _ local: WorkerTopic) -> Bool {
+    private func isMember(_ connection: UInt64, _ local: WorkerTopic, on worker: Worker) -> Bool {
         let id = ConnectionID(connection)
-        guard id.worker == Int(port.index), let peer = table.find(slot: id.slot, serial: id.serial) else {
+        guard id.worker == Int(worker.port.index), let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
             return false
         }
         return peer.pointee.rareState?.memberships.contains { $0.topic === local } ?? false
@@ -119,32 +128,32 @@ extension Worker {
 
     /// A large publication: each member's queue refers to it.
     private func publishAlone(
-        _ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64
+        _ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64, on worker: Worker
     ) -> Int {
-        closeBatch(isTurnOver: false)
-        let wasDelivering = isDelivering
-        isDelivering = true
+        closeBatch(isTurnOver: false, on: worker)
+        let wasDelivering = worker.closer.isDelivering
+        worker.closer.isDelivering = true
         var reached = 0
         var index = local.members.count - 1
         while index >= 0 {
             let peer = local.members[index].place
             if peer.pointee.id.number != except {
-                unsafe give(peer, frame, 0..<frame.pointee.count, messages: 1)
+                unsafe give(peer, frame, 0..<frame.pointee.count, messages: 1, on: worker)
                 reached += 1
             }
             // A member that has broken is gone and the last one takes its place: that one has been served already.
             index = min(index, local.members.count) - 1
         }
-        isDelivering = wasDelivering
-        closeSlowConsumers()
+        worker.closer.isDelivering = wasDelivering
+        worker.closer.closeSlowConsumers(on: worker)
         return reached
     }
 
     /// A publication of another thread.
-    func open(publication topic: Topic, _ address: UInt, except: UInt64) {
+    func receivePublication(_ topic: Topic, _ address: UInt, except: UInt64, on worker: Worker) {
         guard let frame = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: address) else { return }
-        unsafe port.publishedOctets.subtract(frame.pointee.count, ordering: .relaxed)
-        if let local = topics[topic.key] { _ = unsafe publish(local, frame, except: except) }
+        unsafe worker.port.publishedOctets.subtract(frame.pointee.count, ordering: .relaxed)
+        if let local = topics[topic.key] { _ = unsafe publish(local, frame, except: except, on: worker) }
         unsafe SharedBuffer.release(frame)
     }
 
@@ -153,11 +162,11 @@ extension Worker {
     /// Gives every member what was published in this batch.
     ///
     /// - Parameter isTurnOver: nothing else comes in this turn, so that it may be written at once.
-    func closeBatch(isTurnOver: Bool) {
+    func closeBatch(isTurnOver: Bool, on worker: Worker) {
         guard let local = batch.topic else { return }
         batch.topic = nil
-        let wasDelivering = isDelivering
-        isDelivering = true
+        let wasDelivering = worker.closer.isDelivering
+        worker.closer.isDelivering = true
         let whole = unsafe UnsafeRawBufferPointer(batch.octets.octets)
         var shared: UnsafeMutablePointer<SharedBuffer>?
         var index = local.members.count - 1
@@ -166,19 +175,19 @@ extension Worker {
             let from = local.members[index].from
             local.members[index].from = 0
             if isTurnOver, from == 0, batch.exceptions.isEmpty, isIdle(peer) {
-                unsafe writeAtOnce(peer, whole, &shared)
+                unsafe writeAtOnce(peer, whole, &shared, on: worker)
             } else {
                 for run in batch.runs(for: peer.pointee.id.number, from: from) {
                     guard let block = unsafe keepBatch(&shared) else { break }
-                    unsafe give(peer, block, run, messages: batch.publications(in: run))
+                    unsafe give(peer, block, run, messages: batch.publications(in: run), on: worker)
                 }
             }
             index = min(index, local.members.count) - 1
         }
         if let shared = unsafe shared { unsafe SharedBuffer.release(shared) }
         batch.empty()
-        isDelivering = wasDelivering
-        closeSlowConsumers()
+        worker.closer.isDelivering = wasDelivering
+        worker.closer.closeSlowConsumers(on: worker)
     }
 
     private func dropBatch() {
@@ -202,81 +211,85 @@ extension Worker {
 
     /// Hands the batch to the kernel where it lies; only what the kernel leaves is kept, once for all members.
     private func writeAtOnce(
-        _ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer, _ shared: inout UnsafeMutablePointer<SharedBuffer>?
+        _ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer,
+        _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
     ) {
         var taken = 0
         switch unsafe peer.pointee.transport.write(octets) {
         case .moved(let count): taken = count
         case .wouldBlock, .endOfStream: break
-        case .failed(let error): return lose(peer, error)
+        case .failed(let error): return worker.closer.lose(peer, error, on: worker)
         }
         peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.starts.count)
-        peer.pointee.lastMessage = now
-        noteWritten(peer, taken)
+        peer.pointee.lastMessage = worker.now
+        worker.noteWritten(peer, taken)
         if taken == octets.count { return }
         peer.pointee.flags.insert(.blocked)
-        guard let block = unsafe keepBatch(&shared) else { return lose(peer, Errno(12)) }
+        guard let block = unsafe keepBatch(&shared) else { return worker.closer.lose(peer, Errno(12), on: worker) }
         unsafe block.pointee.retain()
-        unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: pool)
-        markDirty(peer)
-        dropIfSlow(peer)
+        unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: worker.pool)
+        worker.markDirty(peer)
+        dropIfSlow(peer, on: worker)
     }
 
     /// More than one publication was left on an empty queue: the limit holds for them as well.
-    private func dropIfSlow(_ peer: ConnectionPointer) {
+    private func dropIfSlow(_ peer: ConnectionPointer, on worker: Worker) {
         guard batch.starts.count > 1, let binding = unsafe peer.pointee.binding,
             unsafe peer.pointee.outbox.count > binding.pointee.limits.sendBuffer
         else { return }
-        closeSlowConsumer(peer)
+        worker.closer.closeSlowConsumer(peer, on: worker)
     }
 
     /// Queues a run of shared octets within the limits of the member; who reads too slowly is dropped.
     private func give(
-        _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, messages: Int
+        _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, messages: Int,
+        on worker: Worker
     ) {
         guard peer.pointee.phase == .open, let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else {
             return
         }
-        guard hasRoom(peer, for: run.count, atMost: most) else { return }
+        guard hasRoom(peer, for: run.count, atMost: most, on: worker) else { return }
         peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: messages)
-        peer.pointee.lastMessage = now
-        unsafe queue(peer, shared, run)
+        peer.pointee.lastMessage = worker.now
+        unsafe queueRun(peer, shared, run, on: worker)
     }
 
-    private func hasRoom(_ peer: ConnectionPointer, for bytes: Int, atMost most: Int) -> Bool {
-        let waiting = unsentBytes(peer)
-        return waiting == 0 || waiting + bytes <= most || makeRoom(peer, for: bytes, atMost: most)
+    private func hasRoom(_ peer: ConnectionPointer, for bytes: Int, atMost most: Int, on worker: Worker) -> Bool {
+        let waiting = worker.unsentBytes(peer)
+        return waiting == 0 || waiting + bytes <= most || worker.makeRoom(peer, for: bytes, atMost: most)
     }
 
-    private func queue(_ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>) {
-        let mustWait = isMidStream(peer)
+    private func queueRun(
+        _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, on worker: Worker
+    ) {
+        let mustWait = worker.isMidStream(peer)
         // A reference keeps the whole block: whoever is charged for little of it gets a copy of that.
         if unsafe run.upperBound == shared.pointee.count && run.count * 2 >= shared.pointee.count {
             unsafe shared.pointee.retain()
             if mustWait {
-                hold(peer) { unsafe $0.append(shared: shared, from: run.lowerBound, pool: pool) }
+                worker.hold(peer) { unsafe $0.append(shared: shared, from: run.lowerBound, pool: worker.pool) }
             } else {
-                unsafe peer.pointee.outbox.append(shared: shared, from: run.lowerBound, pool: pool)
+                unsafe peer.pointee.outbox.append(shared: shared, from: run.lowerBound, pool: worker.pool)
             }
         } else {
             // A reference ends where the block ends; the runs of whoever publishes in between are copied.
             let octets = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.octets[run])
             if mustWait {
-                hold(peer) { unsafe $0.append(octets, pool: pool, size: .small) }
+                worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: pool, size: .small)
+                unsafe peer.pointee.outbox.append(octets, pool: worker.pool, size: .small)
             }
         }
-        if !mustWait { markDirty(peer) }
+        if !mustWait { worker.markDirty(peer) }
     }
 
     /// What was published before private output goes before it.
     @inline(__always)
-    func settle(_ peer: ConnectionPointer) {
-        if batch.isOpen, peer.pointee.flags.contains(.member) { settleBatch(peer) }
+    func settle(_ peer: ConnectionPointer, on worker: Worker) {
+        if batch.isOpen, peer.pointee.flags.contains(.member) { settleBatch(peer, on: worker) }
     }
 
-    private func settleBatch(_ peer: ConnectionPointer) {
+    private func settleBatch(_ peer: ConnectionPointer, on worker: Worker) {
         guard let local = batch.topic,
             let membership = peer.pointee.rareState?.memberships.first(where: { $0.topic === local })
         else { return }
@@ -285,34 +298,19 @@ extension Worker {
         guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
         for run in batch.runs(for: peer.pointee.id.number, from: from) {
             // Most wait behind an open stream, for as long as that takes.
-            if isMidStream(peer), unsentBytes(peer) + run.count > most { return slowConsumers.append(peer.pointee.id) }
+            if worker.isMidStream(peer), worker.unsentBytes(peer) + run.count > most {
+                return worker.closer.noteSlowConsumer(peer)
+            }
             let octets = unsafe UnsafeRawBufferPointer(rebasing: batch.octets.octets[run])
             peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.publications(in: run))
-            peer.pointee.lastMessage = now
-            if isMidStream(peer) {
-                hold(peer) { unsafe $0.append(octets, pool: pool, size: .small) }
+            peer.pointee.lastMessage = worker.now
+            if worker.isMidStream(peer) {
+                worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: pool, size: .small)
-                markDirty(peer)
+                unsafe peer.pointee.outbox.append(octets, pool: worker.pool, size: .small)
+                worker.markDirty(peer)
             }
         }
-    }
-
-    // MARK: Behind a stream
-
-    /// A fragmented message to the peer is open: a whole one would end up inside it (RFC 6455 5.4).
-    func isMidStream(_ peer: ConnectionPointer) -> Bool { peer.pointee.flags.contains(.streaming) }
-
-    func hold(_ peer: ConnectionPointer, _ append: (inout SendQueue) -> Void) {
-        let rareState = peer.pointee.ownRareState
-        append(&rareState.held)
-    }
-
-    /// The stream has ended: what waited for that follows it.
-    func releaseHeld(_ peer: ConnectionPointer) {
-        guard let rareState = peer.pointee.rareState, !rareState.held.isEmpty, !isMidStream(peer) else { return }
-        peer.pointee.outbox.append(&rareState.held)
-        markDirty(peer)
     }
 }
 

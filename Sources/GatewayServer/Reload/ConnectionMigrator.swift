@@ -34,7 +34,21 @@ struct HandoverProgress {
     }
 }
 
-extension Worker {
+/// Hands the connections of a worker over to the next generation, in slices between which the worker serves.
+@safe final class ConnectionMigrator {
+    private var handovers: [HandoverProgress] = []
+    private let sink: UnsafeMutablePointer<StateSink>
+
+    init() {
+        unsafe sink = .allocate(capacity: 1)
+        unsafe sink.initialize(to: StateSink())
+    }
+
+    deinit {
+        unsafe sink.deinitialize(count: 1)
+        unsafe sink.deallocate()
+    }
+
     /// So long at most is a worker busy with handing over before it serves again.
     private static let sliceNanoseconds: UInt64 = 500_000
     /// How long after 1012 a peer that does not answer is cut off.
@@ -46,49 +60,49 @@ extension Worker {
     /// `close` spreads its connections over so many ticks at most.
     private static let closeSpread = TimerWheel.ticks(milliseconds: 10_000)
 
-    func begin(_ handover: Handover) {
+    func begin(_ handover: Handover, on worker: Worker) {
         // A newer generation takes over whatever an older hand-over has not moved yet, on the older one's schedule.
-        var progress = HandoverProgress(handover, now: now)
+        var progress = HandoverProgress(handover, now: worker.now)
         if let index = handovers.firstIndex(where: { $0.handover.hasSameSource(as: handover) }) {
             let older = handovers.remove(at: index)
             if older.closeAt < progress.closeAt, older.handover.way != .swap {
                 progress = HandoverProgress(handover, closeAt: older.closeAt)
             }
-            pass(older)
+            notePass(older)
         }
         handovers.append(progress)
     }
 
-    private func pass(_ progress: HandoverProgress) {
+    private func notePass(_ progress: HandoverProgress) {
         if progress.hasPassed { return }
         progress.handover.passed.add(1, ordering: .releasing)
         progress.handover.progress.ring()
     }
 
     /// Goes on with hand-overs for one slice.
-    func continueHandovers() {
+    func continueHandovers(on worker: Worker) {
         if handovers.isEmpty { return }
         let began = Clock.monotonicNanoseconds()
         var index = 0
         while index < handovers.count {
-            if handovers[index].notBefore > now {
+            if handovers[index].notBefore > worker.now {
                 index += 1
                 continue
             }
-            let isDone = walk(index, until: began &+ Self.sliceNanoseconds)
-            note(slice: Clock.monotonicNanoseconds() &- began, of: handovers[index].handover)
+            let isDone = walk(index, until: began &+ Self.sliceNanoseconds, on: worker)
+            noteSlice(Clock.monotonicNanoseconds() &- began, of: handovers[index].handover)
             if !isDone { return }
-            if finishPass(index) { handovers.remove(at: index) } else { index += 1 }
+            if finishPass(index, on: worker) { handovers.remove(at: index) } else { index += 1 }
         }
     }
 
     /// When hand-overs want a turn by themselves, in ticks; 0 for at once, nil for never.
-    var handoverPatience: UInt32? {
+    func patience(now: UInt32) -> UInt32? {
         if handovers.isEmpty { return nil }
         return handovers.map { $0.notBefore > now ? $0.notBefore - now : 0 }.min()
     }
 
-    private func note(slice: UInt64, of handover: Handover) {
+    private func noteSlice(_ slice: UInt64, of handover: Handover) {
         if slice > handover.longestSlice.load(ordering: .relaxed) {
             handover.longestSlice.store(slice, ordering: .relaxed)
         }
@@ -97,35 +111,36 @@ extension Worker {
     /// Looks at connections from the cursor on.
     ///
     /// - Returns: false when time was up before the pass was over.
-    private func walk(_ index: Int, until end: UInt64) -> Bool {
+    private func walk(_ index: Int, until end: UInt64, on worker: Worker) -> Bool {
         let handover = handovers[index].handover
-        while handovers[index].cursor < table.used {
+        while handovers[index].cursor < worker.table.used {
             let slot = handovers[index].cursor
             handovers[index].cursor += 1
-            guard let peer = table.occupant(slot), unsafe handover.isFrom(peer.pointee.binding) else {
+            guard let peer = worker.table.occupant(slot), unsafe handover.isFrom(peer.pointee.binding) else {
                 if slot % Self.slotsPerLook == 0, Clock.monotonicNanoseconds() >= end { return false }
                 continue
             }
-            if !treat(peer, handovers[index]) {
+            if !treat(peer, handovers[index], on: worker) {
                 handovers[index].remaining += 1
                 if mayMove(peer, handover) { handovers[index].restless += 1 }
                 if peer.pointee.rareState?.isMoving ?? false { handovers[index].moving += 1 }
             }
-            if Clock.monotonicNanoseconds() >= end { return handovers[index].cursor >= table.used }
+            if Clock.monotonicNanoseconds() >= end { return handovers[index].cursor >= worker.table.used }
         }
         return true
     }
 
     /// - Returns: whether nobody is left with the old binding here.
-    private func finishPass(_ index: Int) -> Bool {
+    private func finishPass(_ index: Int, on worker: Worker) -> Bool {
         // Who is on the way to the new binding counts as moved when the report is made.
         if !handovers[index].hasPassed, handovers[index].moving == 0 {
-            pass(handovers[index])
+            notePass(handovers[index])
             handovers[index].hasPassed = true
         }
         if handovers[index].remaining == 0 { return true }
         // Who waits for the end of a message is asked again at once; who drains costs next to nothing meanwhile.
-        handovers[index].notBefore = handovers[index].restless > 0 ? now &+ 1 : pauseOfDraining(handovers[index])
+        handovers[index].notBefore =
+            handovers[index].restless > 0 ? worker.now &+ 1 : pauseOfDraining(handovers[index], on: worker)
         handovers[index].cursor = 0
         handovers[index].remaining = 0
         handovers[index].restless = 0
@@ -134,10 +149,10 @@ extension Worker {
     }
 
     /// When somebody who drains has to be looked at next.
-    private func pauseOfDraining(_ progress: HandoverProgress) -> UInt32 {
-        let regular = now &+ Self.drainInterval
-        if progress.handover.way == .close { return now &+ 1 }
-        return progress.closeAt > now ? min(regular, progress.closeAt) : regular
+    private func pauseOfDraining(_ progress: HandoverProgress, on worker: Worker) -> UInt32 {
+        let regular = worker.now &+ Self.drainInterval
+        if progress.handover.way == .close { return worker.now &+ 1 }
+        return progress.closeAt > worker.now ? min(regular, progress.closeAt) : regular
     }
 
     /// Whether it will be moved at its next quiet point.
@@ -153,27 +168,27 @@ extension Worker {
     /// Does for one connection what the hand-over asks for.
     ///
     /// - Returns: whether the connection is no longer with the old binding.
-    private func treat(_ peer: ConnectionPointer, _ progress: HandoverProgress) -> Bool {
+    private func treat(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) -> Bool {
         let handover = progress.handover
         switch handover.way {
         case .swap:
             guard peer.pointee.phase != .gone, let next = unsafe handover.to else { return false }
-            unsafe rebind(peer, to: next)
-            note(moved: handover)
+            unsafe rebind(peer, to: next, on: worker)
+            noteMoved(handover)
             return true
-        case .migrate where mayMove(peer, handover) && isQuiet(peer, handover):
+        case .migrate where mayMove(peer, handover) && isQuiet(peer, handover, on: worker):
             if peer.pointee.rareState?.lane != nil {
-                beginMove(peer, handover)
-            } else if migrate(peer, handover) {
+                beginMove(peer, handover, on: worker)
+            } else if migrate(peer, handover, on: worker) {
                 return true
             }
         case .migrate, .drain, .close: break
         }
-        closeIfDue(peer, progress)
+        closeIfDue(peer, progress, on: worker)
         return false
     }
 
-    private func note(moved handover: Handover) {
+    private func noteMoved(_ handover: Handover) {
         handover.moved.add(1, ordering: .relaxed)
         handover.lastMove.store(Clock.monotonicNanoseconds(), ordering: .relaxed)
     }
@@ -182,12 +197,12 @@ extension Worker {
     ///
     /// A frame that is half received, or a message that is being put together here, is nobody's business but ours
     /// and moves along, unless one of the two handlers wants messages piece by piece.
-    private func isQuiet(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
+    private func isQuiet(_ peer: ConnectionPointer, _ handover: Handover, on worker: Worker) -> Bool {
         guard peer.pointee.phase == .open, let from = unsafe handover.from, let to = unsafe handover.to else {
             return false
         }
-        if port.sharedTable.isStreaming(peer.pointee.id) || isMidStream(peer) { return false }
-        if port.sharedTable[peer.pointee.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
+        if worker.port.sharedTable.isStreaming(peer.pointee.id) || worker.isMidStream(peer) { return false }
+        if worker.port.sharedTable[peer.pointee.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
         if unsafe !isQuietOnLane(peer, from, to) { return false }
         guard peer.pointee.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
@@ -195,11 +210,11 @@ extension Worker {
         return unsafe from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }
 
-    private func migrate(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
+    private func migrate(_ peer: ConnectionPointer, _ handover: Handover, on worker: Worker) -> Bool {
         guard let from = unsafe handover.from else { return false }
-        let runner = unsafe LoopRunner(worker: self, peer: peer, binding: from)
+        let runner = unsafe LoopRunner(worker: worker, peer: peer, binding: from)
         let isMoved = unsafe runner.handover(handover, into: sink, peer.pointee.exchange)
-        noteMove(peer, handover, isMoved)
+        noteMove(peer, handover, isMoved, on: worker)
         return isMoved
     }
 
@@ -207,11 +222,11 @@ extension Worker {
     ///
     /// One that broke on the way has gone over as well: its old handler has dropped it, and it is the new one that has a
     /// state to free in `close`.
-    func noteMove(_ peer: ConnectionPointer, _ handover: Handover, _ isMoved: Bool) {
+    func noteMove(_ peer: ConnectionPointer, _ handover: Handover, _ isMoved: Bool, on worker: Worker) {
         guard let to = unsafe handover.to else { return }
         if isMoved {
-            unsafe rebind(peer, to: to)
-            note(moved: handover)
+            unsafe rebind(peer, to: to, on: worker)
+            noteMoved(handover)
         } else if peer.pointee.phase != .gone {
             unsafe peer.pointee.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
             handover.refused.add(1, ordering: .relaxed)
@@ -219,22 +234,79 @@ extension Worker {
     }
 
     /// Time is up for connections that stayed behind.
-    private func closeIfDue(_ peer: ConnectionPointer, _ progress: HandoverProgress) {
+    private func closeIfDue(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) {
         var closeAt = progress.closeAt
         if progress.handover.way == .close {
             // The slot spreads the peers evenly, and the same one does not come first each time.
             let spread = min(max(1, progress.handover.patience), Self.closeSpread)
             closeAt = progress.closeAt &- progress.handover.patience &+ (peer.pointee.slot &* 2_654_435_761) % spread
         }
-        guard now >= closeAt else { return }
+        guard worker.now >= closeAt else { return }
         if peer.pointee.phase == .open {
             progress.handover.closed.add(1, ordering: .relaxed)
-            beginClosing(
+            worker.closer.beginClosing(
                 peer, code: CloseCode.serviceRestart, reason: Array("the handler was replaced".utf8),
-                by: UInt16(GW_BY_RELOAD))
-        } else if now >= closeAt &+ TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds), peer.pointee.phase != .gone
+                by: UInt16(GW_BY_RELOAD), on: worker)
+        } else if worker.now >= closeAt &+ TimerWheel.ticks(milliseconds: Self.cutOffMilliseconds),
+            peer.pointee.phase != .gone
         {
-            teardown(peer)
+            worker.closer.teardown(peer, on: worker)
         }
+    }
+
+    // MARK: On the pool
+
+    /// Whether the lane lets the connection move: nothing of it runs, and what waits can be taken by either handler.
+    func isQuietOnLane(
+        _ peer: ConnectionPointer, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>
+    ) -> Bool {
+        guard let rareState = peer.pointee.rareState, let lane = rareState.lane else { return true }
+        guard !rareState.isMoving, lane.isQuiet else { return false }
+        guard lane.hasInput else { return true }
+        // Text was looked at when it came, and for the one that was to get it then.
+        let isAsChecked = unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8)
+        return unsafe isAsChecked && from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
+    }
+
+    /// Has the connection handed over on the pool, where its handlers may take their time; `laneMoved` tells of it.
+    func beginMove(_ peer: ConnectionPointer, _ handover: Handover, on worker: Worker) {
+        guard let rareState = peer.pointee.rareState, let lane = rareState.lane, let to = unsafe handover.to else {
+            return
+        }
+        rareState.isMoving = true
+        // What it reads meanwhile is for the next one.
+        peer.pointee.flags.insert(.throttled)
+        unsafe to.pointee.record.lanes.add(1, ordering: .relaxed)
+        worker.enqueue(peer, lane, .move(handover))
+        worker.updateInterest(peer)
+    }
+
+    func finishMove(_ lane: Lane, _ handover: Handover, _ isMoved: Bool, on worker: Worker) {
+        if let peer = worker.table.find(slot: lane.id.slot, serial: lane.id.serial),
+            peer.pointee.rareState?.lane === lane
+        {
+            peer.pointee.rareState?.isMoving = false
+            noteMove(peer, handover, isMoved, on: worker)
+            worker.relax(peer)
+        }
+        lane.resume()
+    }
+
+    /// Hands a connection from one binding to another; its handlers have agreed, or are the same.
+    func rebind(_ peer: ConnectionPointer, to next: UnsafeMutablePointer<Binding>, on worker: Worker) {
+        let isCounted = peer.pointee.flags.contains(.counted)
+        peer.pointee.unbind()
+        unsafe peer.pointee.bind(next)
+        if isCounted {
+            peer.pointee.flags.insert(.counted)
+            unsafe next.pointee.route.connections.add(1, ordering: .relaxed)
+        }
+        unsafe worker.port.sharedTable.rebind(peer.pointee.slot, to: next)
+        // Limits may be others now.
+        if peer.pointee.pingDue != 0, !peer.pointee.flags.contains(.pinged) {
+            let interval = unsafe next.pointee.limits.pingInterval
+            peer.pointee.pingDue = interval == 0 ? 0 : worker.now + interval
+        }
+        worker.timers.schedule(peer, on: worker)
     }
 }

@@ -1,0 +1,50 @@
+import HTTP
+import Synchronization
+import WebSocket
+
+/// Why a request is not served: a status, a code word for programs, a sentence for people.
+struct Rejection: Sendable, Equatable {
+    let status: Int
+    let word: String
+    let sentence: String
+
+    init(_ status: Int, _ word: String, _ sentence: String) {
+        self.status = status
+        self.word = word
+        self.sentence = sentence
+    }
+
+    static let draining = Rejection(503, "draining", "the gateway is shutting down")
+    static let tooManyConnections = Rejection(503, "too-many-connections", "max_connections is reached")
+    static let routeFull = Rejection(503, "too-many-connections", "max_connections of the route is reached")
+    static let noRoute = Rejection(404, "no-route", "nothing is served at this path")
+    static let requestTimeout = Rejection(408, "request-timeout", "the request took too long")
+    static let bodyTimeout = Rejection(408, "request-timeout", "the body took too long")
+    static let replyTimeout = Rejection(504, "reply-timeout", "the handler did not answer in time")
+    static let handlerRefused = Rejection(403, "handler-refused", "the handler refused the connection")
+    static let notFound = Rejection(404, "not-found", "the handler has nothing here")
+    static let handlerFailed = Rejection(500, "handler-failed", "the handler failed")
+    static let notWebSocket = Rejection(400, "not-a-websocket-request", "this path speaks WebSocket only")
+    static let lengthRequired = Rejection(411, "length-required", "a body needs a Content-Length")
+    static let contentTooLarge = Rejection(413, "content-too-large", "the body is larger than max_body")
+
+    /// The reason may tell of files and functions: it is for the operator, not for strangers.
+    static func unavailable(_ handler: String) -> Rejection {
+        Rejection(503, "handler-unavailable", "handler \"\(handler)\" is not being served")
+    }
+
+    /// Its answer, after which the connection closes unless the caller says otherwise.
+    var response: PlainResponse { PlainResponse(status: status, word: word, sentence: sentence) }
+}
+
+/// How many requests were rejected, by code word. Any thread.
+final class RejectionCounter: Sendable {
+    private let counts = Mutex<[String: UInt64]>([:])
+
+    func note(_ word: String) { counts.withLock { $0[word, default: 0] += 1 } }
+
+    /// In the order of the words.
+    var all: [(word: String, count: UInt64)] {
+        counts.withLock { $0.sorted { $0.key < $1.key }.map { (word: $0.key, count: $0.value) } }
+    }
+}

@@ -1,0 +1,377 @@
+import Bytes
+import CGatewayABI
+import CLinux
+import GatewayIO
+import HTTP
+import HandlerModules
+import Synchronization
+import WebSocket
+
+/// Answers requests: routes them, asks handlers, opens connections (RFC 6455 4.2.2), and refuses what cannot be served.
+final class RequestResponder {
+    /// Scratch for responses.
+    private var response: [UInt8] = []
+    private var dates = DateCache()
+    private var identifiers = UUIDGenerator()
+    private var nextTicket: UInt64 = 0
+
+    // MARK: Heads
+
+    /// Reads a request head and acts on it.
+    ///
+    /// - Returns: false when it is not whole.
+    func readHead(_ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
+        -> Bool
+    {
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: octets[position...])
+        var reader = peer.pointee.rareState?.head ?? RequestHeadReader(limits: worker.routing.headLimits)
+        do throws(RequestHeadError) {
+            switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
+            case .needMore:
+                peer.pointee.ownRareState.head = reader
+                return false
+            case .head(let head, let length):
+                position += length
+                peer.pointee.forgetRequest()
+                route(peer, head, on: worker)
+            }
+        } catch {
+            position = octets.count
+            // RFC 9112 2.2 and 11.2: after a framing error nothing that follows can be trusted.
+            worker.server.log.debug("request refused: \(error.word)")
+            worker.server.rejections.note(error.word)
+            respond(peer, PlainResponse(refusing: error), headOnly: false, on: worker)
+        }
+        return true
+    }
+
+    /// Decides who answers a request.
+    private func route(_ peer: ConnectionPointer, _ head: RequestHead, on worker: Worker) {
+        if worker.isEnding || peer.pointee.flags.contains(.surplus) {
+            return reject(peer, head, worker.isEnding ? .draining : .tooManyConnections, on: worker)
+        }
+        let outcome = OpeningHandshake.evaluate(head)
+        if case .notWebSocket = outcome, serveConsole(peer, head, on: worker) { return }
+        let path = head.target.path
+        let segments = Array(path.segments)
+        guard let match = worker.routing.router.match(path: path.octets, segments: segments) else {
+            return reject(peer, head, .noRoute, on: worker)
+        }
+        let route = worker.routing.routes[match.route]
+        switch outcome {
+        case .refused(let refusal):
+            worker.server.rejections.note(refusal.word)
+            respond(peer, refusal.response, headOnly: false, on: worker)
+        case .notWebSocket: plainRequest(peer, head, route, parameters(route, match, path), on: worker)
+        case .offered(let handshake): upgrade(peer, head, route, parameters(route, match, path), handshake, on: worker)
+        }
+    }
+
+    private func parameters(
+        _ route: Route, _ match: Router.Match, _ path: NormalizedPath
+    ) -> [(name: String, value: [UInt8])] {
+        var values: [(name: String, value: [UInt8])] = []
+        // Matching is on raw segments; decoded here, a parameter may hold a slash that never changed the route.
+        for (name, range) in zip(route.parameterNames, match.parameters) { values.append((name, path.decode(range))) }
+        if let remainder = match.remainder { values.append(("*", path.decode(remainder))) }
+        return values
+    }
+
+    private func serveConsole(_ peer: ConnectionPointer, _ head: RequestHead, on worker: Worker) -> Bool {
+        guard let console = worker.routing.consolePath, head.target.path.octets.elementsEqual(console.utf8),
+            head.method == .get || head.method == .head
+        else { return false }
+        let routes = worker.routing.routes.map { route in
+            let isServed = unsafe route.binding != nil
+            return (
+                pattern: route.pattern, handler: route.handler,
+                state: isServed ? "serving" : route.unavailableReason ?? "unavailable"
+            )
+        }
+        var page = PlainResponse(
+            status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
+        // A body that nobody reads would be taken for the next request.
+        page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
+        respond(peer, page, headOnly: head.method == .head, on: worker)
+        return true
+    }
+
+    private func newExchange(
+        _ peer: ConnectionPointer, _ head: RequestHead, _ binding: UnsafeMutablePointer<Binding>, _ route: Route,
+        _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake?, on worker: Worker
+    ) -> Exchange {
+        nextTicket += 1
+        let milliseconds =
+            UInt64(truncatingIfNeeded: Clock.wallSeconds()) * 1000 + worker.nowNanoseconds / 1_000_000 % 1000
+        let exchange = unsafe Exchange(
+            head: head, binding: binding, parameters: parameters, handshake: handshake,
+            ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
+        exchange.record.fill(
+            exchange, id: peer.pointee.id.number, route: route.pattern, peer: peer.pointee.transport.peerAddress,
+            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.options.isSecure ?? false)
+        return exchange
+    }
+
+    private func openTicket(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
+        let head = exchange.head
+        worker.server.pendingReplies.open(
+            exchange.ticket,
+            PendingReplies.Ticket(
+                connection: peer.pointee.id, module: unsafe exchange.binding.pointee.module,
+                offered: exchange.handshake?.subprotocols.map { Array(head.octets[$0]) } ?? [],
+                isUpgrade: exchange.handshake != nil))
+    }
+
+    // MARK: Opening handshakes
+
+    private func upgrade(
+        _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route,
+        _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake, on worker: Worker
+    ) {
+        guard let binding = unsafe route.binding else { return reject(peer, head, .unavailable(route.handler), on: worker) }
+        if route.connections.add(1, ordering: .relaxed).newValue > route.limits.connections {
+            route.connections.subtract(1, ordering: .relaxed)
+            return reject(
+                peer, head, .routeFull,
+                on: worker)
+        }
+        unsafe peer.pointee.bind(binding)
+        peer.pointee.flags.insert(.counted)
+        let exchange = unsafe newExchange(peer, head, binding, route, parameters, handshake, on: worker)
+        peer.pointee.exchange = exchange
+        if unsafe binding.pointee.handler.upgrade == nil {
+            return conclude(peer, exchange, Reply(status: 101), on: worker)
+        }
+        ask(peer, exchange, on: worker)
+    }
+
+    /// Calls `upgrade` or `http`; what it answers decides, unless it replied.
+    private func ask(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
+        openTicket(peer, exchange, on: worker)
+        peer.pointee.phase = .answering
+        if worker.makeLane(peer) { return worker.askOnLane(peer, exchange) }
+        worker.running.ticket = exchange.ticket
+        let status = unsafe LoopRunner(worker: worker, peer: peer, binding: exchange.binding).ask(exchange)
+        worker.running.ticket = 0
+        if let reply = exchange.reply { return conclude(peer, exchange, reply, on: worker) }
+        if status == Status.deferred || worker.server.pendingReplies.isAnswered(exchange.ticket) {
+            return unsafe worker.timers.setDeadline(
+                peer, ticks: exchange.binding.pointee.limits.replyTimeout, on: worker)
+        }
+        conclude(peer, exchange, status, on: worker)
+    }
+
+    /// What `upgrade` or `http` returned takes effect, unless it replied, or is going to.
+    func conclude(_ peer: ConnectionPointer, _ exchange: Exchange, _ status: gw_status, on worker: Worker) {
+        if status == Status.deferred || worker.server.pendingReplies.isAnswered(exchange.ticket) { return }
+        let isUpgrade = exchange.handshake != nil
+        switch status {
+        case Status.ok where isUpgrade: conclude(peer, exchange, Reply(status: 101), on: worker)
+        case Status.reject where isUpgrade:
+            forget(peer, exchange, on: worker)
+            reject(
+                peer, exchange.head, .handlerRefused,
+                on: worker)
+        case Status.reject:
+            forget(peer, exchange, on: worker)
+            reject(peer, exchange.head, .notFound, on: worker)
+        default:
+            unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
+            worker.server.log.warn("\(unsafe describe(exchange.binding)): answered a request with status \(status)")
+            forget(peer, exchange, on: worker)
+            reject(peer, exchange.head, .handlerFailed, on: worker)
+        }
+    }
+
+    /// A handler's answer, given at once or later, takes effect.
+    func conclude(_ peer: ConnectionPointer, _ exchange: Exchange, _ reply: Reply, on worker: Worker) {
+        _ = worker.server.pendingReplies.close(exchange.ticket)
+        if exchange.handshake != nil, reply.acceptsUpgrade { return accept(peer, exchange, reply, on: worker) }
+        if peer.pointee.flags.contains(.peerLeft) {
+            // Nothing was accepted, so nothing is owed.
+            peer.pointee.flags.remove(.peerLeft)
+            return worker.closer.teardown(peer, on: worker)
+        }
+        var response = PlainResponse(status: reply.status, body: reply.body)
+        response.headers = reply.headers
+        // Nothing is served behind a refused upgrade: what follows may be frames.
+        response.keepsAlive = exchange.handshake == nil && keepsAlive(exchange.head, on: worker)
+        let headOnly = exchange.head.method == .head
+        forget(peer, exchange, on: worker)
+        respond(peer, response, headOnly: headOnly, on: worker)
+    }
+
+    /// The request is over and its connection belongs to no route any more.
+    private func forget(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
+        _ = worker.server.pendingReplies.close(exchange.ticket)
+        peer.pointee.unbind()
+        peer.pointee.exchange = nil
+    }
+
+    /// Says 101 and opens the connection (RFC 6455 4.2.2); frames may follow in the same packet.
+    private func accept(_ peer: ConnectionPointer, _ exchange: Exchange, _ reply: Reply, on worker: Worker) {
+        guard let handshake = exchange.handshake else { return }
+        let binding = unsafe exchange.binding
+        let head = exchange.head
+        var chosen = handshake.subprotocol(reply.subprotocol.span, in: head)
+        if reply.subprotocol.isEmpty {
+            let listed = unsafe binding.pointee.route.subprotocols
+            chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
+        }
+        response.removeAll(keepingCapacity: true)
+        handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
+        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small) }
+        worker.markDirty(peer)
+
+        unsafe peer.pointee.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
+        peer.pointee.phase = .open
+        peer.pointee.lastMessage = worker.now
+        peer.pointee.deadline = 0
+        peer.pointee.pingDue =
+            unsafe binding.pointee.limits.pingInterval == 0 ? 0 : worker.now + binding.pointee.limits.pingInterval
+        peer.pointee.flags.insert(.opened)
+        unsafe worker.port.sharedTable.post(peer.pointee.id, binding: binding, openedAt: worker.now)
+        worker.timers.schedule(peer, on: worker)
+        logOpened(peer, exchange, on: worker)
+        // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
+        let hasLeft = peer.pointee.flags.contains(.peerLeft)
+        if hasLeft { worker.closer.noteTeardown(peer, on: worker) }
+        if worker.makeLane(peer) {
+            peer.pointee.rareState?.lane?.stateAddress.store(reply.state, ordering: .relaxed)
+            worker.run(peer, .open(RetainedExchange(exchange), subprotocol: chosen))
+        } else {
+            unsafe LoopRunner(worker: worker, peer: peer, binding: binding).open(exchange, chosen)
+        }
+        if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.pointee.exchange = nil }
+        if hasLeft {
+            worker.closer.teardown(peer, on: worker)
+        } else if worker.isStopping {
+            worker.closer.sendAway(peer, on: worker)
+        }
+    }
+
+    // MARK: Plain requests
+
+    /// What is reserved at once on the word of a Content-Length; the rest is reserved as bytes arrive.
+    private static let trustedBody = 64 * 1024
+
+    private func plainRequest(
+        _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route, _ parameters: [(name: String, value: [UInt8])],
+        on worker: Worker
+    ) {
+        guard let binding = unsafe route.binding else { return reject(peer, head, .unavailable(route.handler), on: worker) }
+        if unsafe binding.pointee.handler.http == nil {
+            return reject(
+                peer, head, .notWebSocket, on: worker)
+        }
+        if head.isChunked {
+            return reject(peer, head, .lengthRequired, on: worker)
+        }
+        let length = head.contentLength ?? 0
+        if unsafe length > binding.pointee.limits.body {
+            return reject(
+                peer, head, .contentTooLarge, on: worker)
+        }
+        let exchange = unsafe newExchange(peer, head, binding, route, parameters, nil, on: worker)
+        unsafe peer.pointee.bind(binding)
+        peer.pointee.exchange = exchange
+        if length == 0 { return ask(peer, exchange, on: worker) }
+        peer.pointee.phase = .body
+        exchange.body.reserveCapacity(min(length, Self.trustedBody))
+        if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
+            unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
+                unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small)
+            }
+            worker.markDirty(peer)
+        }
+    }
+
+    /// Collects the body of a plain request.
+    ///
+    /// - Returns: false when it is not whole.
+    func readBody(_ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
+        -> Bool
+    {
+        guard let exchange = peer.pointee.exchange, let length = exchange.head.contentLength else { return false }
+        let wanted = min(length - exchange.body.count, octets.count - position)
+        unsafe exchange.body.append(contentsOf: octets[position..<position + wanted])
+        position += wanted
+        guard exchange.body.count == length else { return false }
+        ask(peer, exchange, on: worker)
+        return true
+    }
+
+    // MARK: Answers
+
+    private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool { head.keepsAlive && !worker.isEnding }
+
+    /// Rejects a request. A body that nobody will read closes the connection.
+    private func reject(_ peer: ConnectionPointer, _ head: RequestHead, _ rejection: Rejection, on worker: Worker) {
+        var answer = rejection.response
+        answer.keepsAlive =
+            keepsAlive(head, on: worker) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
+            && !peer.pointee.flags.contains(.surplus)
+        worker.server.rejections.note(rejection.word)
+        worker.server.log.debug(
+            "\(head.methodName) \(head.string(head.target.range)): \(rejection.status) \(rejection.word)")
+        respond(peer, answer, headOnly: head.method == .head, on: worker)
+    }
+
+    /// Rejects a request that is not whole, or too late.
+    func reject(_ peer: ConnectionPointer, _ rejection: Rejection, on worker: Worker) {
+        worker.server.rejections.note(rejection.word)
+        respond(peer, rejection.response, headOnly: false, on: worker)
+    }
+
+    /// Rejects a peer that has not asked anything and is not served: its socket is closed behind the answer.
+    func reject(_ socket: consuming Socket, _ rejection: Rejection, on worker: Worker) {
+        worker.server.rejections.note(rejection.word)
+        render(rejection.response, headOnly: false)
+        // What has been asked is taken out: a socket that is closed with it unread resets, and takes the answer along.
+        _ = unsafe socket.read(into: worker.input.front(ReadBuffer.readSize))
+        // A fresh socket takes it at once.
+        _ = unsafe response.withUnsafeBytes { unsafe socket.write($0) }
+        socket.finishSending()
+    }
+
+    private func render(_ answer: PlainResponse, headOnly: Bool) {
+        response.removeAll(keepingCapacity: true)
+        answer.append(to: &response, at: Clock.wallSeconds(), &dates, headOnly: headOnly)
+    }
+
+    private func respond(_ peer: ConnectionPointer, _ answer: PlainResponse, headOnly: Bool, on worker: Worker) {
+        render(answer, headOnly: headOnly)
+        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small) }
+        worker.markDirty(peer)
+        peer.pointee.exchange = nil
+        if answer.keepsAlive {
+            peer.pointee.phase = .head
+            worker.timers.setDeadline(peer, ticks: worker.routing.handshakeTimeout, on: worker)
+        } else {
+            worker.closer.end(peer, on: worker)
+        }
+    }
+
+    // MARK: Access log
+
+    private func logOpened(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
+        guard worker.routing.logsAccess else { return }
+        let address = peer.pointee.transport.peerAddress?.description ?? "-"
+        let target = exchange.head.string(exchange.head.target.range)
+        Log.access("\(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.pointee.id.number, radix: 16))")
+    }
+
+    func logClosed(_ peer: ConnectionPointer, on worker: Worker) {
+        guard worker.routing.logsAccess else { return }
+        Log.access(
+            "id=\(String(peer.pointee.id.number, radix: 16)) closed \(peer.pointee.closeCode)"
+                + " in=\(peer.pointee.messagesIn)/\(peer.pointee.octetsIn) out=\(peer.pointee.messagesOut)/\(peer.pointee.octetsOut)"
+        )
+    }
+
+    /// A binding for the log: handler and route.
+    func describe(_ binding: UnsafeMutablePointer<Binding>) -> String {
+        let route = unsafe binding.pointee.route
+        return "handler \"\(route.handler)\" on \(route.pattern)"
+    }
+}

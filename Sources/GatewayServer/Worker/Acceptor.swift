@@ -1,0 +1,163 @@
+import GatewayIO
+import Glibc
+import HTTP
+import Synchronization
+
+/// Takes in new peers: listens, spreads peers over the workers, and tells those that cannot be served so.
+final class Acceptor {
+    private var listeners: Listeners
+    /// When to look at the listeners again after descriptors ran out; nil while they are watched.
+    private(set) var listenAgainAt: UInt32?
+    /// That descriptors ran out has been said, and no peer was accepted since.
+    private var saidExhausted = false
+
+    init(_ listeners: Listeners) { self.listeners = listeners }
+
+    /// So many peers a turn: a storm of them must not starve those who are here.
+    private static let acceptsPerTurn = 64
+    /// Peers that cannot be served and may be here until they have asked, to be told so.
+    static let mostSurplus = 16
+    /// How long such a peer may take to ask.
+    private static let surplusPatience = TimerWheel.ticks(milliseconds: 2000)
+
+    func watchListeners(on worker: Worker) throws(Errno) {
+        for (index, entry) in listeners.entries.enumerated() {
+            try worker.poller.add(
+                entry.listener.number, token: UInt64(Worker.Special.firstListener + UInt32(index)),
+                interest: [.readable, .exclusive])
+        }
+        listenAgainAt = nil
+    }
+
+    /// Accepts nothing any more.
+    func stop(on worker: Worker) {
+        ignoreListeners(on: worker)
+        listenAgainAt = nil
+    }
+
+    /// Goes back to the listeners when it is time.
+    func listenAgain(on worker: Worker) {
+        if let again = listenAgainAt, worker.now >= again { resumeListening(on: worker) }
+    }
+
+    /// Leaves new peers to the backlog, or to other workers.
+    func ignoreListeners(on worker: Worker) {
+        for entry in listeners.entries { ignore(entry, on: worker) }
+    }
+
+    private func ignore(_ entry: Listeners.Entry, on worker: Worker) {
+        try? worker.poller.remove(entry.listener.number)
+    }
+
+    /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
+    func changeListeners(to next: Listeners, on worker: Worker) {
+        ignoreListeners(on: worker)
+        listeners = next
+        if !worker.isStopping { resumeListening(on: worker) }
+    }
+
+    func acceptPeers(_ index: Int, on worker: Worker) {
+        guard !worker.isStopping, index < listeners.entries.count else { return }
+        for _ in 0..<Self.acceptsPerTurn {
+            switch listeners.entries[index].listener.accept() {
+            case .socket(let socket):
+                saidExhausted = false
+                place(socket, listeners.entries[index].options, on: worker)
+            case .none: return
+            case .lost: continue
+            case .exhausted(let error):
+                // The message that tells of it is on its way.
+                if listeners.entries[index].isClosed { return ignore(listeners.entries[index], on: worker) }
+                pauseListening(error, on: worker)
+                return
+            }
+        }
+    }
+
+    /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for
+    /// a while; those who wait in the backlog are served when descriptors have come back.
+    private func pauseListening(_ error: Errno, on worker: Worker) {
+        if !saidExhausted {
+            saidExhausted = true
+            worker.server.log.warn("cannot accept: \(error); new peers wait, those connected are served")
+        }
+        ignoreListeners(on: worker)
+        listenAgainAt = worker.now + TimerWheel.ticks(milliseconds: 100)
+    }
+
+    func resumeListening(on worker: Worker) {
+        guard !worker.isStopping else {
+            listenAgainAt = nil
+            return
+        }
+        do throws(Errno) {
+            try watchListeners(on: worker)
+        } catch {
+            listenAgainAt = worker.now + TimerWheel.ticks(milliseconds: 100)
+            ignoreListeners(on: worker)
+        }
+    }
+
+    /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
+    private func place(_ socket: consuming Socket, _ options: ListenerOptions, on worker: Worker) {
+        // Decided by the count that this peer made: others may come before it is taken in.
+        let most = min(worker.routing.maxConnections, worker.server.descriptorRoom)
+        let isDraining = worker.server.isDraining.load(ordering: .relaxed)
+        let isSurplus = isDraining || worker.server.connections.add(1, ordering: .relaxed).newValue > most
+        if isSurplus {
+            if !isDraining { worker.server.connections.subtract(1, ordering: .relaxed) }
+            if worker.server.surplus.add(1, ordering: .relaxed).newValue > Self.mostSurplus {
+                worker.server.surplus.subtract(1, ordering: .relaxed)
+                return turnAway(socket, options, on: worker)
+            }
+        }
+        let target = worker.server.leastLoaded(startingAt: worker.port)
+        target.load.add(1, ordering: .relaxed)
+        if target === worker.port {
+            admit(socket, options, isSurplus: isSurplus, on: worker)
+        } else {
+            target.post(.adopt(socket.release(), options, isSurplus: isSurplus))
+        }
+    }
+
+    /// So many are being told already that this one hears it unasked, and is gone.
+    private func turnAway(_ socket: consuming Socket, _ options: ListenerOptions, on worker: Worker) {
+        // Behind a layer nothing can be said to a peer without its part in it.
+        if options.makeLayer != nil { return }
+        worker.responder.reject(socket, worker.isEnding ? .draining : .tooManyConnections, on: worker)
+    }
+
+    /// Takes a peer in, which has been counted.
+    func admit(_ socket: consuming Socket, _ options: ListenerOptions, isSurplus: Bool, on worker: Worker) {
+        let number = socket.number
+        socket.disableDelay()
+        let transport = Transport(socket, layer: options.makeLayer.map { $0() })
+        guard !worker.isStopping, let peer = worker.table.insert(transport, worker: worker.port.index, now: worker.now)
+        else {
+            uncount(isSurplus: isSurplus, on: worker)
+            return
+        }
+        if isSurplus { peer.pointee.flags.insert(.surplus) }
+        do throws(Errno) {
+            try worker.poller.add(number, token: peer.pointee.token, interest: .readable)
+        } catch {
+            worker.closer.lose(peer, error, on: worker)
+            return
+        }
+        if options !== ListenerOptions.plain { peer.pointee.ownRareState.options = options }
+        let patience =
+            isSurplus ? min(worker.routing.handshakeTimeout, Self.surplusPatience) : worker.routing.handshakeTimeout
+        peer.pointee.deadline = worker.now + patience
+        worker.timers.schedule(peer, on: worker)
+    }
+
+    /// A peer has left, or was never taken in.
+    func uncount(isSurplus: Bool, on worker: Worker) {
+        worker.port.load.subtract(1, ordering: .relaxed)
+        if isSurplus {
+            worker.server.surplus.subtract(1, ordering: .relaxed)
+        } else {
+            worker.server.connections.subtract(1, ordering: .relaxed)
+        }
+    }
+}

@@ -1,0 +1,187 @@
+import Bytes
+import CGatewayABI
+import GatewayIO
+import Synchronization
+import WebSocket
+
+/// Reads what other threads posted to a worker, in its order; output also before its turn.
+final class MailboxReader {
+    private var mail: [WorkerMessage] = []
+    /// The first message that has not been read, and behind the last one whose output has been read before its turn.
+    private var nextMail = 0
+    private var mailCaughtUp = 0
+
+    func drain(on worker: Worker) {
+        worker.port.waker.answer()
+        worker.port.collect(into: &mail)
+        // They may be read on from inside one of them.
+        while nextMail < mail.count {
+            let item = mail[nextMail]
+            nextMail += 1
+            read(item, on: worker)
+        }
+        mail.removeAll(keepingCapacity: true)
+        nextMail = 0
+        mailCaughtUp = 0
+    }
+
+    /// Reads output of other threads before its turn: what they were promised goes out before what comes next here.
+    ///
+    /// All of it, for all connections, so that each thread's output keeps its order; and since no message is read this way
+    /// twice, any number of connections may end in one turn.
+    func catchUp(on worker: Worker) {
+        if worker.closer.isDelivering { return }
+        worker.closer.isDelivering = true
+        worker.port.collect(into: &mail)
+        for index in max(nextMail, mailCaughtUp)..<mail.count where mail[index].isOutput {
+            let item = mail[index]
+            mail[index] = .done
+            read(item, on: worker)
+        }
+        mailCaughtUp = mail.count
+        worker.closer.isDelivering = false
+        worker.closer.closeSlowConsumers(on: worker)
+    }
+
+    private func find(_ id: ConnectionID, on worker: Worker) -> ConnectionPointer? {
+        worker.table.find(slot: id.slot, serial: id.serial)
+    }
+
+    private func read(_ item: WorkerMessage, on worker: Worker) {
+        switch item {
+        case .adopt(let number, let options, let isSurplus):
+            worker.acceptor.admit(Socket(adopting: number), options, isSurplus: isSurplus, on: worker)
+        case .frame(let id, let head, let payload):
+            if WorkerMessage.isFragment(head: head) { worker.port.streams.read(id, worker.port) }
+            guard let peer = receiver(id, payload: payload.count, on: worker) else { return }
+            unsafe payload.withUnsafeBytes { unsafe queueOutput(head: head, $0, to: peer, on: worker) }
+        case .shared(let id, let head, let address):
+            readShared(id, head, address, on: worker)
+        case .subscribe(let id, let topic): worker.pubSub.receiveSubscription(topic, of: id, on: worker)
+        case .unsubscribe(let id, let key):
+            if let peer = find(id, on: worker) { worker.pubSub.unsubscribe(peer, key, on: worker) }
+        case .publication(let topic, let address, let except):
+            worker.pubSub.receivePublication(topic, address, except: except, on: worker)
+        case .event(let event): worker.events.deliver(event, on: worker)
+        case .openHome(let record): worker.events.openHome(record, on: worker)
+        case .close(let id):
+            guard let end = worker.port.takeEnd(of: id), let peer = find(id, on: worker), peer.pointee.phase == .open
+            else { return }
+            worker.closer.beginClosing(peer, code: end.code, reason: end.reason, by: end.by, on: worker)
+        case .abort(let id):
+            guard worker.port.takeEnd(of: id) != nil, let peer = find(id, on: worker) else { return }
+            worker.closer.abort(peer, on: worker)
+        case .setReading(let id, let on, let tellsLane):
+            guard let peer = find(id, on: worker) else { return }
+            if tellsLane, peer.pointee.phase == .open { peer.pointee.rareState?.lane?.setPaused(!on) }
+            worker.setReading(peer, on)
+        case .asked(let id, let ticket, let status):
+            guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
+            exchange.isOnLane = false
+            if let reply = exchange.reply {
+                worker.responder.conclude(peer, exchange, reply, on: worker)
+            } else {
+                worker.responder.conclude(peer, exchange, status, on: worker)
+            }
+            worker.processLeftover(peer)
+        case .laneEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
+        case .laneReachedClose(let id):
+            if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
+        case .laneThrottled(let id):
+            guard let peer = find(id, on: worker) else { return }
+            peer.pointee.flags.insert(.laneThrottled)
+            worker.relax(peer)
+        case .laneMoved(let lane, let handover, let isMoved):
+            worker.migrator.finishMove(lane, handover, isMoved, on: worker)
+        case .reply(let id, let ticket, let reply):
+            guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
+            exchange.reply = reply
+            if exchange.isOnLane { return }
+            worker.responder.conclude(peer, exchange, reply, on: worker)
+            worker.processLeftover(peer)
+        case .listeners(let next): worker.acceptor.changeListeners(to: next, on: worker)
+        case .routing(let table): worker.routing = table
+        case .handover(let handover): worker.migrator.begin(handover, on: worker)
+        case .fence(let fence): fence.pass()
+        case .stop: worker.beginStopping()
+        case .done: break
+        }
+    }
+
+    /// The request of a connection that an answer is for, if it still waits for one.
+    private func answering(_ id: ConnectionID, _ ticket: UInt64, on worker: Worker) -> (ConnectionPointer, Exchange)? {
+        guard let peer = find(id, on: worker), let exchange = peer.pointee.exchange, exchange.ticket == ticket,
+            peer.pointee.phase == .answering
+        else { return nil }
+        return (peer, exchange)
+    }
+
+    /// The open connection that a frame out of the mailbox is for, whose queue answers for its bytes from here on.
+    private func receiver(_ id: ConnectionID, payload: Int, on worker: Worker) -> ConnectionPointer? {
+        let bytes = FrameWriter.size(payload: payload)
+        guard let peer = find(id, on: worker), peer.pointee.phase == .open else {
+            worker.port.sharedTable[id.slot].vanishes(bytes)
+            return nil
+        }
+        worker.port.sharedTable[id.slot].arrives(bytes)
+        peer.pointee.hasNotedQueue = true
+        return peer
+    }
+
+    private func readShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt, on worker: Worker) {
+        guard let shared = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: address) else { return }
+        guard let peer = unsafe receiver(id, payload: shared.pointee.count, on: worker) else {
+            unsafe SharedBuffer.release(shared)
+            return
+        }
+        unsafe queueOutput(head: head, shared: shared, to: peer, on: worker)
+    }
+
+    /// Output that another thread asked for and was promised: it is queued whatever the queue holds.
+    private func queueOutput(
+        head: UInt8, _ payload: UnsafeRawBufferPointer, to peer: ConnectionPointer, on worker: Worker
+    ) {
+        guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        if mustWait(opcode, peer, on: worker) {
+            let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
+            worker.hold(peer) { queue in
+                queue.append(header: header.low, header.high, count: header.count, pool: worker.pool, size: .small)
+                unsafe queue.append(payload, pool: worker.pool, size: .small)
+            }
+        } else {
+            unsafe worker.queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
+        }
+        noteDelivery(peer, head, on: worker)
+    }
+
+    private func queueOutput(
+        head: UInt8, shared: UnsafeMutablePointer<SharedBuffer>, to peer: ConnectionPointer, on worker: Worker
+    ) {
+        guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        if mustWait(opcode, peer, on: worker) {
+            let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
+            worker.hold(peer) { queue in
+                queue.append(header: header.low, header.high, count: header.count, pool: worker.pool, size: .small)
+                unsafe queue.append(shared: shared, from: 0, pool: worker.pool)
+            }
+        } else {
+            unsafe worker.queueShared(peer, opcode, shared)
+        }
+        noteDelivery(peer, head, on: worker)
+    }
+
+    /// Its sender was promised that it is sent, and another thread has begun a fragmented message before it came here.
+    private func mustWait(_ opcode: Opcode, _ peer: ConnectionPointer, on worker: Worker) -> Bool {
+        (opcode == .text || opcode == .binary) && worker.isMidStream(peer)
+    }
+
+    private func noteDelivery(_ peer: ConnectionPointer, _ head: UInt8, on worker: Worker) {
+        // The end of a message, not a control frame.
+        if head & 0x88 == 0x80 {
+            peer.pointee.messagesOut &+= 1
+            peer.pointee.lastMessage = worker.now
+        }
+        worker.noteQueue(peer)
+        if head & WorkerMessage.owesDrained != 0 { peer.pointee.flags.insert(.owesDrained) }
+    }
+}
