@@ -39,7 +39,9 @@ extension HostFunctions {
     static func setState(of connection: gw_conn, _ state: UnsafeMutableRawPointer?) -> gw_status {
         if let status = unsafe onLane({ unsafe $0.setState(of: connection, state) }) { return status }
         // In restore_conn it is the state that the callback gives back that counts.
-        if unsafe onWorker({ $0.running.isRestoring && $0.running.connection == connection }) ?? false { return Status.state }
+        if unsafe onWorker({ $0.running.isRestoring && $0.running.connection == connection }) ?? false {
+            return Status.state
+        }
         return unsafe inCallback(of: connection) { peer in
             unsafe peer.pointee.state = unsafe state
             return Status.ok

@@ -154,7 +154,9 @@ extension HostContext {
         }
         if others.isEmpty, size < PublicationBatch.large {
             let count: Int?? = unsafe HostFunctions.onWorker { worker in
-                worker.pubSub.topics[topic.key].map { unsafe worker.pubSub.publish($0, header, payload, except: except, on: worker) }
+                worker.pubSub.topics[topic.key].map {
+                    unsafe worker.pubSub.publish($0, header, payload, except: except, on: worker)
+                }
             }
             return (Status.ok, (count ?? 0) ?? 0)
         }

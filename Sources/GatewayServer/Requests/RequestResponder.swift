@@ -128,7 +128,9 @@ final class RequestResponder {
         _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route,
         _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake, on worker: Worker
     ) {
-        guard let binding = unsafe route.binding else { return reject(peer, head, .unavailable(route.handler), on: worker) }
+        guard let binding = unsafe route.binding else {
+            return reject(peer, head, .unavailable(route.handler), on: worker)
+        }
         if route.connections.add(1, ordering: .relaxed).newValue > route.limits.connections {
             route.connections.subtract(1, ordering: .relaxed)
             return reject(
@@ -259,7 +261,9 @@ final class RequestResponder {
         _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route, _ parameters: [(name: String, value: [UInt8])],
         on worker: Worker
     ) {
-        guard let binding = unsafe route.binding else { return reject(peer, head, .unavailable(route.handler), on: worker) }
+        guard let binding = unsafe route.binding else {
+            return reject(peer, head, .unavailable(route.handler), on: worker)
+        }
         if unsafe binding.pointee.handler.http == nil {
             return reject(
                 peer, head, .notWebSocket, on: worker)
