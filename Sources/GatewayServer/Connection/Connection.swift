@@ -36,56 +36,55 @@ import WebSocket
 
         /// It has output of this turn: in the worker's list of those, or being read, after which it is written.
         static let dirty = Flags(rawValue: 1 << 0)
-        /// The kernel took less than everything: wait until the socket is writable.
-        static let blocked = Flags(rawValue: 1 << 1)
         /// The handler switched reading off.
-        static let readingOff = Flags(rawValue: 1 << 2)
+        static let readingOff = Flags(rawValue: 1 << 1)
         /// Too much output waits: the peer is not read from before it reads.
-        static let throttled = Flags(rawValue: 1 << 3)
-        /// The handler was told GW_BACKPRESSURE and will hear `drained`.
-        static let owesDrained = Flags(rawValue: 1 << 4)
-        /// `open` was called and `close` was not.
-        static let opened = Flags(rawValue: 1 << 5)
-        /// A ping of ours has not been answered.
-        static let pinged = Flags(rawValue: 1 << 6)
-        /// Both Close frames have passed: no lingering is needed.
-        static let clean = Flags(rawValue: 1 << 7)
-        /// The peer left while the handler was making up its mind.
-        static let peerLeft = Flags(rawValue: 1 << 8)
-        /// Listed to be looked at again in this turn: held input may go on.
-        static let resumed = Flags(rawValue: 1 << 9)
-        /// Over `max_connections`, or come while draining: only there to be told so.
-        static let surplus = Flags(rawValue: 1 << 10)
-        /// Counted against its route.
-        static let counted = Flags(rawValue: 1 << 11)
-        /// The peer finished sending.
-        static let inputEnded = Flags(rawValue: 1 << 12)
+        static let throttled = Flags(rawValue: 1 << 2)
         /// Its lane delivers nothing more before the peer has read.
-        static let laneThrottled = Flags(rawValue: 1 << 13)
-        /// A fragmented message has begun in the queue and not ended.
-        static let streaming = Flags(rawValue: 1 << 14)
+        static let laneThrottled = Flags(rawValue: 1 << 3)
+        /// `open` was called and `close` was not.
+        static let opened = Flags(rawValue: 1 << 4)
+        /// A ping of ours has not been answered.
+        static let pinged = Flags(rawValue: 1 << 5)
+        /// Both Close frames have passed: no lingering is needed.
+        static let clean = Flags(rawValue: 1 << 6)
+        /// The peer left while the handler was making up its mind.
+        static let peerLeft = Flags(rawValue: 1 << 7)
+        /// Listed to be looked at again in this turn: held input may go on.
+        static let resumed = Flags(rawValue: 1 << 8)
+        /// Over `max_connections`, or come while draining: only there to be told so.
+        static let surplus = Flags(rawValue: 1 << 9)
+        /// Counted against its route.
+        static let counted = Flags(rawValue: 1 << 10)
+        /// The peer finished sending.
+        static let inputEnded = Flags(rawValue: 1 << 11)
         /// Subscribed to something.
-        static let member = Flags(rawValue: 1 << 15)
+        static let member = Flags(rawValue: 1 << 12)
+        /// The poller was asked to tell of input.
+        static let asksInput = Flags(rawValue: 1 << 13)
+        /// The poller was asked to tell when output is taken again.
+        static let asksOutput = Flags(rawValue: 1 << 14)
     }
 
-    // In this order they leave no gaps: every octet here is one for each idle connection.
+    // In this order they leave no gaps: every byte here is one for each idle connection.
     let id: ConnectionID
     let transport: Transport
+    var flags: Flags = .asksInput
     var phase = Phase.head
-    private var wanted = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
-    var flags: Flags = []
-
-    var reader = FrameReader()
     /// Why it ends, as the handler will hear it: the first Close frame decides.
     var closeBy: UInt8 = 0
-    /// A message that has begun and not ended.
-    var assembler = MessageAssembler()
+
+    var outbox = Outbox()
     /// errno of what broke it.
     var osError: UInt8 = 0
     var closeCode: UInt16 = 0
-    /// Octets that were received and not used yet: the front of a head, a frame header, or input that is held.
+    /// When the phase must be over; 0 for never. Ticks.
+    var deadline: UInt32 = 0
+    var reader = FrameReader()
+    /// A message that has begun and not ended.
+    var assembler = MessageAssembler()
+    /// Bytes that were received and not used yet: the front of a head, a frame header, or input that is held.
     var leftover = ByteBuffer()
-    var outbox = SendQueue()
 
     /// The route and instance; nil until a request has been routed.
     var binding: UnsafeMutablePointer<Binding>?
@@ -96,10 +95,8 @@ import WebSocket
     /// What few have: topics, half a request head, a reason for its end.
     var rareState: RareState?
 
-    /// When the phase must be over; 0 for never. Ticks.
-    var deadline: UInt32 = 0
     /// What had gone out when the deadline was set; while open, what had come in when the pong was last waited for. The
-    /// low half of the count of octets.
+    /// low half of the count of bytes.
     var mark: UInt32 = 0
     /// When the last message came or went.
     var lastMessage: UInt32
@@ -107,9 +104,6 @@ import WebSocket
     var pingDue: UInt32 = 0
     /// When the last ping left, in microseconds of the monotonic clock, of which this is the low half; 0 for never.
     var pingStamp: UInt32 = 0
-    /// The number of the instance that it was offered to last, when either side refused: it drains where it is until
-    /// a later one comes.
-    var refusedInstance: UInt32 = 0
 
     var messagesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
@@ -127,19 +121,18 @@ import WebSocket
 
     /// What the poller was asked for.
     var interest: Poller.Interest {
-        get { Poller.Interest(rawValue: UInt32(wanted & Self.interestBits)) }
-        set { wanted = wanted & ~Self.interestBits | UInt8(truncatingIfNeeded: newValue.rawValue) & Self.interestBits }
+        get {
+            var interest: Poller.Interest = []
+            if flags.contains(.asksInput) { interest.insert(.readable) }
+            if flags.contains(.asksOutput) { interest.insert(.writable) }
+            return interest
+        }
+        set {
+            flags.remove([.asksInput, .asksOutput])
+            if newValue.contains(.readable) { flags.insert(.asksInput) }
+            if newValue.contains(.writable) { flags.insert(.asksOutput) }
+        }
     }
-
-    /// The shared table says that output waits in the queue.
-    var hasNotedQueue: Bool {
-        get { wanted & Self.notedBit != 0 }
-        set { if newValue { wanted |= Self.notedBit } else { wanted &= ~Self.notedBit } }
-    }
-
-    private static let readableAlone = UInt8(truncatingIfNeeded: Poller.Interest.readable.rawValue)
-    private static let notedBit: UInt8 = 0x80
-    private static let interestBits: UInt8 = 0x7F
 
     /// The poller's name for this peer in this slot; of another one it will not be.
     var token: UInt64 { UInt64(serial) << 32 | UInt64(slot) }
@@ -147,8 +140,8 @@ import WebSocket
     /// The poller may have to be asked for something else than it was.
     @inline(__always)
     var mayWantAnother: Bool {
-        wanted != Self.readableAlone || !flags.isDisjoint(with: [.blocked, .readingOff, .throttled, .inputEnded])
-            || phase == .answering
+        !flags.isDisjoint(with: [.readingOff, .throttled, .inputEnded, .asksOutput]) || !flags.contains(.asksInput)
+            || outbox.isBlocked || phase == .answering
     }
 
     /// Input that arrived may be used.

@@ -23,6 +23,9 @@ final class RareState {
     var peerClose: [UInt8]?
     /// The lane hands it over to another instance; the peer is not read from meanwhile.
     var isMoving = false
+    /// The number of the instance that the connection was offered to last, when either side refused: it drains where it is
+    /// until a later one comes.
+    var refusedInstance: UInt64 = 0
     /// Why the connection ends, in the words of whoever ends it.
     var closeReason: [UInt8] = []
 }

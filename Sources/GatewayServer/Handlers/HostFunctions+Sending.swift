@@ -246,7 +246,7 @@ extension Worker {
         guard let peer = openPeer(connection), let binding = unsafe peer.pointee.binding,
             unsafe binding.pointee.module == module
         else { return nil }
-        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) { return Status.state }
+        if peer.pointee.outbox.isStreaming || isStreamedTo(peer), hasOpenStream(peer) { return Status.state }
         if opcode == .text, unsafe !running.isBorrowedText(payload), unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(payload)
         {
@@ -262,7 +262,7 @@ extension Worker {
             unsafe binding.pointee.module == module
         else { return nil }
         var refusal: gw_status?
-        if isMidStream(peer) || isStreamedTo(peer), hasOpenStream(peer) {
+        if peer.pointee.outbox.isStreaming || isStreamedTo(peer), hasOpenStream(peer) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
             unsafe !UTF8Checker.isValid(shared.pointee.octets)

@@ -206,7 +206,7 @@ final class PubSub {
     /// Nothing stands before what it is given, and the kernel was not full.
     private func isIdle(_ peer: ConnectionPointer) -> Bool {
         peer.pointee.outbox.isEmpty && peer.pointee.phase == .open && peer.pointee.transport.isPlain
-            && peer.pointee.flags.isDisjoint(with: [.blocked, .streaming])
+            && peer.pointee.outbox.isClear
     }
 
     /// Hands the batch to the kernel where it lies; only what the kernel leaves is kept, once for all members.
@@ -224,7 +224,7 @@ final class PubSub {
         peer.pointee.lastMessage = worker.now
         worker.noteWritten(peer, taken)
         if taken == octets.count { return }
-        peer.pointee.flags.insert(.blocked)
+        peer.pointee.outbox.isBlocked = true
         guard let block = unsafe keepBatch(&shared) else { return worker.closer.lose(peer, Errno(12), on: worker) }
         unsafe block.pointee.retain()
         unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: worker.pool)
@@ -262,7 +262,7 @@ final class PubSub {
     private func queueRun(
         _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, on worker: Worker
     ) {
-        let mustWait = worker.isMidStream(peer)
+        let mustWait = peer.pointee.outbox.isStreaming
         // A reference keeps the whole block: whoever is charged for little of it gets a copy of that.
         if unsafe run.upperBound == shared.pointee.count && run.count * 2 >= shared.pointee.count {
             unsafe shared.pointee.retain()
@@ -277,7 +277,7 @@ final class PubSub {
             if mustWait {
                 worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: worker.pool, size: .small)
+                unsafe peer.pointee.outbox.append(octets, pool: worker.pool)
             }
         }
         if !mustWait { worker.markDirty(peer) }
@@ -298,16 +298,16 @@ final class PubSub {
         guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
         for run in batch.runs(for: peer.pointee.id.number, from: from) {
             // Most wait behind an open stream, for as long as that takes.
-            if worker.isMidStream(peer), worker.unsentBytes(peer) + run.count > most {
+            if peer.pointee.outbox.isStreaming, worker.unsentBytes(peer) + run.count > most {
                 return worker.closer.noteSlowConsumer(peer)
             }
             let octets = unsafe UnsafeRawBufferPointer(rebasing: batch.octets.octets[run])
             peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.publications(in: run))
             peer.pointee.lastMessage = worker.now
-            if worker.isMidStream(peer) {
+            if peer.pointee.outbox.isStreaming {
                 worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: worker.pool, size: .small)
+                unsafe peer.pointee.outbox.append(octets, pool: worker.pool)
                 worker.markDirty(peer)
             }
         }

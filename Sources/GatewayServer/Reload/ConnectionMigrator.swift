@@ -159,7 +159,7 @@ struct HandoverProgress {
     private func mayMove(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
         guard handover.way == .migrate, let to = unsafe handover.to else { return false }
         switch peer.pointee.phase {
-        case .open: return unsafe peer.pointee.refusedInstance != UInt32(truncatingIfNeeded: to.pointee.instanceID)
+        case .open: return unsafe peer.pointee.rareState?.refusedInstance != to.pointee.instanceID
         case .answering: return true
         case .head, .body, .closing, .ending, .lingering, .gone: return false
         }
@@ -201,7 +201,7 @@ struct HandoverProgress {
         guard peer.pointee.phase == .open, let from = unsafe handover.from, let to = unsafe handover.to else {
             return false
         }
-        if worker.port.sharedTable.isStreaming(peer.pointee.id) || worker.isMidStream(peer) { return false }
+        if worker.port.sharedTable.isStreaming(peer.pointee.id) || peer.pointee.outbox.isStreaming { return false }
         if worker.port.sharedTable[peer.pointee.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
         if unsafe !isQuietOnLane(peer, from, to) { return false }
         guard peer.pointee.reader.isInsideMessage else { return true }
@@ -228,7 +228,7 @@ struct HandoverProgress {
             unsafe rebind(peer, to: to, on: worker)
             noteMoved(handover)
         } else if peer.pointee.phase != .gone {
-            unsafe peer.pointee.refusedInstance = UInt32(truncatingIfNeeded: to.pointee.instanceID)
+            unsafe peer.pointee.ownRareState.refusedInstance = to.pointee.instanceID
             handover.refused.add(1, ordering: .relaxed)
         }
     }

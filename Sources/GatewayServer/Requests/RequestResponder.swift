@@ -222,7 +222,7 @@ final class RequestResponder {
         }
         response.removeAll(keepingCapacity: true)
         handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
-        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small) }
+        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
         worker.markDirty(peer)
 
         unsafe peer.pointee.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
@@ -284,7 +284,7 @@ final class RequestResponder {
         exchange.body.reserveCapacity(min(length, Self.trustedBody))
         if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
             unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
-                unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small)
+                unsafe peer.pointee.outbox.append($0, pool: worker.pool)
             }
             worker.markDirty(peer)
         }
@@ -345,7 +345,7 @@ final class RequestResponder {
 
     private func respond(_ peer: ConnectionPointer, _ answer: PlainResponse, headOnly: Bool, on worker: Worker) {
         render(answer, headOnly: headOnly)
-        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool, size: .small) }
+        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
         worker.markDirty(peer)
         peer.pointee.exchange = nil
         if answer.keepsAlive {

@@ -124,7 +124,7 @@ final class MailboxReader {
             return nil
         }
         worker.port.sharedTable[id.slot].arrives(bytes)
-        peer.pointee.hasNotedQueue = true
+        peer.pointee.outbox.isNoted = true
         return peer
     }
 
@@ -172,7 +172,7 @@ final class MailboxReader {
 
     /// Its sender was promised that it is sent, and another thread has begun a fragmented message before it came here.
     private func mustWait(_ opcode: Opcode, _ peer: ConnectionPointer, on worker: Worker) -> Bool {
-        (opcode == .text || opcode == .binary) && worker.isMidStream(peer)
+        (opcode == .text || opcode == .binary) && peer.pointee.outbox.isStreaming
     }
 
     private func noteDelivery(_ peer: ConnectionPointer, _ head: UInt8, on worker: Worker) {
@@ -182,6 +182,6 @@ final class MailboxReader {
             peer.pointee.lastMessage = worker.now
         }
         worker.noteQueue(peer)
-        if head & WorkerMessage.owesDrained != 0 { peer.pointee.flags.insert(.owesDrained) }
+        if head & WorkerMessage.owesDrained != 0 { peer.pointee.outbox.owesDrained = true }
     }
 }

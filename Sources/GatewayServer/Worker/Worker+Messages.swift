@@ -83,13 +83,12 @@ extension Worker {
             unsafe count == running.message.pointee.data.len, unsafe kind == running.message.pointee.kind
         else { return false }
         guard peer.pointee.outbox.count &+ count <= running.echoRoom, peer.pointee.phase == .open,
-            peer.pointee.flags.isDisjoint(with: [.blocked, .streaming, .member]), !isStreamedTo(peer)
+            peer.pointee.outbox.isClear, !peer.pointee.flags.contains(.member), !isStreamedTo(peer)
         else { return false }
         let header = FrameWriter(whole: kind, shortPayloadLength: count)
         guard
             unsafe peer.pointee.outbox.lend(
-                header: header.low, count: header.count, payload: UnsafeMutableRawPointer(mutating: start),
-                count: count, pool: pool)
+                header, UnsafeMutableRawPointer(mutating: start), count: count, pool: pool)
         else { return false }
         // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.
         peer.pointee.flags.insert(.dirty)

@@ -27,46 +27,28 @@ extension Worker {
     ) {
         pubSub.settle(peer, on: self)
         let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count)
-        let size: BlockPool.Size = running.connection == peer.pointee.id.number ? .large : .small
-        peer.pointee.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: size)
-        if payload.count >= Self.directSize, !peer.pointee.flags.contains(.blocked) {
-            unsafe writeThrough(peer, payload)
+        if payload.count >= Self.directSize, !peer.pointee.outbox.isBlocked {
+            unsafe writeThrough(peer, header, payload)
         } else {
-            unsafe peer.pointee.outbox.append(payload, pool: pool, size: size)
+            let size: BlockPool.Size = running.connection == peer.pointee.id.number ? .large : .small
+            unsafe peer.pointee.outbox.append(header, payload, pool: pool, size: size)
         }
         markDirty(peer)
-        if !isFinal { peer.pointee.flags.insert(.streaming) } else if opcode == .continuation { endStream(peer) }
-    }
-
-    private func endStream(_ peer: ConnectionPointer) {
-        peer.pointee.flags.remove(.streaming)
-        releaseHeld(peer)
+        if peer.pointee.outbox.note(opcode, isFinal: isFinal) { releaseHeld(peer) }
     }
 
     /// Queues one whole message in shared octets, taking over one ownership.
     func queueShared(_ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>) {
         pubSub.settle(peer, on: self)
         let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
-        peer.pointee.outbox.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
-        unsafe peer.pointee.outbox.append(shared: shared, from: 0, pool: pool)
+        unsafe peer.pointee.outbox.append(header, shared: shared, pool: pool)
         markDirty(peer)
     }
 
-    /// Offers the kernel the queue and a large payload behind it; only what it leaves of the payload is copied.
-    private func writeThrough(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
-        let queued = peer.pointee.outbox.count
-        var taken = 0
-        switch unsafe peer.pointee.transport.write(peer.pointee.outbox, tail: payload) {
-        case .moved(let count):
+    private func writeThrough(_ peer: ConnectionPointer, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer) {
+        unsafe peer.pointee.outbox.writeThrough(header, payload, to: peer.pointee.transport, pool: pool) { count in
             noteWritten(peer, count)
-            peer.pointee.outbox.removeFirst(min(count, queued), pool: pool)
-            taken = max(0, count - queued)
-            if count < queued + payload.count { peer.pointee.flags.insert(.blocked) }
-        case .wouldBlock: peer.pointee.flags.insert(.blocked)
-        // The turn's own write meets the same error and deals with it.
-        case .endOfStream, .failed: break
         }
-        unsafe peer.pointee.outbox.append(UnsafeRawBufferPointer(rebasing: payload[taken...]), pool: pool, size: .large)
     }
 
     // MARK: What handlers ask for, on the worker's own thread
@@ -80,8 +62,9 @@ extension Worker {
         let queued = peer.pointee.outbox.count
         // Read where it stands: copying all limits for one of them showed in the profile.
         let most = unsafe binding.pointee.limits.sendBuffer
-        // Below the high-water mark one message of any size is taken: it may answer one that was read from this peer.
-        if queued > most >> 1, queued &+ payload.count > most, !makeRoom(peer, for: payload.count, atMost: most) {
+        if !Outbox.admits(payload.count, behind: queued, atMost: most),
+            !makeRoom(peer, for: payload.count, atMost: most)
+        {
             return Status.closed
         }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
@@ -101,7 +84,7 @@ extension Worker {
             unsafe SharedBuffer.release(shared)
             return Status.closed
         }
-        if peer.pointee.outbox.count > most >> 1, peer.pointee.outbox.count + count > most,
+        if !Outbox.admits(count, behind: peer.pointee.outbox.count, atMost: most),
             !makeRoom(peer, for: count, atMost: most)
         {
             unsafe SharedBuffer.release(shared)
@@ -116,9 +99,8 @@ extension Worker {
     /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
     /// `slow_consumer close` ends it, with what was queued going first.
     func makeRoom(_ peer: ConnectionPointer, for octets: Int, atMost most: Int) -> Bool {
-        if !peer.pointee.flags.contains(.blocked) { write(peer) }
-        let queued = unsentBytes(peer)
-        if queued <= most >> 1 || queued + octets <= most { return peer.pointee.phase == .open }
+        if !peer.pointee.outbox.isBlocked { write(peer) }
+        if Outbox.admits(octets, behind: unsentBytes(peer), atMost: most) { return peer.pointee.phase == .open }
         closer.closeSlowConsumer(peer, on: self)
         return false
     }
@@ -130,16 +112,16 @@ extension Worker {
 
     @inline(__always)
     private func pressure(_ peer: ConnectionPointer, limit most: Int) -> gw_status {
-        let highWater = most >> 1
-        if peer.pointee.outbox.count <= highWater { return Status.ok }
-        return relievePressure(peer, highWater)
+        if peer.pointee.outbox.answer(atMost: most) == .taken { return Status.ok }
+        return relievePressure(peer, most)
     }
 
+    /// Maybe only the turn has not written yet.
     @inline(never)
-    private func relievePressure(_ peer: ConnectionPointer, _ highWater: Int) -> gw_status {
-        if !peer.pointee.flags.contains(.blocked) { write(peer) }
-        if peer.pointee.outbox.count <= highWater { return Status.ok }
-        peer.pointee.flags.insert(.owesDrained)
+    private func relievePressure(_ peer: ConnectionPointer, _ most: Int) -> gw_status {
+        if !peer.pointee.outbox.isBlocked { write(peer) }
+        if peer.pointee.outbox.answer(atMost: most) == .taken { return Status.ok }
+        peer.pointee.outbox.owesDrained = true
         return Status.backpressure
     }
 
@@ -163,7 +145,7 @@ extension Worker {
 
     /// The socket takes octets again.
     func writable(_ peer: ConnectionPointer) {
-        peer.pointee.flags.remove(.blocked)
+        peer.pointee.outbox.isBlocked = false
         flush(peer)
         updateInterest(peer)
     }
@@ -171,49 +153,25 @@ extension Worker {
     /// Writes what is queued and does what follows from it.
     func flush(_ peer: ConnectionPointer) {
         peer.pointee.flags.remove(.dirty)
-        if !peer.pointee.flags.contains(.blocked) { write(peer) }
+        if !peer.pointee.outbox.isBlocked { write(peer) }
         if peer.pointee.phase == .gone { return }
         // Noted before `drained` is called: who sends on from there, on whatever thread, must not be told of what is gone.
         if peer.pointee.outbox.isEmpty {
             if peer.pointee.phase == .ending, peer.pointee.transport.isDrained { return closer.sent(peer, on: self) }
-            if peer.pointee.hasNotedQueue { noteQueue(peer) }
+            if peer.pointee.outbox.isNoted { noteQueue(peer) }
         } else {
             noteQueue(peer)
         }
-        if !peer.pointee.flags.isDisjoint(with: [.throttled, .owesDrained, .laneThrottled]) { relax(peer) }
+        if peer.pointee.outbox.owesDrained || !peer.pointee.flags.isDisjoint(with: [.throttled, .laneThrottled]) {
+            relax(peer)
+        }
     }
 
-    /// Hands the queue to the kernel until it is empty or the kernel has enough; calls no handler.
+    /// Hands what is queued to the kernel, as far as it takes it; calls no handler.
     @inline(__always)
     func write(_ peer: ConnectionPointer) {
-        while !peer.pointee.outbox.isEmpty {
-            let queued = peer.pointee.outbox.count
-            switch unsafe peer.pointee.transport.write(peer.pointee.outbox) {
-            case .moved(let count):
-                noteWritten(peer, count)
-                if count == queued {
-                    peer.pointee.outbox.removeAll(pool: pool)
-                    return peer.pointee.transport.isPlain ? () : drain(peer)
-                }
-                // Many small blocks do not fit one call: less than everything is not yet "full" then.
-                peer.pointee.outbox.removeFirst(count, pool: pool)
-            case .wouldBlock:
-                peer.pointee.flags.insert(.blocked)
-                return
-            case .endOfStream: return
-            case .failed(let error): return closer.lose(peer, error, on: self)
-            }
-        }
-        if !peer.pointee.transport.isPlain { drain(peer) }
-    }
-
-    /// The queue is empty; what the layer below keeps of it goes to the kernel as well.
-    private func drain(_ peer: ConnectionPointer) {
-        switch peer.pointee.transport.flush() {
-        case .moved, .endOfStream: break
-        case .wouldBlock: peer.pointee.flags.insert(.blocked)
-        case .failed(let error): closer.lose(peer, error, on: self)
-        }
+        let written = peer.pointee.outbox.write(to: peer.pointee.transport, pool: pool) { noteWritten(peer, $0) }
+        if case .failed(let error) = written { closer.lose(peer, error, on: self) }
     }
 
     @inline(__always)
@@ -236,8 +194,8 @@ extension Worker {
             peer.pointee.flags.remove(.laneThrottled)
             peer.pointee.rareState?.lane?.deliverOn()
         }
-        guard peer.pointee.flags.contains(.owesDrained), peer.pointee.phase == .open else { return }
-        peer.pointee.flags.remove(.owesDrained)
+        guard peer.pointee.outbox.owesDrained, peer.pointee.phase == .open else { return }
+        peer.pointee.outbox.owesDrained = false
         run(peer, .drained)
     }
 
@@ -246,13 +204,10 @@ extension Worker {
     func noteQueue(_ peer: ConnectionPointer) {
         guard peer.pointee.phase == .open else { return }
         port.sharedTable[peer.pointee.slot].note(queued: peer.pointee.outbox.count)
-        peer.pointee.hasNotedQueue = !peer.pointee.outbox.isEmpty
+        peer.pointee.outbox.isNoted = !peer.pointee.outbox.isEmpty
     }
 
     // MARK: Behind a stream
-
-    /// A fragmented message to the peer is open: a whole one would end up inside it (RFC 6455 5.4).
-    func isMidStream(_ peer: ConnectionPointer) -> Bool { peer.pointee.flags.contains(.streaming) }
 
     func hold(_ peer: ConnectionPointer, _ append: (inout SendQueue) -> Void) {
         let rareState = peer.pointee.ownRareState
@@ -261,8 +216,10 @@ extension Worker {
 
     /// The stream has ended: what waited for that follows it.
     func releaseHeld(_ peer: ConnectionPointer) {
-        guard let rareState = peer.pointee.rareState, !rareState.held.isEmpty, !isMidStream(peer) else { return }
-        peer.pointee.outbox.append(&rareState.held)
+        guard let rareState = peer.pointee.rareState, !rareState.held.isEmpty, !peer.pointee.outbox.isStreaming else {
+            return
+        }
+        peer.pointee.outbox.append(held: &rareState.held)
         markDirty(peer)
     }
 }

@@ -175,7 +175,7 @@ import Synchronization
     func updateInterest(_ peer: ConnectionPointer) {
         var wanted: Poller.Interest = []
         if peer.pointee.mayRead, !peer.pointee.flags.contains(.inputEnded) { wanted.insert(.readable) }
-        if peer.pointee.flags.contains(.blocked) { wanted.insert(.writable) }
+        if peer.pointee.outbox.isBlocked { wanted.insert(.writable) }
         if wanted == peer.pointee.interest { return }
         do throws(Errno) {
             try poller.modify(peer.pointee.transport.number, token: peer.pointee.token, interest: wanted)
