@@ -8,7 +8,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     /// Takes over a descriptor that nobody else will close.
     public init(adopting number: Int32) { self.number = number }
 
-    deinit { _ = Glibc.close(number) }
+    deinit { if number >= 0 { _ = Glibc.close(number) } }
 
     /// Gives the number away: whoever takes it closes it.
     public consuming func release() -> Int32 {

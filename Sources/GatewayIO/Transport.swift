@@ -2,7 +2,8 @@ public import Bytes
 import CLinux
 import Glibc
 
-/// What a connection reads from and writes to: a socket, or a layer with a socket under it.
+/// What a connection reads from and writes to: a socket, a layer with a socket under it, or a layer alone, which is a
+/// stream of something that is not the connection's own.
 public struct Transport: ~Copyable {
     // In this order there is no gap: every connection has one.
     /// nil where bytes go as they are.
@@ -13,6 +14,17 @@ public struct Transport: ~Copyable {
         self.socket = socket
         self.layer = layer
     }
+
+    /// A stream without a socket of its own. Its layer tells the owner of the connection when there is input, or room for
+    /// output: the poller knows nothing of it.
+    public init(stream layer: TransportLayer) {
+        socket = Socket(adopting: -1)
+        self.layer = layer
+    }
+
+    /// There is something for the poller to watch.
+    @inline(__always)
+    public var hasSocket: Bool { socket.number >= 0 }
 
     /// Bytes go as they are: nothing is ever kept on the way.
     @inline(__always)

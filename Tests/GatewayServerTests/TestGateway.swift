@@ -41,7 +41,7 @@ final class TestGateway {
     }
 
     /// The gateway itself, which was built beside the test runner.
-    private static var prober: String {
+    static var prober: String {
         let runner = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         return runner.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/gateway"
     }

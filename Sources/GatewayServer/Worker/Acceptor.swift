@@ -129,26 +129,36 @@ final class Acceptor {
 
     /// Takes a peer in, which has been counted.
     func admit(_ socket: consuming Socket, _ options: ListenerOptions, isSurplus: Bool, on worker: Worker) {
-        let number = socket.number
         socket.disableDelay()
         let transport = Transport(socket, layer: options.makeLayer.map { $0() })
+        _ = admit(transport, options, isSurplus: isSurplus, on: worker)
+    }
+
+    /// The same for whatever it is that the peer's bytes go through.
+    ///
+    /// - Returns: the number of the connection; nil when there is no room for it.
+    func admit(
+        _ transport: consuming Transport, _ options: ListenerOptions, isSurplus: Bool, on worker: Worker
+    ) -> ConnectionID? {
+        let number = transport.number
         guard !worker.isStopping, let peer = worker.table.insert(transport, worker: worker.port.index, now: worker.now)
         else {
             uncount(isSurplus: isSurplus, on: worker)
-            return
+            return nil
         }
         if isSurplus { peer.pointee.flags.insert(.surplus) }
         do throws(Errno) {
-            try worker.poller.add(number, token: peer.pointee.token, interest: .readable)
+            if number >= 0 { try worker.poller.add(number, token: peer.pointee.token, interest: .readable) }
         } catch {
             worker.closer.lose(peer, error, on: worker)
-            return
+            return nil
         }
         if options !== ListenerOptions.plain { peer.pointee.ownRareState.options = options }
         let patience =
             isSurplus ? min(worker.routing.handshakeTimeout, Self.surplusPatience) : worker.routing.handshakeTimeout
         peer.pointee.deadline = worker.now + patience
         worker.timers.schedule(peer, on: worker)
+        return peer.pointee.id
     }
 
     /// A peer has left, or was never taken in.

@@ -101,14 +101,30 @@ import Synchronization
     private static let jobPatience = TimerWheel.ticks(milliseconds: 10_000)
 
     private func turn() {
-        let count: Int
+        let count = wait(milliseconds: patience)
+        work(on: count, at: Clock.monotonicNanoseconds())
+    }
+
+    /// Waits for events; nil for as long as it takes.
+    ///
+    /// - Returns: how many there are.
+    @inline(__always)
+    func wait(milliseconds: Int32?) -> Int {
         do throws(Errno) {
-            count = try poller.wait(milliseconds: patience)
+            return try poller.wait(milliseconds: milliseconds)
         } catch {
             // Nothing but a broken descriptor of our own can do this, and no turn can be made without it.
             fatalError("worker \(port.index): epoll_wait: \(error)")
         }
-        readClock()
+    }
+
+    /// What a turn does with its events.
+    ///
+    /// - Parameter nanoseconds: the monotonic clock.
+    @inline(__always)
+    func work(on count: Int, at nanoseconds: UInt64) {
+        nowNanoseconds = nanoseconds
+        now = server.tick(at: nanoseconds)
         idle.note(events: count, now: nowNanoseconds)
         for index in 0..<count { dispatch(poller[index]) }
         resume()
@@ -123,8 +139,8 @@ import Synchronization
         if isStopping, now >= stopDeadline { closer.dropAll(on: self) }
     }
 
-    /// How long the poller may sleep.
-    private var patience: Int32? {
+    /// How long the poller may sleep, in milliseconds; nil for as long as it likes.
+    var patience: Int32? {
         if !resumed.isEmpty || !dirty.isEmpty || closer.hasWork || pubSub.batch.isOpen || !events.isEmpty { return 0 }
         if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
         var ticks = timers.ticksUntilNext
@@ -134,11 +150,6 @@ import Synchronization
         let milliseconds = ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
         guard let timer = events.timerPatience(port) else { return milliseconds }
         return min(milliseconds ?? timer, timer)
-    }
-
-    func readClock() {
-        nowNanoseconds = Clock.monotonicNanoseconds()
-        now = server.tick(at: nowNanoseconds)
     }
 
     @inline(__always)
@@ -177,6 +188,11 @@ import Synchronization
         if peer.pointee.mayRead, !peer.pointee.flags.contains(.inputEnded) { wanted.insert(.readable) }
         if peer.pointee.outbox.isBlocked { wanted.insert(.writable) }
         if wanted == peer.pointee.interest { return }
+        guard peer.pointee.transport.hasSocket else {
+            peer.pointee.interest = wanted
+            if wanted.contains(.readable), peer.pointee.transport.hasInput { resumeLater(peer) }
+            return
+        }
         do throws(Errno) {
             try poller.modify(peer.pointee.transport.number, token: peer.pointee.token, interest: wanted)
             peer.pointee.interest = wanted
