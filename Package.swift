@@ -87,23 +87,31 @@ let package = Package(
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
+            name: "GatewayControl",
+            dependencies: ["GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI"],
+            swiftSettings: strict),
+        .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes", "CGatewayABI",
+                "GatewayControl", "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes",
+                "CGatewayABI",
                 "CLinux",
             ], swiftSettings: looping),
         .target(
             name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
             swiftSettings: fast),
         .target(
-            name: "HandlerTrial", dependencies: ["GatewayServer", "GatewayLoad", "GatewayIO", "CLinux"],
+            name: "HandlerTrial",
+            dependencies: ["GatewayServer", "GatewayControl", "GatewayLoad", "GatewayIO", "CLinux"],
             swiftSettings: strict),
         .target(name: "CTemplates", exclude: ["files"]),
         .target(name: "HandlerTemplates", dependencies: ["CTemplates"], swiftSettings: strict),
         .executableTarget(
             name: "gateway",
             dependencies: [
-                "GatewayServer", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates", "HandlerTrial", "CLinux",
+                "GatewayServer", "GatewayControl", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates",
+                "HandlerTrial",
+                "CLinux",
             ],
             swiftSettings: strict),
 
@@ -128,9 +136,13 @@ let package = Package(
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
+            name: "GatewayControlTests",
+            dependencies: ["GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules"]),
+        .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayServer", "GatewayConfiguration", "GatewayIO", "HandlerModules", "TestSupport", "probe_child",
+                "GatewayServer", "GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules",
+                "TestSupport", "probe_child",
             ]),
         .testTarget(name: "HandlerTrialTests", dependencies: ["HandlerTrial", "GatewayServer"]),
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),

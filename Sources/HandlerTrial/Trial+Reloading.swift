@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayIO
 import GatewayServer
 import Synchronization

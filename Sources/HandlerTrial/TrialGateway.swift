@@ -1,4 +1,5 @@
 import CLinux
+import GatewayControl
 import GatewayIO
 import GatewayServer
 import Glibc

@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// What is to be tried: a module, and the route it is served on.

@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// What came of a trial: a line for each thing that was tried, in the order it was.

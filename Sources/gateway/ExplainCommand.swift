@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// `gateway explain`: which route a path has, and which limits.

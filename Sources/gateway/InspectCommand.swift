@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// `gateway inspect`: what a module is, without running any of it.

@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// `gateway reload`: read the configuration again and replace what has changed.

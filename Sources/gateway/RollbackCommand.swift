@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// `gateway rollback`: back to the generation before the current one.

@@ -1,4 +1,5 @@
 import GatewayConfiguration
+import GatewayControl
 import GatewayServer
 
 /// Asks the gateway that serves the configuration, over its control socket.

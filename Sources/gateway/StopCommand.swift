@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 
 /// `gateway stop` and `gateway drain`: the two graceful ends; both wait until the gateway answers.

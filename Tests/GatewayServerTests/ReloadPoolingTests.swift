@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayServer
 import Synchronization
 import TestSupport

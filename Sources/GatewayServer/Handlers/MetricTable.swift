@@ -1,3 +1,4 @@
+import GatewayControl
 import Synchronization
 
 /// The metrics that handlers define: defining takes a lock, recording does not. Any thread.
@@ -119,5 +120,15 @@ final class MetricTable: Sendable {
                 buckets: cell.buckets.map { $0.count.load(ordering: .relaxed) },
                 count: cell.count.load(ordering: .relaxed))
         }
+    }
+}
+
+extension StatusReport.Metric {
+    init(_ sample: MetricTable.Sample) {
+        let definition = sample.definition
+        self.init(
+            name: definition.name, kind: "\(definition.kind)", help: definition.help, route: definition.route,
+            value: sample.value,
+            buckets: zip(MetricTable.bounds, sample.buckets).map { Bucket(bound: $0, count: $1) }, count: sample.count)
     }
 }

@@ -1,5 +1,6 @@
 import CGatewayABI
 import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import HandlerModules
 import Synchronization

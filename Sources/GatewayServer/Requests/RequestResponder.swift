@@ -1,6 +1,8 @@
 import Bytes
 import CGatewayABI
 import CLinux
+import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import HTTP
 import HandlerModules
@@ -362,7 +364,8 @@ final class RequestResponder {
         guard worker.routing.logsAccess else { return }
         let address = peer.pointee.transport.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
-        Log.access("\(address) \"\(Log.escaped(target))\" 101 id=\(String(peer.pointee.id.number, radix: 16))")
+        Log.access(
+            "\(address) \"\(PrintableText.escaped(target))\" 101 id=\(String(peer.pointee.id.number, radix: 16))")
     }
 
     func logClosed(_ peer: ConnectionPointer, on worker: Worker) {

@@ -1,3 +1,4 @@
+import Bytes
 import GatewayIO
 import Glibc
 import Synchronization
@@ -31,7 +32,7 @@ package struct Log: Sendable {
 
     func write(_ level: Level, _ message: @autoclosure () -> String) {
         guard writes(level) else { return }
-        LogWriter.standardError.append("\(level.name): \(Self.escaped(message()))")
+        LogWriter.standardError.append("\(level.name): \(PrintableText.escaped(message()))")
     }
 
     /// A line of the access log.
@@ -62,20 +63,5 @@ package struct Log: Sendable {
                 unsafe rest = rest.dropFirst(count)
             }
         }
-    }
-
-    /// Octets of strangers cannot forge lines or drive a terminal.
-    static func escaped(_ text: String) -> String {
-        // Beyond ASCII there are control characters too.
-        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
-        var clean = ""
-        for scalar in text.unicodeScalars {
-            switch scalar.value {
-            case 0x0A: clean += "\n   "
-            case 0..<0x20, 0x7F..<0xA0: clean += "\\u{\(String(scalar.value, radix: 16))}"
-            default: clean.unicodeScalars.append(scalar)
-            }
-        }
-        return clean
     }
 }

@@ -1,5 +1,6 @@
 import CLinux
 package import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import Glibc
 import HTTP

@@ -1,5 +1,3 @@
-package import GatewayConfiguration
-
 /// Finds the route of a path. Built once per configuration, then only read: any thread may ask it.
 ///
 /// Order: the exact path; then patterns with parameters; then the longest `/*`. Among patterns with parameters that fit,

@@ -1,5 +1,5 @@
 import GatewayConfiguration
-import GatewayServer
+import GatewayControl
 import Testing
 
 @Suite("gateway explain")

@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayControl
 import Testing
 
 @Suite("The console page embeds routes as data, never as markup")

@@ -1,4 +1,5 @@
 import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import Glibc
 

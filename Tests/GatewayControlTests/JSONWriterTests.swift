@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayControl
 import Testing
 
 @Suite("RFC 8259: what is written is JSON")

@@ -107,3 +107,26 @@ extension StatusReport.Reload {
         }
     }
 }
+
+extension StatusReport.Metric {
+    func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("metric", name)
+            writer.member("kind", kind)
+            writer.member("help", help)
+            writer.member("route", route)
+            writer.name(buckets.isEmpty ? "value" : "sum")
+            writer.value(value)
+            if buckets.isEmpty { return }
+            writer.member("count", count)
+            writer.name("buckets")
+            writer.array(buckets) { writer, bucket in
+                writer.object { writer in
+                    writer.name("le")
+                    writer.value(bucket.bound)
+                    writer.member("count", bucket.count)
+                }
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayControl
 import Testing
 
 @Suite("Times are UTC, durations have two units")

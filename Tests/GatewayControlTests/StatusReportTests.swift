@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayControl
 import Testing
 
 @Suite("gateway status")

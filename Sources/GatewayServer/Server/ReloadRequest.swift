@@ -1,3 +1,5 @@
+import GatewayControl
+
 /// Somebody who asked for a reload, and what it comes to; answered when all of it is over. It belongs to the control
 /// thread.
 final class ReloadRequest {

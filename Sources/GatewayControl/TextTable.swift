@@ -1,3 +1,5 @@
+import Bytes
+
 /// Text with a colour for terminals; its width is that of the text.
 struct StyledText {
     /// Colours say how well something is.
@@ -15,7 +17,7 @@ struct StyledText {
 
     /// Octets of handlers, files and peers cannot drive the terminal or end a line of a table.
     init(_ text: String, _ style: Style = .plain) {
-        self.text = Log.escaped(text.split(separator: "\n").joined(separator: " "))
+        self.text = PrintableText.escaped(text.split(separator: "\n").joined(separator: " "))
         self.style = style
     }
 

@@ -1,5 +1,4 @@
 import GatewayConfiguration
-import GatewayServer
 import Testing
 
 @Suite("Match order: exact, then :parameter, then longest /*")

@@ -131,7 +131,7 @@ extension StatusReport.Generation {
     var digestText: String { Self.digestText(digest) }
 
     /// Sixteen hexadecimal digits.
-    static func digestText(_ digest: UInt64) -> String {
+    package static func digestText(_ digest: UInt64) -> String {
         let digits = String(digest, radix: 16)
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }

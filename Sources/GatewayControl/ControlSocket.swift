@@ -32,6 +32,11 @@ package struct ControlSocket: ~Copyable {
         case writing
     }
 
+    private final class OwnedListener {
+        let listener: Listener
+        init(_ listener: consuming Listener) { self.listener = listener }
+    }
+
     private final class Client {
         let socket: Socket
         var phase = Phase.reading
@@ -58,7 +63,7 @@ package struct ControlSocket: ~Copyable {
     /// Where it listens.
     package let path: String
     /// Nil once nobody new is heard.
-    private var listener: Listeners.Entry?
+    private var listener: OwnedListener?
     private let poller: Poller
     private var clients: [UInt64: Client] = [:]
     private var nextToken: UInt64 = 1
@@ -67,7 +72,7 @@ package struct ControlSocket: ~Copyable {
 
     /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
     package init(path: String) throws(Errno) {
-        let listener = Listeners.Entry(try Listener(.privateUnix(path: path)))
+        let listener = OwnedListener(try Listener(.privateUnix(path: path)))
         let poller = try Poller()
         try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
         self.path = path

@@ -1,5 +1,5 @@
+import GatewayControl
 import GatewayIO
-import GatewayServer
 import Glibc
 import Testing
 
