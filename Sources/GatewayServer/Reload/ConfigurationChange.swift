@@ -14,8 +14,8 @@ final class ConfigurationChange {
         case waiting
         case preparing
         case reconfiguring(TimedCall<gw_status>, Replacement, deadline: UInt64)
-        case starting(PostStart, Purpose)
-        case transferring(SelfTransfer, Replacement, HandlerService.Post)
+        case starting(InstanceStart, Purpose)
+        case transferring(SelfTransfer, Replacement, RouteInstance)
         case bringingUp
         case prepared
         case handingOver(deadline: UInt64)
@@ -32,7 +32,7 @@ final class ConfigurationChange {
     /// A route whose instance is to have other settings.
     private struct Replacement {
         let service: HandlerService
-        let former: HandlerService.Post
+        let former: RouteInstance
         let old: RouteConfiguration
         let route: RouteConfiguration
         let fresh: Route
@@ -47,13 +47,13 @@ final class ConfigurationChange {
     private var routes: [Route] = []
     private var handovers: [Handover] = []
     /// Posts that serve from the commit on.
-    private var posts: [(service: HandlerService, post: HandlerService.Post)] = []
+    private var instances: [(service: HandlerService, served: RouteInstance)] = []
     /// Instances that were started for it: stopped again if it comes to nothing.
     private var started: [InstanceContext] = []
     /// Instances that took other settings: told the old ones again if it comes to nothing.
-    private var reconfigured: [(post: HandlerService.Post, old: RouteConfiguration)] = []
+    private var reconfigured: [(served: RouteInstance, old: RouteConfiguration)] = []
     /// Posts that serve nobody new from the commit on.
-    private var leaving: [(service: HandlerService, post: HandlerService.Post)] = []
+    private var leaving: [(service: HandlerService, served: RouteInstance)] = []
     /// Handlers that nothing serves yet.
     private var fresh: [Reload] = []
     private var said: [String] = []
@@ -97,7 +97,7 @@ final class ConfigurationChange {
         for route in next.routes {
             let known = old.routes.first { $0.pattern == route.pattern && $0.handler == route.handler }
             let serving = handlerManager.handlers[route.handler]?.serving
-            let lacks = serving != nil && serving?.posts[route.pattern.description] == nil
+            let lacks = serving != nil && serving?.instances[route.pattern.description] == nil
             if !(known?.isSame(as: route) ?? false) || lacks { names.insert(route.handler) }
         }
         for route in old.routes {
@@ -130,9 +130,9 @@ final class ConfigurationChange {
             guard call.answer != nil || now >= deadline else { return false }
             try reconfigured(replacement, call.answer ?? gw_status(GW_E_FAILED))
         case .starting(let start, let purpose): return try look(start, purpose, now)
-        case .transferring(let transfer, let replacement, let post):
+        case .transferring(let transfer, let replacement, let served):
             guard try transfer.step(now) else { return false }
-            takeOver(replacement, post)
+            takeOver(replacement, served)
         case .bringingUp:
             for reload in fresh { reload.step(now) }
             guard fresh.allSatisfy({ $0.isReady || $0.outcome != nil }) else { return false }
@@ -160,10 +160,10 @@ final class ConfigurationChange {
 
     private func takeBack() {
         for record in started { handlerManager.stop(record, handlerManager.log) }
-        for (post, old) in reconfigured {
+        for (served, old) in reconfigured {
             let settings = RouteSettings(old)
             do throws(ModuleError) {
-                guard let call = try post.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
+                guard let call = try served.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
                     continue
                 }
                 handlerManager.errands.append(
@@ -194,7 +194,7 @@ final class ConfigurationChange {
         let service = handlerManager.service(named: route.handler)
         guard let known else { return try add(route, Route(route, index: index), service) }
         let old = handlerManager.configuration.routes[known]
-        guard let post = service.serving?.posts[pattern] else {
+        guard let served = service.serving?.instances[pattern] else {
             // What its start said no to may be mended; the rest is the business of the handler's next round.
             let isSame = old.isSame(as: route)
             if isSame, service.serving == nil { return routes.append(handlerManager.routing.routes[known]) }
@@ -204,9 +204,9 @@ final class ConfigurationChange {
         let fresh = Route(route, index: index)
         routes.append(fresh)
         said.append("route \(pattern): reconfigured")
-        let replacement = Replacement(service: service, former: post, old: old, route: route, fresh: fresh)
+        let replacement = Replacement(service: service, former: served, old: old, route: route, fresh: fresh)
         // One instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
-        let generation = post.instance.generation
+        let generation = served.instance.generation
         if old.limits.dispatch != route.limits.dispatch, generation.has(GW_HF_SERIAL) { return try renew(replacement) }
         old.settings == route.settings ? swap(replacement) : try reconfigure(replacement)
     }
@@ -218,7 +218,7 @@ final class ConfigurationChange {
         guard let generation = service.serving?.generation else { return }
         do throws(ModuleError) {
             phase = .starting(
-                try PostStart(generation, service, route, fresh, handlerManager), .route(fresh, service))
+                try InstanceStart(generation, service, route, fresh, handlerManager), .route(fresh, service))
         } catch {
             refuse(fresh, error)
         }
@@ -230,41 +230,42 @@ final class ConfigurationChange {
         said.append("route \(route.pattern): not served\n\(error.ofRoute.description)")
     }
 
-    private func look(_ start: PostStart, _ purpose: Purpose, _ now: UInt64) throws(ModuleError) -> Bool {
+    private func look(_ start: InstanceStart, _ purpose: Purpose, _ now: UInt64) throws(ModuleError) -> Bool {
         switch purpose {
         case .route(let route, let service):
             do throws(ModuleError) {
-                guard let post = try start.step(now) else { return false }
-                started.append(post.record)
-                posts.append((service, post))
+                guard let served = try start.step(now) else { return false }
+                started.append(served.record)
+                instances.append((service, served))
                 said.append("route \(route.pattern): added, handler \"\(service.name)\"")
             } catch {
                 refuse(route, error)
             }
             phase = .preparing
         case .replacement(let replacement):
-            guard let post = try start.step(now) else { return false }
-            started.append(post.record)
-            phase = .transferring(SelfTransfer(from: replacement.former, to: post, handlerManager), replacement, post)
+            guard let served = try start.step(now) else { return false }
+            started.append(served.record)
+            phase = .transferring(
+                SelfTransfer(from: replacement.former, to: served, handlerManager), replacement, served)
         }
         return true
     }
 
     /// The instance stays; its connections get the new limits.
     private func swap(_ replacement: Replacement) {
-        var post = replacement.former
-        post.configuration = replacement.route
-        unsafe post.former.append(replacement.former.binding)
-        unsafe post.binding = Binding.make(post.binding.pointee.record, route: replacement.fresh)
+        var served = replacement.former
+        served.configuration = replacement.route
+        unsafe served.former.append(replacement.former.binding)
+        unsafe served.binding = Binding.make(served.binding.pointee.record, route: replacement.fresh)
         unsafe handovers += handlerManager.handovers(
-            from: post.former, to: post.binding, .swap, isStateless: true, patience: 0)
-        finish(replacement, post)
+            from: served.former, to: served.binding, .swap, isStateless: true, patience: 0)
+        finish(replacement, served)
     }
 
-    private func finish(_ replacement: Replacement, _ post: HandlerService.Post) {
+    private func finish(_ replacement: Replacement, _ served: RouteInstance) {
         let route = replacement.route
-        followUp(replacement.service, route.pattern.description, post, HandlerManager.patience(route))
-        posts.append((replacement.service, post))
+        followUp(replacement.service, route.pattern.description, served, HandlerManager.patience(route))
+        instances.append((replacement.service, served))
         phase = .preparing
     }
 
@@ -290,32 +291,32 @@ final class ConfigurationChange {
     private func renew(_ replacement: Replacement) throws(ModuleError) {
         let generation = replacement.former.instance.generation
         phase = .starting(
-            try PostStart(generation, replacement.service, replacement.route, replacement.fresh, handlerManager),
+            try InstanceStart(generation, replacement.service, replacement.route, replacement.fresh, handlerManager),
             .replacement(replacement))
     }
 
-    private func takeOver(_ replacement: Replacement, _ post: HandlerService.Post) {
+    private func takeOver(_ replacement: Replacement, _ served: RouteInstance) {
         let generation = replacement.former.instance.generation
         let canMigrate = MoveObstacle(from: generation, to: generation) == nil
         unsafe handovers += handlerManager.handovers(
-            from: replacement.former.bindings, to: post.binding, canMigrate ? .migrate : .drain,
+            from: replacement.former.bindings, to: served.binding, canMigrate ? .migrate : .drain,
             isStateless: Handover.isStateless(from: generation, to: generation),
             patience: HandlerManager.patience(replacement.route))
         leaving.append((replacement.service, replacement.former))
-        finish(replacement, post)
+        finish(replacement, served)
     }
 
     /// Connections that older generations still have on a route go to where its present ones go.
     private func followUp(
-        _ service: HandlerService, _ pattern: String, _ target: HandlerService.Post?, _ patience: UInt32
+        _ service: HandlerService, _ pattern: String, _ target: RouteInstance?, _ patience: UInt32
     ) {
         for serving in service.retiring {
-            guard let post = serving.posts[pattern] else { continue }
+            guard let served = serving.instances[pattern] else { continue }
             let generation = target?.instance.generation
             let canMigrate = generation.map { MoveObstacle(from: serving.generation, to: $0) == nil } ?? false
             let isStateless = Handover.isStateless(from: serving.generation, to: generation ?? serving.generation)
             unsafe handovers += handlerManager.handovers(
-                from: post.bindings, to: target?.binding, canMigrate ? .migrate : .drain, isStateless: isStateless,
+                from: served.bindings, to: target?.binding, canMigrate ? .migrate : .drain, isStateless: isStateless,
                 patience: patience)
         }
     }
@@ -325,14 +326,15 @@ final class ConfigurationChange {
         for old in handlerManager.configuration.routes {
             let stays = next.routes.contains { $0.pattern == old.pattern && $0.handler == old.handler }
             let pattern = old.pattern.description
-            guard !stays, let service = handlerManager.handlers[old.handler], let post = service.serving?.posts[pattern]
+            guard !stays, let service = handlerManager.handlers[old.handler],
+                let served = service.serving?.instances[pattern]
             else {
                 continue
             }
-            leaving.append((service, post))
+            leaving.append((service, served))
             let way: Handover.Way = old.limits.reload == .close ? .close : .drain
             unsafe handovers += handlerManager.handovers(
-                from: post.bindings, to: nil, way, isStateless: true, patience: HandlerManager.patience(old))
+                from: served.bindings, to: nil, way, isStateless: true, patience: HandlerManager.patience(old))
             followUp(service, pattern, nil, HandlerManager.patience(old))
             said.append("route \(pattern): removed from handler \"\(old.handler)\", its connections drain")
         }
@@ -360,15 +362,15 @@ final class ConfigurationChange {
     func commit() {
         handlerManager.configuration = next
         handlerManager.routing = RoutingTable(next, routes: routes)
-        for (service, post) in leaving {
+        for (service, served) in leaving {
             guard let serving = service.serving else { continue }
-            let pattern = post.configuration.pattern.description
-            if serving.posts[pattern]?.instance === post.instance { serving.posts[pattern] = nil }
-            handlerManager.park(post, of: serving, service)
+            let pattern = served.configuration.pattern.description
+            if serving.instances[pattern]?.instance === served.instance { serving.instances[pattern] = nil }
+            handlerManager.park(served, of: serving, service)
         }
-        for (service, post) in posts {
-            service.serving?.posts[post.configuration.pattern.description] = post
-            unsafe routes[post.route].serve(post.binding)
+        for (service, served) in instances {
+            service.serving?.instances[served.configuration.pattern.description] = served
+            unsafe routes[served.route].serve(served.binding)
         }
         for reload in fresh { commit(reload) }
         // What was refused with other settings may be taken with these.

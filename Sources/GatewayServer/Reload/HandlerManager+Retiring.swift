@@ -36,9 +36,9 @@ extension HandlerManager {
     // MARK: Retiring
 
     /// A generation gets no new connections any more.
-    func retire(_ old: HandlerService.Serving, of service: HandlerService, isKept: Bool) {
+    func retire(_ old: ServingGeneration, of service: HandlerService, isKept: Bool) {
         old.retiredAt = Clock.monotonicNanoseconds()
-        for post in old.posts.values { retire(post.record) }
+        for served in old.instances.values { retire(served.record) }
         if isKept, !old.isStandIn {
             let generation = old.generation
             service.history.add(
@@ -48,7 +48,7 @@ extension HandlerManager {
     }
 
     /// Takes back what was started of a generation that will not serve.
-    func abandon(_ serving: HandlerService.Serving, _ service: HandlerService) {
+    func abandon(_ serving: ServingGeneration, _ service: HandlerService) {
         serving.generation.retire()
         serving.isAbandoned = true
         // It was never found by anybody.
@@ -58,15 +58,15 @@ extension HandlerManager {
     }
 
     /// An instance that leaves while its generation stays is looked after like a retiring generation.
-    func park(_ post: HandlerService.Post, of serving: HandlerService.Serving, _ service: HandlerService) {
-        let parked = HandlerService.Serving(serving.generation, context: serving.context, isPart: true)
-        parked.posts[post.configuration.pattern.description] = post
+    func park(_ served: RouteInstance, of serving: ServingGeneration, _ service: HandlerService) {
+        let parked = ServingGeneration(serving.generation, context: serving.context, isPart: true)
+        parked.instances[served.configuration.pattern.description] = served
         parked.retiredAt = Clock.monotonicNanoseconds()
-        retire(post.record)
+        retire(served.record)
         service.retiring.append(parked)
     }
 
-    private func settle(_ serving: HandlerService.Serving, _ service: HandlerService) {
+    private func settle(_ serving: ServingGeneration, _ service: HandlerService) {
         guard serving.fence?.isPassed ?? false else { return }
         if serving.stopBegan == nil {
             let isDue = serving.isAbandoned || isStoppingAll || serving.isUnused
@@ -77,12 +77,12 @@ extension HandlerManager {
         if stop(serving, service) { finish(serving, service) }
     }
 
-    private func tellDraining(_ serving: HandlerService.Serving, _ service: HandlerService) {
+    private func tellDraining(_ serving: ServingGeneration, _ service: HandlerService) {
         if serving.isTold { return }
         serving.isTold = true
-        for post in serving.posts.values where unsafe post.instance.generation.callbacks.event != nil {
-            let record = post.record
-            begin("handler \"\(service.name)\" on \(post.configuration.pattern), told to drain", post) { _ in
+        for served in serving.instances.values where unsafe served.instance.generation.callbacks.event != nil {
+            let record = served.record
+            begin("handler \"\(service.name)\" on \(served.configuration.pattern), told to drain", served) { _ in
                 record.tell(UInt32(GW_EV_DRAINING))
                 return 0
             }
@@ -91,11 +91,11 @@ extension HandlerManager {
 
     /// A call whose answer only concerns the log.
     func begin(
-        _ subject: String, _ post: HandlerService.Post, _ body: @escaping @Sendable (Instance) -> gw_status
+        _ subject: String, _ served: RouteInstance, _ body: @escaping @Sendable (Instance) -> gw_status
     ) {
         do throws(SystemError) {
-            let call = try post.instance.begin(bell: ring, body)
-            let patience = post.configuration.limits.startTimeoutMilliseconds
+            let call = try served.instance.begin(bell: ring, body)
+            let patience = served.configuration.limits.startTimeoutMilliseconds
             errands.append(Errand(call: call, deadline: Self.deadline(milliseconds: patience), subject: subject))
         } catch {
             log.warn("\(subject): there is no thread for it: \(error)")
@@ -103,7 +103,7 @@ extension HandlerManager {
     }
 
     /// After the last callback: the generation ends, and its image goes if it may.
-    private func finish(_ serving: HandlerService.Serving, _ service: HandlerService) {
+    private func finish(_ serving: ServingGeneration, _ service: HandlerService) {
         serving.isOver = true
         if serving.isPart || isStoppingAll { return }
         let generation = serving.generation
@@ -122,7 +122,7 @@ extension HandlerManager {
     }
 
     /// What became of the image; nil while that is still to come. Its destructors run on a thread of their own.
-    private func unload(_ serving: HandlerService.Serving) -> UnloadOutcome? {
+    private func unload(_ serving: ServingGeneration) -> UnloadOutcome? {
         let (loader, generation) = (loader, serving.generation)
         if let unloading = serving.unloading {
             guard let outcome = unloading.answer else { return nil }
@@ -142,17 +142,17 @@ extension HandlerManager {
     /// Stops the instances of a generation, or some of them, after their last callback.
     ///
     /// - Returns: false while one is busy with it: ask again. One that stays so is left alone after a while.
-    private func stop(_ serving: HandlerService.Serving, _ service: HandlerService) -> Bool {
+    private func stop(_ serving: ServingGeneration, _ service: HandlerService) -> Bool {
         let now = Clock.monotonicNanoseconds()
         if serving.stopBegan == nil {
             serving.stopBegan = now
-            for post in serving.posts.values { close(post.record) }
+            for served in serving.instances.values { close(served.record) }
         }
         // The header: stop() waits for work(), and comes after the last callback.
-        for post in serving.posts.values where post.instance.phase == .running && !isAtWork(post.record) {
-            stop(post.record, log)
+        for served in serving.instances.values where served.instance.phase == .running && !isAtWork(served.record) {
+            stop(served.record, log)
         }
-        let isBusy = serving.posts.values.contains { $0.instance.phase == .stopping || isAtWork($0.record) }
+        let isBusy = serving.instances.values.contains { $0.instance.phase == .stopping || isAtWork($0.record) }
         if isBusy {
             guard now &- (serving.stopBegan ?? now) > Self.stopNanoseconds else { return false }
             if !serving.saidBusy {

@@ -63,7 +63,7 @@ extension HandlerManager {
     }
 
     private static func report(
-        of serving: HandlerService.Serving, _ state: StatusReport.Generation.State, _ now: UInt64
+        of serving: ServingGeneration, _ state: StatusReport.Generation.State, _ now: UInt64
     ) -> StatusReport.Generation {
         StatusReport.Generation(
             serving.generation, state: state, why: serving.isPart ? "for routes that have left it" : nil,

@@ -201,12 +201,12 @@ final class HandlerManager {
     }
 
     /// The commit point: from these stores on new handshakes go to the new generation.
-    func putInService(_ service: HandlerService, _ serving: HandlerService.Serving, _ places: [Reload.Place]) {
+    func putInService(_ service: HandlerService, _ serving: ServingGeneration, _ places: [Reload.Place]) {
         service.module.makeLive(serving.generation)
         for place in places {
             let pattern = place.route.pattern
-            if let post = serving.posts[pattern] {
-                unsafe place.route.serve(post.binding)
+            if let served = serving.instances[pattern] {
+                unsafe place.route.serve(served.binding)
                 log.info(
                     "route \(pattern): handler \"\(service.name)\" generation \(serving.generation.number) is serving")
             } else if let refusal = serving.refused.first(where: { $0.pattern == pattern }) {

@@ -29,7 +29,7 @@ extension Reload {
     }
 
     /// What this means for the next start.
-    private func noteStanding(_ serving: HandlerService.Serving) {
+    private func noteStanding(_ serving: ServingGeneration) {
         service.trouble = nil
         var standing = service.standing
         switch source {
@@ -57,17 +57,17 @@ extension Reload {
     // MARK: Handing over
 
     /// A hand-over for each binding that connections of the handler's routes may hold.
-    private func makeHandovers(to serving: HandlerService.Serving) {
+    private func makeHandovers(to serving: ServingGeneration) {
         for old in service.retiring where !old.isAbandoned {
             let obstacle = MoveObstacle(from: old.generation, to: serving.generation)
-            for (pattern, former) in old.posts {
-                guard let post = serving.posts[pattern] else { continue }
-                let way = Self.way(post.configuration.limits.reload, obstacle)
+            for (pattern, former) in old.instances {
+                guard let served = serving.instances[pattern] else { continue }
+                let way = Self.way(served.configuration.limits.reload, obstacle)
                 if case .close = way { sentAway += former.references }
                 unsafe handovers += handlerManager.handovers(
-                    from: former.bindings, to: post.binding, way,
+                    from: former.bindings, to: served.binding, way,
                     isStateless: Handover.isStateless(from: old.generation, to: serving.generation),
-                    patience: HandlerManager.patience(post.configuration))
+                    patience: HandlerManager.patience(served.configuration))
             }
         }
     }
@@ -127,8 +127,8 @@ extension Reload {
         guard let serving else { return "" }
         var reasons: [String] = []
         for old in service.retiring where old.references > 0 && !old.isAbandoned {
-            for (pattern, former) in old.posts where former.references > 0 {
-                guard let reason = reason(old, former, serving.posts[pattern]) else { continue }
+            for (pattern, former) in old.instances where former.references > 0 {
+                guard let reason = reason(old, former, serving.instances[pattern]) else { continue }
                 if !reasons.contains(reason) { reasons.append(reason) }
             }
         }
@@ -136,7 +136,7 @@ extension Reload {
     }
 
     private func reason(
-        _ old: HandlerService.Serving, _ former: HandlerService.Post, _ next: HandlerService.Post?
+        _ old: ServingGeneration, _ former: RouteInstance, _ next: RouteInstance?
     ) -> String? {
         guard let next, let serving else { return "route \(former.configuration.pattern) has left it" }
         switch next.configuration.limits.reload {

@@ -91,9 +91,9 @@ final class Reload {
     /// Routes whose start said no in the probe.
     private(set) var refusedRoutes: [String: ModuleError] = [:]
     /// The generation that is being brought up, and then serves.
-    var serving: HandlerService.Serving?
+    var serving: ServingGeneration?
     /// The one that it replaced.
-    var replaced: HandlerService.Serving?
+    var replaced: ServingGeneration?
     var handovers: [Handover] = []
     /// Requests and connections that `reload close` sends away.
     var sentAway = 0
@@ -320,7 +320,7 @@ final class Reload {
     /// Why a module that behaves is not worth loading: a route that serves would be lost, or no route would start.
     private var objection: ModuleError? {
         let errors = places.compactMap { place in refusedRoutes[place.route.pattern].map { (place, $0) } }
-        let lost = errors.first { service.serving?.posts[$0.0.route.pattern] != nil }
+        let lost = errors.first { service.serving?.instances[$0.0.route.pattern] != nil }
         guard let error = (lost ?? (errors.count == places.count ? errors.first : nil))?.1 else { return nil }
         state = .starting
         return error
@@ -368,7 +368,7 @@ final class Reload {
         do throws(ModuleError) {
             let generation = try result.get()
             service.module.add(generation)
-            let serving = HandlerService.Serving(generation, context: HostContext.of(generation))
+            let serving = ServingGeneration(generation, context: HostContext.of(generation))
             if case .rollback(_, let build) = source {
                 // At a start the numbers of the process before mean nothing any more.
                 serving.buildOf = kind == .rollback ? build : generation.number

@@ -9,22 +9,22 @@ import HandlerModules
 final class RouteStarts {
     private enum Phase {
         case next
-        case starting(PostStart)
+        case starting(InstanceStart)
         case transferring(SelfTransfer)
     }
 
-    private let serving: HandlerService.Serving
+    private let serving: ServingGeneration
     private let service: HandlerService
     private let handlerManager: HandlerManager
     private var waiting: ArraySlice<Reload.Place>
-    private var transfers: [(from: HandlerService.Post, to: HandlerService.Post)] = []
+    private var transfers: [(from: RouteInstance, to: RouteInstance)] = []
     private var hasStarted = false
     private var phase = Phase.next
     /// Why the start of a route said no, in the probe or here.
     private let refused: [String: ModuleError]
 
     init(
-        _ serving: HandlerService.Serving, _ service: HandlerService, _ places: [Reload.Place],
+        _ serving: ServingGeneration, _ service: HandlerService, _ places: [Reload.Place],
         refused: [String: ModuleError], _ handlerManager: HandlerManager
     ) {
         self.serving = serving
@@ -51,8 +51,8 @@ final class RouteStarts {
                 if try isOver() { return true }
             case .starting(let start):
                 do throws(ModuleError) {
-                    guard let post = try start.step(now) else { return false }
-                    serving.posts[start.configuration.pattern.description] = post
+                    guard let served = try start.step(now) else { return false }
+                    serving.instances[start.configuration.pattern.description] = served
                 } catch {
                     try refuse(start.configuration, error)
                 }
@@ -70,7 +70,7 @@ final class RouteStarts {
             try start(place)
         } else if !hasStarted {
             hasStarted = true
-            if serving.posts.isEmpty, let first = serving.refused.first { throw first.error }
+            if serving.instances.isEmpty, let first = serving.refused.first { throw first.error }
             findTransfers()
         } else if let pair = transfers.popLast() {
             phase = .transferring(SelfTransfer(from: pair.from, to: pair.to, handlerManager))
@@ -84,7 +84,7 @@ final class RouteStarts {
         if let error = refused[place.route.pattern] { return try refuse(place.configuration, error) }
         do throws(ModuleError) {
             phase = .starting(
-                try PostStart(serving.generation, service, place.configuration, place.route, handlerManager))
+                try InstanceStart(serving.generation, service, place.configuration, place.route, handlerManager))
         } catch {
             try refuse(place.configuration, error)
         }
@@ -93,14 +93,14 @@ final class RouteStarts {
     private func refuse(_ configuration: RouteConfiguration, _ error: ModuleError) throws(ModuleError) {
         let pattern = configuration.pattern.description
         // Nobody loses a route that serves to a build that is meant to be better.
-        if service.serving?.posts[pattern] != nil { throw error }
+        if service.serving?.instances[pattern] != nil { throw error }
         serving.refused.append((pattern, error))
     }
 
     private func findTransfers() {
-        for (pattern, post) in serving.posts {
-            guard let former = service.serving?.posts[pattern] else { continue }
-            transfers.append((former, post))
+        for (pattern, served) in serving.instances {
+            guard let former = service.serving?.instances[pattern] else { continue }
+            transfers.append((former, served))
         }
     }
 

@@ -22,8 +22,8 @@ final class SelfTransfer {
         case over
     }
 
-    private let former: HandlerService.Post
-    private let next: HandlerService.Post
+    private let former: RouteInstance
+    private let next: RouteInstance
     private let handlerManager: HandlerManager
     private var phase = Phase.over
     private var deadline: UInt64 = .max
@@ -36,7 +36,7 @@ final class SelfTransfer {
     private var subject: String { "handler \"\(new.handler)\" on \(next.configuration.pattern)" }
 
     /// Begins it.
-    init(from former: HandlerService.Post, to next: HandlerService.Post, _ handlerManager: HandlerManager) {
+    init(from former: RouteInstance, to next: RouteInstance, _ handlerManager: HandlerManager) {
         self.former = former
         self.next = next
         self.handlerManager = handlerManager
@@ -74,8 +74,8 @@ final class SelfTransfer {
         deadline = .max
     }
 
-    private func setDeadline(_ post: HandlerService.Post) {
-        deadline = HandlerManager.deadline(milliseconds: post.configuration.limits.startTimeoutMilliseconds)
+    private func setDeadline(_ served: RouteInstance) {
+        deadline = HandlerManager.deadline(milliseconds: served.configuration.limits.startTimeoutMilliseconds)
     }
 
     // MARK: Saving

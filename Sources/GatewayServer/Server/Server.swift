@@ -269,20 +269,20 @@ package final class Server {
 
     /// With workers, until they have ended.
     private func serve() throws(Errno) {
-        let crew = try startWorkers()
+        let threads = try startWorkers()
         for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
-        try loop.watch(crew.ended.number)
-        while crew.working.load(ordering: .acquiring) > 0 {
+        try loop.watch(threads.ended.number)
+        while threads.working.load(ordering: .acquiring) > 0 {
             try turn()
             try loop.sleep(until: nextTurn)
-            crew.ended.answer()
+            threads.ended.answer()
         }
     }
 
     /// The workers' threads, and a way to learn that they have ended.
-    private final class Crew: Sendable {
+    private final class WorkerThreads: Sendable {
         let working: Atomic<Int>
         let ended: Waker
 
@@ -292,8 +292,8 @@ package final class Server {
         }
     }
 
-    private func startWorkers() throws(Errno) -> Crew {
-        let crew = try Crew(context.ports.count)
+    private func startWorkers() throws(Errno) -> WorkerThreads {
+        let threads = try WorkerThreads(context.ports.count)
         let (context, listeners, capacity) = (context, listeners, capacity)
         for port in context.ports {
             let thread = try SystemThread(name: "worker \(port.index)") {
@@ -306,12 +306,12 @@ package final class Server {
                     // So that the others give it no peers.
                     port.load.add(1 << 32, ordering: .relaxed)
                 }
-                crew.working.subtract(1, ordering: .releasing)
-                crew.ended.ring()
+                threads.working.subtract(1, ordering: .releasing)
+                threads.ended.ring()
             }
             thread.detach()
         }
-        return crew
+        return threads
     }
 
     /// One turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing

@@ -1,11 +1,12 @@
 package import GatewayConfiguration
 import HandlerModules
 
-extension Server {
+/// What `gateway check` finds out about handlers.
+package enum HandlerCheck {
     /// Tries what lies in the folders of handlers, each in a probe process; loads, starts and remembers nothing.
     ///
     /// - Returns: a text for each handler or route that could not serve.
-    package static func check(_ configuration: Configuration, prober: String = Server.ownProgram) -> [String] {
+    package static func troubles(_ configuration: Configuration, prober: String = Server.ownProgram) -> [String] {
         let runDirectory: RunDirectory
         do throws(RunDirectoryError) {
             runDirectory = try RunDirectory()

@@ -4,7 +4,7 @@ import HandlerModules
 
 /// An instance on its way into service at a route: `start` runs on a thread of its own, at most for `start_timeout`.
 /// It belongs to the control thread.
-final class PostStart {
+final class InstanceStart {
     let configuration: RouteConfiguration
     let record: InstanceContext
     private let route: Route
@@ -34,8 +34,8 @@ final class PostStart {
     /// When it is to be stepped even if the bell does not ring.
     var nextStep: UInt64 { deadline }
 
-    /// The post, once the instance has started; nil while it is busy with that.
-    func step(_ now: UInt64) throws(ModuleError) -> HandlerService.Post? {
+    /// The served, once the instance has started; nil while it is busy with that.
+    func step(_ now: UInt64) throws(ModuleError) -> RouteInstance? {
         do throws(ModuleError) {
             if try !record.instance.startOutcome(settings) {
                 guard now >= deadline else { return nil }
@@ -48,7 +48,7 @@ final class PostStart {
             throw error
         }
         handlerManager.open(record)
-        return unsafe HandlerService.Post(record.instance, Binding.make(record, route: route), configuration)
+        return unsafe RouteInstance(record.instance, Binding.make(record, route: route), configuration)
     }
 
     /// Nobody needs it any more: it is stopped as soon as it has started.
