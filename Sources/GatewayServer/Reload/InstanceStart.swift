@@ -34,7 +34,7 @@ final class InstanceStart {
     /// When it is to be stepped even if the bell does not ring.
     var nextStep: UInt64 { deadline }
 
-    /// The served, once the instance has started; nil while it is busy with that.
+    /// What serves the route, once it has started; nil while it is busy with that.
     func step(_ now: UInt64) throws(ModuleError) -> RouteInstance? {
         do throws(ModuleError) {
             if try !record.instance.startOutcome(settings) {
