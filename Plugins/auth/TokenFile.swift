@@ -2,7 +2,7 @@ import Glibc
 
 /// A file with a line `token user` for each token.
 struct TokenFile {
-    private static let mostOctets = 1 << 20
+    private static let mostBytes = 1 << 20
     let path: String
 
     /// Whose token that is; nil when it is nobody's. Blocks.
@@ -26,7 +26,7 @@ struct TokenFile {
         guard descriptor >= 0 else { throw Unreadable(path: path, code: errno) }
         defer { close(descriptor) }
         var code: Int32 = 0
-        let octets = unsafe [UInt8](unsafeUninitializedCapacity: Self.mostOctets) { buffer, count in
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Self.mostBytes) { buffer, count in
             while count < buffer.count {
                 let rest = unsafe UnsafeMutableBufferPointer(rebasing: buffer[count...])
                 let more = unsafe Glibc.read(descriptor, rest.baseAddress, rest.count)
@@ -37,7 +37,7 @@ struct TokenFile {
             }
         }
         if code != 0 { throw Unreadable(path: path, code: code) }
-        return octets
+        return bytes
     }
 
     /// The file is not there, or may not be read.

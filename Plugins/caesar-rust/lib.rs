@@ -79,11 +79,11 @@ pub struct Caesar {
 }
 
 impl Caesar {
-    fn shifted(&self, octet: u8) -> u8 {
-        match octet {
-            b'a'..=b'z' => (octet - b'a' + self.shift) % 26 + b'a',
-            b'A'..=b'Z' => (octet - b'A' + self.shift) % 26 + b'A',
-            _ => octet,
+    fn shifted(&self, byte: u8) -> u8 {
+        match byte {
+            b'a'..=b'z' => (byte - b'a' + self.shift) % 26 + b'a',
+            b'A'..=b'Z' => (byte - b'A' + self.shift) % 26 + b'A',
+            _ => byte,
         }
     }
 }
@@ -103,7 +103,7 @@ unsafe extern "C" fn start(host: *const Host, config: *const c_void, this: *mut 
     guarded(|| {
         let mut found = View { ptr: std::ptr::null(), len: 0 };
         let status = unsafe { ((*host).config_get)(host, config, c"shift".as_ptr(), &mut found) };
-        let text = if status == OK { unsafe { octets(&found) } } else { b"13" };
+        let text = if status == OK { unsafe { bytes(&found) } } else { b"13" };
         let shift = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u8>().ok()).filter(|shift| *shift < 26);
         let Some(shift) = shift else {
             let why = b"set shift: 0 to 25";
@@ -122,13 +122,13 @@ unsafe extern "C" fn stop(this: *mut Caesar) {
 unsafe extern "C" fn message(this: *mut Caesar, conn: u64, _state: *mut c_void, message: *const Message) {
     let (this, message) = unsafe { (&*this, &*message) };
     let status = guarded(|| {
-        let octets = unsafe { octets(&message.data) };
+        let bytes = unsafe { bytes(&message.data) };
         // RFC 6455 7.4.1: 1003 for a type of data that cannot be accepted.
         if message.kind != TEXT {
             return unsafe { (host().close)(host(), conn, 1003, std::ptr::null(), 0) };
         }
         // Only ASCII changes, so text stays UTF-8. A connection that closes meanwhile needs no answer.
-        let answer: Vec<u8> = octets.iter().map(|octet| this.shifted(*octet)).collect();
+        let answer: Vec<u8> = bytes.iter().map(|byte| this.shifted(*byte)).collect();
         unsafe { (host().send)(host(), conn, TEXT, 0, answer.as_ptr(), answer.len()) };
         OK
     });
@@ -140,7 +140,7 @@ unsafe extern "C" fn message(this: *mut Caesar, conn: u64, _state: *mut c_void, 
 }
 
 /// Lends what a view points at; never null, which Rust does not allow even for nothing.
-unsafe fn octets<'a>(view: &View) -> &'a [u8] {
+unsafe fn bytes<'a>(view: &View) -> &'a [u8] {
     if view.len == 0 {
         return &[];
     }

@@ -10,9 +10,9 @@ private var sample: Functional<@Sendable (Socket) throws -> Void, Socket?> {
                 log("OnMessage \(text)")
                 socket.send("Echo: \(text)")
             }
-            socket.onBinary = { octets in
-                log("OnBinary \(octets.count)")
-                socket.send(Array("Echo: ".utf8) + octets)
+            socket.onBinary = { bytes in
+                log("OnBinary \(bytes.count)")
+                socket.send(Array("Echo: ".utf8) + bytes)
             }
             socket.onPing = { _ in log("OnPing") }
             socket.onPong = { _ in log("OnPong") }

@@ -38,19 +38,19 @@ void guarded_or_closed(gw_conn conn, Body body) noexcept {
     if (guarded(conn, body) < 0) host->close(host, conn, 1011, nullptr, 0);
 }
 
-/// Turns octets round, and if they are text the octets of each character back again.
+/// Turns bytes round, and if they are text the bytes of each character back again.
 std::string reversed(const gw_message &message) {
-    std::string octets(reinterpret_cast<const char *>(message.data.ptr), message.data.len);
-    std::reverse(octets.begin(), octets.end());
-    if (message.kind != GW_TEXT) return octets;
+    std::string bytes(reinterpret_cast<const char *>(message.data.ptr), message.data.len);
+    std::reverse(bytes.begin(), bytes.end());
+    if (message.kind != GW_TEXT) return bytes;
     // RFC 3629 3: all octets of a character but the first are 10xxxxxx. The gateway has checked that the text is UTF-8.
-    const auto is_first = [](char octet) { return (octet & 0xC0) != 0x80; };
-    for (auto begin = octets.begin(); begin != octets.end();) {
-        const auto end = std::next(std::find_if(begin, octets.end(), is_first));
+    const auto is_first = [](char byte) { return (byte & 0xC0) != 0x80; };
+    for (auto begin = bytes.begin(); begin != bytes.end();) {
+        const auto end = std::next(std::find_if(begin, bytes.end(), is_first));
         std::reverse(begin, end);
         begin = end;
     }
-    return octets;
+    return bytes;
 }
 
 gw_status start(const gw_host *, const gw_config *, void **self) {

@@ -18,7 +18,7 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
     func upgrade(_ request: borrowing Request) -> Upgrade<Visitor> {
         let room = request.parameter("room") ?? "", name = request.query("name") ?? ""
         guard max(room.utf8.count, name.utf8.count) <= 64 else {
-            return .reject(.text("a room or a name has at most 64 octets\n", status: 400))
+            return .reject(.text("a room or a name has at most 64 bytes\n", status: 400))
         }
         return .accept(Visitor(room: room, name: name.isEmpty ? "guest" : name))
     }

@@ -39,7 +39,7 @@ final class Ticker: StatefulHandler, HandoverHandler {
         every(.milliseconds(listener.period), on: connection) { connection, listener in
             let tick = listener.ticks.next()
             // Who does not read gets no backlog of the past: the count goes on, and shows what was left out.
-            if connection.flow?.queuedOctets == 0 { connection.send("tick \(tick)") }
+            if connection.flow?.queuedBytes == 0 { connection.send("tick \(tick)") }
         }
     }
 

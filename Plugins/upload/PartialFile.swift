@@ -25,9 +25,9 @@ final class PartialFile: Sendable {
     deinit { discard() }
 
     /// Writes behind what is there.
-    func append(_ octets: [UInt8]) throws(FileError) {
+    func append(_ bytes: [UInt8]) throws(FileError) {
         try descriptor.withLock { descriptor throws(FileError) in
-            var rest = octets[...]
+            var rest = bytes[...]
             while !rest.isEmpty {
                 let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
                 if count < 0 && errno == EINTR { continue }

@@ -23,21 +23,21 @@ final class Upload: StatefulHandler, FragmentHandler, HandoverHandler {
     func fragment(_ connection: Connection, _ piece: borrowing Message, _ sender: inout Sender) throws {
         if piece.isFirst { sender.begin() }
         let name = "\(sender.uuid)-\(sender.files)"
-        let (octets, isFinal, file, directory) = (piece.octets(), piece.isFinal, sender.file, directory)
+        let (bytes, isFinal, file, directory) = (piece.copyBytes(), piece.isFinal, sender.file, directory)
         connection.setReading(false)
         try offload(for: connection) { _ in
             let file = try file ?? PartialFile(name, in: directory)
-            try file.append(octets)
+            try file.append(bytes)
             if isFinal { try file.finish() }
             return file
         } then: { connection, file, sender in
-            let before = sender.octets
-            sender.octets += octets.count
+            let before = sender.bytes
+            sender.bytes += bytes.count
             sender.file = isFinal ? nil : file
             if isFinal {
-                connection.send("stored \(name) \(sender.octets)")
-            } else if before / Self.reportEvery < sender.octets / Self.reportEvery {
-                connection.send("received \(sender.octets)")
+                connection.send("stored \(name) \(sender.bytes)")
+            } else if before / Self.reportEvery < sender.bytes / Self.reportEvery {
+                connection.send("received \(sender.bytes)")
             }
             connection.setReading(true)
         }
@@ -60,14 +60,14 @@ struct Sender: StateValue {
     /// How many were begun.
     private(set) var files: UInt64 = 0
     /// Of the file that is coming in.
-    var octets = 0
+    var bytes = 0
     var file: PartialFile?
 
     init(uuid: ConnectionUUID) { self.uuid = uuid }
 
     mutating func begin() {
         files &+= 1
-        octets = 0
+        bytes = 0
     }
 
     init(from reader: inout StateReader) throws {

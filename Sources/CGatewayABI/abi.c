@@ -2,8 +2,8 @@
  * A line may be added when a field is added at the end; a line that has to be changed is a new major version. */
 #include "gw_handler.h"
 
-#define SIZE(type, octets) _Static_assert(sizeof(type) == (octets), "the size of " #type " changed")
-#define AT(type, field, octets) _Static_assert(offsetof(type, field) == (octets), #type "." #field " moved")
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "the size of " #type " changed")
+#define AT(type, field, bytes) _Static_assert(offsetof(type, field) == (bytes), #type "." #field " moved")
 
 _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8, "the ABI is defined for LP64");
 

@@ -92,8 +92,8 @@ static const struct ctemplates_file all[] = {
     {"kit/CGatewayABI/include/gw_handler.h", (const char[]){
 #embed "../CGatewayABI/include/gw_handler.h" suffix(, 0)
     }},
-    {"kit/GatewayHandler/Blueprint.swift", (const char[]){
-#embed "../GatewayHandler/Blueprint.swift" suffix(, 0)
+    {"kit/GatewayHandler/HandlerDescription.swift", (const char[]){
+#embed "../GatewayHandler/HandlerDescription.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/BorrowedValues.swift", (const char[]){
 #embed "../GatewayHandler/BorrowedValues.swift" suffix(, 0)
@@ -122,14 +122,14 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/ConnectionUUID.swift", (const char[]){
 #embed "../GatewayHandler/ConnectionUUID.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/Crew.swift", (const char[]){
-#embed "../GatewayHandler/Crew.swift" suffix(, 0)
+    {"kit/GatewayHandler/OutlivingTasks.swift", (const char[]){
+#embed "../GatewayHandler/OutlivingTasks.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Deferred.swift", (const char[]){
 #embed "../GatewayHandler/Deferred.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/Errands.swift", (const char[]){
-#embed "../GatewayHandler/Errands.swift" suffix(, 0)
+    {"kit/GatewayHandler/PendingClosures.swift", (const char[]){
+#embed "../GatewayHandler/PendingClosures.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Failure.swift", (const char[]){
 #embed "../GatewayHandler/Failure.swift" suffix(, 0)
@@ -176,8 +176,8 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/Instance.swift", (const char[]){
 #embed "../GatewayHandler/Instance.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/Later.swift", (const char[]){
-#embed "../GatewayHandler/Later.swift" suffix(, 0)
+    {"kit/GatewayHandler/Scheduling.swift", (const char[]){
+#embed "../GatewayHandler/Scheduling.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/LogLevel.swift", (const char[]){
 #embed "../GatewayHandler/LogLevel.swift" suffix(, 0)
@@ -224,11 +224,11 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/Session.swift", (const char[]){
 #embed "../GatewayHandler/Session.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/SessionLoop.swift", (const char[]){
-#embed "../GatewayHandler/SessionLoop.swift" suffix(, 0)
+    {"kit/GatewayHandler/SessionExecutor.swift", (const char[]){
+#embed "../GatewayHandler/SessionExecutor.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/Socket+Later.swift", (const char[]){
-#embed "../GatewayHandler/Socket+Later.swift" suffix(, 0)
+    {"kit/GatewayHandler/Socket+Scheduling.swift", (const char[]){
+#embed "../GatewayHandler/Socket+Scheduling.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Socket.swift", (const char[]){
 #embed "../GatewayHandler/Socket.swift" suffix(, 0)
@@ -260,8 +260,8 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/Topics.swift", (const char[]){
 #embed "../GatewayHandler/Topics.swift" suffix(, 0)
     }},
-    {"kit/GatewayHandler/TypeWarmth.swift", (const char[]){
-#embed "../GatewayHandler/TypeWarmth.swift" suffix(, 0)
+    {"kit/GatewayHandler/TypePrewarming.swift", (const char[]){
+#embed "../GatewayHandler/TypePrewarming.swift" suffix(, 0)
     }},
     {"kit/GatewayHandler/Upgrade.swift", (const char[]){
 #embed "../GatewayHandler/Upgrade.swift" suffix(, 0)

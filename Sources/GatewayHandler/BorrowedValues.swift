@@ -3,8 +3,8 @@ internal import CGatewayABI
 extension String {
     /// A copy of a string of the gateway; what is not UTF-8 in it (a header may be anything) is repaired.
     init(_ borrowed: gw_str) {
-        let octets = unsafe UnsafeRawBufferPointer(start: borrowed.ptr, count: borrowed.len)
-        self = unsafe String(decoding: octets, as: UTF8.self)
+        let bytes = unsafe UnsafeRawBufferPointer(start: borrowed.ptr, count: borrowed.len)
+        self = unsafe String(decoding: bytes, as: UTF8.self)
     }
 
     /// A copy of a string of the gateway; `nil` for one that is not there, which is empty.
@@ -36,12 +36,12 @@ extension Headers {
 }
 
 extension gw_bytes {
-    /// The octets, not copied; only while the callback that got them runs (rule R2).
+    /// The bytes, not copied; only while the callback that got them runs (rule R2).
     var span: RawSpan {
         @_lifetime(borrow self)
         get {
-            let octets = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: ptr, count: len))
-            return unsafe _overrideLifetime(octets, borrowing: self)
+            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: ptr, count: len))
+            return unsafe _overrideLifetime(bytes, borrowing: self)
         }
     }
 }

@@ -16,8 +16,8 @@ public struct CloseEvent: Sendable {
     public let initiator: Initiator?
     public let messagesReceived: UInt64
     public let messagesSent: UInt64
-    public let octetsReceived: UInt64
-    public let octetsSent: UInt64
+    public let bytesReceived: UInt64
+    public let bytesSent: UInt64
     /// The `errno` that broke the transport; 0 when none did.
     public let systemError: Int32
 
@@ -27,8 +27,8 @@ public struct CloseEvent: Sendable {
         unsafe initiator = Initiator(rawValue: raw.by)
         unsafe messagesReceived = raw.msgs_in
         unsafe messagesSent = raw.msgs_out
-        unsafe octetsReceived = raw.bytes_in
-        unsafe octetsSent = raw.bytes_out
+        unsafe bytesReceived = raw.bytes_in
+        unsafe bytesSent = raw.bytes_out
         unsafe systemError = raw.os_error
     }
 }

@@ -3,7 +3,7 @@
 ///     guard message.kind == .text else { throw ClosingError(.unsupportedData, reason: "text only") }
 public struct ClosingError: Error, Hashable, CustomStringConvertible {
     public let code: CloseCode
-    /// What the peer is told; cut to the 123 octets a Close frame has room for.
+    /// What the peer is told; cut to the 123 bytes a Close frame has room for.
     public let reason: String
 
     public init(_ code: CloseCode, reason: String = "") {

@@ -14,15 +14,15 @@ extension Connection {
     /// Sends a binary message. [any]
     @inlinable
     @discardableResult
-    public func send(_ octets: [UInt8]) -> SendResult {
-        unsafe octets.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
+    public func send(_ bytes: [UInt8]) -> SendResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
     }
 
     /// Sends a binary message from borrowed memory. [any]
     @inlinable
     @discardableResult
-    public func send(_ octets: RawSpan) -> SendResult {
-        unsafe octets.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
+    public func send(_ bytes: RawSpan) -> SendResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(GW_BINARY, $0) }
     }
 
     /// Sends a message that came in on to this connection, as the same kind, without copying it first. [any]
@@ -49,19 +49,19 @@ extension Connection {
     ///
     /// In between, whole messages to this connection answer `outOfTurn`.
     @discardableResult
-    public func sendFragment(_ octets: RawSpan, isFinal: Bool) -> SendResult {
-        unsafe octets.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
+    public func sendFragment(_ bytes: RawSpan, isFinal: Bool) -> SendResult {
+        unsafe bytes.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
     }
 
     /// Sends a piece of a binary message: the first call opens the message, `isFinal` ends it. [any]
     ///
     /// In between, whole messages to this connection answer `outOfTurn`.
     @discardableResult
-    public func sendFragment(_ octets: [UInt8], isFinal: Bool) -> SendResult {
-        unsafe octets.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
+    public func sendFragment(_ bytes: [UInt8], isFinal: Bool) -> SendResult {
+        unsafe bytes.withUnsafeBytes { unsafe sendFragment(GW_BINARY, $0, isFinal) }
     }
 
-    /// Sends a ping with at most 125 octets. [any]
+    /// Sends a ping with at most 125 bytes. [any]
     @discardableResult
     public func ping(_ payload: [UInt8] = []) -> SendResult {
         guard let ping = unsafe host.table.pointee.ping else { return .unsupported }
@@ -70,7 +70,7 @@ extension Connection {
         }
     }
 
-    /// Sends a pong with at most 125 octets, unasked or as the answer to a ping when pongs are manual. [any]
+    /// Sends a pong with at most 125 bytes, unasked or as the answer to a ping when pongs are manual. [any]
     @discardableResult
     public func pong(_ payload: [UInt8] = []) -> SendResult {
         guard let pong = unsafe host.table.pointee.pong else { return .unsupported }
@@ -80,17 +80,17 @@ extension Connection {
     }
 
     @inlinable
-    func send(_ kind: Int, _ octets: UnsafeRawBufferPointer) -> SendResult {
+    func send(_ kind: Int, _ bytes: UnsafeRawBufferPointer) -> SendResult {
         guard let send = unsafe host.table.pointee.send else { return .unsupported }
-        let status = unsafe send(host.table, id, UInt32(truncatingIfNeeded: kind), 0, octets.baseAddress, octets.count)
+        let status = unsafe send(host.table, id, UInt32(truncatingIfNeeded: kind), 0, bytes.baseAddress, bytes.count)
         return SendResult(status: status)
     }
 
-    private func sendFragment(_ kind: Int, _ octets: UnsafeRawBufferPointer, _ isFinal: Bool) -> SendResult {
+    private func sendFragment(_ kind: Int, _ bytes: UnsafeRawBufferPointer, _ isFinal: Bool) -> SendResult {
         guard let sendFragment = unsafe host.table.pointee.send_fragment else { return .unsupported }
         let status = unsafe sendFragment(
-            host.table, id, UInt32(truncatingIfNeeded: kind), isFinal ? UInt32(GW_FIN) : 0, octets.baseAddress,
-            octets.count)
+            host.table, id, UInt32(truncatingIfNeeded: kind), isFinal ? UInt32(GW_FIN) : 0, bytes.baseAddress,
+            bytes.count)
         return SendResult(status: status)
     }
 }

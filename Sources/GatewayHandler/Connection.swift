@@ -33,14 +33,14 @@ extension Connection: CustomStringConvertible {
 extension Connection {
     /// Starts the closing handshake after what is queued; `closed` follows once, later.
     ///
-    /// A reason is cut to the 123 octets a Close frame has room for. `nil` as code sends an empty Close.
+    /// A reason is cut to the 123 bytes a Close frame has room for. `nil` as code sends an empty Close.
     @discardableResult
     public func close(_ code: CloseCode? = .normalClosure, reason: String = "") -> SendResult {
         guard let close = unsafe host.table.pointee.close else { return .unsupported }
         // RFC 6455 5.5: a control frame carries at most 125 octets, two of which are the code.
-        var reason = code == nil ? "" : reason.prefix(octets: 123)
-        return reason.withUTF8 { octets in
-            unsafe octets.withMemoryRebound(to: CChar.self) { characters in
+        var reason = code == nil ? "" : reason.prefix(bytes: 123)
+        return reason.withUTF8 { bytes in
+            unsafe bytes.withMemoryRebound(to: CChar.self) { characters in
                 let status = unsafe close(
                     host.table, id, code?.rawValue ?? 0, characters.baseAddress, characters.count)
                 return SendResult(status: status)
@@ -92,8 +92,8 @@ extension Connection {
 }
 
 extension String {
-    /// The longest beginning that takes at most `limit` octets and cuts no character in two.
-    fileprivate func prefix(octets limit: Int) -> String {
+    /// The longest beginning that takes at most `limit` bytes and cuts no character in two.
+    fileprivate func prefix(bytes limit: Int) -> String {
         if utf8.count <= limit { return self }
         var kept = ""
         var room = limit

@@ -2,9 +2,9 @@ internal import CGatewayABI
 
 /// How a connection was doing at the moment it was asked.
 public struct ConnectionFlow: Sendable {
-    /// Octets that wait to be written.
-    public let queuedOctets: UInt64
-    /// Above this many queued octets a send answers `backpressure`.
+    /// Bytes that wait to be written.
+    public let queuedBytes: UInt64
+    /// Above this many queued bytes a send answers `backpressure`.
     public let highWaterMark: UInt64
     /// Since the connection was opened.
     public let age: Duration
@@ -22,7 +22,7 @@ public struct ConnectionFlow: Sendable {
     public let hasOpenMessage: Bool
 
     init(_ raw: gw_conn_info) {
-        queuedOctets = raw.queued_bytes
+        queuedBytes = raw.queued_bytes
         highWaterMark = raw.high_water
         age = .milliseconds(Int64(clamping: raw.age_ms))
         sinceReceived = .milliseconds(Int64(clamping: raw.last_in_ms))

@@ -69,7 +69,7 @@ public struct ConnectionInfo: Sendable, Hashable {
     public var query: Headers {
         var fields = Headers()
         for pair in rawQuery.utf8.split(separator: UInt8(ascii: "&")) {
-            let (name, value) = pair.cutAtEquals
+            let (name, value) = pair.splitAtEquals
             fields.add(name.decoded(plusIsSpace: true), value.decoded(plusIsSpace: true))
         }
         return fields
@@ -81,7 +81,7 @@ public struct ConnectionInfo: Sendable, Hashable {
         for header in headers where header.name == "cookie" {
             // RFC 6265 4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
             for pair in header.value.utf8.split(separator: UInt8(ascii: ";")) {
-                let (name, value) = pair.drop { $0 == UInt8(ascii: " ") }.cutAtEquals
+                let (name, value) = pair.drop { $0 == UInt8(ascii: " ") }.splitAtEquals
                 fields.add(String(Substring(name)), value.decoded(plusIsSpace: false))
             }
         }
@@ -89,27 +89,27 @@ public struct ConnectionInfo: Sendable, Hashable {
     }
 }
 
-// Octets, not characters: an accent behind a separator would make one character with it.
+// Bytes, not characters: an accent behind a separator would make one character with it.
 extension Substring.UTF8View {
     /// Before and behind the first `=`; without one all is before it.
-    fileprivate var cutAtEquals: (Self, Self) {
+    fileprivate var splitAtEquals: (Self, Self) {
         guard let place = firstIndex(of: UInt8(ascii: "=")) else { return (self, self[endIndex...]) }
         return (self[..<place], self[index(after: place)...])
     }
 
     /// RFC 3986 2.1, undone; an escape that is none stands for itself.
     fileprivate func decoded(plusIsSpace: Bool) -> String {
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var rest = self
-        while let octet = rest.popFirst() {
+        while let byte = rest.popFirst() {
             let digits = rest.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-            if octet == UInt8(ascii: "%"), digits.count == 2 {
-                octets.append(UInt8(truncatingIfNeeded: digits[0] << 4 | digits[1]))
+            if byte == UInt8(ascii: "%"), digits.count == 2 {
+                bytes.append(UInt8(truncatingIfNeeded: digits[0] << 4 | digits[1]))
                 rest = rest.dropFirst(2)
             } else {
-                octets.append(octet == UInt8(ascii: "+") && plusIsSpace ? UInt8(ascii: " ") : octet)
+                bytes.append(byte == UInt8(ascii: "+") && plusIsSpace ? UInt8(ascii: " ") : byte)
             }
         }
-        return String(decoding: octets, as: UTF8.self)
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -1,20 +1,20 @@
 /// The UUID (version 7) of a connection, for handlers that key state by one.
 public struct ConnectionUUID: Sendable, Hashable, CustomStringConvertible {
-    /// The 16 octets as two numbers, most significant first.
+    /// The 16 bytes as two numbers, most significant first.
     public let high: UInt64
     public let low: UInt64
 
-    typealias Octets = (
+    typealias Bytes = (
         UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8,
         UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8
     )
 
-    init(_ octets: Octets) {
-        func number(_ octets: UInt8...) -> UInt64 {
-            octets.reduce(0) { $0 << 8 | UInt64($1) }
+    init(_ bytes: Bytes) {
+        func number(_ bytes: UInt8...) -> UInt64 {
+            bytes.reduce(0) { $0 << 8 | UInt64($1) }
         }
-        high = number(octets.0, octets.1, octets.2, octets.3, octets.4, octets.5, octets.6, octets.7)
-        low = number(octets.8, octets.9, octets.10, octets.11, octets.12, octets.13, octets.14, octets.15)
+        high = number(bytes.0, bytes.1, bytes.2, bytes.3, bytes.4, bytes.5, bytes.6, bytes.7)
+        low = number(bytes.8, bytes.9, bytes.10, bytes.11, bytes.12, bytes.13, bytes.14, bytes.15)
     }
 
     /// As RFC 9562 writes it: 8-4-4-4-12 digits in lower case.

@@ -29,7 +29,7 @@ public func fleck(
         .onMessage { _, _, message, socket in
             switch message.kind {
             case .text: try socket?.onMessage?(message.text ?? "")
-            case .binary: try socket?.onBinary?(message.octets())
+            case .binary: try socket?.onBinary?(message.copyBytes())
             }
         }
         .onPing { _, _, payload, socket in try socket?.onPing?(payload.copied) }

@@ -10,15 +10,15 @@ public struct Frame: Sendable, Hashable {
 
     public let kind: Kind
     /// The payload of every kind; that of a text is valid UTF-8.
-    public let octets: [UInt8]
+    public let bytes: [UInt8]
 
-    init(_ kind: Kind, _ octets: [UInt8]) {
+    init(_ kind: Kind, _ bytes: [UInt8]) {
         self.kind = kind
-        self.octets = octets
+        self.bytes = bytes
     }
 
     /// The payload of a text message, made into a string when it is asked for; `nil` for the others.
-    public var text: String? { kind == .text ? String(decoding: octets, as: UTF8.self) : nil }
+    public var text: String? { kind == .text ? String(decoding: bytes, as: UTF8.self) : nil }
 }
 
 /// The connection ended without a closing handshake, or the gateway had to close it.

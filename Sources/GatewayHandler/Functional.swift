@@ -59,9 +59,9 @@ public struct Functional<Shared: Sendable, State>: Sendable {
         self.upgrade = upgrade
     }
 
-    var blueprint: Blueprint {
+    var handlerDescription: HandlerDescription {
         // A closure may have captured anything, so nothing is taken for granted: `stateless` is the author's to say.
-        Blueprint(
+        HandlerDescription(
             handler: FunctionalHandler<Shared, State>.self, manifest: manifest, takes: takes,
             handover: saving?.handover, keepsNothing: false, events: self)
     }

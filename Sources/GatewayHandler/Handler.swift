@@ -50,7 +50,7 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     func _onDrop(_ state: UnsafeMutableRawPointer?)
     func _onRequest(_ request: borrowing Request) -> gw_status
 
-    func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand)
+    func _onPendingClosure(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ closure: _PendingClosure)
     func _onWake(_ state: UnsafeMutableRawPointer?)
     func _onReloadPending()
     func _onDraining()

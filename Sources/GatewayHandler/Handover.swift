@@ -6,7 +6,7 @@ public struct Handover: Sendable, Hashable {
     public let format: UInt64
     /// The edition that is written; a reader finds it as `StateReader.version`.
     public let version: UInt32
-    /// The editions that are read; others are refused before a single octet is looked at.
+    /// The editions that are read; others are refused before a single byte is looked at.
     public let readable: ClosedRange<UInt32>
 
     /// Names the state: keep `name` as long as later modules shall go on where earlier ones stopped.
@@ -25,16 +25,16 @@ public struct Handover: Sendable, Hashable {
         return max(digest, 1)
     }
 
-    /// The octets of a generation that has them to hand over; they are copied, and checked to be for us.
+    /// The bytes of a generation that has them to hand over; they are copied, and checked to be for us.
     func reader(_ saved: gw_saved, _ host: Host) throws(StateError) -> StateReader {
         guard unsafe saved.state_format == format else { throw .otherFormat }
         let version = unsafe saved.state_version
         guard readable.contains(version) else { throw .unreadableVersion(version) }
-        let octets = unsafe [UInt8](UnsafeRawBufferPointer(start: saved.data.ptr, count: saved.data.len))
-        return StateReader(octets, version: version, host: host)
+        let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: saved.data.ptr, count: saved.data.len))
+        return StateReader(bytes, version: version, host: host)
     }
 
-    /// Octets nobody asked for mean that writer and reader disagree, unless a later edition appended them.
+    /// Bytes nobody asked for mean that writer and reader disagree, unless a later edition appended them.
     func finish(_ reader: StateReader) throws(StateError) {
         guard reader.remaining == 0 || reader.version > version else { throw .leftOver(reader.remaining) }
     }

@@ -10,34 +10,36 @@ public import CGatewayABI
 public struct Host: @unchecked Sendable {
     /// What an instance has of its host; never freed either, so that a connection kept for too long is harmless.
     @unsafe @usableFromInline
-    struct Seat {
+    struct InstanceContext {
         @usableFromInline let table: UnsafePointer<gw_host>
         let instance: gw_instance
-        let errands: Errands
-        let crew: Crew
+        let pendingClosures: PendingClosures
+        let outlivingTasks: OutlivingTasks
     }
 
-    @usableFromInline let seat: UnsafePointer<Seat>
+    @usableFromInline let context: UnsafePointer<InstanceContext>
 
-    /// A seat for one instance.
+    /// A context for one instance.
     init(_ table: UnsafePointer<gw_host>, instance: gw_instance) {
-        let seat = UnsafeMutablePointer<Seat>.allocate(capacity: 1)
-        let errands = unsafe Errands(generation: table.pointee.generation)
-        unsafe seat.initialize(to: Seat(table: table, instance: instance, errands: errands, crew: Crew()))
-        unsafe self.seat = UnsafePointer(seat)
+        let context = UnsafeMutablePointer<InstanceContext>.allocate(capacity: 1)
+        let pendingClosures = unsafe PendingClosures(generation: table.pointee.generation)
+        unsafe context.initialize(
+            to: InstanceContext(
+                table: table, instance: instance, pendingClosures: pendingClosures, outlivingTasks: OutlivingTasks()))
+        unsafe self.context = UnsafePointer(context)
     }
 
     @inlinable
-    var table: UnsafePointer<gw_host> { unsafe seat.pointee.table }
-    var instance: gw_instance { unsafe seat.pointee.instance }
-    var errands: Errands { unsafe seat.pointee.errands }
-    var crew: Crew { unsafe seat.pointee.crew }
+    var table: UnsafePointer<gw_host> { unsafe context.pointee.table }
+    var instance: gw_instance { unsafe context.pointee.instance }
+    var pendingClosures: PendingClosures { unsafe context.pointee.pendingClosures }
+    var outlivingTasks: OutlivingTasks { unsafe context.pointee.outlivingTasks }
 
     func log(_ connection: gw_conn, _ level: LogLevel, _ text: String) {
         guard let log = unsafe table.pointee.log else { return }
         var text = text
-        text.withUTF8 { octets in
-            unsafe octets.withMemoryRebound(to: CChar.self) { characters in
+        text.withUTF8 { bytes in
+            unsafe bytes.withMemoryRebound(to: CChar.self) { characters in
                 unsafe log(table, connection, level.rawValue, characters.baseAddress, characters.count)
             }
         }
@@ -47,8 +49,8 @@ public struct Host: @unchecked Sendable {
     func fail(_ reason: String) {
         guard let fail = unsafe table.pointee.fail else { return }
         var reason = reason
-        reason.withUTF8 { octets in
-            unsafe octets.withMemoryRebound(to: CChar.self) { characters in
+        reason.withUTF8 { bytes in
+            unsafe bytes.withMemoryRebound(to: CChar.self) { characters in
                 unsafe fail(table, characters.baseAddress, characters.count)
             }
         }

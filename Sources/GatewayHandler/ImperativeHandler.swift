@@ -77,24 +77,24 @@ extension ImperativeHandler {
     }
 
     @inline(__always)
-    private func lend(_ state: UnsafeMutableRawPointer?, _ connection: Connection, _ body: (Session) -> Void) {
+    private func withSession(_ state: UnsafeMutableRawPointer?, _ connection: Connection, _ body: (Session) -> Void) {
         guard let state = unsafe state else { return StateSlot<Session>.lost(connection) }
         unsafe Unmanaged<Session>.fromOpaque(state)._withUnsafeGuaranteedRef(body)
     }
 
     public func _onMessage(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ message: borrowing Message) {
-        let frame = Frame(message.kind == .text ? .text : .binary, message.octets())
+        let frame = Frame(message.kind == .text ? .text : .binary, message.copyBytes())
         let turn = message.receivedAt
-        unsafe lend(state, connection) { $0.deliver(frame, at: turn) }
+        unsafe withSession(state, connection) { $0.deliver(frame, at: turn) }
     }
 
     public func _onPing(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ payload: RawSpan) {
         let frame = unsafe Frame(.ping, payload.withUnsafeBytes { unsafe [UInt8]($0) })
-        unsafe lend(state, connection) { $0.deliver(frame, at: .zero) }
+        unsafe withSession(state, connection) { $0.deliver(frame, at: .zero) }
     }
 
     public func _onDrained(_ connection: Connection, _ state: UnsafeMutableRawPointer?) {
-        unsafe lend(state, connection) { $0.drained() }
+        unsafe withSession(state, connection) { $0.drained() }
     }
 
     public func _onError(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ failure: Failure) {}
@@ -104,23 +104,25 @@ extension ImperativeHandler {
         unsafe Unmanaged<Session>.fromOpaque(state)._withUnsafeGuaranteedRef { $0.wakeReader() }
     }
 
-    public func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand) {
-        unsafe lend(state, connection) { session in
-            session.loop.callback {
+    public func _onPendingClosure(
+        _ connection: Connection, _ state: UnsafeMutableRawPointer?, _ closure: _PendingClosure
+    ) {
+        unsafe withSession(state, connection) { session in
+            session.executor.callback {
                 var nothing: Void = ()
                 do {
                     try unsafe withUnsafeMutablePointer(to: &nothing) {
-                        try unsafe errand.body(connection, StatePlace($0))
+                        try unsafe closure.body(connection, StatePointer($0))
                     }
                 } catch {
-                    connection.end(over: error, from: errand.name)
+                    connection.end(over: error, from: closure.name)
                 }
             }
         }
     }
 
     public func _onClose(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ event: CloseEvent) {
-        unsafe lend(state, connection) { $0.close(event) }
+        unsafe withSession(state, connection) { $0.close(event) }
         unsafe _onDrop(state)
     }
 

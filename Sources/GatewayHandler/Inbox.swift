@@ -5,11 +5,11 @@
 @safe
 struct Inbox {
     /// With so much unread the gateway stops reading the socket, and the peer feels it.
-    private static let mostFrames = 256
-    private static let mostOctets = 256 * 1024
+    private static let highWaterFrames = 256
+    private static let highWaterBytes = 256 * 1024
     /// With no more than so much it goes on.
-    private static let fewFrames = 64
-    private static let fewOctets = 64 * 1024
+    private static let lowWaterFrames = 64
+    private static let lowWaterBytes = 64 * 1024
 
     typealias Waiter = UnsafeContinuation<Frame?, any Error>
     typealias Sleeper = UnsafeContinuation<Void, any Error>
@@ -27,12 +27,12 @@ struct Inbox {
     private var frames: [Frame] = []
     /// The first frame that has not been read.
     private var next = 0
-    private var octets = 0
+    private var bytes = 0
     /// The gateway has been told to stop reading.
-    private var isHeld = false
+    private var isPaused = false
     /// With so much unread it is told, for the first time or again.
-    private var stopFrames = Self.mostFrames
-    private var stopOctets = Self.mostOctets
+    private var pauseFrames = Self.highWaterFrames
+    private var pauseBytes = Self.highWaterBytes
     /// More waits for the peer than it reads: nothing is read from it until the queue has drained.
     private var isBlocked = false
     /// How often the queue has drained.
@@ -83,8 +83,8 @@ struct Inbox {
             return unsafe .given(waiter.continuation)
         }
         frames.append(frame)
-        octets += frame.octets.count
-        if count >= stopFrames || octets >= stopOctets { stop() }
+        bytes += frame.bytes.count
+        if count >= pauseFrames || bytes >= pauseBytes { pause() }
         if isBlocked || isWakeDue { return .kept }
         if unsafe waiter == nil { return .kept }
         isWakeDue = true
@@ -93,15 +93,15 @@ struct Inbox {
 
     /// Has the gateway stop reading. When a "go on" of another thread is still under way to it, that comes behind and
     /// frames keep coming, so a little later it is told again.
-    private mutating func stop() {
-        isHeld = true
-        (stopFrames, stopOctets) = (count + Self.fewFrames, octets + Self.fewOctets)
+    private mutating func pause() {
+        isPaused = true
+        (pauseFrames, pauseBytes) = (count + Self.lowWaterFrames, bytes + Self.lowWaterBytes)
         connection.setReading(false)
     }
 
-    private mutating func goOn() {
-        isHeld = false
-        (stopFrames, stopOctets) = (Self.mostFrames, Self.mostOctets)
+    private mutating func resume() {
+        isPaused = false
+        (pauseFrames, pauseBytes) = (Self.highWaterFrames, Self.highWaterBytes)
         connection.setReading(true)
     }
 
@@ -137,20 +137,20 @@ struct Inbox {
         // What has been read must not stay here until all has.
         swap(&frame, &frames[next])
         next += 1
-        octets -= frame.octets.count
+        bytes -= frame.bytes.count
         if next == frames.count {
             frames.removeAll(keepingCapacity: true)
             next = 0
-        } else if next >= Self.mostFrames {
+        } else if next >= Self.highWaterFrames {
             frames.removeFirst(next)
             next = 0
         }
-        if isHeld, count <= Self.fewFrames, octets <= Self.fewOctets, end == nil { goOn() }
+        if isPaused, count <= Self.lowWaterFrames, bytes <= Self.lowWaterBytes, end == nil { resume() }
         return frame
     }
 
     /// What reading comes to at the end: nothing after a closing handshake, an error after anything else.
-    static func verdict(_ event: CloseEvent) -> Result<Frame?, any Error> {
+    static func outcome(_ event: CloseEvent) -> Result<Frame?, any Error> {
         switch event.initiator {
         case .peer, .handler, .reload, .shutdown:
             event.code == .abnormalClosure ? .failure(ConnectionLost(event: event)) : .success(nil)

@@ -18,11 +18,11 @@ final class Instance: Sendable {
     /// Which handler an entry call has exported, by the address of its host table: `start` is told nothing else.
     ///
     /// A loaded image has one entry; a test runner has many.
-    private static let exported = Mutex<[UInt: Blueprint]>([:])
+    private static let exported = Mutex<[UInt: HandlerDescription]>([:])
 
-    static func register(_ blueprint: Blueprint, for host: UnsafePointer<gw_host>) {
+    static func register(_ description: HandlerDescription, for host: UnsafePointer<gw_host>) {
         let key = UInt(bitPattern: host)
-        exported.withLock { $0[key] = blueprint }
+        exported.withLock { $0[key] = description }
     }
 
     /// Starts an instance and hands its ownership to the gateway, until `stop`.
@@ -35,15 +35,15 @@ final class Instance: Sendable {
         }
         let host = unsafe Host(table, instance: config.pointee.instance)
         let key = UInt(bitPattern: table)
-        guard let blueprint = exported.withLock({ $0[key] }) else {
+        guard let description = exported.withLock({ $0[key] }) else {
             host.fail("start was called with another host table than the entry")
             return gw_status(GW_E_INVALID)
         }
-        let context = unsafe StartContext(config, host, blueprint.events)
+        let context = unsafe StartContext(config, host, description.events)
         do {
-            let instance = Instance(try blueprint.handler.init(context), blueprint.handover, host)
-            TypeWarmth.touch(
-                blueprint.handler._types + [
+            let instance = Instance(try description.handler.init(context), description.handover, host)
+            TypePrewarming.prewarm(
+                description.handler._types + [
                     Connection.self, CloseCode.self, StateError.self, SettingError.self, ClosingError.self,
                 ])
             unsafe owner.pointee = unsafe Unmanaged.passRetained(instance).toOpaque()
@@ -58,14 +58,14 @@ final class Instance: Sendable {
     static func stop(_ owner: UnsafeMutableRawPointer?) {
         guard let owner = unsafe owner else { return }
         let instance = unsafe Unmanaged<Instance>.fromOpaque(owner).takeRetainedValue()
-        instance.host.crew.stop()
+        instance.host.outlivingTasks.stop()
         instance.handler.stop()
-        instance.host.errands.stop()
+        instance.host.pendingClosures.stop()
     }
 
     /// Lends the instance behind `self` without counting references: the gateway holds it during every callback.
     @inline(__always)
-    static func lend<Result>(_ owner: UnsafeMutableRawPointer?, _ body: (Instance) -> Result) -> Result? {
+    static func with<Result>(_ owner: UnsafeMutableRawPointer?, _ body: (Instance) -> Result) -> Result? {
         guard let owner = unsafe owner else { return nil }
         return unsafe Unmanaged<Instance>.fromOpaque(owner)._withUnsafeGuaranteedRef(body)
     }

@@ -2,7 +2,7 @@ public import CGatewayABI
 
 /// A text or binary message, or in `fragment` a piece of one; borrowed from the gateway until the callback returns.
 ///
-/// It cannot be copied or kept, so it cannot outlive its octets; `text` and `octets()` make copies that can.
+/// It cannot be copied or kept, so it cannot outlive its bytes; `text` and `copyBytes()` make copies that can.
 @safe
 public struct Message: ~Copyable {
     @usableFromInline let raw: UnsafePointer<gw_message>
@@ -30,7 +30,7 @@ public struct Message: ~Copyable {
     @inlinable
     public var isFinal: Bool { unsafe raw.pointee.flags & UInt32(GW_FIN) != 0 }
 
-    /// When the last octet arrived, on the clock of `Gateway.now`.
+    /// When the last byte arrived, on the clock of `Gateway.now`.
     public var receivedAt: Duration { .nanoseconds(Int64(clamping: unsafe raw.pointee.received_ns)) }
 
     /// The payload of either kind, not copied.
@@ -39,7 +39,7 @@ public struct Message: ~Copyable {
         @_lifetime(borrow self)
         get {
             let data = unsafe raw.pointee.data
-            // The octets live until the callback returns (rule R2), which no borrow of a Message can outlive.
+            // The bytes live until the callback returns (rule R2), which no borrow of a Message can outlive.
             let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: data.ptr, count: data.len))
             return unsafe _overrideLifetime(span, borrowing: self)
         }
@@ -66,7 +66,7 @@ public struct Message: ~Copyable {
     }
 
     /// The payload of either kind, copied.
-    public func octets() -> [UInt8] {
+    public func copyBytes() -> [UInt8] {
         unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }
     }
 }

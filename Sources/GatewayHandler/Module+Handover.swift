@@ -8,18 +8,18 @@ extension Module {
         unsafe table.state_format = handover.format
         unsafe table.state_version = handover.version
         unsafe table.save_self = { owner, sink in
-            unsafe Instance.lend(owner) { unsafe $0.save(to: sink) } ?? gw_status(GW_E_INVALID)
+            unsafe Instance.with(owner) { unsafe $0.save(to: sink) } ?? gw_status(GW_E_INVALID)
         }
         unsafe table.restore_self = { owner, saved in
             guard let saved = unsafe saved else { return gw_status(GW_E_INVALID) }
-            return unsafe Instance.lend(owner) { unsafe $0.restore(saved.pointee) } ?? gw_status(GW_E_INVALID)
+            return unsafe Instance.with(owner) { unsafe $0.restore(saved.pointee) } ?? gw_status(GW_E_INVALID)
         }
         unsafe table.save_conn = { owner, connection, state, sink in
-            unsafe Instance.lend(owner) { unsafe $0.save(connection, state, to: sink) } ?? gw_status(GW_E_INVALID)
+            unsafe Instance.with(owner) { unsafe $0.save(connection, state, to: sink) } ?? gw_status(GW_E_INVALID)
         }
         unsafe table.restore_conn = { owner, connection, _, saved, state in
             guard let saved = unsafe saved, let state = unsafe state else { return gw_status(GW_E_INVALID) }
-            return unsafe Instance.lend(owner) { unsafe $0.restore(connection, saved.pointee, &state.pointee) }
+            return unsafe Instance.with(owner) { unsafe $0.restore(connection, saved.pointee, &state.pointee) }
                 ?? gw_status(GW_E_INVALID)
         }
     }
@@ -30,7 +30,9 @@ extension Module {
     private static func addConsent(_ table: inout gw_handler) {
         guard unsafe table.flags & UInt32(GW_HF_STATELESS) != 0 else { return }
         unsafe table.save_conn = { owner, connection, _, _ in
-            unsafe Instance.lend(owner) { gw_status($0.host.errands.hasTimers(connection) ? GW_E_STATE : GW_OK) }
+            unsafe Instance.with(owner) {
+                gw_status($0.host.pendingClosures.hasTimers(connection) ? GW_E_STATE : GW_OK)
+            }
                 ?? gw_status(GW_E_INVALID)
         }
     }
@@ -40,7 +42,7 @@ extension Instance {
     fileprivate func save(to sink: OpaquePointer?) -> gw_status {
         var writer = StateWriter()
         handler._onSave(&writer)
-        return unsafe host.write(writer.octets, to: sink)
+        return unsafe host.write(writer.bytes, to: sink)
     }
 
     fileprivate func restore(_ saved: gw_saved) -> gw_status {
@@ -60,13 +62,15 @@ extension Instance {
     ) -> gw_status {
         var writer = StateWriter()
         // What was posted belongs to what is saved; it would have come in a moment.
-        for post in host.errands.takePosts(id) { unsafe handler._onErrand(Connection(id, host), state, post) }
+        for post in host.pendingClosures.takePosts(id) {
+            unsafe handler._onPendingClosure(Connection(id, host), state, post)
+        }
         do {
             try unsafe handler._onSave(Connection(id, host), state, &writer)
         } catch {
             return refuse(id, error)
         }
-        return unsafe host.write(writer.octets, to: sink)
+        return unsafe host.write(writer.bytes, to: sink)
     }
 
     fileprivate func restore(
@@ -75,7 +79,7 @@ extension Instance {
         guard let handover else { return gw_status(GW_E_UNSUPPORTED) }
         do {
             var reader = try unsafe handover.reader(saved, host)
-            host.errands.welcome(id)
+            host.pendingClosures.begin(id)
             unsafe state = try handler._onRestore(Connection(id, host), &reader)
             return gw_status(GW_OK)
         } catch {
@@ -92,8 +96,8 @@ extension Instance {
 }
 
 extension Host {
-    fileprivate func write(_ octets: [UInt8], to sink: OpaquePointer?) -> gw_status {
+    fileprivate func write(_ bytes: [UInt8], to sink: OpaquePointer?) -> gw_status {
         guard let write = unsafe table.pointee.sink_write else { return gw_status(GW_E_UNSUPPORTED) }
-        return unsafe octets.withUnsafeBytes { unsafe write(table, sink, $0.baseAddress, $0.count) }
+        return unsafe bytes.withUnsafeBytes { unsafe write(table, sink, $0.baseAddress, $0.count) }
     }
 }

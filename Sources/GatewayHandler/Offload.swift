@@ -23,7 +23,7 @@ public struct OffloadRefused: Error, CustomStringConvertible {
 
 /// A piece of work on its way to the pool and back.
 final class Job: Sendable {
-    typealias Completion = _Errand.Body
+    typealias Completion = _PendingClosure.Body
 
     let cancellation: Cancellation
     private let work: @Sendable (Cancellation) throws -> Completion
@@ -53,9 +53,9 @@ final class Job: Sendable {
         outcome.withLock { $0 = completion }
     }
 
-    /// The errand for when it is done; it throws what the work has thrown.
-    var errand: _Errand {
-        _Errand("offload") { connection, place in
+    /// The closure for when it is done; it throws what the work has thrown.
+    var closure: _PendingClosure {
+        _PendingClosure("offload") { connection, place in
             let completion = self.outcome.withLock { outcome in
                 defer { outcome = nil }
                 return outcome
@@ -71,9 +71,9 @@ extension Host {
     /// - Returns: `closed` when the connection has ended, and so nobody waits for it.
     func offload(_ job: Job, for owner: gw_conn) -> SendResult {
         guard let offload = unsafe table.pointee.offload else { return .unsupported }
-        guard let token = errands.add(job, for: owner) else { return .closed }
+        guard let token = pendingClosures.add(job, for: owner) else { return .closed }
         let result = unsafe SendResult(status: offload(table, instance, owner, token, nil))
-        if !result.isAccepted { _ = errands.removeJob(token, for: owner) }
+        if !result.isAccepted { _ = pendingClosures.removeJob(token, for: owner) }
         return job.isAbandoned ? .closed : result
     }
 }
@@ -107,7 +107,7 @@ extension Connection {
             Job { cancellation in
                 let value = try work(cancellation)
                 return { connection, place in
-                    try place.lend(as: State.self) { try then(connection, value, &$0) }
+                    try place.withState(as: State.self) { try then(connection, value, &$0) }
                 }
             })
     }

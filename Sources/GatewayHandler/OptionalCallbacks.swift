@@ -57,7 +57,7 @@ extension FragmentHandler where Self: ReactiveHandler {
 
 /// Hears pings. They have been answered already, unless the manifest says `manualPong`.
 public protocol PingHandler: StatefulHandler {
-    /// A ping came in, with at most 125 octets.
+    /// A ping came in, with at most 125 bytes.
     func ping(_ connection: Connection, _ payload: RawSpan, _ state: inout State) throws
 }
 
@@ -76,7 +76,7 @@ extension PingHandler {
 
 /// Hears pongs: answers to `Connection.ping` and unasked ones.
 public protocol PongHandler: StatefulHandler {
-    /// A pong came in, with at most 125 octets.
+    /// A pong came in, with at most 125 bytes.
     func pong(_ connection: Connection, _ payload: RawSpan, _ state: inout State) throws
 }
 

@@ -2,7 +2,7 @@ internal import CGatewayABI
 
 /// An answer laid out as the C structs of the ABI, while the gateway reads it.
 ///
-/// All text goes into one run of octets, so that one borrow keeps every pointer of the reply alive.
+/// All text goes into one run of bytes, so that one borrow keeps every pointer of the reply alive.
 struct Reply {
     var status: UInt16
     var subprotocol: String?

@@ -15,7 +15,7 @@ public enum SendResult: Int32, Sendable, CaseIterable {
     case dropped = -2
     /// A whole message while a fragmented one is still open; nothing was queued.
     case outOfTurn = -3
-    /// Not allowed on the wire: a ping over 125 octets, a close code such as 1005; nothing was queued.
+    /// Not allowed on the wire: a ping over 125 bytes, a close code such as 1005; nothing was queued.
     case invalid = -4
     /// Larger than the route allows; nothing was queued.
     case overLimit = -5

@@ -66,7 +66,7 @@ extension Session {
     private func wait(_ continuation: Inbox.Waiter, _ number: UInt64) {
         let answer: Result<Frame?, any Error>? = inbox.withLock { inbox in
             if let frame = inbox.take() { return .success(frame) }
-            if let end = inbox.end { return Inbox.verdict(end) }
+            if let end = inbox.end { return Inbox.outcome(end) }
             if unsafe inbox.waiter != nil { return .failure(SessionError.alreadyReading) }
             // Whoever cancels says so before it looks for the waiter.
             if Task.isCancelled { return .failure(CancellationError()) }

@@ -12,7 +12,7 @@ public final class Session: Sendable {
     /// Who is at the other end.
     public let info: ConnectionInfo
 
-    let loop: SessionLoop
+    let executor: SessionExecutor
     let inbox: Mutex<Inbox>
     /// How often the queue has drained, to be asked before each send.
     private let drains = Atomic<Int>(0)
@@ -23,7 +23,7 @@ public final class Session: Sendable {
     init(_ connection: Connection, _ info: ConnectionInfo) {
         self.connection = connection
         self.info = info
-        loop = SessionLoop(connection)
+        executor = SessionExecutor(connection)
         inbox = Mutex(Inbox(connection))
     }
 
@@ -32,13 +32,13 @@ public final class Session: Sendable {
 
     /// True once a newer generation of the handler serves new clients. A loop that sees it may finish what it is doing
     /// and close with `serviceRestart`; what is left when the route's `drain_timeout` is over is closed so in any case.
-    public var isDraining: Bool { connection.host.crew.isDraining }
+    public var isDraining: Bool { connection.host.outlivingTasks.isDraining }
 
     // MARK: What the handler's callbacks tell it
 
     func start(_ body: @escaping @Sendable () async -> Void) {
-        loop.callback {
-            let task = Task(executorPreference: loop) { [self] in
+        executor.callback {
+            let task = Task(executorPreference: executor) { [self] in
                 taskAddress.store(Self.currentTask, ordering: .relaxed)
                 await body()
             }
@@ -58,15 +58,15 @@ public final class Session: Sendable {
 
     func deliver(_ frame: consuming Frame, at turn: Duration) {
         switch inbox.withLock({ $0.put(frame, at: turn) }) {
-        case .given(let waiter): loop.callback { unsafe waiter.resume(returning: frame) }
-        case .keptForWaiter: if !loop.schedule() { wakeReader() }
+        case .given(let waiter): executor.callback { unsafe waiter.resume(returning: frame) }
+        case .keptForWaiter: if !executor.schedule() { wakeReader() }
         case .kept: break
         }
     }
 
     /// Gives what has come in to who waits for it, and lets the tasks of the connection go on.
     func wakeReader() {
-        loop.callback {
+        executor.callback {
             guard let (waiter, frame) = unsafe inbox.withLock({ unsafe $0.wake() }) else { return }
             unsafe waiter.resume(returning: frame)
         }
@@ -80,8 +80,8 @@ public final class Session: Sendable {
 
     /// The connection has ended: reading ends, sleepers wake, the task is cancelled.
     func close(_ event: CloseEvent) {
-        loop.end()
-        loop.callback {
+        executor.end()
+        executor.callback {
             let (waiter, frame, sleepers) = unsafe inbox.withLock { inbox in
                 inbox.end = event
                 defer { unsafe (inbox.waiter, inbox.sleepers) = (nil, [:]) }
@@ -89,20 +89,20 @@ public final class Session: Sendable {
                 return unsafe (inbox.waiter, inbox.waiter == nil ? nil : inbox.take(), inbox.sleepers)
             }
             if let waiter = unsafe waiter {
-                unsafe waiter.continuation.resume(with: frame.map { .success($0) } ?? Inbox.verdict(event))
+                unsafe waiter.continuation.resume(with: frame.map { .success($0) } ?? Inbox.outcome(event))
             }
             for sleep in sleepers.values { unsafe sleep.continuation.resume(throwing: CancellationError()) }
             // Behind the others, so that a reader learns how the connection ended and not only that it was cancelled.
             task.withLock { $0 }?.cancel()
         }
         // Most tasks have nothing more to do, and have ended by now.
-        task.withLock { if $0 != nil { connection.host.crew.add(loop, of: connection) } }
+        task.withLock { if $0 != nil { connection.host.outlivingTasks.add(executor, of: connection) } }
     }
 
     /// The task has ended: nothing of it is left to wait for.
     func finish() {
         task.withLock { $0 = nil }
-        connection.host.crew.remove(connection)
+        connection.host.outlivingTasks.remove(connection)
     }
 }
 
@@ -117,7 +117,7 @@ extension Session {
 
     /// Sends a binary message.
     @discardableResult
-    public func send(_ octets: [UInt8]) -> SendResult { sending { connection.send(octets) } }
+    public func send(_ bytes: [UInt8]) -> SendResult { sending { connection.send(bytes) } }
 
     /// Sends a message that came in back, or to somebody else, as the same kind.
     @discardableResult
@@ -133,7 +133,7 @@ extension Session {
 
     /// Answers a ping, for a handler whose manifest says `manualPong`.
     @discardableResult
-    public func pong(_ ping: Frame) -> SendResult { connection.pong(ping.octets) }
+    public func pong(_ ping: Frame) -> SendResult { connection.pong(ping.bytes) }
 
     /// Starts the closing handshake after what is queued; the frames end when it is over.
     @discardableResult
@@ -147,8 +147,8 @@ extension Connection {
     @discardableResult
     public func send(_ frame: Frame) -> SendResult {
         switch frame.kind {
-        case .text: unsafe frame.octets.withUnsafeBytes { unsafe send(GW_TEXT, $0) }
-        case .binary: send(frame.octets)
+        case .text: unsafe frame.bytes.withUnsafeBytes { unsafe send(GW_TEXT, $0) }
+        case .binary: send(frame.bytes)
         case .ping: .invalid
         }
     }

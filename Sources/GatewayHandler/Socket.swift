@@ -34,7 +34,7 @@ public final class Socket {
 
     /// Sends a binary message.
     @discardableResult
-    public func send(_ octets: [UInt8]) -> SendResult { connection.send(octets) }
+    public func send(_ bytes: [UInt8]) -> SendResult { connection.send(bytes) }
 
     /// Starts the closing handshake after what is queued; `onClose` follows once, later.
     @discardableResult

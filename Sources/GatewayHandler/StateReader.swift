@@ -3,36 +3,36 @@ public struct StateReader: Sendable {
     /// The `Handover.version` of the module that saved.
     public let version: UInt32
     let host: Host?
-    private let octets: [UInt8]
+    private let bytes: [UInt8]
     private var position = 0
 
-    /// Reads `octets` outside a gateway, for tests of a `StateValue`.
-    public init(_ octets: [UInt8], version: UInt32) {
-        self.init(octets, version: version, host: nil)
+    /// Reads `bytes` outside a gateway, for tests of a `StateValue`.
+    public init(_ bytes: [UInt8], version: UInt32) {
+        self.init(bytes, version: version, host: nil)
     }
 
-    init(_ octets: [UInt8], version: UInt32, host: Host?) {
-        self.octets = octets
+    init(_ bytes: [UInt8], version: UInt32, host: Host?) {
+        self.bytes = bytes
         self.version = version
         self.host = host
     }
 
-    /// How many octets have not been read.
-    public var remaining: Int { octets.count - position }
+    /// How many bytes have not been read.
+    public var remaining: Int { bytes.count - position }
 
     /// Reads a value; its type is usually found from where it goes: `next = try reader.read()`.
     public mutating func read<Value: StateValue>(_ type: Value.Type = Value.self) throws -> Value {
         try Value(from: &self)
     }
 
-    /// Reads `count` octets as they are.
-    public mutating func octets(_ count: Int) throws(StateError) -> ArraySlice<UInt8> {
+    /// Reads `count` bytes as they are.
+    public mutating func bytes(_ count: Int) throws(StateError) -> ArraySlice<UInt8> {
         guard count >= 0, count <= remaining else { throw .truncated }
         defer { position += count }
-        return octets[position..<(position + count)]
+        return bytes[position..<(position + count)]
     }
 
-    /// Reads a count of things that take an octet each at least, so that nothing is ever prepared for a false one.
+    /// Reads a count of things that take a byte each at least, so that nothing is ever prepared for a false one.
     public mutating func count() throws(StateError) -> Int {
         let claimed = try number(UInt64.self)
         guard let count = Int(exactly: claimed), count <= remaining else { throw .truncated }
@@ -41,8 +41,8 @@ public struct StateReader: Sendable {
 
     mutating func number<Number: FixedWidthInteger>(_ type: Number.Type) throws(StateError) -> Number {
         var number: Number = 0
-        for octet in try octets(Number.bitWidth / 8).reversed() {
-            number = (number << 4) << 4 | Number(truncatingIfNeeded: octet)
+        for byte in try bytes(Number.bitWidth / 8).reversed() {
+            number = (number << 4) << 4 | Number(truncatingIfNeeded: byte)
         }
         return number
     }

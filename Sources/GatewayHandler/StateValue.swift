@@ -1,4 +1,4 @@
-/// A value that crosses from one generation of a handler to the next as octets; never as an object, whose code is gone.
+/// A value that crosses from one generation of a handler to the next as bytes; never as an object, whose code is gone.
 ///
 ///     struct Member: StateValue {
 ///         var number: Int
@@ -17,7 +17,7 @@
 ///     }
 ///
 /// Numbers, `Bool`, `String`, `Duration`, `Connection` and `ConnectionUUID` are such values; so are optionals, arrays,
-/// sets and dictionaries of them, and enums with a raw value that say so. A value writes an octet at least.
+/// sets and dictionaries of them, and enums with a raw value that say so. A value writes a byte at least.
 public protocol StateValue: SendableMetatype {
     /// Reads what `encode` wrote, perhaps an earlier version of it.
     init(from reader: inout StateReader) throws
@@ -95,7 +95,7 @@ extension Duration: StateValue {
 extension String: StateValue {
     public init(from reader: inout StateReader) throws {
         let count = try reader.count()
-        guard let text = String(validating: try reader.octets(count), as: UTF8.self) else {
+        guard let text = String(validating: try reader.bytes(count), as: UTF8.self) else {
             throw StateError.malformed("String")
         }
         self = text

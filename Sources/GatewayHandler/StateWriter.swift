@@ -1,7 +1,7 @@
-/// Collects the octets of saved state; numbers are little-endian, counts take eight octets.
+/// Collects the bytes of saved state; numbers are little-endian, counts take eight bytes.
 public struct StateWriter: Sendable {
     /// What has been written so far.
-    public private(set) var octets: [UInt8] = []
+    public private(set) var bytes: [UInt8] = []
 
     public init() {}
 
@@ -10,16 +10,16 @@ public struct StateWriter: Sendable {
         value.encode(into: &self)
     }
 
-    /// Appends octets as they are, without their count.
-    public mutating func append(_ octets: some Sequence<UInt8>) {
-        self.octets.append(contentsOf: octets)
+    /// Appends bytes as they are, without their count.
+    public mutating func append(_ bytes: some Sequence<UInt8>) {
+        self.bytes.append(contentsOf: bytes)
     }
 
     mutating func append<Number: FixedWidthInteger>(number: Number) {
         var rest = number
         for _ in 0..<(Number.bitWidth / 8) {
-            octets.append(UInt8(truncatingIfNeeded: rest))
-            // In two steps: 8 is the whole width of an octet.
+            bytes.append(UInt8(truncatingIfNeeded: rest))
+            // In two steps: 8 is the whole width of a byte.
             rest = (rest >> 4) >> 4
         }
     }

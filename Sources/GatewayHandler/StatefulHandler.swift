@@ -100,12 +100,14 @@ extension StatefulHandler {
         unsafe StateSlot<State>.free(state)
     }
 
-    public func _onErrand(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ errand: _Errand) {
+    public func _onPendingClosure(
+        _ connection: Connection, _ state: UnsafeMutableRawPointer?, _ closure: _PendingClosure
+    ) {
         guard let state = unsafe StateSlot<State>.find(state, of: connection) else { return }
         do {
-            try unsafe errand.body(connection, StatePlace(state))
+            try unsafe closure.body(connection, StatePointer(state))
         } catch {
-            unsafe _fail(connection, error, errand.name, &state.pointee)
+            unsafe _fail(connection, error, closure.name, &state.pointee)
         }
     }
 

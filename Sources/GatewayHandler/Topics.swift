@@ -22,8 +22,8 @@ public struct Topic: Sendable, Hashable, ExpressibleByStringLiteral {
 
     fileprivate func withName<Result>(_ body: (UnsafeBufferPointer<CChar>) -> Result) -> Result {
         var name = name
-        return name.withUTF8 { octets in
-            unsafe octets.withMemoryRebound(to: CChar.self) { unsafe body($0) }
+        return name.withUTF8 { bytes in
+            unsafe bytes.withMemoryRebound(to: CChar.self) { unsafe body($0) }
         }
     }
 }
@@ -58,14 +58,14 @@ extension Gateway {
         return text.withUTF8 { unsafe publish(GW_TEXT, UnsafeRawBufferPointer($0), topic, except) }
     }
 
-    /// Sends octets to all connections that are subscribed to `topic`, but one. [any]
+    /// Sends bytes to all connections that are subscribed to `topic`, but one. [any]
     @discardableResult
-    public func publish(_ octets: RawSpan, to topic: Topic, except: Connection? = nil) -> Publication {
-        unsafe octets.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except) }
+    public func publish(_ bytes: RawSpan, to topic: Topic, except: Connection? = nil) -> Publication {
+        unsafe bytes.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except) }
     }
 
     private func publish(
-        _ kind: Int, _ octets: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?
+        _ kind: Int, _ bytes: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?
     ) -> Publication {
         guard let publish = unsafe host.table.pointee.publish else {
             return Publication(result: .unsupported, reached: 0)
@@ -74,7 +74,7 @@ extension Gateway {
         let status = unsafe topic.withName {
             unsafe publish(
                 host.table, host.instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), topic.flags,
-                octets.baseAddress, octets.count, except?.id ?? 0, &reached)
+                bytes.baseAddress, bytes.count, except?.id ?? 0, &reached)
         }
         return Publication(result: SendResult(status: status), reached: Int(reached))
     }

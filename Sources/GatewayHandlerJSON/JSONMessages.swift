@@ -6,14 +6,14 @@ extension Message {
     ///
     ///     let order = try message.decode(Order.self)
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(ClosingError) -> Value {
-        try JSONText.decode(type, octets(), isText: kind == .text)
+        try JSONText.decode(type, copyBytes(), isText: kind == .text)
     }
 }
 
 extension Frame {
     /// The frame as a value; throws what closes the connection when it is none.
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(ClosingError) -> Value {
-        try JSONText.decode(type, octets, isText: kind == .text)
+        try JSONText.decode(type, bytes, isText: kind == .text)
     }
 }
 
@@ -53,12 +53,12 @@ enum JSONText {
     }
 
     static func decode<Value: Decodable>(
-        _ type: Value.Type, _ octets: [UInt8], isText: Bool
+        _ type: Value.Type, _ bytes: [UInt8], isText: Bool
     ) throws(ClosingError) -> Value {
         // RFC 6455 7.4.1: 1003 for "a type of data it cannot accept", as when it "understands only text data".
         guard isText else { throw ClosingError(.unsupportedData, reason: "JSON comes as text") }
         do {
-            return try JSONDecoder().decode(type, from: Data(octets))
+            return try JSONDecoder().decode(type, from: Data(bytes))
         } catch {
             // RFC 6455 7.4.1: 1007 for "data within a message that was not consistent with the type of the message".
             throw ClosingError(.invalidPayloadData, reason: reason(error))

@@ -8,7 +8,7 @@ package struct ContentDigest {
     private static let prime4: UInt64 = 0x85EB_CA77_C2B2_AE63
     private static let prime5: UInt64 = 0x27D4_EB2F_1656_67C5
 
-    /// Octets per step; every part but the last is a multiple of it.
+    /// Bytes per step; every part but the last is a multiple of it.
     package static let stripe = 32
 
     private var lane1 = prime1 &+ prime2
@@ -19,20 +19,20 @@ package struct ContentDigest {
 
     package init() {}
 
-    /// Takes the whole stripes in the first `count` octets; the rest, under a stripe, goes to `finish`.
-    package mutating func update(_ octets: [UInt8], count: Int) {
+    /// Takes the whole stripes in the first `count` bytes; the rest, under a stripe, goes to `finish`.
+    package mutating func update(_ bytes: [UInt8], count: Int) {
         var at = 0
         while count - at >= Self.stripe {
-            lane1 = Self.round(lane1, Self.word(octets, at))
-            lane2 = Self.round(lane2, Self.word(octets, at + 8))
-            lane3 = Self.round(lane3, Self.word(octets, at + 16))
-            lane4 = Self.round(lane4, Self.word(octets, at + 24))
+            lane1 = Self.round(lane1, Self.word(bytes, at))
+            lane2 = Self.round(lane2, Self.word(bytes, at + 8))
+            lane3 = Self.round(lane3, Self.word(bytes, at + 16))
+            lane4 = Self.round(lane4, Self.word(bytes, at + 24))
             at += Self.stripe
         }
         total &+= UInt64(at)
     }
 
-    /// The digest of all stripes and `tail`, the octets behind the last whole stripe.
+    /// The digest of all stripes and `tail`, the bytes behind the last whole stripe.
     package func finish(tail: ArraySlice<UInt8>) -> UInt64 {
         var hash = Self.prime5
         if total > 0 {
@@ -54,8 +54,8 @@ package struct ContentDigest {
             hash = Self.rotate(hash ^ (half &* Self.prime1), 23) &* Self.prime2 &+ Self.prime3
             at += 4
         }
-        for octet in rest[at...] {
-            hash = Self.rotate(hash ^ (UInt64(octet) &* Self.prime5), 11) &* Self.prime1
+        for byte in rest[at...] {
+            hash = Self.rotate(hash ^ (UInt64(byte) &* Self.prime5), 11) &* Self.prime1
         }
         return Self.avalanche(hash)
     }
@@ -74,9 +74,9 @@ package struct ContentDigest {
         value &<< bits | value &>> (64 - bits)
     }
 
-    private static func word(_ octets: [UInt8], _ at: Int) -> UInt64 {
+    private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
         var word: UInt64 = 0
-        for index in 0..<8 { word |= UInt64(octets[at + index]) &<< UInt64(8 * index) }
+        for index in 0..<8 { word |= UInt64(bytes[at + index]) &<< UInt64(8 * index) }
         return word
     }
 }

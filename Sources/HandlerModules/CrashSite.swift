@@ -2,7 +2,7 @@ public import CLinux
 
 /// Names a generation on a route in the record of a crash: enter it before each callback, leave it behind.
 ///
-/// It lives as long as the process, some hundred octets for each instance, so that a thread may die in it at any time.
+/// It lives as long as the process, some hundred bytes for each instance, so that a thread may die in it at any time.
 public struct CrashSite: Sendable {
     /// As a number, which may cross threads; 0 names nothing.
     let address: UInt

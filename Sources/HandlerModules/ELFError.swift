@@ -1,7 +1,7 @@
 /// Why a file is not a module that this process could load.
 package enum ELFError: Error, Equatable, Sendable {
     case notELF
-    /// Its class octet is not "64-bit".
+    /// Its class byte is not "64-bit".
     case not64Bit
     case notLittleEndian
     /// Numbers of the machines.

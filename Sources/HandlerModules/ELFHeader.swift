@@ -1,4 +1,4 @@
-/// The first 64 octets of the file, checked.
+/// The first 64 bytes of the file, checked.
 struct ELFHeader {
     static let size: UInt64 = 64
 
@@ -23,10 +23,10 @@ struct ELFHeader {
     init(reading file: borrowing OpenFile, size: Int) throws(ELFError) {
         guard size >= 4 else { throw .notELF }
         let magic = try ELFTable("the header", of: file, size: size, at: 0, count: 4)
-        guard magic.octets == [0x7F, UInt8(ascii: "E"), UInt8(ascii: "L"), UInt8(ascii: "F")] else { throw .notELF }
+        guard magic.bytes == [0x7F, UInt8(ascii: "E"), UInt8(ascii: "L"), UInt8(ascii: "F")] else { throw .notELF }
         let table = try ELFTable("the header", of: file, size: size, at: 0, count: Self.size)
-        guard table.octets[4] == 2 else { throw .not64Bit }
-        guard table.octets[5] == 1 else { throw .notLittleEndian }
+        guard table.bytes[4] == 2 else { throw .not64Bit }
+        guard table.bytes[5] == 1 else { throw .notLittleEndian }
         let machine = Int(try table.uint16(18))
         guard machine == Self.ourMachine else { throw .otherMachine(found: machine, ours: Self.ourMachine) }
         let type = Int(try table.uint16(16))

@@ -63,12 +63,12 @@ package struct ELFImage: Equatable, Sendable {
     }
 
     private static func beginsWithNothing(_ path: String) -> Bool {
-        var octets = [UInt8](repeating: 0, count: 4)
+        var bytes = [UInt8](repeating: 0, count: 4)
         guard let canonical = try? ModuleLocator.canonical(path), let file = try? OpenFile(reading: canonical) else {
             return true
         }
-        guard let count = try? file.read(into: &octets, at: 0) else { return true }
-        return count < octets.count || octets.allSatisfy { $0 == 0 }
+        guard let count = try? file.read(into: &bytes, at: 0) else { return true }
+        return count < bytes.count || bytes.allSatisfy { $0 == 0 }
     }
 
     /// What a careful author would change, one sentence each.
@@ -138,11 +138,11 @@ extension ELFImage {
         try symbols.checkEntry()
     }
 
-    /// The description of the first note: three sizes, the name "GNU\0", then the octets.
+    /// The description of the first note: three sizes, the name "GNU\0", then the bytes.
     private static func buildID(in note: ELFTable) throws(ELFError) -> String {
         let nameSize = try note.uint32(0)
         let count = Int(try note.uint32(4))
-        guard nameSize == 4, count <= 64, note.octets.count >= 16 + count else { return "" }
-        return note.octets[16..<16 + count].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        guard nameSize == 4, count <= 64, note.bytes.count >= 16 + count else { return "" }
+        return note.bytes[16..<16 + count].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

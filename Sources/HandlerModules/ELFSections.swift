@@ -2,8 +2,8 @@
 struct ELFSections {
     static let entrySize: UInt16 = 64
 
-    /// Type of a section without octets in the file, such as .bss.
-    private static let noOctets: UInt32 = 8
+    /// Type of a section without bytes in the file, such as .bss.
+    private static let noBytes: UInt32 = 8
 
     struct Section {
         let name: String
@@ -26,12 +26,12 @@ struct ELFSections {
         let names = try ELFTable(
             "the names of the sections", of: file, size: size,
             at: try table.uint64(namesAt + 24), count: try table.uint64(namesAt + 32))
-        for at in stride(from: 0, to: table.octets.count, by: entrySize) {
+        for at in stride(from: 0, to: table.bytes.count, by: entrySize) {
             let section = Section(
                 name: try names.string(UInt64(try table.uint32(at))), type: try table.uint32(at + 4),
                 offset: try table.uint64(at + 24), size: try table.uint64(at + 32), link: Int(try table.uint32(at + 40))
             )
-            if section.type != Self.noOctets {
+            if section.type != Self.noBytes {
                 try ELFTable.check(
                     "section \(section.name)", offset: section.offset, count: section.size, size: size)
             }
@@ -45,7 +45,7 @@ struct ELFSections {
     }
 
     func contents(of section: Section, _ file: borrowing OpenFile, size: Int) throws(ELFError) -> ELFTable {
-        guard section.type != Self.noOctets else { throw .malformed("section \(section.name) is empty") }
+        guard section.type != Self.noBytes else { throw .malformed("section \(section.name) is empty") }
         return try ELFTable(
             "section \(section.name)", of: file, size: size, at: section.offset, count: section.size)
     }

@@ -47,7 +47,7 @@ struct ELFSegments {
         loads.contains { address >= $0.address && address - $0.address < $0.memorySize }
     }
 
-    /// Where in the file the octets of an address lie; nil when they do not come from the file.
+    /// Where in the file the bytes of an address lie; nil when they do not come from the file.
     func offset(of address: UInt64) -> UInt64? {
         for segment in loads where address >= segment.address && address - segment.address < segment.fileSize {
             // Cannot overflow: offset + fileSize lies inside the file.

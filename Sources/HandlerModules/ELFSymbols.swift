@@ -20,17 +20,17 @@ struct ELFSymbols {
         let table = try sections.contents(of: section, file, size: size)
         let names = try sections.contents(of: sections.all[section.link], file, size: size)
         let prefix = Array(Self.entryPrefix.utf8)
-        for index in 0..<table.octets.count / Self.entrySize {
+        for index in 0..<table.bytes.count / Self.entrySize {
             let at = index * Self.entrySize
-            let info = table.octets[at + 4]
+            let info = table.bytes[at + 4]
             // Section 0 means: wanted from elsewhere.
             let isDefined = try table.uint16(at + 6) != 0
             if info >> 4 == Self.uniqueBinding, isDefined { uniqueCount += 1 }
-            let name = try names.stringOctets(UInt64(try table.uint32(at)))
+            let name = try names.stringBytes(UInt64(try table.uint32(at)))
             guard name.starts(with: prefix), isDefined,
                 let major = Int(String(decoding: name.dropFirst(prefix.count), as: UTF8.self))
             else { continue }
-            if Self.isCallable(info: info, visibility: table.octets[at + 5] & 3) {
+            if Self.isCallable(info: info, visibility: table.bytes[at + 5] & 3) {
                 majors.append(major)
             } else {
                 misfits.append(major)

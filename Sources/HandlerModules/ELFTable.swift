@@ -3,23 +3,23 @@ struct ELFTable {
     /// Largest part that is read at once: far above any real symbol table.
     static let largest = 1 << 26
 
-    let octets: [UInt8]
+    let bytes: [UInt8]
     /// For the error text.
     let name: String
 
-    /// Reads `count` octets at `offset`; both come from the file and are believed only after this check.
+    /// Reads `count` bytes at `offset`; both come from the file and are believed only after this check.
     init(_ name: String, of file: borrowing OpenFile, size: Int, at offset: UInt64, count: UInt64) throws(ELFError) {
         try Self.check(name, offset: offset, count: count, size: size)
-        guard count <= UInt64(Self.largest) else { throw .malformed("\(name) has \(count) octets") }
-        var octets = [UInt8](repeating: 0, count: Int(count))
+        guard count <= UInt64(Self.largest) else { throw .malformed("\(name) has \(count) bytes") }
+        var bytes = [UInt8](repeating: 0, count: Int(count))
         let read: Int
         do throws(SystemError) {
-            read = try file.read(into: &octets, at: Int(offset))  // Inside `size`, so it fits an Int.
+            read = try file.read(into: &bytes, at: Int(offset))  // Inside `size`, so it fits an Int.
         } catch {
             throw .unreadable(error)
         }
-        guard read == octets.count else { throw .truncated(name) }
-        self.octets = octets
+        guard read == bytes.count else { throw .truncated(name) }
+        self.bytes = bytes
         self.name = name
     }
 
@@ -34,9 +34,9 @@ struct ELFTable {
         _ type: Number.Type, at offset: Int
     ) throws(ELFError) -> Number {
         let width = Number.bitWidth / 8
-        guard offset >= 0, offset <= octets.count - width else { throw .malformed("\(name) ends too early") }
+        guard offset >= 0, offset <= bytes.count - width else { throw .malformed("\(name) ends too early") }
         var number: Number = 0
-        for index in 0..<width { number |= Number(octets[offset + index]) &<< Number(8 * index) }
+        for index in 0..<width { number |= Number(bytes[offset + index]) &<< Number(8 * index) }
         return number
     }
 
@@ -44,16 +44,16 @@ struct ELFTable {
     func uint32(_ offset: Int) throws(ELFError) -> UInt32 { try number(UInt32.self, at: offset) }
     func uint64(_ offset: Int) throws(ELFError) -> UInt64 { try number(UInt64.self, at: offset) }
 
-    /// The octets of a NUL-terminated string, without the NUL.
-    func stringOctets(_ offset: UInt64) throws(ELFError) -> ArraySlice<UInt8> {
-        guard offset < UInt64(octets.count) else { throw .malformed("a name lies outside \(name)") }
-        let tail = octets[Int(offset)...]
+    /// The bytes of a NUL-terminated string, without the NUL.
+    func stringBytes(_ offset: UInt64) throws(ELFError) -> ArraySlice<UInt8> {
+        guard offset < UInt64(bytes.count) else { throw .malformed("a name lies outside \(name)") }
+        let tail = bytes[Int(offset)...]
         guard let end = tail.firstIndex(of: 0) else { throw .malformed("a name in \(name) has no end") }
         return tail[..<end]
     }
 
     /// A NUL-terminated string; what is not UTF-8 in it is repaired.
     func string(_ offset: UInt64) throws(ELFError) -> String {
-        String(decoding: try stringOctets(offset), as: UTF8.self)
+        String(decoding: try stringBytes(offset), as: UTF8.self)
     }
 }

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// One per generation. The host function `fail` records, from the thread of the call; the control thread takes.
 package final class FailureReason: Sendable {
-    /// Octets that are kept; what is beyond them is cut off.
+    /// Bytes that are kept; what is beyond them is cut off.
     package static let longest = 1024
 
     private let text = Mutex<String?>(nil)
@@ -14,8 +14,8 @@ package final class FailureReason: Sendable {
     /// Keeps what the handler gave, made harmless for a terminal and a log; a later one replaces it.
     package func record(_ why: UnsafePointer<CChar>?, length: Int) {
         guard let why = unsafe why, length > 0 else { return }
-        let octets = unsafe UnsafeRawBufferPointer(start: why, count: min(length, Self.longest))
-        let said = unsafe String(decoding: octets, as: UTF8.self)
+        let bytes = unsafe UnsafeRawBufferPointer(start: why, count: min(length, Self.longest))
+        let said = unsafe String(decoding: bytes, as: UTF8.self)
         text.withLock { $0 = said.printable }
     }
 

@@ -69,8 +69,8 @@ package struct FolderWatch: ~Copyable {
         return changes
     }
 
-    private mutating func take(_ octets: ArraySlice<UInt8>, _ changes: inout Changes) {
-        var rest = octets
+    private mutating func take(_ bytes: ArraySlice<UInt8>, _ changes: inout Changes) {
+        var rest = bytes
         // inotify(7): watch, mask, cookie, length; then the name, filled up with zeros to the length.
         while rest.count >= 16 {
             let watch = Int32(bitPattern: Self.word(rest, 0))
@@ -148,7 +148,7 @@ package struct FolderWatch: ~Copyable {
         return nil
     }
 
-    private static func word(_ octets: ArraySlice<UInt8>, _ offset: Int) -> UInt32 {
-        (0..<4).reduce(0) { $0 | UInt32(octets[octets.startIndex + offset + $1]) &<< UInt32(8 * $1) }
+    private static func word(_ bytes: ArraySlice<UInt8>, _ offset: Int) -> UInt32 {
+        (0..<4).reduce(0) { $0 | UInt32(bytes[bytes.startIndex + offset + $1]) &<< UInt32(8 * $1) }
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 
 /// What a handler's entry answered, checked and copied.
 struct HandlerTable: Sendable {
-    /// Octets of a name, a version or an SDK that are looked at.
+    /// Bytes of a name, a version or an SDK that are looked at.
     static let longestText = 256
     /// Larger than any table that will ever be; beyond it struct_size was not set.
     static let largest = 1 << 16
@@ -17,15 +17,15 @@ struct HandlerTable: Sendable {
     let stateFormat: UInt64
     let stateVersion: UInt32
 
-    /// Reads the first `struct_size` octets; what they do not cover is absent, and absent is zero (R3).
+    /// Reads the first `struct_size` bytes; what they do not cover is absent, and absent is zero (R3).
     init(reading table: UnsafePointer<gw_handler>) throws(HandlerTableError) {
         let address = UInt(bitPattern: table)
         guard unsafe address % UInt(MemoryLayout<gw_handler>.alignment) == 0 else { throw .misaligned }
         let size = unsafe Int(table.pointee.struct_size)
         guard size >= Self.smallest, size <= Self.largest else { throw .size(size) }
         var copy = unsafe gw_handler()
-        _ = unsafe withUnsafeMutableBytes(of: &copy) { octets in
-            unsafe memcpy(octets.baseAddress!, table, min(size, octets.count))
+        _ = unsafe withUnsafeMutableBytes(of: &copy) { bytes in
+            unsafe memcpy(bytes.baseAddress!, table, min(size, bytes.count))
         }
 
         abiVersion = unsafe ABIVersion(number: copy.abi_version)
@@ -56,8 +56,8 @@ struct HandlerTable: Sendable {
         guard let pointer = unsafe pointer else { return "" }
         let count = unsafe strnlen(pointer, longestText + 1)
         guard count <= longestText else { throw .text(field) }
-        let octets = unsafe UnsafeRawBufferPointer(start: pointer, count: count)
-        guard let text = unsafe String(validating: octets, as: UTF8.self) else { throw .text(field) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: pointer, count: count)
+        guard let text = unsafe String(validating: bytes, as: UTF8.self) else { throw .text(field) }
         return text
     }
 }

@@ -71,9 +71,9 @@ package struct LastGood: Sendable {
     package func remember(_ standing: Standing, handler: String) throws(Failure) {
         guard standing != Standing() || hasStanding(handler) else { return }
         try keep(handler) { () throws(SystemError) in
-            let octets = Array(standing.text.utf8)
+            let bytes = Array(standing.text.utf8)
             try replace(standingPath(handler), over: partial(handler), mode: 0o600) { file throws(SystemError) in
-                try file.write(octets, count: octets.count)
+                try file.write(bytes, count: bytes.count)
             }
             if standing.rolledBack == nil { _ = unsafe unlink(path(.rollback, handler)) }
         }

@@ -6,7 +6,7 @@ package struct ModuleFile: ~Copyable {
     package let path: String
     /// The folder it was looked for in; "" when it was not looked for.
     let folder: String
-    /// Octets in the file when it was opened.
+    /// Bytes in the file when it was opened.
     package let size: Int
     let file: OpenFile
 

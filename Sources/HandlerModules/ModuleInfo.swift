@@ -4,7 +4,7 @@ import Glibc
 package struct ModuleInfo: Sendable {
     /// Canonical, without symbolic links.
     package let path: String
-    /// Octets.
+    /// Bytes.
     package let size: Int
     /// When it was written, in seconds since 1970.
     package let modifiedAt: Int64

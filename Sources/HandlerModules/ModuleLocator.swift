@@ -111,8 +111,8 @@ package struct ModuleLocator: Sendable {
     /// Letters, digits and a few signs: nothing that could lead out of a folder or end a C string early.
     static func isName(_ name: String) -> Bool {
         guard let first = name.utf8.first, name.utf8.count <= longestName else { return false }
-        func isWordOctet(_ octet: UInt8) -> Bool {
-            switch octet {
+        func isWordByte(_ byte: UInt8) -> Bool {
+            switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"):
                 true
@@ -121,7 +121,7 @@ package struct ModuleLocator: Sendable {
             }
         }
         let signs = [UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: ".")]
-        return isWordOctet(first) && name.utf8.allSatisfy { isWordOctet($0) || signs.contains($0) }
+        return isWordByte(first) && name.utf8.allSatisfy { isWordByte($0) || signs.contains($0) }
     }
 
     private static func trimmed(_ path: String) -> String {

@@ -9,7 +9,7 @@ import Glibc
 ///
 /// It belongs to the control thread, which steps it when one of its descriptors is readable or its time is up.
 package final class ModuleProbe {
-    /// Octets of memory that a module may take in its probe, unless somebody says otherwise.
+    /// Bytes of memory that a module may take in its probe, unless somebody says otherwise.
     package static let usualMemory = 1 << 30
     /// Seconds after which a process that nobody is left to end ends itself, on top of its time.
     private static let grace = 60

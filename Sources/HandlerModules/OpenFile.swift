@@ -33,7 +33,7 @@ package struct OpenFile: ~Copyable, Sendable {
         _ = close(descriptor)
     }
 
-    /// How many octets it has now.
+    /// How many bytes it has now.
     func size() throws(SystemError) -> Int {
         Int(try status().st_size)
     }
@@ -54,12 +54,12 @@ package struct OpenFile: ~Copyable, Sendable {
         return String(decoding: buffer[..<count], as: UTF8.self)
     }
 
-    /// Reads until the buffer is full or the file ends; answers how many octets there were.
+    /// Reads until the buffer is full or the file ends; answers how many bytes there were.
     func read(into buffer: inout [UInt8], at offset: Int) throws(SystemError) -> Int {
         var filled = 0
         while filled < buffer.count {
-            let count = unsafe buffer.withUnsafeMutableBytes { octets in
-                unsafe pread(descriptor, octets.baseAddress! + filled, octets.count - filled, offset &+ filled)
+            let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+                unsafe pread(descriptor, bytes.baseAddress! + filled, bytes.count - filled, offset &+ filled)
             }
             if count == 0 { break }
             if count < 0 {
@@ -71,12 +71,12 @@ package struct OpenFile: ~Copyable, Sendable {
         return filled
     }
 
-    /// Writes the first `count` octets of the buffer, all of them.
+    /// Writes the first `count` bytes of the buffer, all of them.
     func write(_ buffer: [UInt8], count: Int) throws(SystemError) {
         var written = 0
         while written < count {
-            let result = unsafe buffer.withUnsafeBytes { octets in
-                unsafe Glibc.write(descriptor, octets.baseAddress! + written, count - written)
+            let result = unsafe buffer.withUnsafeBytes { bytes in
+                unsafe Glibc.write(descriptor, bytes.baseAddress! + written, count - written)
             }
             if result < 0 {
                 guard errno == EINTR else { throw SystemError("write") }

@@ -27,15 +27,15 @@ extension ModuleProbe {
     }
 
     private static func readRequest() throws(ProbeRefusal) -> ProbeRequest {
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe read(STDIN_FILENO, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { break }
-            octets += buffer[..<count]
+            bytes += buffer[..<count]
         }
-        guard let request = ProbeRequest(octets) else {
+        guard let request = ProbeRequest(bytes) else {
             throw ProbeRefusal(
                 reason: "its probe process was not told what to do", place: "The gateway starts it, nobody else.",
                 remedy: "run `gateway check` or `gateway inspect` instead")
@@ -97,8 +97,8 @@ extension ModuleProbe {
     }
 
     private static func announce(_ step: ProbeStep) {
-        let octets = step.octets
+        let bytes = step.bytes
         // Should the gateway be gone, nobody is left to hear it, and this process ends with it.
-        _ = unsafe write(progress, octets, octets.count)
+        _ = unsafe write(progress, bytes, bytes.count)
     }
 }

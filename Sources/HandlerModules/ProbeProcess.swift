@@ -11,9 +11,9 @@ struct ProbeProcess: ~Copyable {
         case timedOut
     }
 
-    /// Octets of its output that are kept, the last ones.
+    /// Bytes of its output that are kept, the last ones.
     static let longestOutput = 4096
-    /// Octets of its progress that are kept, the first ones.
+    /// Bytes of its progress that are kept, the first ones.
     private static let longestProgress = 1 << 16
 
     private let process: pid_t
@@ -25,9 +25,9 @@ struct ProbeProcess: ~Copyable {
     private let progress: OpenFile
     private var isProgressOpen = true
 
-    private var outputOctets: [UInt8] = []
-    private var progressOctets: [UInt8] = []
-    /// Octets of memory it had at most; known when it has ended.
+    private var outputBytes: [UInt8] = []
+    private var progressBytes: [UInt8] = []
+    /// Bytes of memory it had at most; known when it has ended.
     private(set) var largestMemory: UInt64 = 0
 
     private init(process: pid_t, output: consuming OpenFile, progress: consuming OpenFile) {
@@ -43,8 +43,8 @@ struct ProbeProcess: ~Copyable {
     ) throws(SystemError) -> ProbeProcess {
         let input = OpenFile(adopting: unsafe clinux_memory_file("gateway probe"))
         guard input.descriptor >= 0 else { throw SystemError("memfd_create") }
-        let octets = request.octets
-        try input.write(octets, count: octets.count)
+        let bytes = request.bytes
+        try input.write(bytes, count: bytes.count)
         guard lseek(input.descriptor, 0, SEEK_SET) == 0 else { throw SystemError("lseek") }
         let said = try ProbePipe()
         let told = try ProbePipe()
@@ -68,10 +68,10 @@ struct ProbeProcess: ~Copyable {
     }
 
     /// The steps it announced.
-    var steps: [ProbeStep] { ProbeStep.all(in: progressOctets) }
+    var steps: [ProbeStep] { ProbeStep.all(in: progressBytes) }
 
     /// What it wrote to standard output and standard error, the end of it.
-    var said: String { String(decoding: outputOctets, as: UTF8.self) }
+    var said: String { String(decoding: outputBytes, as: UTF8.self) }
 
     /// Descriptors that become readable when there is something to be taken.
     var descriptors: [Int32] {
@@ -112,15 +112,15 @@ struct ProbeProcess: ~Copyable {
 
     /// Reads what is there. Pipes hold little, and the writers are slower than we are or dead, so this comes to an end.
     private mutating func drain() {
-        isOutputOpen = isOutputOpen && Self.read(output, limit: 1 << 20) { outputOctets += $0 }
-        if outputOctets.count > Self.longestOutput { outputOctets.removeFirst(outputOctets.count - Self.longestOutput) }
-        isProgressOpen = isProgressOpen && Self.read(progress, limit: Self.longestProgress) { progressOctets += $0 }
-        if progressOctets.count > Self.longestProgress {
-            progressOctets.removeLast(progressOctets.count - Self.longestProgress)
+        isOutputOpen = isOutputOpen && Self.read(output, limit: 1 << 20) { outputBytes += $0 }
+        if outputBytes.count > Self.longestOutput { outputBytes.removeFirst(outputBytes.count - Self.longestOutput) }
+        isProgressOpen = isProgressOpen && Self.read(progress, limit: Self.longestProgress) { progressBytes += $0 }
+        if progressBytes.count > Self.longestProgress {
+            progressBytes.removeLast(progressBytes.count - Self.longestProgress)
         }
     }
 
-    /// Hands over up to `limit` octets; false when there will be no more.
+    /// Hands over up to `limit` bytes; false when there will be no more.
     private static func read(_ file: borrowing OpenFile, limit: Int, _ body: (ArraySlice<UInt8>) -> Void) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 4096)
         var total = 0

@@ -1,27 +1,27 @@
-/// Writes numbers and texts as octets, for the pipes between the gateway and its probe process.
+/// Writes numbers and texts as bytes, for the pipes between the gateway and its probe process.
 ///
-/// A number is eight octets, least significant first; a text is its length as a number, then its UTF-8.
+/// A number is eight bytes, least significant first; a text is its length as a number, then its UTF-8.
 struct ProbeRecordWriter {
-    private(set) var octets: [UInt8] = []
+    private(set) var bytes: [UInt8] = []
 
     mutating func number(_ number: UInt64) {
         for shift in stride(from: UInt64(0), to: 64, by: 8) {
-            octets.append(UInt8(truncatingIfNeeded: number &>> shift))
+            bytes.append(UInt8(truncatingIfNeeded: number &>> shift))
         }
     }
 
     mutating func text(_ text: String) {
         number(UInt64(text.utf8.count))
-        octets += text.utf8
+        bytes += text.utf8
     }
 }
 
-/// Reads what the writer wrote; nil once the octets do not suffice, whatever else they are.
+/// Reads what the writer wrote; nil once the bytes do not suffice, whatever else they are.
 struct ProbeRecordReader {
     private var rest: ArraySlice<UInt8>
 
-    init(_ octets: some Collection<UInt8>) {
-        rest = ArraySlice(octets)
+    init(_ bytes: some Collection<UInt8>) {
+        rest = ArraySlice(bytes)
     }
 
     var isAtEnd: Bool { rest.isEmpty }

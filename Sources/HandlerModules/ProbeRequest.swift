@@ -5,13 +5,13 @@ struct ProbeRequest: Equatable {
     let generation: UInt64
     /// The file that the copy was made of, for the texts.
     let source: String
-    /// Octets of memory that the module may take.
+    /// Bytes of memory that the module may take.
     let memory: UInt64
     /// After so many seconds the process ends itself, should nobody be left to end it.
     let seconds: UInt32
     let routes: [RouteSettings]
 
-    var octets: [UInt8] {
+    var bytes: [UInt8] {
         var writer = ProbeRecordWriter()
         writer.text(handler)
         writer.number(generation)
@@ -28,14 +28,14 @@ struct ProbeRequest: Equatable {
                 writer.text(setting.value)
             }
         }
-        return writer.octets
+        return writer.bytes
     }
 }
 
 extension ProbeRequest {
     /// Reads a request; nil when it is none. Its routes are marked as a probe's.
-    init?(_ octets: [UInt8]) {
-        var reader = ProbeRecordReader(octets)
+    init?(_ bytes: [UInt8]) {
+        var reader = ProbeRecordReader(bytes)
         guard let handler = reader.text(), let generation = reader.number(), let source = reader.text(),
             let memory = reader.number(), let seconds = reader.number().flatMap({ UInt32(exactly: $0) }),
             let count = reader.number()

@@ -11,7 +11,7 @@ enum ProbeStep: Equatable {
     /// It lives, but the module is of no use.
     case refused(ProbeRefusal)
 
-    var octets: [UInt8] {
+    var bytes: [UInt8] {
         var writer = ProbeRecordWriter()
         switch self {
         case .opening: writer.number(1)
@@ -31,7 +31,7 @@ enum ProbeStep: Equatable {
             writer.text(route)
             Self.write(refusal, &writer)
         }
-        return writer.octets
+        return writer.bytes
     }
 
     private static func write(_ refusal: ProbeRefusal, _ writer: inout ProbeRecordWriter) {
@@ -45,10 +45,10 @@ enum ProbeStep: Equatable {
         return ProbeRefusal(reason: reason, place: place, remedy: remedy)
     }
 
-    /// The steps in what came through the pipe, up to the first octets that make no sense: the module, too, could
+    /// The steps in what came through the pipe, up to the first bytes that make no sense: the module, too, could
     /// write there.
-    static func all(in octets: [UInt8]) -> [ProbeStep] {
-        var reader = ProbeRecordReader(octets)
+    static func all(in bytes: [UInt8]) -> [ProbeStep] {
+        var reader = ProbeRecordReader(bytes)
         var steps: [ProbeStep] = []
         while !reader.isAtEnd, let step = next(&reader) { steps.append(step) }
         return steps

@@ -41,8 +41,8 @@ package struct RouteSettings: Equatable, Sendable {
             texts += text.utf8
         }
         texts.append(0)  // Never empty, so that the base address is not nil.
-        return unsafe texts.withUnsafeBytes { octets in
-            let base = unsafe octets.baseAddress!.assumingMemoryBound(to: CChar.self)
+        return unsafe texts.withUnsafeBytes { bytes in
+            let base = unsafe bytes.baseAddress!.assumingMemoryBound(to: CChar.self)
             let views = unsafe spans.map { unsafe gw_str(ptr: base + $0.lowerBound, len: $0.count) }
             let values = unsafe stride(from: 2, to: views.count, by: 2).map {
                 unsafe gw_kv(key: views[$0], value: views[$0 + 1])

@@ -8,7 +8,7 @@ import Synchronization
 package struct StagedModule: ~Copyable, Sendable {
     /// Largest module that is taken.
     package static let largest = 1 << 30
-    /// Octets per read.
+    /// Bytes per read.
     private static let part = 1 << 16
 
     package let path: String
@@ -90,7 +90,7 @@ extension StagingError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .changing: "it is still being written"
-        case .tooLarge(let size): "it has \(size) octets, more than the \(StagedModule.largest) that are taken"
+        case .tooLarge(let size): "it has \(size) bytes, more than the \(StagedModule.largest) that are taken"
         case .system(let error): "it cannot be copied (\(error))"
         }
     }

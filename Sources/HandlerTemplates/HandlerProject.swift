@@ -15,8 +15,8 @@ package struct HandlerProject: Sendable {
         guard let first = name.utf8.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first) else {
             return "must begin with a lower-case letter"
         }
-        let isClean = name.utf8.allSatisfy { octet in
-            switch octet {
+        let isClean = name.utf8.allSatisfy { byte in
+            switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
                 UInt8(ascii: "_"):
                 true

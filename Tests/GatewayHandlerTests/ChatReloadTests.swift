@@ -17,7 +17,7 @@ private struct Generations {
     func said() -> [String] { (old.said() + new.said()).sorted() }
 }
 
-/// What is replaced by what: state is octets, so the flavours may follow each other.
+/// What is replaced by what: state is bytes, so the flavours may follow each other.
 struct Way: Sendable, CustomTestStringConvertible {
     let from: ChatFlavour
     let to: ChatFlavour

@@ -27,7 +27,7 @@ struct ConnectionTests {
         connection = try #require(Lender.lent.withLock { $0[number] })
     }
 
-    @Test func `sends text, octets, spans and fragments`() {
+    @Test func `sends text, bytes, spans and fragments`() {
         connection.send("hé")
         connection.send("")
         connection.send([1, 2])
@@ -86,7 +86,7 @@ struct ConnectionTests {
         (String(repeating: "é", count: 62), String(repeating: "é", count: 61)),
         (String(repeating: "👨‍👩‍👧", count: 7), String(repeating: "👨‍👩‍👧", count: 6)),
     ])
-    func `cuts a close reason to 123 octets between characters`(_ reason: String, _ sent: String) {
+    func `cuts a close reason to 123 bytes between characters`(_ reason: String, _ sent: String) {
         connection.close(.policyViolation, reason: reason)
         #expect(host.calls == [.close(connection.id, 1008, sent)])
     }
@@ -109,7 +109,7 @@ struct ConnectionTests {
         }
         #expect(connection.isOpen)
         let flow = try #require(connection.flow)
-        #expect(flow.queuedOctets == .max && flow.highWaterMark == 2 && flow.topics == 7)
+        #expect(flow.queuedBytes == .max && flow.highWaterMark == 2 && flow.topics == 7)
         #expect(flow.age == .milliseconds(Int64.max) && flow.sinceReceived == .milliseconds(4))
         #expect(flow.sinceSent == .milliseconds(5) && flow.roundTripTime == .microseconds(6))
         #expect(!flow.isReading && !flow.hasOpenMessage)

@@ -12,9 +12,9 @@ private let tutorial = fleck(Manifest(name: "fleck")) { context in
             if text == "throw" { throw Mishap(description: token.name) }
             socket.send("Echo: \(text)")
         }
-        socket.onBinary = { octets in socket.send(octets.reversed()) }
-        socket.onPing = { octets in socket.send("OnPing \(octets)") }
-        socket.onPong = { octets in socket.send("OnPong \(octets)") }
+        socket.onBinary = { bytes in socket.send(bytes.reversed()) }
+        socket.onPing = { bytes in socket.send("OnPing \(bytes)") }
+        socket.onPong = { bytes in socket.send("OnPong \(bytes)") }
         socket.onError = { failure in gateway.log(.info, "OnError \(failure)") }
         socket.onClose = { event in gateway.log(.info, "OnClose \(event.code) \(event.reason)") }
     }
@@ -28,8 +28,8 @@ struct FleckTests {
         driven.text(901, state, "hé")
         driven.binary(901, state, [1, 2])
         driven.raw { arena, instance in
-            driven.table.ping!(instance, 901, state, arena.octets([1]))
-            driven.table.pong!(instance, 901, state, arena.octets([]))
+            driven.table.ping!(instance, 901, state, arena.bytes([1]))
+            driven.table.pong!(instance, 901, state, arena.bytes([]))
         }
         driven.text(901, state, "throw")
         #expect(Tracked.counts(of: "fleck 901") == .init(made: 1, freed: 0))

@@ -11,7 +11,7 @@ private let everything = Functional(Manifest(name: "all", version: "2.0.0")) { c
 .onOpened { _, connection, request, _ in connection.send("opened \(request.path)") }
 .onMessage { _, connection, message, count in
     count += 1
-    if message.kind == .binary { throw Mishap(description: "no octets") }
+    if message.kind == .binary { throw Mishap(description: "no bytes") }
     connection.send("\(count) \(message.text ?? "")")
 }
 .onPing { _, connection, payload, _ in connection.send("ping \(payload.byteCount)") }
@@ -44,16 +44,16 @@ struct FunctionalTests {
         driven!.binary(1, state, [1])
         driven!.event(GW_EV_RELOAD_PENDING)
         driven!.raw { arena, instance in
-            driven!.table.ping!(instance, 1, state, arena.octets([1, 2]))
-            driven!.table.pong!(instance, 1, state, arena.octets([1]))
+            driven!.table.ping!(instance, 1, state, arena.bytes([1, 2]))
+            driven!.table.pong!(instance, 1, state, arena.bytes([1]))
             driven!.table.drained!(instance, 1, state)
         }
         driven!.close(1, state)
         driven = nil
         #expect(
             host.calls.dropFirst() == [
-                .text(1, "opened /rooms/tea time"), .text(1, "1 a"), .log(1, 4, "message threw: no octets"),
-                .close(1, 1011, ""), .log(1, 2, "failed after 2: no octets"), .log(0, 2, "pending"),
+                .text(1, "opened /rooms/tea time"), .text(1, "1 a"), .log(1, 4, "message threw: no bytes"),
+                .close(1, 1011, ""), .log(1, 2, "failed after 2: no bytes"), .log(0, 2, "pending"),
                 .text(1, "ping 2"), .text(1, "pong 1"), .text(1, "drained"), .log(0, 2, "closed after 2: 1000"),
                 .log(0, 2, "stopped"),
             ])

@@ -155,7 +155,7 @@ struct HandoverTests {
         two.close(1, moved)
     }
 
-    @Test func `is refused under another name, with octets too many, or too few`() {
+    @Test func `is refused under another name, with bytes too many, or too few`() {
         let (old, new) = (Driven(Tally.self), Driven(Tally.self))
         let state = old.connect(1)
         let (itself, connection) = (old.save()!, old.save(1, state)!)
@@ -180,9 +180,9 @@ struct HandoverTests {
     }
 
     @Test func `what the author throws is a refusal, and leaves nothing behind`() {
-        let octets = StateWriter.of(1, "not me")
+        let bytes = StateWriter.of(1, "not me")
         let new = Driven(NamedTally.self, settings: ["throw": "restored"])
-        #expect(new.restore(1, octets).status == GW_E_FAILED)
+        #expect(new.restore(1, bytes).status == GW_E_FAILED)
         #expect(new.host.calls == [.log(1, 3, "not handed over: not you")])
         #expect(Tracked.counts(of: "not me") == .init(made: 1, freed: 1))
         let other = Driven(NamedTally.self, settings: ["throw": "restore"])
@@ -223,6 +223,6 @@ extension StateWriter {
     fileprivate static func of<each Value: StateValue>(_ value: repeat each Value) -> [UInt8] {
         var writer = StateWriter()
         repeat writer.write(each value)
-        return writer.octets
+        return writer.bytes
     }
 }

@@ -28,14 +28,14 @@ private final class Counter: ImperativeHandler {
             case "one by one": try await oneByOne(session)
             case "elsewhere": try await Task.detached { try await self.readAtGate(session) }.value
             case nil where frame.kind == .ping: session.pong(frame)
-            default: session.send("\(count) \(frame.octets.count)")
+            default: session.send("\(count) \(frame.bytes.count)")
             }
         }
         gateway.log(.info, "ended \(session.closeEvent?.code.rawValue ?? 0) \(Task.isCancelled)")
     }
 
     private func within(_ session: Session) async throws {
-        while let frame = try await session.readFrame(within: .seconds(9)) { session.send("got \(frame.octets.count)") }
+        while let frame = try await session.readFrame(within: .seconds(9)) { session.send("got \(frame.bytes.count)") }
     }
 
     /// Reads one frame, and the others when the gate is open.
@@ -60,8 +60,8 @@ private final class Counter: ImperativeHandler {
 private let gate = Atomic(false)
 private let isAtGate = Atomic(false)
 
-/// Octets of memory this process has in use.
-private func residentOctets() -> Int {
+/// Bytes of memory this process has in use.
+private func residentBytes() -> Int {
     guard let file = fopen("/proc/self/statm", "r") else { return 0 }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 128)
@@ -94,7 +94,7 @@ struct ImperativeTests {
         let state = open(1)
         driven.text(1, state, "a")
         driven.binary(1, state, [1, 2])
-        driven.raw { arena, instance in driven.table.ping!(instance, 1, state, arena.octets([9])) }
+        driven.raw { arena, instance in driven.table.ping!(instance, 1, state, arena.bytes([9])) }
         #expect(driven.host.deeds.suffix(3) == [.text(1, "1 1"), .text(1, "2 2"), .pong(1, [9])])
         driven.close(1, state)
         #expect(logged == ["ended 1000 true"])
@@ -149,7 +149,7 @@ struct ImperativeTests {
         driven.deliver(ended: true)
     }
 
-    @Test func `large frames count by their octets`() {
+    @Test func `large frames count by their bytes`() {
         let state = open(1)
         driven.text(1, state, "slow")
         for _ in 0..<3 { driven.binary(1, state, [UInt8](repeating: 0, count: 100_000)) }
@@ -161,14 +161,14 @@ struct ImperativeTests {
     @Test func `what has been read is not kept`() {
         let state = open(1)
         driven.text(1, state, "one by one")
-        let before = residentOctets()
+        let before = residentBytes()
         let frame = [UInt8](repeating: 7, count: 400_000)
         for _ in 0..<2 { driven.binary(1, state, frame) }
         for _ in 0..<240 {
             driven.binary(1, state, frame)
             driven.deliver(state)
         }
-        #expect(residentOctets() < before + 40_000_000, "two wait, and 240 have been read: 96 MB")
+        #expect(residentBytes() < before + 40_000_000, "two wait, and 240 have been read: 96 MB")
         driven.close(1, state)
     }
 

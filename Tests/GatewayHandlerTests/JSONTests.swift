@@ -50,8 +50,8 @@ struct JSONTests {
     @Test func `values come in and go out as text`() {
         for count in ["2", "3"] { driven.text(1, state, #"{"items": [{"name": "x", "count": \#(count)}]}"#) }
         let answers = driven.host.deeds.compactMap { call -> String? in
-            guard case .send(1, kind: 1, let octets) = call else { return nil }
-            return String(decoding: octets, as: UTF8.self)
+            guard case .send(1, kind: 1, let bytes) = call else { return nil }
+            return String(decoding: bytes, as: UTF8.self)
         }
         #expect(answers.count == 2 && answers[1].contains(#""count":5"#) && answers[1].contains(#""a/\"é\"""#))
         driven.close(1, state)

@@ -12,7 +12,7 @@ private final class Reader: ReactiveHandler {
         if let utf8 = message.utf8 { scalars = "\(utf8.count)" }
         connection.send("\(kind) \(message.bytes.byteCount) \(scalars) \(message.text ?? "nil")")
         connection.send("\(message.isFirst) \(message.isFinal) \(message.receivedAt)")
-        connection.send(message.octets())
+        connection.send(message.copyBytes())
         connection.send(message.bytes)
         connection.send(message)
     }
@@ -21,7 +21,7 @@ private final class Reader: ReactiveHandler {
 @Suite("a message")
 struct MessageTests {
     @Test(arguments: [[], Array("a".utf8), Array("Grüße 👋".utf8), [UInt8](repeating: 0x61, count: 70000)])
-    func `of text is text, octets and itself`(_ payload: [UInt8]) {
+    func `of text is text, bytes and itself`(_ payload: [UInt8]) {
         let driven = Driven(Reader.self)
         let text = String(decoding: payload, as: UTF8.self)
         driven.text(1, text)

@@ -54,7 +54,7 @@ struct RequestTests {
 
     @Test func `repairs what is not UTF-8 instead of trusting it`() {
         let lines = body(of: Driven(Mirror.self)) { arena, request in
-            let bytes = arena.octets([0x61, 0xFF, 0x62])
+            let bytes = arena.bytes([0x61, 0xFF, 0x62])
             request.path = gw_str(ptr: UnsafeRawPointer(bytes.ptr)?.assumingMemoryBound(to: CChar.self), len: 3)
         }
         #expect(lines.count == 14)

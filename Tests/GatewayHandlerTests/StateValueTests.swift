@@ -51,45 +51,45 @@ private struct Sample: StateValue, Equatable {
     }
 }
 
-private func octets(_ value: some StateValue) -> [UInt8] {
+private func bytes(_ value: some StateValue) -> [UInt8] {
     var writer = StateWriter()
     writer.write(value)
-    return writer.octets
+    return writer.bytes
 }
 
-private func read<Value: StateValue>(_ octets: [UInt8], _ type: Value.Type = Value.self) throws -> Value {
-    var reader = StateReader(octets, version: 1)
+private func read<Value: StateValue>(_ bytes: [UInt8], _ type: Value.Type = Value.self) throws -> Value {
+    var reader = StateReader(bytes, version: 1)
     return try reader.read()
 }
 
 @Suite("a value that crosses generations")
 struct StateValueTests {
     @Test func `comes back as it was`() throws {
-        var reader = StateReader(octets(Sample()), version: 1)
+        var reader = StateReader(bytes(Sample()), version: 1)
         #expect(try reader.read(Sample.self) == Sample())
         #expect(reader.remaining == 0)
     }
 
     @Test func `is laid out the same in every build`() {
-        #expect(octets(UInt16(0x0102)) == [2, 1])
-        #expect(octets(-2) == [254, 255, 255, 255, 255, 255, 255, 255])
-        #expect(octets("é") == [2, 0, 0, 0, 0, 0, 0, 0, 0xC3, 0xA9])
-        #expect(octets([true, false]) == [2, 0, 0, 0, 0, 0, 0, 0, 1, 0])
-        #expect(octets(UInt8?.none) == [0])
-        #expect(octets(UInt8?.some(7)) == [1, 7])
-        #expect(octets(Mood.sad) == octets("sad"))
-        #expect(octets(1.0) == [0, 0, 0, 0, 0, 0, 0xF0, 0x3F])
+        #expect(bytes(UInt16(0x0102)) == [2, 1])
+        #expect(bytes(-2) == [254, 255, 255, 255, 255, 255, 255, 255])
+        #expect(bytes("é") == [2, 0, 0, 0, 0, 0, 0, 0, 0xC3, 0xA9])
+        #expect(bytes([true, false]) == [2, 0, 0, 0, 0, 0, 0, 0, 1, 0])
+        #expect(bytes(UInt8?.none) == [0])
+        #expect(bytes(UInt8?.some(7)) == [1, 7])
+        #expect(bytes(Mood.sad) == bytes("sad"))
+        #expect(bytes(1.0) == [0, 0, 0, 0, 0, 0, 0xF0, 0x3F])
     }
 
     @Test func `cut at any place throws`() {
-        let whole = octets(Sample())
+        let whole = bytes(Sample())
         for count in whole.indices {
             #expect(throws: StateError.truncated) { try read(Array(whole.prefix(count)), Sample.self) }
         }
     }
 
-    @Test func `with any octet changed is read or throws, and never traps`() {
-        let whole = octets(Sample())
+    @Test func `with any byte changed is read or throws, and never traps`() {
+        let whole = bytes(Sample())
         for place in whole.indices {
             for flip: UInt8 in [1, 0x80, 0xFF] {
                 var changed = whole
@@ -101,7 +101,7 @@ struct StateValueTests {
 
     @Test func `is not believed when it claims more than there is`() {
         for claim in [1, UInt64(Int.max), .max] {
-            let lie = octets(claim)
+            let lie = bytes(claim)
             #expect(throws: StateError.truncated) { try read(lie, String.self) }
             #expect(throws: StateError.truncated) { try read(lie, [UInt8].self) }
             #expect(throws: StateError.truncated) { try read(lie, [String: Int].self) }
@@ -110,20 +110,20 @@ struct StateValueTests {
 
     @Test func `that is none throws and says what was wanted`() {
         #expect(throws: StateError.malformed("Bool")) { try read([2], Bool.self) }
-        #expect(throws: StateError.malformed("String")) { try read(octets([0xFF as UInt8]), String.self) }
-        #expect(throws: StateError.malformed("Mood")) { try read(octets("angry"), Mood.self) }
+        #expect(throws: StateError.malformed("String")) { try read(bytes([0xFF as UInt8]), String.self) }
+        #expect(throws: StateError.malformed("Mood")) { try read(bytes("angry"), Mood.self) }
         #expect(throws: StateError.malformed("Duration")) {
-            try read(octets(Int64.max) + octets(Int64.max), Duration.self)
+            try read(bytes(Int64.max) + bytes(Int64.max), Duration.self)
         }
         #expect("\(StateError.malformed("Mood"))" == "the saved state holds no valid Mood where one should be")
     }
 
     @Test func `with a connection in it needs the gateway`() {
-        #expect(throws: StateError.noGateway) { try read(octets(7 as UInt64), Connection.self) }
+        #expect(throws: StateError.noGateway) { try read(bytes(7 as UInt64), Connection.self) }
     }
 
     @Test func `keeps the last of two values under one key`() throws {
-        let twice = octets(2 as UInt64) + octets("a") + octets(1) + octets("a") + octets(2)
+        let twice = bytes(2 as UInt64) + bytes("a") + bytes(1) + bytes("a") + bytes(2)
         #expect(try read(twice) == ["a": 2])
     }
 }

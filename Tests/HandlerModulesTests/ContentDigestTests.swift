@@ -6,7 +6,7 @@ struct ContentDigestTests {
     struct Case: CustomTestStringConvertible {
         let text: String
         let digest: UInt64
-        var testDescription: String { "\(text.utf8.count) octets" }
+        var testDescription: String { "\(text.utf8.count) bytes" }
     }
 
     /// From the reference implementation.
@@ -25,19 +25,19 @@ struct ContentDigestTests {
 
     @Test(arguments: cases)
     func `agrees with published values`(_ example: Case) {
-        let octets = Array(example.text.utf8)
+        let bytes = Array(example.text.utf8)
         var digest = ContentDigest()
-        digest.update(octets, count: octets.count)
-        let tail = octets.count - octets.count % ContentDigest.stripe
-        #expect(digest.finish(tail: octets[tail...]) == example.digest)
+        digest.update(bytes, count: bytes.count)
+        let tail = bytes.count - bytes.count % ContentDigest.stripe
+        #expect(digest.finish(tail: bytes[tail...]) == example.digest)
     }
 
     @Test func `does not depend on how whole stripes are cut`() {
-        let octets = (0..<300).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        let bytes = (0..<300).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         var whole = ContentDigest()
-        whole.update(octets, count: octets.count)
+        whole.update(bytes, count: bytes.count)
         var parts = ContentDigest()
-        for start in stride(from: 0, to: 288, by: 96) { parts.update(Array(octets[start..<start + 96]), count: 96) }
-        #expect(whole.finish(tail: octets[288...]) == parts.finish(tail: octets[288...]))
+        for start in stride(from: 0, to: 288, by: 96) { parts.update(Array(bytes[start..<start + 96]), count: 96) }
+        #expect(whole.finish(tail: bytes[288...]) == parts.finish(tail: bytes[288...]))
     }
 }

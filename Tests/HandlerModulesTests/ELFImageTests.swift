@@ -7,8 +7,8 @@ struct ELFImageTests {
     let folder = TemporaryFolder()
     static let good = contents(of: "\(builtModules)/libfixture_works.so")
 
-    private func examine(_ octets: [UInt8]) -> Result<ELFImage, ELFError> {
-        examine(path: folder.write("module.so", octets))
+    private func examine(_ bytes: [UInt8]) -> Result<ELFImage, ELFError> {
+        examine(path: folder.write("module.so", bytes))
     }
 
     private func examine(path: String) -> Result<ELFImage, ELFError> {
@@ -19,25 +19,25 @@ struct ELFImageTests {
         }
     }
 
-    /// The good module with some octets replaced.
-    private func patched(_ changes: [(at: Int, octets: [UInt8])]) -> [UInt8] {
-        var octets = Self.good
+    /// The good module with some bytes replaced.
+    private func patched(_ changes: [(at: Int, bytes: [UInt8])]) -> [UInt8] {
+        var bytes = Self.good
         for change in changes {
-            octets.replaceSubrange(change.at..<change.at + change.octets.count, with: change.octets)
+            bytes.replaceSubrange(change.at..<change.at + change.bytes.count, with: change.bytes)
         }
-        return octets
+        return bytes
     }
 
     /// A module with every occurrence of a text replaced by one of the same length.
-    private static func renamed(_ octets: [UInt8], _ old: String, _ new: String) -> [UInt8] {
+    private static func renamed(_ bytes: [UInt8], _ old: String, _ new: String) -> [UInt8] {
         let old = Array(old.utf8)
         let new = Array(new.utf8)
-        var octets = octets
-        for at in 0..<octets.count - old.count
-        where octets[at] == old[0] && octets[at..<at + old.count].elementsEqual(old) {
-            octets.replaceSubrange(at..<at + old.count, with: new)
+        var bytes = bytes
+        for at in 0..<bytes.count - old.count
+        where bytes[at] == old[0] && bytes[at..<at + old.count].elementsEqual(old) {
+            bytes.replaceSubrange(at..<at + old.count, with: new)
         }
-        return octets
+        return bytes
     }
 
     /// The package links the Swift runtime also into modules in C; here are its traces removed.
@@ -75,7 +75,7 @@ struct ELFImageTests {
 
     struct Case: CustomTestStringConvertible {
         let testDescription: String
-        let changes: [(at: Int, octets: [UInt8])]
+        let changes: [(at: Int, bytes: [UInt8])]
         let error: ELFError
         let text: String
     }
@@ -86,7 +86,7 @@ struct ELFImageTests {
         Case(
             testDescription: "class", changes: [(4, [1])], error: .not64Bit, text: "it is not built for 64 bits"),
         Case(
-            testDescription: "octet order", changes: [(5, [2])], error: .notLittleEndian,
+            testDescription: "byte order", changes: [(5, [2])], error: .notLittleEndian,
             text: "it is not built for a little-endian machine"),
         Case(
             testDescription: "machine", changes: [(18, [0xF3, 0])],
@@ -138,8 +138,8 @@ struct ELFImageTests {
     @Test func `refuses a segment that reaches beyond the file`() {
         // The second program header is a PT_LOAD or whatever: make all of them PT_LOAD with an impossible size.
         let first = Int(Self.good[32])
-        let change = (at: first, octets: [1, 0, 0, 0] as [UInt8])
-        let size = (at: first + 32, octets: [UInt8](repeating: 0xFF, count: 8))
+        let change = (at: first, bytes: [1, 0, 0, 0] as [UInt8])
+        let size = (at: first + 32, bytes: [UInt8](repeating: 0xFF, count: 8))
         #expect(examine(patched([change, size])) == .failure(.truncated("a loaded segment")))
     }
 
@@ -150,7 +150,7 @@ struct ELFImageTests {
         for cut in cuts.sorted(by: >) {
             _ = truncate(path, off_t(cut))
             guard case .failure = examine(path: path) else {
-                Issue.record("took a module of \(count) octets cut to \(cut)")
+                Issue.record("took a module of \(count) bytes cut to \(cut)")
                 return
             }
         }
@@ -167,13 +167,13 @@ struct ELFImageTests {
         let headers = Int(Self.good[40]) | Int(Self.good[41]) << 8 | Int(Self.good[42]) << 16
         var refused = 0
         for _ in 0..<1500 {
-            var octets = Self.good
+            var bytes = Self.good
             for _ in 0...next(4) {
                 // Half of the damage hits the tables, where it matters.
-                let at = [next(octets.count), next(1024), headers + next(octets.count - headers)][next(3)]
-                octets[at] = [0, 0x7F, 0xFF, UInt8(next(256))][next(4)]
+                let at = [next(bytes.count), next(1024), headers + next(bytes.count - headers)][next(3)]
+                bytes[at] = [0, 0x7F, 0xFF, UInt8(next(256))][next(4)]
             }
-            if case .failure = examine(octets) { refused += 1 }
+            if case .failure = examine(bytes) { refused += 1 }
         }
         #expect(refused > 100)
     }

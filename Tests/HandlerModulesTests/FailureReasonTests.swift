@@ -3,9 +3,9 @@ import Testing
 
 @Suite("What a handler says is kept short and harmless")
 struct FailureReasonTests {
-    private func taken(_ octets: [CChar], length: Int? = nil) -> String? {
+    private func taken(_ bytes: [CChar], length: Int? = nil) -> String? {
         let note = FailureReason()
-        note.record(octets, length: length ?? octets.count)
+        note.record(bytes, length: length ?? bytes.count)
         let text = note.take()
         #expect(note.take() == nil, "taken once")
         return text

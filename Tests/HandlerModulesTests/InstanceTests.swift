@@ -25,13 +25,13 @@ struct InstanceTests {
 
         /// Waits until the text that came so far ends with `suffix`, or until the other end is closed.
         func text(until suffix: String) -> String {
-            var octets: [UInt8] = []
-            while !String(decoding: octets, as: UTF8.self).hasSuffix(suffix) {
-                var octet: UInt8 = 0
-                guard read(ends[0], &octet, 1) == 1 else { break }
-                octets.append(octet)
+            var bytes: [UInt8] = []
+            while !String(decoding: bytes, as: UTF8.self).hasSuffix(suffix) {
+                var byte: UInt8 = 0
+                guard read(ends[0], &byte, 1) == 1 else { break }
+                bytes.append(byte)
             }
-            return String(decoding: octets, as: UTF8.self)
+            return String(decoding: bytes, as: UTF8.self)
         }
     }
 
@@ -52,8 +52,8 @@ struct InstanceTests {
         #expect(instance.selfPointer != nil)
         var message = gw_message()
         let hello = Array("hello ".utf8)
-        hello.withUnsafeBufferPointer { octets in
-            message.data = gw_bytes(ptr: octets.baseAddress, len: octets.count)
+        hello.withUnsafeBufferPointer { bytes in
+            message.data = gw_bytes(ptr: bytes.baseAddress, len: bytes.count)
             generation.callbacks.message?(instance.selfPointer, 1, nil, &message)
         }
         #expect(try instance.reconfigure(settings([]), timeout: .seconds(30)) == gw_status(GW_E_UNSUPPORTED))

@@ -17,14 +17,14 @@ struct ModuleInfoTests {
         #expect(try facts.image.get().needed.contains("libc.so.6"))
     }
 
-    @Test func `its digest is that of all its octets, whatever their count`() throws {
+    @Test func `its digest is that of all its bytes, whatever their count`() throws {
         let folder = TemporaryFolder()
         for count in [0, 1, 31, 32, 33, 65535, 65536, 65537, 131_072] {
-            let octets = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-            let path = folder.write("f\(count)", octets)
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+            let path = folder.write("f\(count)", bytes)
             var digest = ContentDigest()
-            digest.update(octets, count: count)
-            let expected = digest.finish(tail: octets[(count - count % ContentDigest.stripe)...])
+            digest.update(bytes, count: count)
+            let expected = digest.finish(tail: bytes[(count - count % ContentDigest.stripe)...])
             #expect(try ModuleInfo(path: path).digest == expected)
         }
     }

@@ -106,11 +106,11 @@ struct ModuleLoaderTests {
         let folder = TemporaryFolder()
         let workshop = try Workshop(plugins: [folder.path])
         let module = Module(handler: "feed")
-        let octets = contents(of: "\(builtModules)/libecho.so")
-        folder.write("feed.so", octets)
+        let bytes = contents(of: "\(builtModules)/libecho.so")
+        folder.write("feed.so", bytes)
         let generation = try workshop.loader.load(module)
         let same = try workshop.loader.prepare(module).digest
-        folder.write("feed.so", octets + [0])
+        folder.write("feed.so", bytes + [0])
         let other = try workshop.loader.prepare(module).digest
         #expect(same == generation.digest)
         #expect(other != generation.digest)

@@ -5,7 +5,7 @@ import Testing
 @Suite("A module is loaded from a private copy, one per generation")
 struct StagedModuleTests {
     let folder = TemporaryFolder()
-    let octets = (0..<150_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let bytes = (0..<150_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
 
     private func identity(_ path: String) -> (inode: ino_t, mode: mode_t) {
         var status = stat()
@@ -13,9 +13,9 @@ struct StagedModuleTests {
         return (status.st_ino, status.st_mode & 0o7777)
     }
 
-    @Test func `is a fresh file with the same octets, named for handler, attempt and digest`() throws {
+    @Test func `is a fresh file with the same bytes, named for handler, attempt and digest`() throws {
         let run = try RunDirectory(bases: [folder.path])
-        let source = folder.write("feed.so", octets)
+        let source = folder.write("feed.so", bytes)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         let one = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
         let two = try StagedModule.copy(of: file, handler: "feed", attempt: 2, to: run)
@@ -25,7 +25,7 @@ struct StagedModuleTests {
         #expect(paths == (1...2).map { "\(run.path)/feed.\($0).\(digest8).so" })
         #expect(digests[0] == digests[1])
         #expect(String(digests[0], radix: 16).hasPrefix(digest8.drop { $0 == "0" }))
-        #expect(contents(of: paths[0]) == octets)
+        #expect(contents(of: paths[0]) == bytes)
         #expect(Set([source] + paths).count == 3)
         #expect(Set(([source] + paths).map { identity($0).inode }).count == 3)
         #expect(identity(paths[0]).mode == 0o500)
@@ -34,7 +34,7 @@ struct StagedModuleTests {
 
     @Test func `is removed with its owner unless it is kept`() throws {
         let run = try RunDirectory(bases: [folder.path])
-        folder.write("feed.so", octets)
+        folder.write("feed.so", bytes)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         do {
             let dropped = try StagedModule.copy(of: file, handler: "feed", attempt: 1, to: run)
@@ -50,7 +50,7 @@ struct StagedModuleTests {
 
     @Test func `never takes a file that is already there`() throws {
         let run = try RunDirectory(bases: [folder.path])
-        folder.write("feed.so", octets)
+        folder.write("feed.so", bytes)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         let planted = String(run.path.dropFirst(folder.path.utf8.count + 1)) + "/feed.1.part"
         folder.write(planted, [0])
@@ -63,7 +63,7 @@ struct StagedModuleTests {
 
     @Test func `says when the file shrank after it was opened`() throws {
         let run = try RunDirectory(bases: [folder.path])
-        let path = folder.write("feed.so", octets)
+        let path = folder.write("feed.so", bytes)
         let file = try ModuleLocator(plugins: [folder.path], executableFolder: nil).find("feed")
         #expect(truncate(path, 70_000) == 0)
         #expect(throws: StagingError.changing) {

@@ -18,10 +18,10 @@ final class TemporaryFolder {
     }
 
     @discardableResult
-    func write(_ name: String, _ octets: [UInt8], mode: mode_t = 0o644) -> String {
+    func write(_ name: String, _ bytes: [UInt8], mode: mode_t = 0o644) -> String {
         let file = "\(path)/\(name)"
         let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, mode)
-        _ = octets.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         _ = fchmod(descriptor, mode)
         _ = close(descriptor)
         return file
@@ -37,13 +37,13 @@ final class TemporaryFolder {
 /// Beside the test runner lie the modules that the package builds.
 let builtModules = ModuleLocator.executableFolder()!
 
-/// The octets of a whole file.
+/// The bytes of a whole file.
 func contents(of path: String) -> [UInt8] {
     let descriptor = open(path, O_RDONLY)
     defer { _ = close(descriptor) }
-    var octets = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
-    let count = octets.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-    return Array(octets.prefix(max(count, 0)))
+    var bytes = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
+    let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+    return Array(bytes.prefix(max(count, 0)))
 }
 
 func names(in folder: String) -> [String] {

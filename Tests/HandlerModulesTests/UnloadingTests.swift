@@ -81,12 +81,12 @@ struct UnloadingTests {
     private func contentsOfProc(_ path: String) -> [UInt8] {
         let descriptor = open(path, O_RDONLY)
         defer { _ = close(descriptor) }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = read(descriptor, &buffer, buffer.count)
-            guard count > 0 else { return octets }
-            octets += buffer[..<count]
+            guard count > 0 else { return bytes }
+            bytes += buffer[..<count]
         }
     }
 }

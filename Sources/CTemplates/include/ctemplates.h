@@ -1,4 +1,4 @@
-/* The files that `gateway new` writes, as octets in the executable: it may be installed without this repository. */
+/* The files that `gateway new` writes, as bytes in the executable: it may be installed without this repository. */
 #ifndef CTEMPLATES_H
 #define CTEMPLATES_H
 

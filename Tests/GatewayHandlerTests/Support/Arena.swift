@@ -22,7 +22,7 @@ final class Arena {
         gw_str(ptr: copy(text.utf8.map { CChar(bitPattern: $0) }), len: text.utf8.count)
     }
 
-    func octets(_ octets: [UInt8]) -> gw_bytes { gw_bytes(ptr: copy(octets), len: octets.count) }
+    func bytes(_ bytes: [UInt8]) -> gw_bytes { gw_bytes(ptr: copy(bytes), len: bytes.count) }
 
     func pairs(_ pairs: KeyValuePairs<String, String>) -> gw_kvs {
         gw_kvs(ptr: copy(pairs.map { gw_kv(key: text($0.key), value: text($0.value)) }), len: pairs.count)
@@ -42,13 +42,13 @@ final class Arena {
     func message(_ payload: [UInt8], kind: Int = GW_BINARY, flags: Int = GW_FIRST | GW_FIN) -> gw_message {
         gw_message(
             struct_size: UInt32(MemoryLayout<gw_message>.size), kind: UInt32(kind), flags: UInt32(flags), reserved0: 0,
-            data: octets(payload), buf: nil, received_ns: 2_000_000_000)
+            data: bytes(payload), buf: nil, received_ns: 2_000_000_000)
     }
 
-    func saved(_ octets: [UInt8], _ format: UInt64, _ version: UInt32) -> gw_saved {
+    func saved(_ bytes: [UInt8], _ format: UInt64, _ version: UInt32) -> gw_saved {
         gw_saved(
             struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: version, state_format: format,
-            generation: 2, data: self.octets(octets))
+            generation: 2, data: self.bytes(bytes))
     }
 
     func request(
@@ -73,7 +73,7 @@ final class Arena {
         request.params = pairs(["room": "tea time"])
         request.headers = pairs(headers)
         request.subprotocols = list(subprotocols)
-        request.body = octets(body)
+        request.body = bytes(body)
         return request
     }
 }

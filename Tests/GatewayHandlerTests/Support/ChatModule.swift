@@ -65,8 +65,8 @@ extension Driven {
     /// The lines that were sent since it was last asked, in an order that does not depend on that of the members.
     func said() -> [String] {
         let lines = host.calls.compactMap { call -> String? in
-            guard case .send(let connection, kind: 1, let octets) = call else { return nil }
-            return "\(connection) <- \(String(decoding: octets, as: UTF8.self))"
+            guard case .send(let connection, kind: 1, let bytes) = call else { return nil }
+            return "\(connection) <- \(String(decoding: bytes, as: UTF8.self))"
         }
         host.set { $0.calls = [] }
         return lines.sorted()

@@ -66,19 +66,19 @@ final class Driven {
 
     func text(_ connection: UInt64, _ text: String) { self.text(connection, nil, text) }
 
-    func binary(_ connection: UInt64, _ octets: [UInt8]) { binary(connection, nil, octets) }
+    func binary(_ connection: UInt64, _ bytes: [UInt8]) { binary(connection, nil, bytes) }
 
     func text(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ text: String) {
         deliver(connection, state, Array(text.utf8), GW_TEXT)
     }
 
-    func binary(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ octets: [UInt8]) {
-        deliver(connection, state, octets, GW_BINARY)
+    func binary(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ bytes: [UInt8]) {
+        deliver(connection, state, bytes, GW_BINARY)
     }
 
-    private func deliver(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ octets: [UInt8], _ kind: Int) {
+    private func deliver(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ bytes: [UInt8], _ kind: Int) {
         let arena = Arena()
-        var message = arena.message(octets, kind: kind)
+        var message = arena.message(bytes, kind: kind)
         lastTurn += 1
         message.received_ns = turn ?? lastTurn
         table.message!(instance, connection, state, &message)
@@ -92,12 +92,12 @@ final class Driven {
 
     func ping(_ connection: UInt64, _ payload: [UInt8]) {
         let arena = Arena()
-        table.ping!(instance, connection, nil, arena.octets(payload))
+        table.ping!(instance, connection, nil, arena.bytes(payload))
     }
 
     func pong(_ connection: UInt64, _ payload: [UInt8]) {
         let arena = Arena()
-        table.pong!(instance, connection, nil, arena.octets(payload))
+        table.pong!(instance, connection, nil, arena.bytes(payload))
     }
 
     func drained(_ connection: UInt64) { table.drained!(instance, connection, nil) }
@@ -180,17 +180,17 @@ final class Driven {
     }
 
     /// Offers what a module with this one's format and version, or another, has saved.
-    func restore(_ octets: [UInt8], format: UInt64? = nil, version: UInt32? = nil) -> gw_status {
+    func restore(_ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil) -> gw_status {
         let arena = Arena()
-        var saved = arena.saved(octets, format ?? table.state_format, version ?? table.state_version)
+        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version)
         return table.restore_self!(instance, &saved)
     }
 
     func restore(
-        _ connection: UInt64, _ octets: [UInt8], format: UInt64? = nil, version: UInt32? = nil
+        _ connection: UInt64, _ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil
     ) -> (status: gw_status, state: UnsafeMutableRawPointer?) {
         let arena = Arena()
-        var saved = arena.saved(octets, format ?? table.state_format, version ?? table.state_version)
+        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version)
         var state: UnsafeMutableRawPointer?
         return (table.restore_conn!(instance, connection, nil, &saved, &state), state)
     }
@@ -198,14 +198,14 @@ final class Driven {
     /// Everything before the switch, as the gateway does it.
     func handOver(to next: Driven) -> gw_status {
         event(GW_EV_RELOAD_PENDING)
-        guard let octets = save() else { return gw_status(GW_E_FAILED) }
-        return next.restore(octets, format: table.state_format, version: table.state_version)
+        guard let bytes = save() else { return gw_status(GW_E_FAILED) }
+        return next.restore(bytes, format: table.state_format, version: table.state_version)
     }
 
     /// Moves a connection; its state with the next generation.
     func move(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, to next: Driven) -> UnsafeMutableRawPointer? {
-        guard let octets = save(connection, state) else { return nil }
-        let moved = next.restore(connection, octets, format: table.state_format, version: table.state_version)
+        guard let bytes = save(connection, state) else { return nil }
+        let moved = next.restore(connection, bytes, format: table.state_format, version: table.state_version)
         if moved.status >= 0 { drop(connection, state) }
         return moved.state
     }

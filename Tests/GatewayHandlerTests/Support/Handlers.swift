@@ -108,7 +108,7 @@ final class Careful: StatefulHandler {
         gateway.log(
             .info,
             "closed \(event.code) '\(event.reason)' \(event.initiator == .peer) \(event.messagesReceived) "
-                + "\(event.messagesSent) \(event.octetsReceived) \(event.octetsSent) \(event.systemError)")
+                + "\(event.messagesSent) \(event.bytesReceived) \(event.bytesSent) \(event.systemError)")
     }
 
     func stop() { gateway.log(.info, "stopped") }

@@ -120,12 +120,12 @@ final class MockHost: Sendable {
         host.pointee.now_ns = { _ in 1_500_000_000 }
         host.pointee.log = { _ = mock($0).record(.log($1, $2, text($3, $4))) }
         host.pointee.fail = { _ = mock($0).record(.fail(text($1, $2))) }
-        host.pointee.send = { mock($0).record(.send($1, kind: $2, octets($4, $5))) }
+        host.pointee.send = { mock($0).record(.send($1, kind: $2, bytes($4, $5))) }
         host.pointee.send_fragment = {
-            mock($0).record(.fragment($1, kind: $2, isFinal: $3 & UInt32(GW_FIN) != 0, octets($4, $5)))
+            mock($0).record(.fragment($1, kind: $2, isFinal: $3 & UInt32(GW_FIN) != 0, bytes($4, $5)))
         }
-        host.pointee.ping = { mock($0).record(.ping($1, octets($2, $3))) }
-        host.pointee.pong = { mock($0).record(.pong($1, octets($2, $3))) }
+        host.pointee.ping = { mock($0).record(.ping($1, bytes($2, $3))) }
+        host.pointee.pong = { mock($0).record(.pong($1, bytes($2, $3))) }
         host.pointee.close = { mock($0).record(.close($1, $2, text($3, $4))) }
         host.pointee.abort = { mock($0).record(.abort($1)) }
         host.pointee.set_reading = {
@@ -146,7 +146,7 @@ final class MockHost: Sendable {
         }
         host.pointee.sink_write = { table, _, start, count in
             mock(table).state.withLock {
-                $0.saved += octets(start, count)
+                $0.saved += bytes(start, count)
                 return $0.status
             }
         }
@@ -212,7 +212,7 @@ final class MockHost: Sendable {
         host.pointee.publish = { table, instance, topic, count, kind, flags, start, length, except, reached in
             reached!.pointee = 7
             return mock(table).recordTopic(
-                .publish(text(topic, count), flags, kind: kind, octets(start, length), except: except))
+                .publish(text(topic, count), flags, kind: kind, bytes(start, length), except: except))
         }
     }
 
@@ -254,12 +254,12 @@ private func mock(_ table: UnsafePointer<gw_host>?) -> MockHost {
     return Unmanaged<MockHost>.fromOpaque(owner).takeUnretainedValue()
 }
 
-private func octets(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8] {
+private func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8] {
     [UInt8](UnsafeRawBufferPointer(start: start, count: count))
 }
 
 private func text(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
-    String(decoding: octets(start, count), as: UTF8.self)
+    String(decoding: bytes(start, count), as: UTF8.self)
 }
 
 private func find(_ key: UnsafePointer<CChar>?, in pairs: gw_kvs, _ out: UnsafeMutablePointer<gw_str>?) -> gw_status {

@@ -41,7 +41,7 @@ class Client:
         else:
             head += struct.pack("!BQ", 0x80 | 127, len(payload))
         key = os.urandom(4)
-        self.socket.sendall(head + key + bytes(octet ^ key[i % 4] for i, octet in enumerate(payload)))
+        self.socket.sendall(head + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload)))
 
     def receive(self):
         """The next frame: opcode and payload."""

@@ -26,7 +26,7 @@ pub struct Bytes {
 impl Bytes {
     /// # Safety
     /// Only within the callback that was given the view.
-    pub unsafe fn octets(&self) -> &[u8] {
+    pub unsafe fn bytes(&self) -> &[u8] {
         if self.len == 0 {
             return &[];
         }

@@ -46,7 +46,7 @@ impl Visitor {
     fn hear(&mut self, connection: Connection, message: &gw::Message) {
         // Text is valid UTF-8 before it gets here.
         let text = match message.kind {
-            gw::TEXT => std::str::from_utf8(unsafe { message.data.octets() }).unwrap_or_default(),
+            gw::TEXT => std::str::from_utf8(unsafe { message.data.bytes() }).unwrap_or_default(),
             _ => return connection.close(1003, "text only"),
         };
         self.count += 1;
@@ -98,8 +98,8 @@ unsafe extern "C" fn closed(_: *mut c_void, _: gw::Conn, state: *mut c_void, _: 
 unsafe extern "C" fn save(_: *mut c_void, _: gw::Conn, state: *mut c_void, sink: *mut c_void) -> gw::Status {
     match state.cast::<Visitor>().as_ref() {
         Some(visitor) => {
-            let octets = visitor.count.to_le_bytes();
-            (host().sink_write)(host(), sink, octets.as_ptr().cast(), octets.len())
+            let bytes = visitor.count.to_le_bytes();
+            (host().sink_write)(host(), sink, bytes.as_ptr().cast(), bytes.len())
         }
         None => gw::E_FAILED,
     }
@@ -108,9 +108,9 @@ unsafe extern "C" fn save(_: *mut c_void, _: gw::Conn, state: *mut c_void, sink:
 unsafe extern "C" fn restore(
     _: *mut c_void, _: gw::Conn, _: *const c_void, saved: *const gw::Saved, state: *mut *mut c_void,
 ) -> gw::Status {
-    match <[u8; 8]>::try_from((*saved).data.octets()) {
-        Ok(octets) if (*saved).state_version == 1 => {
-            let visitor = Visitor { count: u64::from_le_bytes(octets) };
+    match <[u8; 8]>::try_from((*saved).data.bytes()) {
+        Ok(bytes) if (*saved).state_version == 1 => {
+            let visitor = Visitor { count: u64::from_le_bytes(bytes) };
             *state = Box::into_raw(Box::new(visitor)).cast();
             gw::OK
         }

@@ -5,7 +5,7 @@ private var echo: Functional<@Sendable (Socket) throws -> Void, Socket?> {
     fleck(Manifest(name: "bench-fleck")) { _ in
         { socket in
             socket.onMessage = { text in socket.send(text) }
-            socket.onBinary = { octets in socket.send(octets) }
+            socket.onBinary = { bytes in socket.send(bytes) }
         }
     }
 }

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Where the `State` of a connection is, for as long as a callback of it runs.
 @safe
-struct StatePlace {
+struct StatePointer {
     private let address: UnsafeMutableRawPointer
     private let type: Any.Type
 
@@ -13,22 +13,22 @@ struct StatePlace {
     }
 
     /// Lends the state, if it is of the type that is asked for.
-    func lend<State>(as wanted: State.Type, _ body: (inout State) throws -> Void) throws {
-        guard type == wanted else { throw OtherState(wanted: "\(wanted)") }
+    func withState<State>(as wanted: State.Type, _ body: (inout State) throws -> Void) throws {
+        guard type == wanted else { throw StateTypeMismatch(wanted: "\(wanted)") }
         try unsafe body(&address.assumingMemoryBound(to: State.self).pointee)
     }
 }
 
 /// A closure was written for another `State` than the handler has.
-struct OtherState: Error, CustomStringConvertible {
+struct StateTypeMismatch: Error, CustomStringConvertible {
     let wanted: String
 
     var description: String { "the state of the connection is no \(wanted)" }
 }
 
 /// Something to be done later, and by what name it is known when it throws.
-public struct _Errand: Sendable {
-    typealias Body = @Sendable (Connection, StatePlace) throws -> Void
+public struct _PendingClosure: Sendable {
+    typealias Body = @Sendable (Connection, StatePointer) throws -> Void
 
     let name: StaticString
     let body: Body
@@ -47,7 +47,7 @@ public struct _Errand: Sendable {
         _ body: @escaping @Sendable (Connection, inout State) throws -> Void
     ) {
         self.init(name) { connection, place in
-            try place.lend(as: State.self) { try body(connection, &$0) }
+            try place.withState(as: State.self) { try body(connection, &$0) }
         }
     }
 }
@@ -56,14 +56,14 @@ public struct _Errand: Sendable {
 ///
 /// The gateway stores no code (rule R5): it knows a number, and the closure behind it stays here. So a closure is
 /// never called after its connection has ended or has moved to another generation, which does not know the number.
-final class Errands: Sendable {
+final class PendingClosures: Sendable {
     enum Kind: Sendable {
         case post
         case timer(repeats: Bool)
     }
 
     struct Entry {
-        let errand: _Errand
+        let closure: _PendingClosure
         let kind: Kind
         /// The gateway's number of a timer, once it is known.
         var timer: gw_timer = 0
@@ -77,7 +77,7 @@ final class Errands: Sendable {
         /// Connections that went to another generation: it would get what is asked for here.
         var moved: Set<gw_conn> = []
         var last: UInt64 = 0
-        var isOver = false
+        var isStopped = false
     }
 
     private let state = Mutex(State())
@@ -91,12 +91,12 @@ final class Errands: Sendable {
     /// Tokens of different generations differ, so one that comes to the wrong one is recognised.
     init(generation: UInt64) { first = 1 << 63 | (generation & 0x7F_FFFF) << 40 }
 
-    /// Keeps an errand; its token, or `nil` when nothing would come back.
-    func add(_ errand: _Errand, _ kind: Kind, for owner: gw_conn) -> UInt64? {
+    /// Keeps a closure; its token, or `nil` when nothing would come back.
+    func add(_ closure: _PendingClosure, _ kind: Kind, for owner: gw_conn) -> UInt64? {
         isUsed.store(true, ordering: .relaxed)
         return state.withLock { state in
             guard let token = state.newToken(for: owner, first) else { return nil }
-            state.owners[owner, default: [:]][token] = Entry(errand: errand, kind: kind)
+            state.owners[owner, default: [:]][token] = Entry(closure: closure, kind: kind)
             return token
         }
     }
@@ -112,7 +112,7 @@ final class Errands: Sendable {
     }
 
     /// Remembers what the gateway calls a timer; false when it has gone off, was cancelled or ended meanwhile.
-    func note(_ timer: gw_timer, of token: UInt64, for owner: gw_conn) -> Bool {
+    func setTimer(_ timer: gw_timer, of token: UInt64, for owner: gw_conn) -> Bool {
         state.withLock { state in
             guard state.owners[owner]?[token] != nil else { return false }
             state.owners[owner]?[token]?.timer = timer
@@ -121,12 +121,12 @@ final class Errands: Sendable {
     }
 
     /// What comes back under a token; a timer that repeats stays.
-    func take(_ token: UInt64, for owner: gw_conn) -> _Errand? {
-        state.withLock { state -> _Errand? in
+    func take(_ token: UInt64, for owner: gw_conn) -> _PendingClosure? {
+        state.withLock { state -> _PendingClosure? in
             guard let entry = state.owners[owner]?[token] else { return nil }
-            if case .timer(repeats: true) = entry.kind { return entry.errand }
+            if case .timer(repeats: true) = entry.kind { return entry.closure }
             state.remove(token, for: owner)
-            return entry.errand
+            return entry.closure
         }
     }
 
@@ -167,7 +167,7 @@ final class Errands: Sendable {
     }
 
     /// Posts that wait, in their order; they are the caller's to run.
-    func takePosts(_ owner: gw_conn) -> [_Errand] {
+    func takePosts(_ owner: gw_conn) -> [_PendingClosure] {
         guard isUsed.load(ordering: .relaxed) else { return [] }
         return state.withLock { $0.takePosts(owner) }
     }
@@ -175,7 +175,7 @@ final class Errands: Sendable {
     /// A connection goes to another generation: what it had asked for ends.
     ///
     /// - Returns: posts that came too late to be saved, and the timers to cancel.
-    func move(_ owner: gw_conn) -> (posts: [_Errand], timers: [gw_timer]) {
+    func move(_ owner: gw_conn) -> (posts: [_PendingClosure], timers: [gw_timer]) {
         let (posts, entries) = state.withLock { state in
             state.moved.insert(owner)
             // Work that the gateway has taken keeps a connection where it is, so this has not been handed to it yet.
@@ -189,7 +189,7 @@ final class Errands: Sendable {
     }
 
     /// A connection has come, or has come back.
-    func welcome(_ owner: gw_conn) { state.withLock { _ = $0.moved.remove(owner) } }
+    func begin(_ owner: gw_conn) { state.withLock { _ = $0.moved.remove(owner) } }
 
     /// The timers of the handler itself have ended at the switch.
     func endTimersOfHandler() {
@@ -206,32 +206,32 @@ final class Errands: Sendable {
         let kept = state.withLock { state in
             let kept = state
             state = State()
-            state.isOver = true
+            state.isStopped = true
             return kept
         }
         for (job, _) in kept.jobs.values { job.cancellation.cancel() }
     }
 }
 
-extension Errands.State {
+extension PendingClosures.State {
     fileprivate mutating func newToken(for owner: gw_conn, _ first: UInt64) -> UInt64? {
-        if isOver || moved.contains(owner) { return nil }
+        if isStopped || moved.contains(owner) { return nil }
         last = (last &+ 1) & 0xFF_FFFF_FFFF
         return first | max(1, last)
     }
 
     @discardableResult
-    fileprivate mutating func remove(_ token: UInt64, for owner: gw_conn) -> Errands.Entry? {
+    fileprivate mutating func remove(_ token: UInt64, for owner: gw_conn) -> PendingClosures.Entry? {
         let entry = owners[owner]?.removeValue(forKey: token)
         if owners[owner]?.isEmpty ?? false { owners[owner] = nil }
         return entry
     }
 
-    fileprivate mutating func takePosts(_ owner: gw_conn) -> [_Errand] {
+    fileprivate mutating func takePosts(_ owner: gw_conn) -> [_PendingClosure] {
         var tokens: [UInt64] = []
         for (token, entry) in owners[owner] ?? [:] {
             if case .post = entry.kind { tokens.append(token) }
         }
-        return tokens.sorted().compactMap { remove($0, for: owner)?.errand }
+        return tokens.sorted().compactMap { remove($0, for: owner)?.closure }
     }
 }

@@ -6,24 +6,24 @@ internal import Synchronization
 ///
 /// While there are some, the gateway must not stop the instance: it is kept from that by a buffer that it is lent. When
 /// the whole gateway stops it does so nevertheless, and then whoever stops the instance runs them to their end.
-final class Crew: Sendable {
+final class OutlivingTasks: Sendable {
     private struct State {
         /// By connection.
-        var stragglers: [gw_conn: SessionLoop] = [:]
+        var executors: [gw_conn: SessionExecutor] = [:]
         /// The address of the buffer that keeps the generation.
-        var anchor: UInt = 0
+        var hold: UInt = 0
     }
 
     private let state = Mutex(State())
     private let draining = Atomic(false)
     private let stopping = Atomic(false)
     /// The address of a semaphore, which lives as long as this: for ever.
-    private let bell: UInt
+    private let semaphore: UInt
 
     init() {
         let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
         unsafe sem_init(semaphore, 0, 0)
-        bell = UInt(bitPattern: semaphore)
+        self.semaphore = UInt(bitPattern: semaphore)
     }
 
     /// A newer generation serves new clients.
@@ -34,14 +34,14 @@ final class Crew: Sendable {
     var isStopping: Bool { stopping.load(ordering: .sequentiallyConsistent) }
 
     /// A connection has ended and its task has not.
-    func add(_ loop: SessionLoop, of connection: Connection) {
+    func add(_ executor: SessionExecutor, of connection: Connection) {
         let table = unsafe connection.host.table
         state.withLock { state in
-            if state.stragglers.isEmpty, let wrap = unsafe table.pointee.buf_wrap {
+            if state.executors.isEmpty, let wrap = unsafe table.pointee.buf_wrap {
                 // Nothing is ever read from it: it only has to be given back.
-                unsafe state.anchor = UInt(bitPattern: wrap(table, table, 1, { _ in }, nil))
+                unsafe state.hold = UInt(bitPattern: wrap(table, table, 1, { _ in }, nil))
             }
-            state.stragglers[connection.id] = loop
+            state.executors[connection.id] = executor
         }
     }
 
@@ -49,23 +49,23 @@ final class Crew: Sendable {
     func remove(_ connection: Connection) {
         let table = unsafe connection.host.table
         state.withLock { state in
-            guard state.stragglers.removeValue(forKey: connection.id) != nil, state.stragglers.isEmpty else { return }
-            unsafe table.pointee.buf_release?(table, OpaquePointer(bitPattern: state.anchor))
-            state.anchor = 0
+            guard state.executors.removeValue(forKey: connection.id) != nil, state.executors.isEmpty else { return }
+            unsafe table.pointee.buf_release?(table, OpaquePointer(bitPattern: state.hold))
+            state.hold = 0
         }
-        if isStopping { ring() }
+        if isStopping { signal() }
     }
 
     /// Says that a task can go on, or has ended, while the instance is being stopped.
-    func ring() { unsafe _ = UnsafeMutablePointer<sem_t>(bitPattern: bell).map { unsafe sem_post($0) } }
+    func signal() { unsafe _ = UnsafeMutablePointer<sem_t>(bitPattern: semaphore).map { unsafe sem_post($0) } }
 
     /// Runs what is left to its end. [control]
     func stop() {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        while case let loops = state.withLock({ Array($0.stragglers.values) }), !loops.isEmpty {
-            for loop in loops { loop.callback {} }
-            if state.withLock({ $0.stragglers.isEmpty }) { return }
-            unsafe _ = UnsafeMutablePointer<sem_t>(bitPattern: bell).map { unsafe sem_wait($0) }
+        while case let executors = state.withLock({ Array($0.executors.values) }), !executors.isEmpty {
+            for executor in executors { executor.callback {} }
+            if state.withLock({ $0.executors.isEmpty }) { return }
+            unsafe _ = UnsafeMutablePointer<sem_t>(bitPattern: semaphore).map { unsafe sem_wait($0) }
         }
     }
 }

@@ -10,7 +10,7 @@ internal import Synchronization
 /// What a callback of the connection resumes runs before that callback returns, without a way round through the
 /// gateway. What another thread resumes, the pool for one, is run by an event that it posts. Once the connection has
 /// ended the events go to [home], and when the instance is being stopped its tasks are run by whoever stops it.
-final class SessionLoop: TaskExecutor {
+final class SessionExecutor: TaskExecutor {
     private struct State {
         /// The next job, which as a rule is the only one; behind it others, from `next` on.
         var first: UnownedJob?
@@ -33,7 +33,7 @@ final class SessionLoop: TaskExecutor {
         let job = UnownedJob(job)
         // The runtime only lends us this executor. Once the job can be seen another thread may run it, and it may be the
         // last thing that the task does, and the task the last one who keeps the executor.
-        let (kept, hasEnded) = unsafe state.withLock { state -> (Unmanaged<SessionLoop>?, Bool) in
+        let (kept, hasEnded) = unsafe state.withLock { state -> (Unmanaged<SessionExecutor>?, Bool) in
             if state.first == nil && state.others.isEmpty { state.first = job } else { state.others.append(job) }
             if state.isRunning || state.isScheduled { return (nil, state.hasEnded) }
             state.isScheduled = true
@@ -94,14 +94,14 @@ final class SessionLoop: TaskExecutor {
     private func wake(hasEnded: Bool) {
         let host = connection.host
         if !hasEnded, let post = unsafe host.table.pointee.post,
-            unsafe post(host.table, host.instance, connection.id, Errands.wakeToken, nil, 0) >= 0
+            unsafe post(host.table, host.instance, connection.id, PendingClosures.wakeToken, nil, 0) >= 0
         {
             return
         }
         // It is closing, or closed.
-        if host.crew.isStopping { return host.crew.ring() }
-        if host.post(_Errand("wake", plain: { _ in self.callback {} }), for: 0) { return }
+        if host.outlivingTasks.isStopping { return host.outlivingTasks.signal() }
+        if host.post(_PendingClosure("wake", plain: { _ in self.callback {} }), for: 0) { return }
         // Nobody is left to do it, unless somebody has begun to stop the instance meanwhile.
-        if host.crew.isStopping { host.crew.ring() } else { callback {} }
+        if host.outlivingTasks.isStopping { host.outlivingTasks.signal() } else { callback {} }
     }
 }

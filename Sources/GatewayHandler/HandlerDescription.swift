@@ -10,7 +10,7 @@ struct OptionalEvents: OptionSet, Sendable {
 }
 
 /// All that has to be known of a handler before there is one.
-struct Blueprint: Sendable {
+struct HandlerDescription: Sendable {
     let handler: any Handler.Type
     let manifest: Manifest
     let takes: OptionalEvents
@@ -20,7 +20,7 @@ struct Blueprint: Sendable {
     var events: (any Sendable)?
 }
 
-extension Blueprint {
+extension HandlerDescription {
     /// What a type says by its conformances.
     init(_ handler: any Handler.Type) {
         var takes: OptionalEvents = []

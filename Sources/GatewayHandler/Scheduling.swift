@@ -10,7 +10,7 @@ public struct TimerHandle: Sendable {
     /// Ends the timer: it does not go off any more. False when it has already, or its connection has ended. [any]
     @discardableResult
     public func cancel() -> Bool {
-        guard token != 0, let number = host.errands.remove(token, for: owner) else { return false }
+        guard token != 0, let number = host.pendingClosures.remove(token, for: owner) else { return false }
         if number != 0, let cancel = unsafe host.table.pointee.timer_cancel {
             _ = unsafe cancel(host.table, number)
         }
@@ -32,7 +32,7 @@ extension Connection {
     /// had thrown it: `failed`, and 1011. [any]
     @discardableResult
     public func post(_ body: @escaping @Sendable (Connection) throws -> Void) -> Bool {
-        host.post(_Errand("post", plain: body), for: id)
+        host.post(_PendingClosure("post", plain: body), for: id)
     }
 
     /// The same for a handler with a `State`, which is lent to `body`: `connection.post(with: Member.self) {…}`.
@@ -40,7 +40,7 @@ extension Connection {
     public func post<State>(
         with state: State.Type, _ body: @escaping @Sendable (Connection, inout State) throws -> Void
     ) -> Bool {
-        host.post(_Errand("post", with: state, body), for: id)
+        host.post(_PendingClosure("post", with: state, body), for: id)
     }
 
     /// Calls `body` on the connection's own thread after a while; the timer ends with the connection. [any]
@@ -49,27 +49,27 @@ extension Connection {
     @discardableResult
     public func after(
         _ delay: Duration, _ body: @escaping @Sendable (Connection) throws -> Void
-    ) -> TimerHandle { host.start(_Errand("after", plain: body), for: id, delay, repeats: false) }
+    ) -> TimerHandle { host.start(_PendingClosure("after", plain: body), for: id, delay, repeats: false) }
 
     /// The same for a handler with a `State`, which is lent to `body`.
     @discardableResult
     public func after<State>(
         _ delay: Duration, with state: State.Type,
         _ body: @escaping @Sendable (Connection, inout State) throws -> Void
-    ) -> TimerHandle { host.start(_Errand("after", with: state, body), for: id, delay, repeats: false) }
+    ) -> TimerHandle { host.start(_PendingClosure("after", with: state, body), for: id, delay, repeats: false) }
 
     /// Calls `body` on the connection's own thread again and again; the timer ends with the connection. [any]
     @discardableResult
     public func every(
         _ interval: Duration, _ body: @escaping @Sendable (Connection) throws -> Void
-    ) -> TimerHandle { host.start(_Errand("every", plain: body), for: id, interval, repeats: true) }
+    ) -> TimerHandle { host.start(_PendingClosure("every", plain: body), for: id, interval, repeats: true) }
 
     /// The same for a handler with a `State`, which is lent to `body`.
     @discardableResult
     public func every<State>(
         _ interval: Duration, with state: State.Type,
         _ body: @escaping @Sendable (Connection, inout State) throws -> Void
-    ) -> TimerHandle { host.start(_Errand("every", with: state, body), for: id, interval, repeats: true) }
+    ) -> TimerHandle { host.start(_PendingClosure("every", with: state, body), for: id, interval, repeats: true) }
 }
 
 // For the handler as a whole. These calls come one at a time, beside the callbacks of connections; what they throw is
@@ -78,19 +78,19 @@ extension Gateway {
     /// Calls `body` soon, in the order of the posts; false when the instance has been stopped. [any]
     @discardableResult
     public func post(_ body: @escaping @Sendable () throws -> Void) -> Bool {
-        host.post(_Errand("post", plain: { _ in try body() }), for: 0)
+        host.post(_PendingClosure("post", plain: { _ in try body() }), for: 0)
     }
 
     /// Calls `body` after a while. [any]
     @discardableResult
     public func after(_ delay: Duration, _ body: @escaping @Sendable () throws -> Void) -> TimerHandle {
-        host.start(_Errand("after", plain: { _ in try body() }), for: 0, delay, repeats: false)
+        host.start(_PendingClosure("after", plain: { _ in try body() }), for: 0, delay, repeats: false)
     }
 
     /// Calls `body` again and again. [any]
     @discardableResult
     public func every(_ interval: Duration, _ body: @escaping @Sendable () throws -> Void) -> TimerHandle {
-        host.start(_Errand("every", plain: { _ in try body() }), for: 0, interval, repeats: true)
+        host.start(_PendingClosure("every", plain: { _ in try body() }), for: 0, interval, repeats: true)
     }
 }
 
@@ -124,31 +124,33 @@ extension StatefulHandler {
 }
 
 extension Host {
-    /// Has an errand come back soon.
-    func post(_ errand: _Errand, for owner: gw_conn) -> Bool {
-        guard let post = unsafe table.pointee.post, let token = errands.add(errand, .post, for: owner) else {
+    /// Has a closure come back soon.
+    func post(_ closure: _PendingClosure, for owner: gw_conn) -> Bool {
+        guard let post = unsafe table.pointee.post, let token = pendingClosures.add(closure, .post, for: owner) else {
             return false
         }
         if unsafe post(table, instance, owner, token, nil, 0) >= 0 { return true }
-        errands.remove(token, for: owner)
+        pendingClosures.remove(token, for: owner)
         return false
     }
 
-    /// Has an errand come back after `delay`; a timer that cannot be started is never due.
-    func start(_ errand: _Errand, for owner: gw_conn, _ delay: Duration, repeats: Bool) -> TimerHandle {
+    /// Has a closure come back after `delay`; a timer that cannot be started is never due.
+    func start(_ closure: _PendingClosure, for owner: gw_conn, _ delay: Duration, repeats: Bool) -> TimerHandle {
         let none = TimerHandle(host: self, owner: owner, token: 0)
         guard let start = unsafe table.pointee.timer_start,
-            let token = errands.add(errand, .timer(repeats: repeats), for: owner)
+            let token = pendingClosures.add(closure, .timer(repeats: repeats), for: owner)
         else { return none }
         // An interval of 0 would say "once".
         let milliseconds = max(delay.wholeMilliseconds, repeats ? 1 : 0)
         let number = unsafe start(table, instance, owner, token, milliseconds, repeats ? milliseconds : 0)
         if number == 0 {
-            errands.remove(token, for: owner)
+            pendingClosures.remove(token, for: owner)
             return none
         }
         // It may be over before its number is known, but not be cancelled without it being the gateway's to forget.
-        if !errands.note(number, of: token, for: owner), repeats, let cancel = unsafe table.pointee.timer_cancel {
+        if !pendingClosures.setTimer(number, of: token, for: owner), repeats,
+            let cancel = unsafe table.pointee.timer_cancel
+        {
             _ = unsafe cancel(table, number)
         }
         return TimerHandle(host: self, owner: owner, token: token)

@@ -84,7 +84,7 @@ private final class Ticker: ReactiveHandler {
 }
 
 @Suite("later: posts, timers and work")
-struct LaterTests {
+struct SchedulingTests {
     private let driven: Driven
     private let state: UnsafeMutableRawPointer?
     private var said: [Call] { driven.host.deeds }
