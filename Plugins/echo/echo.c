@@ -20,9 +20,8 @@ static void message(void *self, gw_conn conn, void *state, const gw_message *mes
 }
 
 static const gw_handler handler = {
-    .struct_size = sizeof handler,
-    .abi_version = GW_ABI_VERSION,
-    .min_host_abi = 0x10000, /* 1.0: nothing newer is used */
+    GW_HANDLER_INIT,
+    .min_host_abi = GW_ABI(1, 0), /* nothing newer is used */
     .flags = GW_HF_UNLOAD | GW_HF_STATELESS,
     .name = "echo",
     .version = "1.0",

@@ -107,7 +107,7 @@ const gw_handler *gw_handler_entry_v1(const gw_host *given) {
         gw_handler table{};
         table.struct_size = sizeof table;
         table.abi_version = GW_ABI_VERSION;
-        table.min_host_abi = 0x10000;  // 1.0: nothing newer is used
+        table.min_host_abi = GW_ABI(1, 0);  // nothing newer is used
         table.name = "reverse-cpp";
         table.version = "1.0";
         table.sdk = "c++";

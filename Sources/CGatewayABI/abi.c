@@ -1,5 +1,7 @@
-/* The header must stand alone in C, and its layout may never move: these asserts are the proof.
- * A line may be added when a field is added at the end; a line that has to be changed is a new major version. */
+/* The headers must stand alone in C, and their layout may never move: these asserts are the proof. A field that is added
+ * at the end adds a line and changes the SIZE of its struct; any other line that has to be changed is a new major
+ * version. */
+#include "gw_extensions.h"
 #include "gw_handler.h"
 
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "the size of " #type " changed")

@@ -89,6 +89,9 @@ static const struct ctemplates_file all[] = {
     {"kit/CGatewayABI/abi.c", (const char[]){
 #embed "../CGatewayABI/abi.c" suffix(, 0)
     }},
+    {"kit/CGatewayABI/include/gw_extensions.h", (const char[]){
+#embed "../CGatewayABI/include/gw_extensions.h" suffix(, 0)
+    }},
     {"kit/CGatewayABI/include/gw_handler.h", (const char[]){
 #embed "../CGatewayABI/include/gw_handler.h" suffix(, 0)
     }},

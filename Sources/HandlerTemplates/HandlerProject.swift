@@ -71,14 +71,14 @@ package struct HandlerProject: Sendable {
             ("test_client.py", "common/test_client.py"), ("gateway.conf", "common/gateway.conf"),
             (".gitignore", "common/gitignore"),
         ]
-        let header = ("gw_handler.h", "kit/CGatewayABI/include/gw_handler.h")
+        let headers = ["gw_handler.h", "gw_extensions.h"].map { ($0, "kit/CGatewayABI/include/\($0)") }
         switch language {
-        case .c: return [("handler.c", "c/handler.c"), header] + common
-        case .cpp: return [("handler.cpp", "cpp/handler.cpp"), header] + common
+        case .c: return [("handler.c", "c/handler.c")] + headers + common
+        case .cpp: return [("handler.cpp", "cpp/handler.cpp")] + headers + common
         case .rust:
             return [
-                ("src/lib.rs", "rust/lib.rs"), ("src/gw.rs", "rust/gw.rs"), ("Cargo.toml", "rust/Cargo.toml"), header,
-            ] + common
+                ("src/lib.rs", "rust/lib.rs"), ("src/gw.rs", "rust/gw.rs"), ("Cargo.toml", "rust/Cargo.toml"),
+            ] + headers + common
         case .swift:
             let kit = Templates.names.filter { $0.hasPrefix("kit/") }.map { ("Kit" + $0.dropFirst(3), $0) }
             return [("Sources/Handler.swift", flavour.template), ("Package.swift", "swift/Package.swift")] + common

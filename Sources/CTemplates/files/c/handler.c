@@ -79,10 +79,9 @@ static gw_status restore_visitor(void *self, gw_conn conn, const gw_request *req
 static void drop_visitor(void *self, gw_conn conn, void *state) { free(state); }
 
 static const gw_handler handler = {
-    .struct_size = sizeof handler,
-    .abi_version = GW_ABI_VERSION,
-    .min_host_abi = 0x10000, /* 1.0: nothing newer is used */
-    .flags = GW_HF_UNLOAD,   /* no thread, no exit handler: this image may be closed */
+    GW_HANDLER_INIT,
+    .min_host_abi = GW_ABI(1, 0), /* nothing newer is used */
+    .flags = GW_HF_UNLOAD,        /* no thread, no exit handler: this image may be closed */
     .name = "@NAME@",
     .version = "0.1.0",
     .sdk = "c",

@@ -111,10 +111,9 @@ gw_status restore(void *, gw_conn conn, const gw_request *, const gw_saved *save
 void drop(void *, gw_conn, void *state) { delete static_cast<Visitor *>(state); }
 
 const gw_handler handler = {
-    .struct_size = sizeof handler,
-    .abi_version = GW_ABI_VERSION,
-    .min_host_abi = 0x10000,  // 1.0: nothing newer is used
-    .flags = 0,               // the runtime of C++ may have what an unloaded image would miss: it stays mapped
+    GW_HANDLER_INIT,
+    .min_host_abi = GW_ABI(1, 0),  // nothing newer is used
+    .flags = 0,                    // the runtime of C++ may have what an unloaded image would miss: it stays mapped
     .name = "@NAME@",
     .version = "0.1.0",
     .sdk = "c++",
