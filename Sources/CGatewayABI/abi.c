@@ -124,7 +124,7 @@ AT(gw_conn_info, last_out_ms, 40);
 AT(gw_conn_info, rtt_us, 48);
 AT(gw_conn_info, topics, 52);
 
-SIZE(gw_host, 320);
+SIZE(gw_host, 336);
 AT(gw_host, struct_size, 0);
 AT(gw_host, abi_version, 4);
 AT(gw_host, generation, 8);
@@ -166,6 +166,8 @@ AT(gw_host, timer_start, 288);
 AT(gw_host, timer_cancel, 296);
 AT(gw_host, offload, 304);
 AT(gw_host, sink_write, 312);
+AT(gw_host, hold, 320);
+AT(gw_host, release, 328);
 
 SIZE(gw_handler, 224);
 AT(gw_handler, struct_size, 0);
@@ -199,6 +201,11 @@ AT(gw_handler, save_conn, 192);
 AT(gw_handler, restore_conn, 200);
 AT(gw_handler, drop_conn, 208);
 AT(gw_handler, get_extension, 216);
+
+_Static_assert(GW_HANDLER_MIN_SIZE == offsetof(gw_handler, reconfigure), "a table of 1.0 is taken up to start()");
+_Static_assert(GW_REPLY_MIN_SIZE == offsetof(gw_reply, conn_state) + sizeof(void *), "a reply of 1.0 is taken");
+_Static_assert(GW_CONN_INFO_MIN_SIZE == offsetof(gw_conn_info, topics) + sizeof(uint32_t), "all of 1.0 is filled");
+_Static_assert(GW_ABI(1, 0) == 0x10000, "versions are compared as numbers");
 
 SIZE(gw_ext_metrics, 24);
 AT(gw_ext_metrics, struct_size, 0);

@@ -164,6 +164,9 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/Headers.swift", (const char[]){
 #embed "../GatewayHandler/Headers.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/Hold.swift", (const char[]){
+#embed "../GatewayHandler/Hold.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Host.swift", (const char[]){
 #embed "../GatewayHandler/Host.swift" suffix(, 0)
     }},

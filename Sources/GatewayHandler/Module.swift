@@ -39,7 +39,8 @@ public enum Module {
         unsafe table.struct_size = UInt32(MemoryLayout<gw_handler>.size)
         // GW_ABI_VERSION is a macro of a cast, which Swift does not import.
         unsafe table.abi_version = GW_ABI_MAJOR << 16 | GW_ABI_MINOR
-        unsafe table.min_host_abi = GW_ABI_MAJOR << 16
+        // hold() and release() are of 1.2.
+        unsafe table.min_host_abi = 1 << 16 | 2
         unsafe table.flags = manifest.flags(
             keepsNothing: description.keepsNothing,
             keepsSomething: description.handover != nil || description.handler._hasState)

@@ -4,14 +4,14 @@ internal import Synchronization
 
 /// The tasks of one instance that have outlived their connections, and what a reload means to those that have not.
 ///
-/// While there are some, the gateway must not stop the instance: it is kept from that by a buffer that it is lent. When
-/// the whole gateway stops it does so nevertheless, and then whoever stops the instance runs them to their end.
+/// While there are some, the instance is held, so that the gateway does not stop it. When the whole gateway ends it does
+/// so nevertheless, and then `stop` runs them to their end.
 final class OutlivingTasks: Sendable {
     private struct State {
         /// By connection.
         var executors: [gw_conn: SessionExecutor] = [:]
-        /// The address of the buffer that keeps the generation.
-        var hold: UInt = 0
+        /// Of the instance; nil while there are none.
+        var hold: Hold?
     }
 
     private let state = Mutex(State())
@@ -35,23 +35,17 @@ final class OutlivingTasks: Sendable {
 
     /// A connection has ended and its task has not.
     func add(_ executor: SessionExecutor, of connection: Connection) {
-        let table = unsafe connection.host.table
         state.withLock { state in
-            if state.executors.isEmpty, let wrap = unsafe table.pointee.buf_wrap {
-                // Nothing is ever read from it: it only has to be given back.
-                unsafe state.hold = UInt(bitPattern: wrap(table, table, 1, { _ in }, nil))
-            }
+            if state.hold == nil { state.hold = Hold(connection.host) }
             state.executors[connection.id] = executor
         }
     }
 
     /// A task has ended.
     func remove(_ connection: Connection) {
-        let table = unsafe connection.host.table
         state.withLock { state in
             guard state.executors.removeValue(forKey: connection.id) != nil, state.executors.isEmpty else { return }
-            unsafe table.pointee.buf_release?(table, OpaquePointer(bitPattern: state.hold))
-            state.hold = 0
+            state.hold = nil
         }
         if isStopping { signal() }
     }

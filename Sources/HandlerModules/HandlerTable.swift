@@ -1,8 +1,8 @@
-import CGatewayABI
+package import CGatewayABI
 import Glibc
 
 /// What a handler's entry answered, checked and copied.
-struct HandlerTable: Sendable {
+package struct HandlerTable: Sendable {
     /// Bytes of a name, a version or an SDK that are looked at.
     static let longestText = 256
     /// Larger than any table that will ever be; beyond it struct_size was not set.
@@ -18,11 +18,11 @@ struct HandlerTable: Sendable {
     let stateVersion: UInt32
 
     /// Reads the first `struct_size` bytes; what they do not cover is absent, and absent is zero (R3).
-    init(reading table: UnsafePointer<gw_handler>) throws(HandlerTableError) {
+    package init(reading table: UnsafePointer<gw_handler>) throws(HandlerTableError) {
         let address = UInt(bitPattern: table)
         guard unsafe address % UInt(MemoryLayout<gw_handler>.alignment) == 0 else { throw .misaligned }
         let size = unsafe Int(table.pointee.struct_size)
-        guard size >= Self.smallest, size <= Self.largest else { throw .size(size) }
+        guard size >= Int(GW_HANDLER_MIN_SIZE), size <= Self.largest else { throw .size(size) }
         var copy = unsafe gw_handler()
         _ = unsafe withUnsafeMutableBytes(of: &copy) { bytes in
             unsafe memcpy(bytes.baseAddress!, table, min(size, bytes.count))
@@ -32,6 +32,9 @@ struct HandlerTable: Sendable {
         let required = unsafe ABIVersion(number: copy.min_host_abi)
         guard abiVersion.major == ABIVersion.current.major else { throw .otherMajor(abiVersion) }
         guard required.number <= ABIVersion.current.number else { throw .newerHost(required) }
+        let unnamed = unsafe copy.flags & ~Self.namedFlags
+        guard unnamed == 0 else { throw .flags(unnamed) }
+        guard unsafe copy.reserved0 == 0 else { throw .reserved }
         guard let callbacks = unsafe HandlerCallbacks(copy) else { throw .noStart }
         guard unsafe callbacks.message != nil || callbacks.fragment != nil || callbacks.http != nil else {
             throw .nothingToCall
@@ -46,10 +49,9 @@ struct HandlerTable: Sendable {
         stateVersion = unsafe copy.state_version
     }
 
-    /// Everything up to `start`: without that much it is no table.
-    private static var smallest: Int {
-        unsafe MemoryLayout<gw_handler>.offset(of: \.reconfigure)!
-    }
+    /// The flags of this gateway's header. Others would mean something to a newer one, so they are refused (R8).
+    private static let namedFlags = UInt32(
+        GW_HF_SERIAL | GW_HF_UNLOAD | GW_HF_NO_UTF8 | GW_HF_MANUAL_PONG | GW_HF_STATELESS | GW_HF_KEEP_REQUEST)
 
     /// NULL is the empty text.
     private static func text(_ pointer: UnsafePointer<CChar>?, _ field: String) throws(HandlerTableError) -> String {
@@ -70,6 +72,10 @@ package enum HandlerTableError: Error, Equatable {
     case otherMajor(ABIVersion)
     /// It wants a host of at least this version.
     case newerHost(ABIVersion)
+    /// These bits of its flags have no name.
+    case flags(UInt32)
+    /// reserved0 is not 0.
+    case reserved
     case noStart
     case nothingToCall
     case nameless
@@ -81,9 +87,11 @@ extension HandlerTableError {
     /// What to do about it.
     package var remedy: String {
         switch self {
-        case .misaligned, .size: "return a static gw_handler with struct_size = sizeof(gw_handler)"
+        case .misaligned, .size: "return a static gw_handler with GW_HANDLER_INIT: struct_size = sizeof(gw_handler)"
         case .otherMajor: "build it against the gw_handler.h of this gateway"
         case .newerHost: "update the gateway, or build the handler against its gw_handler.h"
+        case .flags: "set GW_HF_* of gw_handler.h alone; one of a newer header needs a newer gateway"
+        case .reserved: "initialise the whole gw_handler, so that what is not set is 0"
         case .noStart, .nothingToCall: "set start and at least one of message, fragment, http"
         case .nameless, .text: "set name, version and sdk to short UTF-8 strings"
         }
@@ -94,10 +102,13 @@ extension HandlerTableError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .misaligned: "its table is not aligned"
+        case .size(0): "its table says struct_size 0, so it was not set"
         case .size(let size): "its table says struct_size \(size), which cannot be"
         case .otherMajor(let version):
             "it needs ABI major \(version.major), this gateway speaks \(ABIVersion.current.major)"
         case .newerHost(let version): "it needs host ABI \(version), this gateway offers \(ABIVersion.current)"
+        case .flags(let bits): "its table has flags 0x\(String(bits, radix: 16)), which this gateway has no name for"
+        case .reserved: "its table has a reserved0 that is not 0"
         case .noStart: "its table has no start"
         case .nothingToCall: "its table has none of message, fragment, http"
         case .nameless: "its table has no name"

@@ -98,7 +98,7 @@ struct ImperativeTests {
         #expect(driven.host.deeds.suffix(3) == [.text(1, "1 1"), .text(1, "2 2"), .pong(1, [9])])
         driven.close(1, state)
         #expect(logged == ["ended 1000 true"])
-        #expect(driven.host.state.withLock { $0.borrowed == 0 && $0.owed.isEmpty })
+        #expect(driven.host.state.withLock { $0.holds == 0 && $0.owed.isEmpty })
     }
 
     @Test func `what comes while it waits is kept, and reading stops in time`() {
@@ -270,7 +270,7 @@ struct ImperativeTests {
         // What comes behind it is read by nobody.
         driven.text(1, state, "a")
         driven.close(1, state, code: code)
-        #expect(driven.host.state.withLock { $0.borrowed } == 0)
+        #expect(driven.host.state.withLock { $0.holds } == 0)
     }
 
     @Test func `what it sleeps and works for ends with the connection`() {
@@ -281,12 +281,12 @@ struct ImperativeTests {
         let other = open(2)
         driven.text(2, other, "work")
         driven.close(2, other)
-        #expect(driven.host.state.withLock { $0.borrowed } == 1, "the generation is kept while the task lives")
+        #expect(driven.host.state.withLock { $0.holds } == 1, "the generation is kept while the task lives")
         driven.deliver(ended: true)
         // The result comes from the pool, and so the loop goes on at home.
         driven.deliver()
         #expect(driven.host.deeds.contains(.text(2, "7")))
-        #expect(driven.host.state.withLock { $0.borrowed } == 0)
+        #expect(driven.host.state.withLock { $0.holds } == 0)
     }
 
     @Test func `no timer is no sleep`() {

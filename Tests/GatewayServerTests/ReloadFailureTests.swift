@@ -67,7 +67,7 @@ struct ReloadFailureTests {
         ("silent_null", "its entry declined: it gave no reason"),
         ("null_table", "its entry declined: \"the licence file is missing\""),
         ("newer_major", "its module cannot be used: it needs ABI major 2, this gateway speaks 1"),
-        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.1"),
+        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.2"),
         ("no_start", "its module cannot be used: its table has no start"),
         ("no_callbacks", "its module cannot be used: its table has none of message, fragment, http"),
         ("tiny_table", "its module cannot be used: its table says struct_size 8, which cannot be"),

@@ -1,3 +1,5 @@
+import CGatewayABI
+import Glibc
 import HandlerModules
 import Testing
 
@@ -13,7 +15,7 @@ struct HandlerTableTests {
 
     static let refusals = [
         ("newer_major", "its module cannot be used: it needs ABI major 2, this gateway speaks 1"),
-        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.1"),
+        ("newer_minor", "its module cannot be used: it needs host ABI 1.3, this gateway offers 1.2"),
         ("tiny_table", "its module cannot be used: its table says struct_size 8, which cannot be"),
         ("huge_table", "its module cannot be used: its table says struct_size 4294967280, which cannot be"),
         ("no_start", "its module cannot be used: its table has no start"),
@@ -27,6 +29,46 @@ struct HandlerTableTests {
     @Test(arguments: refusals)
     func `refuses`(_ fixture: String, _ reason: String) throws {
         #expect(try refusal(fixture) == reason)
+    }
+
+    /// The least that is a table.
+    private static func table() -> gw_handler {
+        var table = gw_handler()
+        table.struct_size = UInt32(MemoryLayout<gw_handler>.size)
+        table.abi_version = GW_ABI_MAJOR << 16 | GW_ABI_MINOR
+        table.name = UnsafePointer(strdup("table"))
+        table.start = { _, _, _ in 0 }
+        table.message = { _, _, _, _ in }
+        return table
+    }
+
+    @Test(arguments: [
+        (0x40, 0, "its table has flags 0x40, which this gateway has no name for"),
+        (0x8000_0011, 0, "its table has flags 0x80000000, which this gateway has no name for"),
+        (0, 7, "its table has a reserved0 that is not 0"),
+    ])
+    func `refuses what has no meaning yet`(_ flags: UInt32, _ reserved: UInt32, _ reason: String) {
+        var table = Self.table()
+        (table.flags, table.reserved0) = (flags, reserved)
+        let error = #expect(throws: HandlerTableError.self) { try HandlerTable(reading: &table) }
+        #expect(error?.description == reason && error?.remedy.isEmpty == false)
+    }
+
+    @Test(arguments: [0, 1, GW_HANDLER_MIN_SIZE - 1])
+    func `refuses less than a table of 1.0`(_ size: UInt32) {
+        var table = Self.table()
+        table.struct_size = size
+        let error = #expect(throws: HandlerTableError.self) { try HandlerTable(reading: &table) }
+        #expect(error == .size(Int(size)))
+        #expect(size > 0 || error?.description == "its table says struct_size 0, so it was not set")
+    }
+
+    @Test func `takes every flag that has a name`() throws {
+        var table = Self.table()
+        table.flags = 63
+        #expect(throws: Never.self) { try HandlerTable(reading: &table) }
+        table.struct_size = GW_HANDLER_MIN_SIZE
+        #expect(throws: HandlerTableError.nothingToCall) { try HandlerTable(reading: &table) }
     }
 
     @Test func `takes a table of an older header and reads nothing behind its end`() throws {

@@ -16,7 +16,7 @@ struct StatusNameTests {
     }
 
     @Test func `versions`() {
-        #expect("\(ABIVersion.current)" == "1.1")
+        #expect("\(ABIVersion.current)" == "1.2")
         #expect("\(ABIVersion(number: 0x10003))" == "1.3")
         #expect("\(ABIVersion(number: .max))" == "65535.65535")
     }

@@ -12,6 +12,10 @@ package struct ContractViolation: Sendable, Equatable {
         case secondReply = "second reply"
         /// An answer that cannot be sent.
         case badReply = "bad reply"
+        /// Flags without a name, or a reserved field that is not 0.
+        case unknownBits = "unknown bits"
+        /// A struct without its size.
+        case structSize = "struct_size"
         /// A [conn] function was called outside the callbacks of that connection.
         case wrongThread = "wrong thread"
         /// A sink was written to after the callback it was lent to.
@@ -32,6 +36,10 @@ package struct ContractViolation: Sendable, Equatable {
             case .secondReply: "reply() answered GW_E_STATE; only the first one counts."
             case .badReply:
                 "reply() answered GW_E_INVALID: a header with a line break, or a subprotocol that was not offered."
+            case .unknownBits:
+                "The call answered GW_E_INVALID and did nothing: what gw_handler.h gives no meaning is 0 (R8)."
+            case .structSize:
+                "The call answered GW_E_INVALID and did nothing: a struct begins with its size (R9), as GW_REPLY_INIT sets it."
             case .wrongThread:
                 "It answers in the callbacks of that connection only: come back to them with post(); send() may be called anywhere."
             case .staleSink: "A sink belongs to the save callback that was given it, on its thread, until it returns."

@@ -147,6 +147,9 @@ extension HostContext {
 
     /// Fills what fits the caller's struct_size.
     func info(_ connection: gw_conn, _ out: UnsafeMutablePointer<gw_conn_info>) -> gw_status {
+        let isComplete = unsafe accepts(
+            size: out.pointee.struct_size, atLeast: GW_CONN_INFO_MIN_SIZE, of: "conn_info() got a gw_conn_info")
+        guard isComplete else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let sharedTable = notice.port.sharedTable
         let now = UInt64(server.tick(at: Clock.monotonicNanoseconds()))
@@ -169,7 +172,6 @@ extension HostContext {
         info.rtt_us = sharedTable[notice.slot].roundTripMicroseconds.load(ordering: .relaxed)
         info.topics = sharedTable[notice.slot].topics.load(ordering: .relaxed)
         let size = unsafe min(Int(out.pointee.struct_size), MemoryLayout<gw_conn_info>.size)
-        guard size >= 4 else { return Status.invalid }
         info.struct_size = UInt32(size)
         unsafe UnsafeMutableRawPointer(out).copyMemory(from: &info, byteCount: size)
         return Status.ok

@@ -71,7 +71,7 @@ extension HostContext {
     /// Takes a handler's answer; it takes effect when the callback has returned.
     func reply(_ ticket: gw_ticket, _ raw: UnsafePointer<gw_reply>) -> gw_status {
         if isRetired.load(ordering: .acquiring) { return Status.retired }
-        guard let reply = unsafe Reply(raw) else { return Status.invalid }
+        guard unsafe accepts(reply: raw), let reply = unsafe Reply(raw) else { return Status.invalid }
         let connection: ConnectionID
         switch server.pendingReplies.answer(ticket, module: module, reply) {
         case .taken(let id): connection = id

@@ -6,7 +6,8 @@ import WebSocket
 
 extension HostFunctions {
     static func fillSending(_ table: inout gw_host) {
-        unsafe table.send = { host, connection, kind, _, start, count in
+        unsafe table.send = { host, connection, kind, flags, start, count in
+            guard HostContext.areNamed(flags) else { return Status.invalid }
             if let host = unsafe host,
                 unsafe HostFunctions.onWorker({ unsafe $0.echo(host, connection, kind, start, count) }) == true
             {
@@ -16,8 +17,9 @@ extension HostFunctions {
                 unsafe $0.send(connection, kind, start, count)
             }
         }
-        unsafe table.send_buf = { host, connection, kind, _, buffer in
+        unsafe table.send_buf = { host, connection, kind, flags, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
+            guard HostContext.areNamed(flags) else { return unsafe HostFunctions.refuse(shared) }
             // One reference is taken over always.
             if unsafe host == nil { unsafe SharedBuffer.release(shared) }
             return unsafe HostContext.with(host, else: Status.invalid) {
@@ -39,6 +41,12 @@ extension HostFunctions {
                 unsafe $0.sendControl(connection, .pong, start, count)
             }
         }
+    }
+
+    /// A buffer that is not sent: its reference is taken over all the same.
+    static func refuse(_ shared: UnsafeMutablePointer<SharedBuffer>) -> gw_status {
+        unsafe SharedBuffer.release(shared)
+        return Status.invalid
     }
 }
 
@@ -126,9 +134,9 @@ extension HostContext {
     func sendFragment(
         _ connection: gw_conn, _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int
     ) -> gw_status {
-        guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.octets(start, count) else {
-            return Status.invalid
-        }
+        guard accepts(flags: flags, of: "send_fragment"), let opcode = Self.dataOpcode(kind),
+            let payload = unsafe Self.octets(start, count)
+        else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let isFinal = flags & UInt32(GW_FIN) != 0
         let local = unsafe HostFunctions.onWorker { worker -> gw_status? in

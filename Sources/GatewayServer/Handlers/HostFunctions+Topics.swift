@@ -60,7 +60,9 @@ extension HostContext {
     func subscribe(
         _ connection: gw_conn, _ flags: UInt32, _ start: UnsafePointer<CChar>?, _ count: Int
     ) -> gw_status {
-        guard let name = unsafe Self.name(start, count) else { return Status.invalid }
+        guard accepts(flags: flags, of: "subscribe"), let name = unsafe Self.name(start, count) else {
+            return Status.invalid
+        }
         let id = ConnectionID(connection)
         guard let notice = find(id) else { return refusal }
         if name.count > TopicKey.maximumName { return Status.limit }
@@ -88,7 +90,9 @@ extension HostContext {
     func unsubscribe(
         _ connection: gw_conn, _ flags: UInt32, _ start: UnsafePointer<CChar>?, _ count: Int
     ) -> gw_status {
-        guard let name = unsafe Self.name(start, count) else { return Status.invalid }
+        guard accepts(flags: flags, of: "unsubscribe"), let name = unsafe Self.name(start, count) else {
+            return Status.invalid
+        }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let key = topicKey(flags, name, scope(of: notice))
         let isHere: Void? =
@@ -117,7 +121,9 @@ extension HostContext {
         _ instance: gw_instance, _ name: UnsafePointer<CChar>?, _ length: Int, _ flags: UInt32, _ opcode: Opcode,
         _ payload: UnsafeRawBufferPointer, _ except: gw_conn, _ reached: UnsafeMutablePointer<UInt32>?
     ) -> gw_status {
-        guard let name = unsafe Self.name(name, length) else { return Status.invalid }
+        guard accepts(flags: flags, of: "publish"), let name = unsafe Self.name(name, length) else {
+            return Status.invalid
+        }
         if server.isProbe { return Status.ok }
         let record: InstanceContext
         switch find(instance: instance) {

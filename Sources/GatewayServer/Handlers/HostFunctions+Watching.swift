@@ -11,7 +11,9 @@ extension HostFunctions {
             return unsafe HostContext.with(host, else: Status.invalid) { context in
                 let status = unsafe context.reply(ticket, raw)
                 if status == Status.state { context.note(.secondReply, "reply() was called again for one request") }
-                if status == Status.invalid { context.note(.badReply, "reply() got what cannot be sent") }
+                if status == Status.invalid, unsafe context.accepts(reply: raw) {
+                    context.note(.badReply, "reply() got what cannot be sent")
+                }
                 return status
             }
         }
@@ -26,21 +28,27 @@ extension HostFunctions {
     }
 
     private static func watchSending(_ table: inout gw_host) {
-        unsafe table.send = { host, connection, kind, _, start, count in
+        unsafe table.send = { host, connection, kind, flags, start, count in
             unsafe HostContext.with(host, else: Status.invalid) { context in
+                guard context.accepts(flags: flags, of: "send") else { return Status.invalid }
                 unsafe context.look(at: start, count, "send")
                 return context.judged(
                     unsafe context.send(connection, kind, start, count), connection, kind, "send")
             }
         }
-        unsafe table.send_buf = { host, connection, kind, _, buffer in
+        unsafe table.send_buf = { host, connection, kind, flags, buffer in
             guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
             return unsafe HostContext.with(host, else: Status.invalid) { context in
-                context.judged(unsafe context.send(connection, kind, shared: shared), connection, kind, "send_buf")
+                guard context.accepts(flags: flags, of: "send_buf") else {
+                    return unsafe HostFunctions.refuse(shared)
+                }
+                return context.judged(
+                    unsafe context.send(connection, kind, shared: shared), connection, kind, "send_buf")
             }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in
             unsafe HostContext.with(host, else: Status.invalid) { context in
+                guard context.accepts(flags: flags, of: "send_fragment") else { return Status.invalid }
                 unsafe context.look(at: start, count, "send_fragment")
                 return context.judged(
                     unsafe context.sendFragment(connection, kind, flags, start, count), connection, kind,

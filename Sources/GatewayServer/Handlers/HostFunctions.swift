@@ -23,6 +23,7 @@ import HandlerModules
         unsafe fillConnections(&table)
         unsafe fillTopics(&table)
         unsafe fillEvents(&table)
+        unsafe fillHolding(&table)
         return unsafe table
     }
 

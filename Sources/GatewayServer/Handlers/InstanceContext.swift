@@ -41,6 +41,10 @@ final class InstanceContext: Sendable {
     /// Jobs that wait or run.
     private let jobs = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
+    /// How often its handler holds it, and `unholdable` once its stop is on its way. One word, so that the last release
+    /// and a new hold cannot miss each other.
+    private let holds = Atomic<Int>(0)
+    private static let unholdable = Int.min
 
     init(
         _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool
@@ -79,6 +83,32 @@ final class InstanceContext: Sendable {
     func waitForCalls() {
         gate.enter()
         gate.leave()
+    }
+
+    /// Keeps it from being stopped; false when that is on its way.
+    func hold() -> Bool {
+        if holds.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue >= 0 { return true }
+        holds.wrappingSubtract(1, ordering: .releasing)
+        return false
+    }
+
+    /// Ends one hold; false when there is none.
+    func release() -> Bool {
+        var count = holds.load(ordering: .relaxed)
+        while count > 0 {
+            let (isDone, found) = holds.compareExchange(
+                expected: count, desired: count - 1, ordering: .acquiringAndReleasing)
+            if isDone { return true }
+            count = found
+        }
+        return false
+    }
+
+    /// Whether nothing holds it, and so nothing will from here on.
+    func endHolds() -> Bool {
+        let (isDone, found) = holds.compareExchange(
+            expected: 0, desired: Self.unholdable, ordering: .acquiringAndReleasing)
+        return isDone || found < 0
     }
 
     var hasStopped: Bool { isStopped.load(ordering: .acquiring) }

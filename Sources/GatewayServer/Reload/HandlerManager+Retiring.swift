@@ -69,7 +69,7 @@ extension HandlerManager {
     private func settle(_ serving: ServingGeneration, _ service: HandlerService) {
         guard serving.fence?.isPassed ?? false else { return }
         if serving.stopBegan == nil {
-            let isDue = serving.isAbandoned || isStoppingAll || serving.isUnused
+            let isDue = serving.isAbandoned || isStoppingAll || serving.isUnused && serving.endHolds()
             guard isDue else { return tellDraining(serving, service) }
             // The image, and the host table, are theirs as well.
             guard serving.isPart || !service.hasParts(of: serving.generation) else { return }

@@ -61,6 +61,9 @@ final class ServingGeneration {
             && instances.values.allSatisfy { $0.record.lanes.load(ordering: .acquiring) == 0 }
     }
 
+    /// Whether its handler holds none of its instances, and so cannot any more.
+    func endHolds() -> Bool { instances.values.allSatisfy { $0.record.endHolds() } }
+
     var failures: Int {
         instances.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }
     }

@@ -68,8 +68,10 @@ final class MockHost: Sendable {
         /// What `post` and `offload` answer; `timer_start` answers 0 when it is negative.
         var laterStatus: gw_status = 0
         var lastTimer: UInt64 = 0
-        /// Buffers that were wrapped and not released.
-        var borrowed = 0
+        /// Holds that were not released.
+        var holds = 0
+        /// `stop` is on its way, so that nothing can be held.
+        var isStopping = false
         /// Called within `set_reading` that stops it, before that is noted down.
         var onStop: (@Sendable () -> Void)?
         /// What `conn_request` answers: the address of a `gw_request`.
@@ -161,11 +163,17 @@ final class MockHost: Sendable {
                 return 0
             }
         }
-        host.pointee.buf_wrap = { table, start, _, _, _ in
-            mock(table).state.withLock { $0.borrowed += 1 }
-            return OpaquePointer(start)
+        host.pointee.hold = { table, _ in
+            mock(table).state.withLock {
+                if $0.isStopping { return gw_status(GW_E_RETIRED) }
+                $0.holds += 1
+                return 0
+            }
         }
-        host.pointee.buf_release = { table, _ in mock(table).state.withLock { $0.borrowed -= 1 } }
+        host.pointee.release = { table, _ in
+            mock(table).state.withLock { $0.holds -= 1 }
+            return 0
+        }
         fillTopics(host)
         fillLater(host)
         fillLookUps(host)
