@@ -30,7 +30,7 @@ let looping: [SwiftSetting] =
 /// Sample handlers: a folder in Plugins each, built as lib<name>.so beside the gateway.
 let chats = ["chat", "chat-functional", "chat-fleck", "chat-imperative"]
 let samples = ["auth", "echo-fleck", "echo-prefix", "longjob", "rooms", "ticker", "upload"]
-let handlers = ["echo", "reverse-cpp"] + chats + samples
+let handlers = ["counter", "echo", "reverse-cpp"] + chats + samples
 
 /// The echo of Tests/Benchmarks in each flavour of the kit.
 let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck", "imperative"].map { "bench-\($0)" }
@@ -117,6 +117,7 @@ let package = Package(
 
         // Handlers.
         .target(name: "echo", dependencies: ["CGatewayABI"], path: "Plugins/echo", publicHeadersPath: "."),
+        .target(name: "counter", dependencies: ["CGatewayABI"], path: "Plugins/counter", publicHeadersPath: "."),
         .target(
             name: "reverse-cpp", dependencies: ["CGatewayABI"], path: "Plugins/reverse-cpp", publicHeadersPath: "."),
         .target(name: "ChatRoom", dependencies: ["GatewayHandler"], path: "Plugins/chat-room", swiftSettings: fast),

@@ -50,6 +50,16 @@ def test_a_reload_is_not_noticed(make_gateway, handler, path, headers, answer):
         assert said(peer, b"hi") == answer
 
 
+def test_the_counter_goes_on_in_a_newer_build(make_gateway):
+    running = make_gateway(routes=route("counter"))
+    target = own(running, "counter")
+    with RawPeer(running.start(), "/counter").opened() as one, RawPeer(running, "/counter").opened() as other:
+        assert [said(one, b""), said(one, b""), said(other, b"")] == [b"1 of 1", b"2 of 2", b"1 of 3"]
+        rebuilt(running, target, 1)
+        running.wait_for("generation 2 is serving, 2 connections moved")
+        assert [said(one, b""), said(other, b"")] == [b"3 of 4", b"2 of 5"]
+
+
 # ---- programs of other servers
 
 def test_the_echo_of_aspnet_core(gateway):
