@@ -32,37 +32,11 @@ let chats = ["chat", "chat-functional", "chat-fleck", "chat-imperative"]
 let samples = ["auth", "echo-fleck", "echo-prefix", "longjob", "rooms", "ticker", "upload"]
 let handlers = ["counter", "echo", "reverse-cpp"] + chats + samples
 
-/// The echo of Tests/Benchmarks in each flavour of the kit.
-let benchmarkEchoes = ["reactive", "stateful", "functional", "fleck", "imperative"].map { "bench-\($0)" }
-
-/// Modules that misbehave on purpose, one mistake each; the tests load them from beside their own executable.
-let fixtures = [
-    "abort_stop", "bad_name", "blocker_serial", "blocker_v1", "blocker_v2", "counter_hangs_hearing",
-    "counter_hangs_restoring", "counter_hangs_saving",
-    "counter_hangs_stopping",
-    "counter_other", "counter_refusing", "counter_serial_v1", "counter_serial_v2", "counter_stateless_v1",
-    "counter_stateless_v2", "counter_stream_v1", "counter_stream_v2",
-    "crash_constructor", "crash_entry", "crash_start", "entry_v2", "errands", "exit_in_constructor",
-    "exit_in_start", "hang_constructor", "hang_start", "huge_table", "live_declines", "live_hangs_entry",
-    "live_hangs_start", "live_refuses", "memory_hog", "nameless", "newer_major",
-    "newer_minor", "no_callbacks", "no_entry", "no_start", "null_table", "probe", "probe_serial", "probe_stream",
-    "refuses_start", "short_table", "silent_null", "tiny_table", "unresolved", "works",
-]
-
-/// Modules without Swift in them, as a C compiler makes them; SwiftPM links the Swift runtime even to C.
-let plainFixtures = ["counter_v1", "counter_v2", "pinned_by_thread", "unloads"]
-
-/// The same in Swift, on the kit.
-let swiftFixtures = ["counter_swift_v1", "counter_swift_v2", "later_swift", "imperative_swift", "ticker_swift"]
-
 let package = Package(
     name: "gateway",
     products: [
         .executable(name: "gateway", targets: ["gateway"])
-    ] + (handlers + benchmarkEchoes).map { .library(name: $0, type: .dynamic, targets: [$0]) }
-        + (fixtures + plainFixtures + swiftFixtures).map {
-            .library(name: "fixture_\($0)", type: .dynamic, targets: ["fixture_\($0)"])
-        },
+    ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) },
     targets: [
         // The system, as Swift sees it.
         .target(name: "CLinux"),
@@ -133,7 +107,8 @@ let package = Package(
         .executableTarget(
             name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI", "CLinux"], path: "Tests/ProbeChild"),
         .testTarget(
-            name: "HandlerModulesTests", dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "probe_child"]),
+            name: "HandlerModulesTests",
+            dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "probe_child"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
@@ -160,27 +135,6 @@ let package = Package(
             .target(
                 name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)",
                 exclude: $0 == "auth" ? ["tokens"] : [], swiftSettings: fast)
-        }
-        + benchmarkEchoes.map {
-            .target(
-                name: $0, dependencies: ["GatewayHandler"], path: "Tests/Benchmarks/handlers/\($0)",
-                swiftSettings: fast)
-        }
-        + fixtures.map {
-            .target(
-                name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
-                publicHeadersPath: ".")
-        }
-        + swiftFixtures.map {
-            .target(
-                name: "fixture_\($0)", dependencies: ["GatewayHandler"], path: "Tests/Fixtures/\($0)",
-                swiftSettings: Array(strict.dropFirst()))
-        }
-        + plainFixtures.map {
-            .target(
-                name: "fixture_\($0)", dependencies: ["CGatewayABI"], path: "Tests/Fixtures/\($0)",
-                publicHeadersPath: ".",
-                linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])])
         },
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

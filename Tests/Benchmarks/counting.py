@@ -46,9 +46,9 @@ def has_callgrind():
 def instructions(words, number, folder, handler="echo"):
     """Of the gateway's own process, in user space; and how many operations."""
     # valgrind 3.19 cannot read the DWARF 5 of Swift.
-    for name in ("gateway", f"lib{handler}.so", "libchat.so"):
-        if not (folder / name).exists():
-            subprocess.run(["strip", "--strip-debug", "-o", folder / name, BINARY.parent / name], check=True)
+    for file in (BINARY, servers.module(handler), servers.module("chat")):
+        if not (folder / file.name).exists():
+            subprocess.run(["strip", "--strip-debug", "-o", folder / file.name, file], check=True)
     out = Path(tempfile.mkstemp(dir=folder)[1])
     arguments = servers.gateway_configuration(handler, folder)
     command = lambda port: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", folder / "gateway",

@@ -4,6 +4,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,8 +12,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 WORK = TOP / ".build" / "bench"
+PLUGINS = WORK / "Plugins"
 BINARY = Path(os.environ.get("GATEWAY", TOP / ".build/release/gateway"))
 DEADLINE = 20.0
+
+sys.path.insert(0, str(HERE.parent / "Clients"))
+
+import kit  # noqa: E402
 
 
 def pinned(core, command, realtime=False):
@@ -74,14 +80,26 @@ class Server:
         self.stop()
 
 
+def module(handler):
+    """The file of a handler: beside the gateway, or an echo of handlers/ for bench-<flavour>, built once per change."""
+    PLUGINS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not handler.startswith("bench-"):
+        return BINARY.parent / f"lib{handler}.so"
+    flavour = handler.removeprefix("bench-")
+    source, target = HERE / "handlers" / f"{flavour}.swift", PLUGINS / f"lib{handler}.so"
+    parts = [source, *(BINARY.parent / "GatewayHandler.build").glob("*.o")]
+    if not target.exists() or any(part.stat().st_mtime > target.stat().st_mtime for part in parts):
+        kit.module(BINARY.parent, flavour, source, target, *kit.FAST)
+    return target
+
+
 def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off"):
     """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments."""
-    plugins = WORK / "Plugins"
-    plugins.mkdir(mode=0o755, parents=True, exist_ok=True)
+    module(handler)
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
-        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or plugins};\naccess_log off;\n"
+        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or PLUGINS};\naccess_log off;\n"
                         f"control {control};\n{main}\n"
                         f"route /echo {{ handler {handler}; }}\nroute /chat {{ handler chat; }}\n")
         return ["-c", file]

@@ -1,7 +1,8 @@
 """Handlers in C that tests bring along: Tests/Clients/handlers, built into the folder of a gateway."""
 from pathlib import Path
 
-from swarm import HEADER, compile_c
+from kit import HEADER
+from swarm import compile_c
 
 HANDLERS = Path(__file__).parent / "handlers"
 

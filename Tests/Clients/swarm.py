@@ -5,11 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import kit
 from gateway_process import BINARY, TOP
+from kit import HEADER
 
 HERE = Path(__file__).parent
-COUNTER = TOP / "Tests/Fixtures/counter/counter.h"
-HEADER = TOP / "Sources/CGatewayABI/include"
+FIXTURES = TOP / "Tests/Fixtures"
 
 
 def compiler():
@@ -26,15 +27,14 @@ def compile_c(built, source, *options):
 
 def counter_in_c(folder, version):
     """A counter as its own C compiler makes it."""
-    source = folder / f"counter_{version}.c"
-    source.write_text(f'#define COUNTER_VERSION "{version}"\n#define COUNTER_FLAGS GW_HF_UNLOAD\n'
-                      f'#include "{COUNTER}"\n')
-    return compile_c(folder / f"counter_{version}.so", source, "-shared", "-fPIC", "-pthread", f"-I{HEADER}")
+    return compile_c(folder / f"counter_{version}.so", FIXTURES / "counter.c", "-shared", "-fPIC", "-pthread", f"-I{HEADER}",
+                     f'-DCOUNTER_VERSION="{version}"', "-DCOUNTER_FLAGS=GW_HF_UNLOAD", "-Wno-unused-parameter")
 
 
-def counter_in_swift(version):
-    """A counter on the Swift kit, from beside the gateway."""
-    return BINARY.parent / f"libfixture_counter_swift_v{version}.so"
+def counter_in_swift(folder, version):
+    """A counter on the Swift kit, in its first or its second version."""
+    return kit.module(BINARY.parent, f"counter{version}", FIXTURES / "Counter.swift", folder / f"counter_swift_{version}.so",
+                      "-O", *(["-DSECOND"] if version == 2 else []))
 
 
 def put(source, target, *, in_place):

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from raw_peer import TEXT, RawPeer, frame
-from swift_module import HEADER
+from kit import HEADER
 
 CC = shutil.which("cc") or "clang"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]

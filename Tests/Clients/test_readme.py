@@ -5,7 +5,8 @@ import subprocess
 
 from gateway_process import TOP
 from raw_peer import TEXT, RawPeer, frame
-from swift_module import HEADER, build_module, needs_kit
+from kit import HEADER
+from swift_module import build_module, needs_kit
 
 README = (TOP / "README.md").read_text()
 

@@ -90,7 +90,7 @@ def counters(request, tmp_path):
     """Two versions of a handler that counts per connection and takes the counts along."""
     if request.param == "c":
         return [counter_in_c(tmp_path, version) for version in (1, 2)]
-    return [counter_in_swift(version) for version in (1, 2)]
+    return [counter_in_swift(tmp_path, version) for version in (1, 2)]
 
 
 def counting(make_gateway, counters, plugins="settle 20ms;"):

@@ -88,7 +88,7 @@ final class ReloadGateway {
     }()
 
     static func octets(_ fixture: String) -> [UInt8] {
-        let descriptor = open("\(executableFolder)/libfixture_\(fixture).so", O_RDONLY)
+        let descriptor = open(Fixture.file(fixture), O_RDONLY)
         precondition(descriptor >= 0, "no fixture \(fixture)")
         defer { close(descriptor) }
         var octets = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
@@ -239,12 +239,6 @@ final class Asking: Sendable {
         running?.join()
         return taken.withLock { $0 }
     }
-}
-
-/// Which sanitizer this was built for.
-enum Sanitizer {
-    static let isAddress = dlsym(nil, "__asan_init") != nil
-    static let isThread = dlsym(nil, "__tsan_init") != nil
 }
 
 extension TestClient {

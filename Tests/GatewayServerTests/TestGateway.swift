@@ -23,7 +23,10 @@ final class TestGateway {
         handler: String = "fixture_probe", route: String = "", defaults: String = "", rest: String = "",
         threads: Int = 2, control: String = "off", options: ListenerOptions = .plain
     ) throws {
+        let isFixture = handler.hasPrefix("fixture_")
+        if isFixture { Fixture.file(handler) }
         let text = """
+            \(isFixture ? "plugins \(Fixture.folder) { watch off; }" : "")
             listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control \(control);
             defaults { close_timeout 200ms; \(defaults) }
             route /probe { handler \(handler); \(route) }

@@ -1,11 +1,12 @@
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("A module is examined without running it, and no file can hurt the examiner")
 struct ELFImageTests {
     let folder = TemporaryFolder()
-    static let good = contents(of: "\(builtModules)/libfixture_works.so")
+    static let good = contents(of: Fixture.file("works"))
 
     private func examine(_ bytes: [UInt8]) -> Result<ELFImage, ELFError> {
         examine(path: folder.write("module.so", bytes))
@@ -40,11 +41,8 @@ struct ELFImageTests {
         return bytes
     }
 
-    /// The package links the Swift runtime also into modules in C; here are its traces removed.
-    static let plain = renamed(renamed(good, "libswiftCore.so", "libstdc++.so.12"), "swift5_", "other5_")
-
     @Test func `gathers the facts of a module in C`() throws {
-        let image = try examine(Self.plain).get()
+        let image = try examine(Self.good).get()
         #expect(image.needed.contains("libc.so.6"))
         #expect(image.soname == nil)
         #expect(!image.isSwift && !image.isGo && !image.usesStaticTLS)
@@ -55,18 +53,18 @@ struct ELFImageTests {
 
     @Test(arguments: ["echo", "fixture_short_table", "fixture_crash_constructor", "fixture_unresolved"])
     func `takes every module with an entry`(_ name: String) {
-        #expect(throws: Never.self) { try examine(path: "\(builtModules)/lib\(name).so").get() }
+        #expect(throws: Never.self) { try examine(path: modulePath(name)).get() }
     }
 
     @Test func `knows the languages whose images must stay`() throws {
-        #expect(try examine(Self.good).get().isSwift)
-        #expect(try examine(Self.renamed(Self.plain, "libc.so.6", "libswift1")).get().isSwift)
-        #expect(try examine(Self.renamed(Self.plain, ".comment", "swift5_x")).get().isSwift)
-        #expect(try examine(Self.renamed(Self.plain, "other5_mpenum", ".go.buildinfo")).get().isGo)
+        #expect(try examine(path: modulePath("chat")).get().isSwift)
+        #expect(try examine(Self.renamed(Self.good, "libc.so.6", "libswift1")).get().isSwift)
+        #expect(try examine(Self.renamed(Self.good, ".comment", "swift5_x")).get().isSwift)
+        #expect(try examine(Self.renamed(Self.good, ".eh_frame_hdr", ".go.buildinfo")).get().isGo)
     }
 
     @Test func `warns of libraries that a reload does not replace`() throws {
-        let image = try examine(Self.renamed(Self.plain, "libc.so.6", "libmy.so.")).get()
+        let image = try examine(Self.renamed(Self.good, "libc.so.6", "libmy.so.")).get()
         #expect(image.privateLibraries == ["libmy.so."])
         #expect(
             image.hazards.contains(
@@ -179,8 +177,8 @@ struct ELFImageTests {
     }
 
     @Test func `says what the entry lacks`() {
-        #expect(examine(path: "\(builtModules)/libfixture_no_entry.so") == .failure(.noEntry))
-        #expect(examine(path: "\(builtModules)/libfixture_entry_v2.so") == .failure(.otherMajors([2])))
+        #expect(examine(path: Fixture.file("no_entry")) == .failure(.noEntry))
+        #expect(examine(path: Fixture.file("entry_v2")) == .failure(.otherMajors([2])))
         #expect("\(ELFError.otherMajors([2]))" == "it needs ABI major 2, this gateway speaks 1")
         #expect("\(ELFError.noEntry)" == "it does not export gw_handler_entry_v1")
     }

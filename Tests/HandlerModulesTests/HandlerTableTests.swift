@@ -1,6 +1,7 @@
 import CGatewayABI
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("A table is read as far as it says, and refused for a reason")
@@ -9,7 +10,7 @@ struct HandlerTableTests {
         let workshop = try Workshop()
         let error = #expect(throws: ModuleError.self) { try workshop.load("fixture_\(fixture)") }
         #expect(error?.stage == .loading)
-        #expect(error?.place == "File: \(builtModules)/libfixture_\(fixture).so")
+        #expect(error?.place == "File: \(Fixture.folder)/libfixture_\(fixture).so")
         return error?.reason ?? ""
     }
 

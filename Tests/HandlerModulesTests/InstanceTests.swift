@@ -1,6 +1,7 @@
 import CGatewayABI
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("An instance is started once, stopped once, and waited for only so long")
@@ -72,7 +73,7 @@ struct InstanceTests {
             error?.serving(3).description == """
                 handler "fixture_refuses_start": generation 1 refused to start: "the setting "room" is missing" \
                 (GW_E_INVALID).
-                   Route: /rooms/:room (gateway.conf:42). File: \(builtModules)/libfixture_refuses_start.so
+                   Route: /rooms/:room (gateway.conf:42). File: \(Fixture.folder)/libfixture_refuses_start.so
                    To do: see what it says about itself.
                    Still serving: generation 3.
                 """)

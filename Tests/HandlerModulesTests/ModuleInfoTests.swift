@@ -1,10 +1,11 @@
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("What a file says about itself without being run")
 struct ModuleInfoTests {
-    private let works = "\(builtModules)/libfixture_works.so"
+    private let works = Fixture.file("works")
 
     @Test func `a module, also by way of a link`() throws {
         let folder = TemporaryFolder()

@@ -1,6 +1,7 @@
 import CGatewayABI
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("A handler that does not load changes nothing, and says why")
@@ -34,7 +35,7 @@ struct ModuleLoaderTests {
 
     @Test func `runs nothing while it prepares`() throws {
         let workshop = try Workshop()
-        let module = Module(handler: "fixture_crash_constructor")
+        let module = workshop.module("fixture_crash_constructor")
         do {
             let candidate = try workshop.loader.prepare(module)
             #expect(candidate.number == 1)
@@ -50,7 +51,7 @@ struct ModuleLoaderTests {
         #expect(
             error?.description == """
                 handler "fixture_unresolved": its module cannot be loaded: undefined symbol: \(symbol).
-                   File: \(builtModules)/libfixture_unresolved.so
+                   File: \(Fixture.folder)/libfixture_unresolved.so
                    To do: link everything it needs, and look at its libraries.
                    Nothing serves this handler: its routes answer 503 handler-unavailable; all others are served.
                 """)
@@ -75,7 +76,7 @@ struct ModuleLoaderTests {
         let serving = try workshop.loader.load(module)
         module.makeLive(serving)
         _ = unlink("\(folder.path)/feed.so")
-        folder.write("feed.so", contents(of: "\(builtModules)/libfixture_entry_v2.so"))
+        folder.write("feed.so", contents(of: Fixture.file("entry_v2")))
         let error = #expect(throws: ModuleError.self) { try workshop.loader.load(module) }
         #expect(
             error?.description == """
@@ -91,7 +92,7 @@ struct ModuleLoaderTests {
     @Test func `never touches the file again after it was copied`() throws {
         let folder = TemporaryFolder()
         let workshop = try Workshop(plugins: [folder.path])
-        let path = folder.write("feed.so", contents(of: "\(builtModules)/libfixture_works.so"))
+        let path = folder.write("feed.so", contents(of: Fixture.file("works")))
         let generation = try workshop.load("feed")
         // Writing over a mapped library would kill this process at the next call.
         folder.write("feed.so", [UInt8](repeating: 0xCC, count: 100_000))

@@ -1,6 +1,7 @@
 import CGatewayABI
 import Glibc
 import HandlerModules
+import TestSupport
 import Testing
 
 @Suite("A bad module harms nobody but a probe process, and the error says where it went wrong")
@@ -15,7 +16,7 @@ struct ModuleProbeTests {
         executable: String = executable
     ) throws -> ModuleError? {
         let workshop = try Workshop()
-        let candidate = try workshop.loader.prepare(Module(handler: handler))
+        let candidate = try workshop.loader.prepare(workshop.module(handler))
         do {
             try ModuleProbe.judge(
                 candidate, routes: routes, timeout: timeout, memory: memory, executable: executable)
@@ -82,7 +83,7 @@ struct ModuleProbeTests {
         #expect(
             error?.serving(2).description == """
                 handler "fixture_crash_start": crashed while starting (SIGSEGV in start of route /feed).
-                   File: \(builtModules)/libfixture_crash_start.so
+                   File: \(Fixture.folder)/libfixture_crash_start.so
                    | connecting to the database
                    |  [1mno password
                    To do: find the fault with a debugger, and put the corrected file there.
@@ -95,7 +96,7 @@ struct ModuleProbeTests {
             route: "/feed", origin: "gateway.conf:7", settings: [RouteSettings.Setting(key: "room", value: "ü 5")])
         let error = try judge("fixture_refuses_start", routes: [room])
         #expect(error?.reason == "refused to start: its start answered GW_E_INVALID and gave no reason")
-        #expect(error?.place == "Route: /feed (gateway.conf:7). File: \(builtModules)/libfixture_refuses_start.so")
+        #expect(error?.place == "Route: /feed (gateway.conf:7). File: \(Fixture.folder)/libfixture_refuses_start.so")
     }
 
     @Test func `says when no probe process can be had`() throws {

@@ -33,7 +33,7 @@ struct ModuleTests {
 
     @Test func `counts what came to serve, and no path is used twice`() throws {
         let workshop = try Workshop()
-        let module = Module(handler: "fixture_null_table")
+        let module = workshop.module("fixture_null_table")
         var paths: Set<String> = []
         for _ in 1...3 {
             let candidate = try workshop.loader.prepare(module)

@@ -3,6 +3,7 @@ import CLinux
 import Glibc
 import HandlerModules
 import Synchronization
+import TestSupport
 
 /// A folder of a test's own; gone with it.
 final class TemporaryFolder {
@@ -36,6 +37,11 @@ final class TemporaryFolder {
 
 /// Beside the test runner lie the modules that the package builds.
 let builtModules = ModuleLocator.executableFolder()!
+
+/// The file of a handler, of those or of the fixtures.
+func modulePath(_ handler: String) -> String {
+    handler.hasPrefix("fixture_") ? Fixture.file(handler) : "\(builtModules)/lib\(handler).so"
+}
 
 /// The bytes of a whole file.
 func contents(of path: String) -> [UInt8] {
@@ -85,12 +91,19 @@ struct Workshop {
     init(plugins: [String] = []) throws {
         run = try RunDirectory(bases: [folder.path])
         loader = ModuleLoader(
-            locator: ModuleLocator(plugins: plugins, executableFolder: builtModules), runDirectory: run,
+            locator: ModuleLocator(plugins: plugins + [Fixture.folder], executableFolder: builtModules),
+            runDirectory: run,
             makeHost: TestHost.make)
     }
 
     func load(_ handler: String) throws -> Generation {
-        try loader.load(Module(handler: handler))
+        try loader.load(module(handler))
+    }
+
+    /// A handler whose file is there to be found.
+    func module(_ handler: String) -> Module {
+        _ = modulePath(handler)
+        return Module(handler: handler)
     }
 }
 

@@ -12,7 +12,7 @@ struct UnloadingTests {
     }
 
     private func ended(_ handler: String, of module: Module? = nil) throws -> Generation {
-        let generation = try workshop.loader.load(module ?? Module(handler: handler))
+        let generation = try workshop.loader.load(module ?? workshop.module(handler))
         #expect(generation.end())
         return generation
     }
@@ -33,7 +33,7 @@ struct UnloadingTests {
     }
 
     @Test func `a hundred generations leave nothing behind`() throws {
-        let module = Module(handler: "fixture_unloads")
+        let module = workshop.module("fixture_unloads")
         for _ in 0..<100 {
             // Also at an address that was used before.
             guard workshop.loader.unload(try ended("", of: module)) == .unloaded else {

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kit
+from kit import HEADER
+
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
-HEADER = TOP / "Sources/CGatewayABI/include"
 BUILDS = ("1", "2", "3")
 C_HANDLERS = ("plain", "pieces", "busy")
 
@@ -63,11 +65,7 @@ def handlers(binary, folder, sanitize):
 
 def swift_handler(built, build, file, sanitize):
     """Compiled against the kit as the build of the gateway left it."""
-    if not (built / "GatewayHandler.build").is_dir():
+    if not kit.is_beside(built):
         sys.exit(f"soak: {built} has no GatewayHandler.build: the handler in Swift needs the kit, built with the gateway")
-    objects = [each for part in ("GatewayHandler", "CGatewayABI") for each in (built / f"{part}.build").glob("*.o")]
-    words = ["swiftc", "-swift-version", "6", "-module-name", f"looping{build}", "-O", "-emit-library",
-             "-I", built / "Modules", "-I", HEADER,
-             "-Xcc", f"-fmodule-map-file={built}/CGatewayABI.build/module.modulemap"]
-    words += [f"-sanitize={sanitize}"] if sanitize else []
-    run([*words, HERE / "handlers/Looping.swift", *objects, "-o", file])
+    kit.module(built, f"looping{build}", HERE / "handlers/Looping.swift", file, "-O",
+               *([f"-sanitize={sanitize}"] if sanitize else []))

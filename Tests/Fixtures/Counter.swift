@@ -1,9 +1,15 @@
 public import GatewayHandler
 import Synchronization
 
+#if SECOND
+let version = "2"
+#else
+let version = "1"
+#endif
+
 /// The counter in Swift: answers "<version> <count> <text>", and takes counts and total along.
 final class Counter: StatefulHandler, HandoverHandler, RequestHandler {
-    static let manifest = Manifest(name: "counter", version: counterVersion)
+    static let manifest = Manifest(name: "counter", version: version)
     static let handover = Handover("counter")
     private let total = Mutex<UInt64>(0)
 
@@ -14,10 +20,10 @@ final class Counter: StatefulHandler, HandoverHandler, RequestHandler {
     func message(_ connection: Connection, _ message: borrowing Message, _ count: inout UInt64) {
         count += 1
         total.withLock { $0 += 1 }
-        connection.send("\(counterVersion) \(count) \(message.text ?? "")")
+        connection.send("\(version) \(count) \(message.text ?? "")")
     }
 
-    func respond(to request: borrowing Request) -> Response? { .text("\(counterVersion) \(total.withLock { $0 })") }
+    func respond(to request: borrowing Request) -> Response? { .text("\(version) \(total.withLock { $0 })") }
 
     func snapshot() -> UInt64 { total.withLock { $0 } }
     func restore(_ snapshot: UInt64) { total.withLock { $0 = snapshot } }

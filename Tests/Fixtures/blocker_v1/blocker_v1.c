@@ -1,2 +1,0 @@
-#define BLOCKER_VERSION "1"
-#include "../blocker/blocker.h"

@@ -1,2 +1,0 @@
-#define BLOCKER_VERSION "2"
-#include "../blocker/blocker.h"

@@ -1,1 +1,0 @@
-let counterVersion = "1"

@@ -1,1 +1,0 @@
-../counter_swift_v1/Counter.swift

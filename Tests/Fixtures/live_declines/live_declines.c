@@ -1,3 +1,0 @@
-/* Mistake: see live.h. */
-#define LIVE_DECLINES
-#include "../live/live.h"

@@ -1,3 +1,0 @@
-/* Mistake: see live.h. */
-#define LIVE_HANGS_ENTRY
-#include "../live/live.h"

@@ -1,3 +1,0 @@
-/* Mistake: see live.h. */
-#define LIVE_REFUSES
-#include "../live/live.h"
