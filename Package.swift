@@ -104,11 +104,9 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),
-        .executableTarget(
-            name: "probe_child", dependencies: ["HandlerModules", "CGatewayABI", "CLinux"], path: "Tests/ProbeChild"),
         .testTarget(
             name: "HandlerModulesTests",
-            dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "probe_child"]),
+            dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
         .testTarget(
@@ -118,7 +116,7 @@ let package = Package(
             name: "GatewayServerTests",
             dependencies: [
                 "GatewayServer", "GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules",
-                "TestSupport", "probe_child",
+                "TestSupport", "gateway",
             ]),
         .testTarget(name: "HandlerTrialTests", dependencies: ["HandlerTrial", "GatewayServer"]),
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),

@@ -57,7 +57,7 @@ final class ReloadGateway {
         // Only the thread that runs it touches it from here on.
         nonisolated(unsafe) let server = try Server(
             Configuration.load(file: folder + "/gateway.conf").configuration,
-            prober: "\(Self.executableFolder)/probe_child")
+            prober: "\(Self.executableFolder)/gateway")
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(

@@ -6,27 +6,22 @@ import Testing
 @Suite("Who kills the process is named in its last words, and it dies as it would have")
 struct CrashSiteTests {
     private struct Death {
-        let signal: Int32
-        let status: Int32
         /// What it wrote to standard error, and to the file for it.
         let said: String
         let recorded: String
     }
 
-    /// Runs the child that dies in the way that is asked for.
-    private func die(_ how: String) throws -> Death {
+    /// Lets a process die in one way, with one end.
+    private func die(_ how: String, _ end: ExitTest.Condition) async throws -> Death {
         let folder = TemporaryFolder()
-        let file = open(folder.write("record", []), O_RDWR | O_APPEND)
-        let output = open(folder.write("output", []), O_RDWR | O_APPEND)
-        defer { for descriptor in [file, output] { _ = close(descriptor) } }
-        let process = clinux_spawn("\(builtModules)/probe_child", "--crash", how, [file, output, output], 3)
-        try #require(process > 0)
-        var end = clinux_end()
-        try #require(clinux_reap(process, 1, &end) == 1)
+        let record = folder.write("record", [])
+        let result = await #expect(processExitsWith: end, observing: [\.standardErrorContent]) {
+            [record = record as String, how = how as String] in
+            Crash.die(how, record: record)
+        }
         return Death(
-            signal: end.signal, status: end.status,
-            said: String(decoding: contents(of: "\(folder.path)/output"), as: UTF8.self),
-            recorded: String(decoding: contents(of: "\(folder.path)/record"), as: UTF8.self))
+            said: String(decoding: try #require(result).standardErrorContent, as: UTF8.self),
+            recorded: String(decoding: contents(of: record), as: UTF8.self))
     }
 
     private static let site =
@@ -47,9 +42,10 @@ struct CrashSiteTests {
         ("sent", SIGSEGV, site + "SIGSEGV (build 00000000000000ab, pid "),
         ("left", SIGSEGV, "crash: outside of every handler: SIGSEGV at address 0x10 (pid "),
     ])
-    func `records it once, on standard error and in the file`(_ how: String, _ signal: Int32, _ text: String) throws {
-        let death = try die(how)
-        #expect(death.signal == signal)
+    func `records it once, on standard error and in the file`(
+        _ how: String, _ signal: Int32, _ text: String
+    ) async throws {
+        let death = try await die(how, .signal(signal))
         #expect(death.recorded.contains(text), "\(death.recorded)")
         #expect(death.recorded.split(separator: "\n").count == 1)
         #expect(death.said.contains(death.recorded))
@@ -58,14 +54,19 @@ struct CrashSiteTests {
         #expect(stamp.wholeMatch(of: /\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ/) != nil, "\(stamp)")
     }
 
-    @Test func `says where the code was, as addr2line wants it`() throws {
-        let death = try die("fault")
-        #expect(death.recorded.contains(", in \(builtModules)/probe_child+0x"))
+    @Test func `says where the code was, as addr2line wants it`() async throws {
+        let death = try await die("fault", .signal(SIGSEGV))
+        let runner = try #require(realpath("/proc/self/exe", nil))
+        defer { free(runner) }
+        #expect(death.recorded.contains(", in \(String(cString: runner))+0x"), "\(death.recorded)")
     }
 
-    @Test func `a later process reads which build it was`() throws {
+    @Test func `a later process reads which build it was`() async throws {
         let folder = TemporaryFolder()
-        let records = try ["fault", "left", "abort"].map { try die($0).recorded }
+        let records = [
+            try await die("fault", .signal(SIGSEGV)).recorded, try await die("left", .signal(SIGSEGV)).recorded,
+            try await die("abort", .signal(SIGABRT)).recorded,
+        ]
         let path = folder.write("record", Array(("not a record\n" + records.joined()).utf8), mode: 0o600)
         let read = CrashRecord.all(in: path)
         #expect(read.map(\.digest) == [0xAB, 0xAB], "what crashed outside of every handler names none")
@@ -79,9 +80,42 @@ struct CrashSiteTests {
         #expect(CrashRecord.all(in: folder.path + "/nothing") == [])
     }
 
-    @Test func `nothing is written when nothing happens`() throws {
-        let death = try die("survived")
-        #expect(death.signal == 0 && death.status == 0)
-        #expect(death.recorded.isEmpty && death.said.isEmpty)
+    @Test func `nothing is written when nothing happens`() async throws {
+        let death = try await die("survived", .exitCode(0))
+        #expect(death.recorded.isEmpty && !death.said.contains("crash"))
+    }
+}
+
+/// Ways to die, with the record of a crash on standard error and in a file.
+private enum Crash {
+    static func die(_ how: String, record: String) {
+        let file = open(record, O_RDWR | O_APPEND | O_CLOEXEC)
+        guard clinux_record_crashes(file) == 0, clinux_make_crash_stack() == 0 else { exit(2) }
+        let site = CrashSite(handler: "chat", generation: 3, digest: 0xAB, route: "/rooms/:room")
+        site.enter(CLINUX_MESSAGE, connection: 0x1_0000_0002)
+        switch how {
+        case "fault": fault()
+        case "left":
+            CrashSite.leave()
+            fault()
+        case "abort": abort()
+        case "trap": fatalError("a handler gave up")
+        case "overflow": print(sink(0))
+        case "sent": _ = pthread_kill(pthread_self(), SIGSEGV)
+        case "survived": exit(0)
+        default: exit(2)
+        }
+    }
+
+    private static func fault() {
+        UnsafeMutablePointer<Int>(bitPattern: 0x10)?.pointee = 1
+    }
+
+    /// Needs more stack than there is.
+    @inline(never)
+    private static func sink(_ depth: Int) -> Int {
+        var room = [depth, depth + 1]
+        room[depth & 1] = depth == .max ? 0 : sink(depth + 1)
+        return room[0] &+ room[1]
     }
 }

@@ -6,8 +6,8 @@ import Testing
 
 @Suite("A bad module harms nobody but a probe process, and the error says where it went wrong")
 struct ModuleProbeTests {
-    /// What the gateway itself is outside of tests.
-    private static let executable = "\(builtModules)/probe_child"
+    /// What becomes a probe process.
+    private static let executable = "\(builtModules)/gateway"
     private static let route = RouteSettings(route: "/feed", origin: "gateway.conf:7")
     private static let constructor = "in a library constructor, before gw_handler_entry_v1"
 
@@ -68,7 +68,7 @@ struct ModuleProbeTests {
     }
 
     /// A sanitizer ends the process itself when there is no memory, with a report instead of a signal.
-    private static let isSanitized = dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+    private static let isSanitized = Sanitizer.isAddress || Sanitizer.isThread
 
     @Test(.enabled(if: !isSanitized))
     func `bounds the memory, and says that it was that`() throws {
