@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,6 +36,7 @@ enum { LINES_MILLISECONDS = 200, READER_MILLISECONDS = 1000 };
 
 static int record_file = -1;
 static int is_unwritten;
+static int is_awaited;
 static atomic_flag is_recording = ATOMIC_FLAG_INIT;
 static pthread_key_t stack_key;
 static pthread_once_t stack_once = PTHREAD_ONCE_INIT;
@@ -230,13 +232,27 @@ static void write_all(int file, const struct text *text) {
     }
 }
 
-void clinux_note_unwritten(int yes) { __atomic_store_n(&is_unwritten, yes, __ATOMIC_RELEASE); }
+void clinux_note_unwritten(int yes) {
+    __atomic_store_n(&is_unwritten, yes, __ATOMIC_SEQ_CST);
+    if (!yes && __atomic_load_n(&is_awaited, __ATOMIC_SEQ_CST)) {
+        syscall(SYS_futex, &is_unwritten, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
 
 /* What other threads have said before the fault stands before it, if the thread that writes it still can. */
 static void wait_for_lines(void) {
-    const struct timespec pause = {0, 1000000};
-    for (int i = 0; i < LINES_MILLISECONDS && __atomic_load_n(&is_unwritten, __ATOMIC_ACQUIRE); i += 1) {
-        nanosleep(&pause, NULL);
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += LINES_MILLISECONDS * 1000000L;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    __atomic_store_n(&is_awaited, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&is_unwritten, __ATOMIC_SEQ_CST)) {
+        /* Returns at once when there is nothing to wait for any more; the time is that of the monotonic clock. */
+        long answer = syscall(SYS_futex, &is_unwritten, FUTEX_WAIT_BITSET_PRIVATE, 1, &end, NULL, FUTEX_BITSET_MATCH_ANY);
+        if (answer != 0 && errno != EINTR && errno != EAGAIN) {
+            return;
+        }
     }
 }
 

@@ -53,8 +53,9 @@ struct SocketFile: Sendable {
         unsafe unlink(path)
     }
 
-    /// Nobody holds the lock for longer than a few system calls; whoever else locks folders does not stop us.
-    private static let patience = 1000
+    /// Nobody holds the lock for longer than a few system calls; whoever else locks folders does not stop us for longer
+    /// than so many milliseconds.
+    private static let patience: Int32 = 5000
 
     /// Keeps other gateways from looking at socket files in a folder and binding there, as long as the descriptor is
     /// open: between its bind and its listen a socket looks like one that was left over.
@@ -63,10 +64,29 @@ struct SocketFile: Sendable {
         let folder = slash.map { $0 == path.utf8.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         // A folder that cannot be read, or a file system without locks: then there is none.
-        for _ in 0..<patience {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || Errno.last.code != EWOULDBLOCK { break }
-            usleep(5000)
-        }
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0, Errno.last.code == EWOULDBLOCK { waitForLock(descriptor) }
         return descriptor
+    }
+
+    /// The kernel sets no limit to waiting for a lock, so a thread waits, which may go on when the patience is over.
+    private static func waitForLock(_ descriptor: Int32) {
+        let lock = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        var (reading, writing): (Int32, Int32) = (-1, -1)
+        guard lock >= 0, unsafe clinux_pipe(&reading, &writing) == 0 else { return }
+        let taken = writing
+        do throws(Errno) {
+            try SystemThread(name: "lock") {
+                while flock(lock, LOCK_EX) != 0, Errno.last.code == EINTR {}
+                // Both descriptors hold the same lock, so it is let go with the other one.
+                _ = Glibc.close(lock)
+                _ = Glibc.close(taken)
+            }.detach()
+        } catch {
+            _ = Glibc.close(lock)
+            _ = Glibc.close(taken)
+        }
+        var interest = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&interest, 1, patience)
+        _ = Glibc.close(reading)
     }
 }

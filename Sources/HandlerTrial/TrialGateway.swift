@@ -60,10 +60,12 @@ final class TrialGateway {
 
     /// Waits for something to become true; false when it has not after so many seconds.
     func wait(seconds: UInt64, for condition: () -> Bool) -> Bool {
+        let news = TrialNews(of: process, log: "\(folder)/log")
         let deadline = Clock.monotonicNanoseconds() + seconds * 1_000_000_000
         while !condition() {
-            if Clock.monotonicNanoseconds() > deadline { return false }
-            usleep(5000)
+            let now = Clock.monotonicNanoseconds()
+            guard now < deadline else { return false }
+            news.wait(milliseconds: Int32(clamping: (deadline - now) / 1_000_000 + 1))
         }
         return true
     }

@@ -60,15 +60,6 @@ extension TestGateway {
     /// What the fixture found out about what it was promised.
     func check(_ path: String = "/probe") throws -> String { try TestClient(port: port).get(path).body }
 
-    /// Asks until an answer is true; false after ten seconds.
-    func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-        for _ in 0..<2000 {
-            if try condition() { return true }
-            _ = poll(nil, 0, 5)
-        }
-        return false
-    }
-
     /// Whether everybody has left and nothing was broken, after a moment perhaps.
     func isIntact(live: Int = 0) throws -> Bool {
         try eventually { try check() == "1 broken 0 live \(live) body 0" }

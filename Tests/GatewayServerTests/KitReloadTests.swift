@@ -18,14 +18,14 @@ struct KitReloadTests {
             ))
         let newcomer = try gateway.connect()
         #expect(try newcomer.say("post") == "1", "who comes now is served by the new generation")
-        #expect(try gateway.eventually { try other.say("draining") == "true 1" })
+        #expect(try eventually { try other.say("draining") == "true 1" })
         try client.sendClose(1000)
         #expect(try client.receiveAll() == [.close(1000)])
         #expect(try other.hear() == "woken true")
         #expect(try other.hear() == "ended 1000 true")
         try other.sendClose(1000)
         _ = try other.receiveAll()
-        #expect(try gateway.eventually { try gateway.status().contains("pinned") })
+        #expect(try eventually { try gateway.status().contains("pinned") })
         #expect(try newcomer.say("post") == "2")
     }
 
@@ -47,7 +47,7 @@ struct KitReloadTests {
         // The pool's thread waits for this request, which began with the old generation.
         try asking.send([1])
         #expect(try asking.response().body == "gone")
-        #expect(try gateway.eventually { try gateway.status().contains("pinned") })
+        #expect(try eventually { try gateway.status().contains("pinned") })
     }
 
     @Test func `who is not gone when the time is up is told 1012`() throws {
@@ -58,7 +58,7 @@ struct KitReloadTests {
         try gateway.reload("later_swift")
         #expect(try client.receiveAll().last?.closeCode == 1012)
         client.close()
-        #expect(try gateway.eventually { try gateway.status().contains("pinned") })
+        #expect(try eventually { try gateway.status().contains("pinned") })
     }
 
     @Test func `who keeps nothing but a timer stays with it`() throws {

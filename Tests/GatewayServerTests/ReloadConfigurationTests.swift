@@ -39,7 +39,7 @@ struct ReloadConfigurationTests {
         }
         #expect(try !gateway.status().contains("ended"))
         leaves.close()
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
         #expect(try stays.say("c") == "2 3 c")
     }
 
@@ -150,7 +150,7 @@ struct ReloadConfigurationTests {
         #expect(try gateway.connect().say("a") == "1 1 a")
         let less = try gateway.configure(Self.one)
         #expect(less.text.hasPrefix("no longer listening on unix:\(path)\n"))
-        #expect(gateway.eventually { access(path, F_OK) != 0 })
+        #expect(eventually { access(path, F_OK) != 0 })
         #expect(try client.say("a") == "1 1 a")
         #expect(try gateway.connect().say("a") == "1 1 a")
     }
@@ -183,7 +183,7 @@ struct ReloadConfigurationTests {
         #expect(try gateway.configure(Self.one).exit == 0)
         free.close()
         #expect(
-            try gateway.eventually { try !gateway.status().contains("left it") }, "nobody is with generation 2 there")
+            try eventually { try !gateway.status().contains("left it") }, "nobody is with generation 2 there")
         // The instance it was on its way to has been stopped: it stays where it is.
         try busy.send(ClientFrame(0, Array("b".utf8)))
         #expect(try busy.hear() == "1 2 b")
@@ -200,10 +200,10 @@ struct ReloadConfigurationTests {
         #expect(try busy.hear() == "1 1 a")
         try gateway.reload("counter_stream_v2")
         #expect(try gateway.configure("route /counter { handler counter; set text new; }").exit == 0)
-        #expect(try gateway.eventually { try !gateway.status().contains("left it") })
+        #expect(try eventually { try !gateway.status().contains("left it") })
         try busy.send(ClientFrame(0, Array("b".utf8)))
         #expect(try busy.hear() == "1 2 b")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 1 ") })
         #expect(try busy.say("c") == "2 3 c new")
     }
 
@@ -216,7 +216,7 @@ struct ReloadConfigurationTests {
         #expect(try gateway.configure("route /counter { handler counter; max_message 4; }").exit == 0)
         try busy.send(ClientFrame(0, Array("b".utf8)))
         #expect(try busy.hear() == "1 2 b")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 1 ") })
         try busy.send("12345")
         #expect(try busy.receiveAll().last?.closeCode == 1009)
     }

@@ -206,15 +206,6 @@ final class ReloadGateway {
     func ask(_ query: String = "", path: String = "/counter") throws -> String {
         try TestClient(port: port).get(path + query).body
     }
-
-    /// Asks until an answer is true; false after ten seconds.
-    func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-        for _ in 0..<2000 {
-            if try condition() { return true }
-            _ = poll(nil, 0, 5)
-        }
-        return false
-    }
 }
 
 /// A command on its way, and its answer when it has come.

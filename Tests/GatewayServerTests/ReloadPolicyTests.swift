@@ -22,7 +22,7 @@ struct ReloadPolicyTests {
         #expect(try gateway.reload("counter_v2").timeless.hasSuffix("generation 3 is serving, 2 connections moved"))
         #expect(try stays.say("c") == "2 4 c")
         #expect(try goes.say("c") == "2 3 c")
-        #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
+        #expect(try eventually { try !gateway.status().contains("retiring") })
     }
 
     @Test(arguments: [
@@ -41,7 +41,7 @@ struct ReloadPolicyTests {
         #expect(try client.receive() == .close(1012, "the handler was replaced"))
         try client.sendClose(1012)
         try client.expectEnd()
-        #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
+        #expect(try eventually { try !gateway.status().contains("retiring") })
     }
 
     @Test func `drain: at the end of drain_timeout 1012, and then the end`() throws {
@@ -51,7 +51,7 @@ struct ReloadPolicyTests {
         #expect(try client.receive() == .close(1012, "the handler was replaced"))
         // It does not answer, and is not waited for.
         try client.expectEnd()
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
     }
 
     @Test func `drain: a second reload does not prolong the time of the first`() throws {

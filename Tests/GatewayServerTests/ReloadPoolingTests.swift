@@ -11,7 +11,7 @@ struct ReloadPoolingTests {
     }
 
     private func expectIntact(_ gateway: ReloadGateway, version: Int, live: Int) throws {
-        #expect(try gateway.eventually { try gateway.ask() == "\(version) broken 0 live \(live) body 0" })
+        #expect(try eventually { try gateway.ask() == "\(version) broken 0 live \(live) body 0" })
     }
 
     /// Reloads from a thread of its own.
@@ -77,7 +77,7 @@ struct ReloadPoolingTests {
         try expectIntact(gateway, version: 2, live: 2)
         #expect(try blocked.say("e") == "2 4 e")
         // Its old generation ends.
-        #expect(try gateway.eventually { try gateway.hasEnded() })
+        #expect(try eventually { try gateway.hasEnded() })
     }
 
     @Test func `save_conn may block: the loop goes on, and the connection goes over behind it`() throws {
@@ -116,7 +116,7 @@ struct ReloadPoolingTests {
         end.release()
         thread.join()
         try expectIntact(gateway, version: 2, live: 0)
-        #expect(try gateway.eventually { try gateway.hasEnded() })
+        #expect(try eventually { try gateway.hasEnded() })
     }
 
     @Test func `who drains stays, and stop comes behind the last callback`() throws {
@@ -136,7 +136,7 @@ struct ReloadPoolingTests {
         #expect(try end.entered(2) == [UInt8(ascii: "c"), 3])
         #expect(try !gateway.hasEnded())
         end.release()
-        #expect(try gateway.eventually { try gateway.hasEnded() })
+        #expect(try eventually { try gateway.hasEnded() })
     }
 
     @Test func `an upgrade that was given up on keeps its generation until it returns`() throws {
@@ -150,7 +150,7 @@ struct ReloadPoolingTests {
         #expect(try gateway.connect().say("b") == "2 1 b")
         #expect(try !gateway.hasEnded())
         gate.release()
-        #expect(try gateway.eventually { try gateway.hasEnded() })
+        #expect(try eventually { try gateway.hasEnded() })
     }
 
     @Test func `traffic goes on through many reloads, and no message is lost or told twice`() throws {
@@ -196,7 +196,7 @@ struct ReloadPoolingTests {
         try expectIntact(gateway, version: 2, live: 2)
         #expect(try old.say("where").hasPrefix("dispatch thread 1 "))
         #expect(try new.say("where").hasPrefix("worker "))
-        #expect(try gateway.eventually { try gateway.hasEnded() })
+        #expect(try eventually { try gateway.hasEnded() })
     }
 }
 

@@ -16,7 +16,7 @@ struct ReloadRollbackTests {
         try gateway.reload("counter_v2")
         #expect(try client.say("b") == "2 2 b")
         // The image of generation 1 is gone by then, its copy is not.
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
         let answer = try gateway.command(.rollback("counter"))
         #expect(
             answer.timeless
@@ -98,7 +98,7 @@ struct ReloadRollbackTests {
         #expect(try gateway.connect().receiveClose(after: "fail") == 1011)
         #expect(try client.say("c") == "2 3 c")
         #expect(try gateway.connect().receiveClose(after: "fail") == 1011)
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("1 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("1 1 ") })
         #expect(try client.say("d") == "1 4 d")
         #expect(try gateway.status().contains("on probation"))
         // What was gone back to is not on probation: nothing flaps.
@@ -111,7 +111,7 @@ struct ReloadRollbackTests {
         try first.reload("counter_v2")
         #expect(try first.connect().say("a") == "2 1 a")
         let digest = try first.digest
-        #expect(first.eventually { first.lastGood == digest })
+        #expect(eventually { first.lastGood == digest })
         first.stop()
         ReloadGateway.write("no module".utf8, to: first.plugins + "/counter.so")
         let second = try ReloadGateway(nil, after: first)
@@ -138,7 +138,7 @@ struct ReloadRollbackTests {
     @Test func `a build that killed the process is not loaded again, and what proved good serves`() throws {
         let first = try ReloadGateway(route: "probation 20ms;")
         let good = try first.digest
-        #expect(first.eventually { first.lastGood == good })
+        #expect(eventually { first.lastGood == good })
         first.stop()
         let second = try ReloadGateway("counter_v2", route: "probation 1h;", after: first)
         let bad = try second.digest
@@ -195,10 +195,10 @@ struct ReloadRollbackTests {
     @Test func `where the last good build is the one that crashed, the one before it serves`() throws {
         let first = try ReloadGateway(route: "probation 20ms;")
         let good = try first.digest
-        #expect(first.eventually { first.lastGood == good })
+        #expect(eventually { first.lastGood == good })
         try first.reload("counter_v2")
         let bad = try first.digest
-        #expect(first.eventually { first.lastGood == bad })
+        #expect(eventually { first.lastGood == bad })
         first.stop()
         first.recordCrash(of: bad)
         #expect(try ReloadGateway(nil, after: first).ask().hasPrefix("1 "))

@@ -15,7 +15,7 @@ struct ReloadStateTests {
     private func hang(_ gateway: ReloadGateway, _ fixture: String, in state: String) throws -> Asking {
         gateway.put(fixture)
         let asking = gateway.ask(.reload("counter"))
-        #expect(try gateway.eventually { try gateway.status().contains("reload: \(state)") }, "\(state)")
+        #expect(try eventually { try gateway.status().contains("reload: \(state)") }, "\(state)")
         return asking
     }
 
@@ -37,7 +37,7 @@ struct ReloadStateTests {
         let other = try gateway.command(.reload("counter_v2"))
         #expect(other.text.contains("the file is identical to generation 1"))
         let everything = gateway.ask(.reload(nil))
-        #expect(try gateway.eventually { try gateway.status().contains("configuration: nothing changed") })
+        #expect(try eventually { try gateway.status().contains("configuration: nothing changed") })
         #expect(!asking.isAnswered && !everything.isAnswered)
         #expect(try client.say("a") == "1 1 a")
         // SIGTERM, or stop: the candidate is dropped, and those who asked for it hear so.
@@ -52,7 +52,7 @@ struct ReloadStateTests {
         let client = try gateway.connect()
         gateway.write(Self.routes + " route /new { handler hang_start; }")
         let asking = gateway.ask(.reload(nil))
-        #expect(try gateway.eventually { try gateway.status().contains("HANDLER counter") })
+        #expect(try eventually { try gateway.status().contains("HANDLER counter") })
         #expect(try client.say("a") == "1 1 a")
         gateway.put("counter_v2")
         #expect(try gateway.command(.reload("counter")).exit == 0, "a handler that the change is not about")
@@ -90,14 +90,14 @@ struct ReloadStateTests {
         let client = try gateway.connect()
         let whole = ReloadGateway.octets("counter_v2")
         ReloadGateway.write(whole[..<(whole.count / 2)], to: gateway.plugins + "/counter.so")
-        #expect(try gateway.eventually { try gateway.status().contains("reload: settling") })
+        #expect(try eventually { try gateway.status().contains("reload: settling") })
         #expect(try client.say("a") == "1 1 a")
         #expect(
-            try gateway.eventually { try gateway.status().contains("the file changed and did not come to rest") })
+            try eventually { try gateway.status().contains("the file changed and did not come to rest") })
         #expect(try gateway.status().contains("its module cannot be loaded: it is incomplete"))
         #expect(try client.say("b") == "1 2 b")
         gateway.put("counter_v2")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 ") })
     }
 
     @Test func `a file that is gone is refused, and what serves goes on`() throws {
@@ -131,7 +131,7 @@ struct ReloadStateTests {
         #expect(try gateway.command(.reload(nil)).text.contains("its entry declined: \"not twice\""))
         // The watch has seen it as well by the time that it has taken another file.
         gateway.put("counter_v2")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 ") })
         let tries = try gateway.tries
         #expect(tries == 1, "the probe of the bad file was run once")
     }
@@ -144,7 +144,7 @@ struct ReloadStateTests {
         try gate.entered()
         gateway.put("blocker_v2")
         let asking = gateway.ask(.reload("counter"))
-        #expect(try gateway.eventually { try gateway.status().contains("reload: handing over") })
+        #expect(try eventually { try gateway.status().contains("reload: handing over") })
         #expect(!asking.isAnswered)
         gate.release()
         #expect(asking.answer()?.exit == 0)

@@ -30,7 +30,7 @@ struct ReloadTests {
         let client = try gateway.connect()
         #expect(try client.say("a") == "1 1 a")
         try gateway.reload("counter_v2")
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
         #expect(try client.say("b") == "2 2 b")
     }
 
@@ -63,7 +63,7 @@ struct ReloadTests {
                 "0 connections moved, 1 still with older generations (busy: they move when they are quiet)"))
         try client.send(ClientFrame(0, Array("b".utf8)))
         #expect(try client.hear() == "1 2 b")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 1 ") })
         #expect(try client.say("c") == "2 3 c")
     }
 
@@ -77,7 +77,7 @@ struct ReloadTests {
         try client.send("end")
         #expect(try client.receive() == TestClient.Frame(0, Array(">".utf8)))
         #expect(try client.hear() == "1 2 end")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 1 ") })
         #expect(try client.say("c") == "2 3 c")
     }
 
@@ -86,7 +86,7 @@ struct ReloadTests {
         let client = try TestClient(port: gateway.port)
         try client.send(TestClient.handshake("/counter?held"))
         let helper = try gateway.connect()
-        #expect(try gateway.eventually { try gateway.status().contains("live") })
+        #expect(try eventually { try gateway.status().contains("live") })
         // Its answer can only be given by the generation that was asked: a plain request that was there before.
         let asking = try TestClient(port: gateway.port)
         let request = TestClient.request(
@@ -98,7 +98,7 @@ struct ReloadTests {
         try asking.send(Array("!".utf8))
         #expect(try asking.response().status == 200, "a request in flight ends where it began")
         #expect(try client.readHead().hasPrefix("HTTP/1.1 101"))
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 2 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 2 ") })
         #expect(try client.say("a") == "2 1 a")
     }
 
@@ -110,9 +110,9 @@ struct ReloadTests {
         #expect(answer.timeless.contains("0 connections moved, "))
         #expect(try client.say("done") == "1 2 done")
         #expect(try client.hear() == "1 event 8")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 1 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 1 ") })
         #expect(try client.say("b") == "2 3 b")
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
     }
 
     // MARK: What goes along
@@ -123,7 +123,7 @@ struct ReloadTests {
         #expect(try timed.say("later") == "1 1 later")
         #expect(try member.say("join") == "1 1 join")
         try gateway.reload("counter_v2")
-        #expect(try gateway.eventually { try timed.hear() == "2 event 7" })
+        #expect(try eventually { try timed.hear() == "2 event 7" })
         #expect(try gateway.connect().say("tell") == "2 1 tell")
         #expect(try member.hear() == "all")
         #expect(try member.say("a") == "2 2 a")
@@ -163,7 +163,7 @@ struct ReloadTests {
         #expect(try !gateway.status().contains("ended"), "its buffers are still queued")
         for _ in 0..<16 { #expect(try client.receive().payload == [UInt8](repeating: 120, count: 1 << 20)) }
         #expect(try client.hear() == "1 1 wrap")
-        #expect(try gateway.eventually { try gateway.status().contains("ended") })
+        #expect(try eventually { try gateway.status().contains("ended") })
     }
 
     @Test func `callbacks of a serial handler never meet, also while it moves`() throws {
@@ -221,8 +221,8 @@ struct ReloadTests {
         }
         try busy.send(ClientFrame(0, Array("b".utf8)))
         #expect(try busy.hear() == "1 2 b")
-        #expect(try gateway.eventually { try gateway.ask().hasPrefix("2 2 ") })
+        #expect(try eventually { try gateway.ask().hasPrefix("2 2 ") })
         #expect(try busy.say("c") == "2 3 c")
-        #expect(try gateway.eventually { try !gateway.status().contains("retiring") })
+        #expect(try eventually { try !gateway.status().contains("retiring") })
     }
 }

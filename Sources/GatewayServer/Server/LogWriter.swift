@@ -33,8 +33,13 @@ final class LogWriter: Sendable {
     private let news = Semaphore()
     /// Counts what came of writing, to tell slow from stalled.
     private let progress = Atomic<Int>(0)
+    /// Tells who waits for the end of writing that some of it is done.
+    private let written = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+    private let isAwaited = Atomic(false)
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { _ = close(written) }
 
     /// Any thread: takes a line without its end. Never waits for a reader.
     func append(_ line: String) {
@@ -57,14 +62,25 @@ final class LogWriter: Sendable {
     /// Waits until everything is written, as long as it goes on: at most `patience` without progress, and ten times
     /// that in all. For the end of the process.
     func finish(patience milliseconds: UInt64) {
+        isAwaited.store(true, ordering: .relaxed)
+        defer { isAwaited.store(false, ordering: .relaxed) }
         let start = Clock.monotonicNanoseconds()
         var (last, changedAt) = (progress.load(ordering: .relaxed), start)
         while !state.withLock({ $0.isIdle }) {
             let (now, count) = (Clock.monotonicNanoseconds(), progress.load(ordering: .relaxed))
             if count != last { (last, changedAt) = (count, now) }
-            if now - changedAt > milliseconds * 1_000_000 || now - start > milliseconds * 10_000_000 { return }
-            usleep(1000)
+            let end = min(changedAt + milliseconds * 1_000_000, start + milliseconds * 10_000_000)
+            guard now <= end else { return }
+            var interest = pollfd(fd: written, events: Int16(POLLIN), revents: 0)
+            _ = unsafe poll(&interest, 1, Int32(clamping: (end - now) / 1_000_000 + 1))
+            var news: eventfd_t = 0
+            _ = unsafe eventfd_read(written, &news)
         }
+    }
+
+    private func tellProgress() {
+        progress.add(1, ordering: .relaxed)
+        if isAwaited.load(ordering: .relaxed) { _ = eventfd_write(written, 1) }
     }
 
     private func start() {
@@ -88,6 +104,7 @@ final class LogWriter: Sendable {
                 write(&writing, dropped: dropped)
                 writing.removeAll(keepingCapacity: true)
             }
+            tellProgress()
         }
     }
 
@@ -129,7 +146,7 @@ final class LogWriter: Sendable {
         var written = 0
         while written < bytes.count {
             let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-            progress.add(1, ordering: .relaxed)
+            tellProgress()
             if count > 0 {
                 written += count
             } else if Errno.last.code == EAGAIN {
