@@ -35,7 +35,10 @@ let handlers = ["counter", "echo", "reverse-cpp"] + chats + samples
 let package = Package(
     name: "gateway",
     products: [
-        .executable(name: "gateway", targets: ["gateway"])
+        .executable(name: "gateway", targets: ["gateway"]),
+        // The kit, for packages of handlers.
+        .library(name: "GatewayHandler", targets: ["GatewayHandler"]),
+        .library(name: "GatewayHandlerJSON", targets: ["GatewayHandlerJSON"]),
     ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) },
     targets: [
         // The system, as Swift sees it.

@@ -3,9 +3,9 @@ import re
 import shutil
 import subprocess
 
-from gateway_process import TOP
-from raw_peer import TEXT, RawPeer, frame
+from gateway_process import BINARY, TOP
 from kit import HEADER
+from raw_peer import TEXT, RawPeer, frame
 from swift_module import build_module, needs_kit
 
 README = (TOP / "README.md").read_text()
@@ -64,6 +64,18 @@ def test_the_handler_in_swift(make_gateway):
         running.wait_for(r"generation 2 is serving, 1 connection moved")
         peer.send(frame(TEXT, b"Good night"))
         assert peer.read_frame()[2] == b"Good night, Ada."
+
+
+@needs_kit
+def test_a_package_of_handlers(tmp_path):
+    sources = tmp_path / "Sources/hello"
+    sources.mkdir(parents=True)
+    (sources / "Hello.swift").write_text(listing("swift", "gw_handler_entry_v1"))
+    manifest = listing("swift", "import PackageDescription")
+    assert manifest.count('"../gateway"') == 1
+    (tmp_path / "Package.swift").write_text(manifest.replace("../gateway", str(TOP)))
+    run("swift", "build", "--package-path", tmp_path)
+    run(BINARY, "test", tmp_path / ".build/debug/libhello.so")
 
 
 def test_every_link_leads_somewhere():
