@@ -62,7 +62,7 @@ let package = Package(
         .target(name: "HTTP", swiftSettings: fast),
         .target(name: "WebSocket", dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
-        .target(name: "HandlerModules", dependencies: ["CGatewayABI", "CLinux"], swiftSettings: fast),
+        .target(name: "HandlerModules", dependencies: ["Bytes", "CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
             name: "GatewayControl",
             dependencies: ["GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI"],

@@ -1,3 +1,4 @@
+import Bytes
 package import CGatewayABI
 import Synchronization
 
@@ -41,7 +42,8 @@ import Synchronization
 
     /// What the handler last said through `fail`.
     package let failureNote: FailureReason
-    private let hostTable: ImmortalPointer<gw_host>
+    /// Host tables are never freed, and never change.
+    private let hostTable: SendablePointer<UnsafePointer<gw_host>>
 
     /// Where the entry lies.
     let entryAddress: UInt
@@ -75,7 +77,7 @@ import Synchronization
         stateVersion = table.stateVersion
         callbacks = table.callbacks
         self.failureNote = failureNote
-        unsafe hostTable = ImmortalPointer(host)
+        unsafe hostTable = SendablePointer(host)
         entryAddress = loaded.entryAddress
         handle = loaded.handle
     }

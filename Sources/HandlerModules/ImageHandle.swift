@@ -1,15 +1,12 @@
+import Bytes
 import Glibc
 
-/// What dlopen answered, kept as a number, which may cross threads.
+/// What dlopen answered: any thread may hold it, and the control thread alone gives it back.
 @safe struct ImageHandle: Sendable {
-    private let address: UInt
+    private let handle: SendablePointer<UnsafeMutableRawPointer>
 
-    init(_ handle: UnsafeMutableRawPointer) {
-        address = UInt(bitPattern: handle)
-    }
+    init(_ handle: UnsafeMutableRawPointer) { unsafe self.handle = SendablePointer(handle) }
 
     /// Gives back the one reference; nothing may call into the image any more. Control thread.
-    func close() -> Bool {
-        unsafe dlclose(UnsafeMutableRawPointer(bitPattern: address)!) == 0
-    }
+    func close() -> Bool { unsafe dlclose(handle.pointer) == 0 }
 }

@@ -1,30 +1,26 @@
+import Bytes
 import GatewayIO
 import Glibc
 
 /// Lets one waiting thread go on for each signal.
-final class Semaphore: Sendable {
-    /// The address of what the C library keeps: it never moves, and goes with its owner.
-    private let address: UInt
+@safe final class Semaphore: Sendable {
+    /// What the C library keeps, which any thread may wait for: it never moves, and goes with its owner.
+    private let semaphore: SendablePointer<UnsafeMutablePointer<sem_t>>
 
     init() {
-        let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        unsafe semaphore = SendablePointer(UnsafeMutablePointer<sem_t>.allocate(capacity: 1))
         // It fails for a number that is too large, and for nothing else.
-        _ = unsafe sem_init(semaphore, 0, 0)
-        address = UInt(bitPattern: semaphore)
+        _ = unsafe sem_init(semaphore.pointer, 0, 0)
     }
 
     deinit {
-        guard let semaphore = unsafe semaphore else { return }
-        _ = unsafe sem_destroy(semaphore)
-        unsafe semaphore.deallocate()
+        _ = unsafe sem_destroy(semaphore.pointer)
+        unsafe semaphore.pointer.deallocate()
     }
 
-    private var semaphore: UnsafeMutablePointer<sem_t>? { unsafe UnsafeMutablePointer(bitPattern: address) }
-
-    func signal() { if let semaphore = unsafe semaphore { _ = unsafe sem_post(semaphore) } }
+    func signal() { _ = unsafe sem_post(semaphore.pointer) }
 
     func wait() {
-        guard let semaphore = unsafe semaphore else { return }
-        while unsafe sem_wait(semaphore) != 0, Errno.last.code == EINTR {}
+        while unsafe sem_wait(semaphore.pointer) != 0, Errno.last.code == EINTR {}
     }
 }
