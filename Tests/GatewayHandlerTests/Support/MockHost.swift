@@ -134,6 +134,13 @@ final class MockHost: Sendable {
             if $2 == 0 { mock($0).state.withLock { $0.onStop }?() }
             return mock($0).record(.setReading($1, $2))
         }
+        fillConnections(host)
+        fillTopics(host)
+        fillLater(host)
+        fillLookUps(host)
+    }
+
+    private func fillConnections(_ host: UnsafeMutablePointer<gw_host>) {
         host.pointee.conn_info = { table, connection, out in
             guard let info = mock(table).state.withLock({ $0.gone.contains(connection) ? nil : $0.info }) else {
                 return gw_status(GW_E_CLOSED)
@@ -174,9 +181,6 @@ final class MockHost: Sendable {
             mock(table).state.withLock { $0.holds -= 1 }
             return 0
         }
-        fillTopics(host)
-        fillLater(host)
-        fillLookUps(host)
     }
 
     private func fillLater(_ host: UnsafeMutablePointer<gw_host>) {
