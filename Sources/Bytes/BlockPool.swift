@@ -45,18 +45,18 @@ public struct BlockPool: ~Copyable {
     private static let header = unsafe MemoryLayout<Block>.stride
     private let state: UnsafeMutablePointer<State>
     /// The one block for octets that go out from where they came in; out of use while its `end` is 0.
-    @usableFromInline let loan: UnsafeMutablePointer<Block>
+    @usableFromInline let inPlaceRun: UnsafeMutablePointer<Block>
 
     public init() {
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: State())
-        unsafe loan = Self.cut(Self.header)
-        unsafe loan.pointee = Block(
-            next: nil, base: UnsafeMutableRawPointer(loan), start: 0, end: 0, capacity: 0, shared: nil)
+        unsafe inPlaceRun = Self.cut(Self.header)
+        unsafe inPlaceRun.pointee = Block(
+            next: nil, base: UnsafeMutableRawPointer(inPlaceRun), start: 0, end: 0, capacity: 0, shared: nil)
     }
 
     deinit {
-        unsafe free(loan)
+        unsafe free(inPlaceRun)
         unsafe Self.empty(&state.pointee.small)
         unsafe Self.empty(&state.pointee.large)
         unsafe Self.empty(&state.pointee.references)
@@ -88,14 +88,14 @@ public struct BlockPool: ~Copyable {
 
     /// Whether a queue refers to octets that it was only lent.
     @inline(__always)
-    public var isLending: Bool { unsafe loan.pointee.end != 0 }
+    public var hasInPlaceRun: Bool { unsafe inPlaceRun.pointee.end != 0 }
 
     /// Takes a block back from a queue.
     public func give(back block: UnsafeMutablePointer<Block>) {
         if let shared = unsafe block.pointee.shared {
             unsafe SharedBuffer.release(shared)
             unsafe Self.push(block, &state.pointee.references, atMost: 4096)
-        } else if unsafe block == loan {
+        } else if unsafe block == inPlaceRun {
             unsafe block.pointee.end = 0
         } else if unsafe block.pointee.capacity == Size.small.rawValue - Self.header {
             unsafe Self.push(block, &state.pointee.small, atMost: 1024)

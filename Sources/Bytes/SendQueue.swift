@@ -58,48 +58,50 @@ public struct SendQueue: ~Copyable {
     ///   belong to the caller.
     /// - Returns: false, and nothing was done, when there is no place for the frame but behind something else.
     @inline(__always)
-    public mutating func lend(
+    public mutating func appendInPlace(
         header low: UInt64, count length: Int, payload start: UnsafeMutableRawPointer, count octets: Int,
         pool: borrowing BlockPool
     ) -> Bool {
         let front = unsafe start - length
-        let loan = unsafe pool.loan
+        let inPlaceRun = unsafe pool.inPlaceRun
         if let last = unsafe last {
-            guard unsafe last == loan, unsafe loan.pointee.base + loan.pointee.end == front else { return false }
+            guard unsafe last == inPlaceRun, unsafe inPlaceRun.pointee.base + inPlaceRun.pointee.end == front else {
+                return false
+            }
         } else {
             // It may have stood before another block when it was lent last.
-            unsafe loan.pointee.next = nil
-            unsafe loan.pointee.base = front
-            unsafe loan.pointee.start = 0
-            unsafe first = loan
-            unsafe last = loan
+            unsafe inPlaceRun.pointee.next = nil
+            unsafe inPlaceRun.pointee.base = front
+            unsafe inPlaceRun.pointee.start = 0
+            unsafe first = inPlaceRun
+            unsafe last = inPlaceRun
         }
         if length == 2 {
             unsafe front.storeBytes(of: UInt16(truncatingIfNeeded: low).littleEndian, as: UInt16.self)
         } else {
             unsafe front.storeBytes(of: UInt32(truncatingIfNeeded: low).littleEndian, as: UInt32.self)
         }
-        unsafe loan.pointee.end &+= length &+ octets
+        unsafe inPlaceRun.pointee.end &+= length &+ octets
         count &+= length &+ octets
         return true
     }
 
     /// Behind the lent octets, if nothing stands behind them in the queue: where the next frame's header would go.
     @inline(__always)
-    public func endOfLoan(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? {
-        guard let last = unsafe last, unsafe last == pool.loan else { return nil }
+    public func endOfInPlaceRun(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? {
+        guard let last = unsafe last, unsafe last == pool.inPlaceRun else { return nil }
         return unsafe last.pointee.base + last.pointee.end
     }
 
     /// Copies what is left of lent octets, which are about to change.
     public mutating func keep(pool: borrowing BlockPool) {
-        let loan = unsafe pool.loan
+        let inPlaceRun = unsafe pool.inPlaceRun
         var others = SendQueue()
         swap(&self, &others)
         while let block = unsafe others.first {
             unsafe others.first = block.pointee.next
             unsafe block.pointee.next = nil
-            if unsafe block == loan {
+            if unsafe block == inPlaceRun {
                 let left = unsafe UnsafeRawBufferPointer(
                     start: block.pointee.base + block.pointee.start, count: block.pointee.end - block.pointee.start)
                 unsafe append(left, pool: pool, size: .large)
@@ -164,7 +166,7 @@ public struct SendQueue: ~Copyable {
     @inline(__always)
     public mutating func removeAll(pool: borrowing BlockPool) {
         if let only = unsafe first, unsafe only.pointee.next == nil {
-            if unsafe only == pool.loan { unsafe only.pointee.end = 0 } else { unsafe pool.give(back: only) }
+            if unsafe only == pool.inPlaceRun { unsafe only.pointee.end = 0 } else { unsafe pool.give(back: only) }
             unsafe first = nil
             unsafe last = nil
             count = 0

@@ -14,7 +14,7 @@ public struct SharedBuffer: ~Copyable {
     public private(set) var start: UnsafeRawPointer?
     public private(set) var count: Int
     /// True when the octets die with the callback that lends them.
-    public let isLent: Bool
+    public let isBorrowed: Bool
     private let release: Release?
     private let context: UnsafeMutableRawPointer?
     /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
@@ -23,14 +23,14 @@ public struct SharedBuffer: ~Copyable {
     private let weight: Int
 
     private init(
-        start: UnsafeRawPointer?, count: Int, isLent: Bool, release: Release? = nil,
+        start: UnsafeRawPointer?, count: Int, isBorrowed: Bool, release: Release? = nil,
         context: UnsafeMutableRawPointer? = nil, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil,
         weight: Int = 1
     ) {
         unsafe owners = Atomic(1)
         unsafe self.start = start
         unsafe self.count = count
-        unsafe self.isLent = isLent
+        unsafe self.isBorrowed = isBorrowed
         unsafe self.release = release
         unsafe self.context = context
         unsafe self.keeper = keeper
@@ -52,7 +52,7 @@ public struct SharedBuffer: ~Copyable {
         unsafe keeper?.pointee.add(octets.count, ordering: .relaxed)
         unsafe shared.initialize(
             to: SharedBuffer(
-                start: payload, count: octets.count, isLent: false, keeper: keeper, weight: octets.count))
+                start: payload, count: octets.count, isBorrowed: false, keeper: keeper, weight: octets.count))
         return unsafe shared
     }
 
@@ -68,7 +68,7 @@ public struct SharedBuffer: ~Copyable {
         if let source = first.baseAddress { unsafe memcpy(payload, source, first.count) }
         if let source = second.baseAddress { unsafe memcpy(payload + first.count, source, second.count) }
         let shared = unsafe memory.bindMemory(to: SharedBuffer.self, capacity: 1)
-        unsafe shared.initialize(to: SharedBuffer(start: payload, count: count.partialValue, isLent: false))
+        unsafe shared.initialize(to: SharedBuffer(start: payload, count: count.partialValue, isBorrowed: false))
         return unsafe shared
     }
 
@@ -83,20 +83,20 @@ public struct SharedBuffer: ~Copyable {
         unsafe keeper?.pointee.add(1, ordering: .relaxed)
         unsafe shared.initialize(
             to: SharedBuffer(
-                start: octets.baseAddress, count: octets.count, isLent: false, release: release, context: context,
+                start: octets.baseAddress, count: octets.count, isBorrowed: false, release: release, context: context,
                 keeper: keeper))
         return unsafe shared
     }
 
-    /// One lender's header, which is pointed at other octets for every callback.
-    public static func lender() -> UnsafeMutablePointer<SharedBuffer> {
+    /// One borrowedBuffer's header, which is pointed at other octets for every callback.
+    public static func borrowed() -> UnsafeMutablePointer<SharedBuffer> {
         let shared = UnsafeMutablePointer<SharedBuffer>.allocate(capacity: 1)
-        unsafe shared.initialize(to: SharedBuffer(start: nil, count: 0, isLent: true))
+        unsafe shared.initialize(to: SharedBuffer(start: nil, count: 0, isBorrowed: true))
         return unsafe shared
     }
 
     /// Lender only: what the next callback borrows.
-    public mutating func lend(_ octets: UnsafeRawBufferPointer) {
+    public mutating func borrow(_ octets: UnsafeRawBufferPointer) {
         unsafe start = octets.baseAddress
         unsafe count = octets.count
     }
@@ -106,7 +106,7 @@ public struct SharedBuffer: ~Copyable {
 
     /// Takes an owner away; the last one frees the octets.
     public static func release(_ shared: UnsafeMutablePointer<SharedBuffer>) {
-        if unsafe shared.pointee.isLent { return }
+        if unsafe shared.pointee.isBorrowed { return }
         let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue
         if left > 0 { return }
         unsafe shared.pointee.release?(shared.pointee.context)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 __thread void *clinux_current_worker __attribute__((tls_model("initial-exec")));
-__thread void *clinux_current_lane __attribute__((tls_model("initial-exec")));
+__thread void *clinux_current_callback_queue __attribute__((tls_model("initial-exec")));
 
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 

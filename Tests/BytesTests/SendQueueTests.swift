@@ -36,24 +36,24 @@ private struct Checked: ~Copyable {
     mutating func lend(_ octets: UnsafeMutableRawBufferPointer, payloads: [Range<Int>]) {
         for payload in payloads {
             let start = octets.baseAddress! + payload.lowerBound
-            let lent = queue.lend(
+            let lent = queue.appendInPlace(
                 header: UInt64(payload.count) << 8 | 0x82, count: 2, payload: start, count: payload.count, pool: pool)
             #expect(lent)
             model += [0x82, UInt8(payload.count)] + octets[payload]
-            let end = queue.endOfLoan(pool: pool)
+            let end = queue.endOfInPlaceRun(pool: pool)
             #expect(end == octets.baseAddress! + payload.upperBound)
         }
     }
 
     /// False when there was no place for the frame; then nothing has changed.
-    mutating func tryToLend(_ octets: UnsafeMutableRawBufferPointer, payload: Range<Int>) -> Bool {
-        queue.lend(
+    mutating func tryToAppendInPlace(_ octets: UnsafeMutableRawBufferPointer, payload: Range<Int>) -> Bool {
+        queue.appendInPlace(
             header: 0x8182, count: 2, payload: octets.baseAddress! + payload.lowerBound, count: payload.count,
             pool: pool)
     }
 
     mutating func keep() { queue.keep(pool: pool) }
-    var isLending: Bool { pool.isLending }
+    var hasInPlaceRun: Bool { pool.hasInPlaceRun }
 
     mutating func removeFirst(_ count: Int) {
         queue.removeFirst(count, pool: pool)
@@ -206,15 +206,15 @@ struct SendQueueTests {
         checked.removeFirst(min(sent, checked.model.count))
         checked.check()
         if sent < 22 {
-            let apart = checked.tryToLend(memory, payload: 40..<50)
+            let apart = checked.tryToAppendInPlace(memory, payload: 40..<50)
             #expect(!apart, "it does not lie behind the others")
             checked.append([1, 2, 3])
-            let behind = checked.tryToLend(memory, payload: 32..<33)
+            let behind = checked.tryToAppendInPlace(memory, payload: 32..<33)
             #expect(!behind, "something else stands behind the loan")
         }
-        let isLending = checked.isLending
-        #expect(isLending == (sent < 22))
-        if isLending { checked.keep() }
+        let hasInPlaceRun = checked.hasInPlaceRun
+        #expect(hasInPlaceRun == (sent < 22))
+        if hasInPlaceRun { checked.keep() }
         for index in memory.indices { memory[index] = 0xEE }
         checked.check()
         checked.append([4])
@@ -228,7 +228,7 @@ struct SendQueueTests {
         var checked = Checked()
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 1)
         checked.append([1])
-        let behind = checked.tryToLend(memory, payload: 2..<4)
+        let behind = checked.tryToAppendInPlace(memory, payload: 2..<4)
         #expect(!behind)
         checked.check()
         checked.removeFirst(1)
@@ -236,8 +236,8 @@ struct SendQueueTests {
             checked.lend(memory, payloads: [start..<start + 9])
             checked.check()
             checked.removeFirst(11)
-            let isLending = checked.isLending
-            #expect(!isLending)
+            let hasInPlaceRun = checked.hasInPlaceRun
+            #expect(!hasInPlaceRun)
         }
         memory.deallocate()
         checked.end()

@@ -14,8 +14,8 @@ struct SharedBufferTests {
         #expect(Array(shared.pointee.octets) == expected)
         let held = shared.pointee.count
         #expect(held == count)
-        let isLent = shared.pointee.isLent
-        #expect(!isLent)
+        let isBorrowed = shared.pointee.isBorrowed
+        #expect(!isBorrowed)
         shared.pointee.retain()
         SharedBuffer.release(shared)
         #expect(Array(shared.pointee.octets) == expected, "one of two owners is left")
@@ -74,23 +74,23 @@ struct SharedBufferTests {
 
     @Test("lent octets change with every callback and are not counted")
     func lent() {
-        let lender = SharedBuffer.lender()
-        let isLent = lender.pointee.isLent
-        #expect(isLent)
-        #expect(Array(lender.pointee.octets).isEmpty)
+        let borrowedBuffer = SharedBuffer.borrowed()
+        let isBorrowed = borrowedBuffer.pointee.isBorrowed
+        #expect(isBorrowed)
+        #expect(Array(borrowedBuffer.pointee.octets).isEmpty)
         for count in [3, 0, 8] {
             let octets = Array(repeating: UInt8(count), count: count)
             octets.withUnsafeBytes { buffer in
-                lender.pointee.lend(buffer)
-                #expect(Array(lender.pointee.octets) == octets)
+                borrowedBuffer.pointee.borrow(buffer)
+                #expect(Array(borrowedBuffer.pointee.octets) == octets)
             }
             // Whoever releases what is only lent does no harm.
-            for _ in 0..<3 { SharedBuffer.release(lender) }
-            let held = lender.pointee.count
+            for _ in 0..<3 { SharedBuffer.release(borrowedBuffer) }
+            let held = borrowedBuffer.pointee.count
             #expect(held == count)
         }
-        lender.deinitialize(count: 1)
-        lender.deallocate()
+        borrowedBuffer.deinitialize(count: 1)
+        borrowedBuffer.deallocate()
     }
 
     @Test(

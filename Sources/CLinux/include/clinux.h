@@ -28,11 +28,11 @@ extern __thread void *clinux_current_worker __attribute__((tls_model("initial-ex
 static inline void *clinux_worker(void) { return clinux_current_worker; }
 static inline void clinux_set_worker(void *worker) { clinux_current_worker = worker; }
 
-/* The lane whose callback runs on this thread, likewise; NULL where none does. */
-extern __thread void *clinux_current_lane __attribute__((tls_model("initial-exec")));
+/* The callback queue whose callback runs on this thread, likewise; NULL where none does. */
+extern __thread void *clinux_current_callback_queue __attribute__((tls_model("initial-exec")));
 
-static inline void *clinux_lane(void) { return clinux_current_lane; }
-static inline void clinux_set_lane(void *lane) { clinux_current_lane = lane; }
+static inline void *clinux_callback_queue(void) { return clinux_current_callback_queue; }
+static inline void clinux_set_callback_queue(void *queue) { clinux_current_callback_queue = queue; }
 
 /* recv and send (without SIGPIPE) as bare system calls: in a program with threads the C library's are points where a
  * thread may be cancelled, which costs as much again as the rest of a call's way to the kernel, and no thread of ours

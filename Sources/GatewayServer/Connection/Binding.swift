@@ -22,7 +22,7 @@ import WebSocket
     let host: UnsafePointer<gw_host>
     let route: Route
     let limits: RouteLimits
-    /// Callbacks of its connections run on the pool: each has a lane.
+    /// Callbacks of its connections run on the pool: each has a callback queue.
     let isPooled: Bool
     /// The same with the other kind of threads, for connections that were there before `dispatch` changed; 0 for none.
     private let twin = Atomic<UInt>(0)

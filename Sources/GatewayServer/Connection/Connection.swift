@@ -40,8 +40,8 @@ import WebSocket
         static let readingOff = Flags(rawValue: 1 << 1)
         /// Too much output waits: the peer is not read from before it reads.
         static let throttled = Flags(rawValue: 1 << 2)
-        /// Its lane delivers nothing more before the peer has read.
-        static let laneThrottled = Flags(rawValue: 1 << 3)
+        /// Its callback queue delivers nothing more before the peer has read.
+        static let poolThrottled = Flags(rawValue: 1 << 3)
         /// `open` was called and `close` was not.
         static let opened = Flags(rawValue: 1 << 4)
         /// A ping of ours has not been answered.

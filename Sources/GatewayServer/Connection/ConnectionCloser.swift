@@ -32,7 +32,7 @@ final class ConnectionCloser {
         if code == CloseCode.internalError, by == UInt16(GW_BY_HANDLER), let binding = unsafe peer.pointee.binding {
             unsafe binding.pointee.failures.add(1, ordering: .relaxed)
         }
-        if by == UInt16(GW_BY_HANDLER) { peer.pointee.cutOffLane() }
+        if by == UInt16(GW_BY_HANDLER) { peer.pointee.cutOffPool() }
         noteEnd(peer, code: code, reason: reason, by: by, on: worker)
         queueClose(peer, code: code, reason: reason, on: worker)
         peer.pointee.phase = .closing
@@ -184,7 +184,7 @@ final class ConnectionCloser {
     func abort(_ peer: ConnectionPointer, on worker: Worker) {
         switch peer.pointee.phase {
         case .open, .closing, .ending:
-            peer.pointee.cutOffLane()
+            peer.pointee.cutOffPool()
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER), on: worker)
             // GW_BY_HANDLER with 1006 also when the closing handshake had begun: abort is what ended it.
             if peer.pointee.phase == .closing {
@@ -272,19 +272,19 @@ final class ConnectionCloser {
 
     // MARK: A Close that waits for the pool
 
-    /// Has the peer's Close wait for the lane, so that what the peer sent before is still delivered to an open connection,
+    /// Has the peer's Close wait for the callback queue, so that what the peer sent before is still delivered to an open connection,
     /// and answered, as it is on a loop.
     ///
     /// - Returns: false when nothing waits before it.
     func holdClose(_ peer: ConnectionPointer, _ body: UnsafeRawBufferPointer, on worker: Worker) -> Bool {
-        guard peer.pointee.phase == .open, let rareState = peer.pointee.rareState, let lane = rareState.lane,
-            lane.isBusy
+        guard peer.pointee.phase == .open, let rareState = peer.pointee.rareState, let callbacks = rareState.callbacks,
+            callbacks.isBusy
         else {
             return false
         }
         rareState.peerClose = unsafe Array(body)
         peer.pointee.flags.insert(.throttled)
-        worker.enqueue(peer, lane, .peerClosed)
+        worker.enqueue(peer, callbacks, .peerClosed)
         // A handler that blocks for longer does not keep the peer from its closing handshake.
         if let binding = unsafe peer.pointee.binding {
             unsafe worker.timers.setDeadline(peer, ticks: binding.pointee.limits.closeTimeout, on: worker)

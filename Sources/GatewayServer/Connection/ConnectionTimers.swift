@@ -93,7 +93,7 @@ final class ConnectionTimers {
     private func keepAlive(_ peer: ConnectionPointer, on worker: Worker) {
         guard let limits = unsafe peer.pointee.binding?.pointee.limits else { return }
         // Who is not read from because the pool has its hands full does not stay silent.
-        if peer.pointee.isHeldByLane { peer.pointee.lastMessage = worker.now }
+        if peer.pointee.isHeldByPool { peer.pointee.lastMessage = worker.now }
         if limits.idleTimeout != 0, worker.now >= peer.pointee.lastMessage + limits.idleTimeout {
             worker.closer.beginClosing(
                 peer, code: CloseCode.goingAway, reason: Array("idle timeout".utf8), by: UInt16(GW_BY_GATEWAY),
@@ -119,7 +119,7 @@ final class ConnectionTimers {
     /// Whether a missing pong says nothing about the peer: we do not read it, or the frame it is in the middle of
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPointer) -> Bool {
-        peer.pointee.flags.contains(.readingOff) || peer.pointee.isHeldByLane
+        peer.pointee.flags.contains(.readingOff) || peer.pointee.isHeldByPool
             || (peer.pointee.reader.remaining > 0
                 && UInt32(truncatingIfNeeded: peer.pointee.octetsIn) != peer.pointee.mark)
     }

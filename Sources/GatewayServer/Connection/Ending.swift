@@ -23,7 +23,7 @@ struct Ending: Sendable {
     }
 
     /// Makes it as handlers see it, for the length of `body`.
-    func lend<Result>(_ body: (UnsafePointer<gw_close>) -> Result) -> Result {
+    func withView<Result>(_ body: (UnsafePointer<gw_close>) -> Result) -> Result {
         var close = unsafe gw_close()
         unsafe close.struct_size = UInt32(MemoryLayout<gw_close>.size)
         unsafe close.code = code

@@ -136,17 +136,19 @@ struct Outbox: ~Copyable {
 
     // MARK: Frames that stay where they are
 
-    /// Queues a frame whose payload stays in the read buffer (`SendQueue.lend`).
+    /// Queues a frame whose payload stays in the read buffer (`SendQueue.appendInPlace`).
     @inline(__always)
-    mutating func lend(
+    mutating func appendInPlace(
         _ header: FrameWriter, _ payload: UnsafeMutableRawPointer, count: Int, pool: borrowing BlockPool
     ) -> Bool {
-        unsafe queue.lend(header: header.low, count: header.count, payload: payload, count: count, pool: pool)
+        unsafe queue.appendInPlace(header: header.low, count: header.count, payload: payload, count: count, pool: pool)
     }
 
     /// Where the last of such frames ends; nil where there is none.
     @inline(__always)
-    func endOfLoan(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? { unsafe queue.endOfLoan(pool: pool) }
+    func endOfInPlaceRun(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? {
+        unsafe queue.endOfInPlaceRun(pool: pool)
+    }
 
     /// Copies such frames: their memory is used again.
     @inline(__always)

@@ -18,10 +18,10 @@ final class RareState {
     /// A request head whose end has not come; the reader knows how far it has looked.
     var head: RequestHeadReader?
     /// Its callbacks on their way to the pool, where the route says so.
-    var lane: Lane?
-    /// The body of the peer's Close, which the lane has not come to; the peer is not read from meanwhile.
+    var callbacks: CallbackQueue?
+    /// The body of the peer's Close, which the callback queue has not come to; the peer is not read from meanwhile.
     var peerClose: [UInt8]?
-    /// The lane hands it over to another instance; the peer is not read from meanwhile.
+    /// The callback queue hands it over to another instance; the peer is not read from meanwhile.
     var isMoving = false
     /// The number of the instance that the connection was offered to last, when either side refused: it drains where it is
     /// until a later one comes.
@@ -49,14 +49,14 @@ extension Connection {
     }
 }
 
-/// Routes with `dispatch pool`: what would be a callback of the loop is a call on the lane of the connection.
+/// Routes with `dispatch pool`: what would be a callback of the loop is a call on the callback queue of the connection.
 extension Connection {
     /// The peer waits for the pool: too much of what it sent has not been dealt with, or it is being handed over.
-    var isHeldByLane: Bool {
-        guard flags.contains(.throttled), let rareState, let lane = rareState.lane else { return false }
-        return rareState.isMoving || rareState.peerClose != nil || lane.isHolding
+    var isHeldByPool: Bool {
+        guard flags.contains(.throttled), let rareState, let callbacks = rareState.callbacks else { return false }
+        return rareState.isMoving || rareState.peerClose != nil || callbacks.isHolding
     }
 
     /// The handler has closed the connection: what is still to be called of what the peer sent is not.
-    func cutOffLane() { rareState?.lane?.isCutOff.store(true, ordering: .releasing) }
+    func cutOffPool() { rareState?.callbacks?.isCutOff.store(true, ordering: .releasing) }
 }

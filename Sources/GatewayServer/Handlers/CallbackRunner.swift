@@ -13,7 +13,7 @@ protocol CallbackRunner {
     var state: UnsafeMutableRawPointer? { get nonmutating set }
     /// What handlers are given as a message, and the buffer that it and the body of a request seem to lie in.
     var message: UnsafeMutablePointer<gw_message> { get }
-    var lender: UnsafeMutablePointer<SharedBuffer> { get }
+    var borrowedBuffer: UnsafeMutablePointer<SharedBuffer> { get }
     /// The running callback is `restore_conn`.
     var isRestoring: Bool { get nonmutating set }
     /// The handler may still be asked about the connection's future: it has not been closed.
@@ -49,7 +49,7 @@ extension CallbackRunner {
         let isStreaming = unsafe handler.fragment != nil
         guard let callback = unsafe handler.fragment ?? handler.message else { return }
         let bytes = unsafe borrow(bytes)
-        unsafe lender.pointee.lend(bytes)
+        unsafe borrowedBuffer.pointee.borrow(bytes)
         unsafe message.pointee.kind = kind
         unsafe message.pointee.flags = flags
         unsafe message.pointee.data = gw_bytes(bytes)
@@ -77,8 +77,8 @@ extension CallbackRunner {
         let isPlain = exchange.handshake == nil
         return unsafe exchange.body.withUnsafeBytes { body in
             if unsafe !body.isEmpty {
-                unsafe lender.pointee.lend(body)
-                unsafe exchange.record.setBody(body, owner: lender)
+                unsafe borrowedBuffer.pointee.borrow(body)
+                unsafe exchange.record.setBody(body, owner: borrowedBuffer)
             }
             let request = unsafe exchange.record.request
             // There is no connection yet that the handler could name.
@@ -115,14 +115,14 @@ extension CallbackRunner {
 
     func event(_ event: HandlerEvent) {
         guard let callback = unsafe binding.pointee.handler.event else { return }
-        unsafe event.lend { lent in
+        unsafe event.withView { lent in
             call(CLINUX_EVENT) { id in unsafe callback(binding.pointee.instance, id, state, lent) }
         }
     }
 
     func close(_ ending: Ending) {
         guard let callback = unsafe binding.pointee.handler.close else { return }
-        unsafe ending.lend { close in
+        unsafe ending.withView { close in
             call(CLINUX_CLOSE) { id in unsafe callback(binding.pointee.instance, id, state, close) }
         }
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// for each kind and generation.
 ///
 /// Nothing of this is on the way of a message otherwise: handlers that are watched get another table of host functions
-/// (`HostFunctions.watch`), and their bindings a flag.
+/// (`WatchedFunctions.watch`), and their bindings a flag.
 final class ContractChecker: Sendable {
     /// In the flags of a `Binding`, beside GW_HF_*: this handler is watched.
     static let watched: UInt32 = 1 << 31

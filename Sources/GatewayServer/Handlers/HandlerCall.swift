@@ -3,32 +3,32 @@ import CLinux
 import HandlerModules
 
 /// Bytes that a callback is lent: those of the loop's buffers, or copies that wait for the pool.
-protocol LendableBytes {
-    func lend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result
+protocol CallbackBytes {
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result
     var byteCount: Int { get }
 }
 
 /// Bytes that stay where they are for the length of a callback.
-@safe struct BorrowedBytes: LendableBytes {
+@safe struct BorrowedBytes: CallbackBytes {
     private let bytes: UnsafeRawBufferPointer
 
     @inline(__always)
     init(_ bytes: UnsafeRawBufferPointer) { unsafe (self.bytes = bytes) }
 
     @inline(__always)
-    func lend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe body(bytes) }
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe body(bytes) }
     var byteCount: Int { unsafe bytes.count }
 }
 
-extension [UInt8]: LendableBytes {
-    func lend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe withUnsafeBytes(body) }
+extension [UInt8]: CallbackBytes {
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { unsafe withUnsafeBytes(body) }
     var byteCount: Int { count }
 }
 
 /// A callback of one connection with everything it needs: made by the worker, and carried out by a `CallbackRunner` on the
 /// loop or on the pool. Nothing else knows how these callbacks are called, but for the run of whole short messages
 /// (`Worker.readWholeMessages`), which has the first case in it.
-enum HandlerCall<Bytes: LendableBytes> {
+enum HandlerCall<Bytes: CallbackBytes> {
     /// A whole message, or a piece of one, with the flags that handlers see.
     case message(kind: UInt32, flags: UInt32, Bytes, receivedAt: UInt64)
     case ping(Bytes)
@@ -49,9 +49,9 @@ extension HandlerCall {
     func kept() -> HandlerCall<[UInt8]> {
         switch self {
         case .message(let kind, let flags, let bytes, let receivedAt):
-            .message(kind: kind, flags: flags, unsafe bytes.lend { unsafe Array($0) }, receivedAt: receivedAt)
-        case .ping(let bytes): .ping(unsafe bytes.lend { unsafe Array($0) })
-        case .pong(let bytes): .pong(unsafe bytes.lend { unsafe Array($0) })
+            .message(kind: kind, flags: flags, unsafe bytes.withBytes { unsafe Array($0) }, receivedAt: receivedAt)
+        case .ping(let bytes): .ping(unsafe bytes.withBytes { unsafe Array($0) })
+        case .pong(let bytes): .pong(unsafe bytes.withBytes { unsafe Array($0) })
         case .ask(let exchange): .ask(exchange)
         case .open(let exchange, let subprotocol): .open(exchange, subprotocol: subprotocol)
         case .drained: .drained
@@ -98,11 +98,11 @@ extension HandlerCall {
     func perform(on runner: some CallbackRunner) -> gw_status {
         switch self {
         case .message(let kind, let flags, let bytes, let receivedAt):
-            unsafe bytes.lend { unsafe runner.message(kind, flags, $0, receivedAt) }
+            unsafe bytes.withBytes { unsafe runner.message(kind, flags, $0, receivedAt) }
         case .ping(let bytes):
-            unsafe bytes.lend { unsafe runner.control(CLINUX_PING, runner.binding.pointee.handler.ping, $0) }
+            unsafe bytes.withBytes { unsafe runner.control(CLINUX_PING, runner.binding.pointee.handler.ping, $0) }
         case .pong(let bytes):
-            unsafe bytes.lend { unsafe runner.control(CLINUX_PONG, runner.binding.pointee.handler.pong, $0) }
+            unsafe bytes.withBytes { unsafe runner.control(CLINUX_PONG, runner.binding.pointee.handler.pong, $0) }
         case .ask(let exchange): return exchange.with { runner.ask($0) }
         case .open(let retained, let subprotocol): retained.with { runner.open($0, subprotocol) }
         case .drained: runner.drained()

@@ -49,7 +49,7 @@ struct HandlerEvent: Sendable {
     }
 
     /// Makes the event as handlers see it, for the length of `body`.
-    func lend(_ body: (UnsafePointer<gw_event>) -> Void) {
+    func withView(_ body: (UnsafePointer<gw_event>) -> Void) {
         var event = unsafe gw_event()
         unsafe event.struct_size = UInt32(MemoryLayout<gw_event>.size)
         unsafe event.token = token

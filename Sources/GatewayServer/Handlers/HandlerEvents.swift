@@ -46,7 +46,7 @@ final class HandlerEvents {
     private func isPooled(_ timer: TimerRegistry.Timer, on worker: Worker) -> Bool {
         if timer.connection == 0 { return timer.record.isPooled }
         let id = ConnectionID(timer.connection)
-        return worker.table.find(slot: id.slot, serial: id.serial)?.pointee.rareState?.lane != nil
+        return worker.table.find(slot: id.slot, serial: id.serial)?.pointee.rareState?.callbacks != nil
     }
 
     /// Milliseconds to the next timer; nil when there is none.
@@ -64,7 +64,7 @@ final class HandlerEvents {
         if event.connection != 0 {
             let peer = hearer(of: event, on: worker)
             let isDone = peer.map { worker.run($0, .event(event)) }
-            // From here on it is the lane, if there is one, that keeps the connection where it is.
+            // From here on it is the callback queue, if there is one, that keeps the connection where it is.
             if case .workDone = event.kind {
                 worker.port.sharedTable[ConnectionID(event.connection).slot].jobs.subtract(1, ordering: .releasing)
             }
@@ -98,8 +98,8 @@ final class HandlerEvents {
             unopened[event.record.instance.id, default: []].append(event)
             return
         }
-        if event.record.isPooled { return event.record.homeLane.add(event, worker.server) }
-        unsafe event.lend { unsafe event.record.call($0) }
+        if event.record.isPooled { return event.record.homeQueue.add(event, worker.server) }
+        unsafe event.withView { unsafe event.record.call($0) }
         event.finish(worker.server)
     }
 

@@ -42,7 +42,7 @@ import Synchronization
     static func makeHost(_ context: HostContext) -> UnsafePointer<gw_host> {
         let block = UnsafeMutablePointer<Block>.allocate(capacity: 1)
         var table = unsafe HostFunctions.table(generation: context.generation)
-        if context.server.contractChecker != nil { unsafe HostFunctions.watch(&table) }
+        if context.server.contractChecker != nil { unsafe WatchedFunctions.watch(&table) }
         unsafe block.initialize(to: Block(table: table, context: Unmanaged.passRetained(context)))
         return unsafe UnsafeRawPointer(block).assumingMemoryBound(to: gw_host.self)
     }

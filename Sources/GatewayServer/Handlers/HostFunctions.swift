@@ -17,12 +17,12 @@ import HandlerModules
         unsafe table.name = unsafe UnsafePointer(strdup("gateway"))
         unsafe table.version = unsafe UnsafePointer(strdup(GatewayVersion.text))
         unsafe fillBasics(&table)
-        unsafe fillRequests(&table)
-        unsafe fillBuffers(&table)
-        unsafe fillSending(&table)
-        unsafe fillConnections(&table)
-        unsafe fillTopics(&table)
-        unsafe fillEvents(&table)
+        unsafe RequestFunctions.fill(&table)
+        unsafe BufferFunctions.fill(&table)
+        unsafe SendFunctions.fill(&table)
+        unsafe ConnectionFunctions.fill(&table)
+        unsafe TopicFunctions.fill(&table)
+        unsafe EventFunctions.fill(&table)
         unsafe fillHolding(&table)
         return unsafe table
     }
@@ -30,7 +30,7 @@ import HandlerModules
     private static func fillBasics(_ table: inout gw_host) {
         unsafe table.get_extension = { host, id in
             guard let id = unsafe id else { return nil }
-            return unsafe HostFunctions.table(of: id, host)
+            return unsafe ExtensionFunctions.table(of: id, host)
         }
         unsafe table.log = { host, connection, level, text, length in
             unsafe HostContext.with(host, else: ()) { unsafe $0.log(connection, level, text, length) }
@@ -60,11 +60,11 @@ import HandlerModules
         return unsafe Unmanaged<Worker>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }
 
-    /// The lane whose callback runs on this thread of the pool; nil elsewhere.
+    /// The callback queue whose callback runs on this thread of the pool; nil elsewhere.
     @inline(__always)
-    static func onLane<Result>(_ body: (Lane) -> Result) -> Result? {
-        guard let pointer = unsafe clinux_lane() else { return nil }
-        return unsafe Unmanaged<Lane>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
+    static func onCallbackQueue<Result>(_ body: (CallbackQueue) -> Result) -> Result? {
+        guard let pointer = unsafe clinux_callback_queue() else { return nil }
+        return unsafe Unmanaged<CallbackQueue>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
     }
 
     /// Looks a NUL-terminated key up in borrowed pairs; the first match counts.

@@ -19,13 +19,13 @@ final class InstanceContext: Sendable {
     let home: Int
     /// For instances that ask for GW_HF_SERIAL.
     let serialLock = SerialLock()
-    /// The same for lanes, which wait there without a thread.
+    /// The same for callback queues, which wait there without a thread.
     let serialGroup = SerialGroup()
     /// Events for [home] run on the pool.
     let isPooled: Bool
-    let homeLane = HomeLane()
-    /// Lanes whose calls are its: as long as there are some it is not stopped.
-    let lanes = Atomic<Int>(0)
+    let homeQueue = HomeQueue()
+    /// Callback queues whose calls are its: as long as there are some it is not stopped.
+    let callbackQueues = Atomic<Int>(0)
     /// Events for [home] and jobs that have not come back; as long as there are some it is not stopped.
     let pending = Atomic<Int>(0)
     /// `start` has succeeded: [home] may be called.

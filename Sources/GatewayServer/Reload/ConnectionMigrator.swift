@@ -177,7 +177,7 @@ struct HandoverProgress {
             noteMoved(handover)
             return true
         case .migrate where mayMove(peer, handover) && isQuiet(peer, handover, on: worker):
-            if peer.pointee.rareState?.lane != nil {
+            if peer.pointee.rareState?.callbacks != nil {
                 beginMove(peer, handover, on: worker)
             } else if migrate(peer, handover, on: worker) {
                 return true
@@ -203,7 +203,7 @@ struct HandoverProgress {
         }
         if worker.port.sharedTable.isStreaming(peer.pointee.id) || peer.pointee.outbox.isStreaming { return false }
         if worker.port.sharedTable[peer.pointee.slot].jobs.load(ordering: .sequentiallyConsistent) != 0 { return false }
-        if unsafe !isQuietOnLane(peer, from, to) { return false }
+        if unsafe !isQuietOnPool(peer, from, to) { return false }
         guard peer.pointee.reader.isInsideMessage else { return true }
         // Text that was not looked at from its beginning cannot be checked from its middle.
         guard unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8) else { return false }
@@ -256,40 +256,41 @@ struct HandoverProgress {
 
     // MARK: On the pool
 
-    /// Whether the lane lets the connection move: nothing of it runs, and what waits can be taken by either handler.
-    func isQuietOnLane(
+    /// Whether the callback queue lets the connection move: nothing of it runs, and what waits can be taken by either handler.
+    func isQuietOnPool(
         _ peer: ConnectionPointer, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>
     ) -> Bool {
-        guard let rareState = peer.pointee.rareState, let lane = rareState.lane else { return true }
-        guard !rareState.isMoving, lane.isQuiet else { return false }
-        guard lane.hasInput else { return true }
+        guard let rareState = peer.pointee.rareState, let callbacks = rareState.callbacks else { return true }
+        guard !rareState.isMoving, callbacks.isQuiet else { return false }
+        guard callbacks.hasInput else { return true }
         // Text was looked at when it came, and for the one that was to get it then.
         let isAsChecked = unsafe from.pointee.has(GW_HF_NO_UTF8) == to.pointee.has(GW_HF_NO_UTF8)
         return unsafe isAsChecked && from.pointee.handler.fragment == nil && to.pointee.handler.fragment == nil
     }
 
-    /// Has the connection handed over on the pool, where its handlers may take their time; `laneMoved` tells of it.
+    /// Has the connection handed over on the pool, where its handlers may take their time; `poolMoved` tells of it.
     func beginMove(_ peer: ConnectionPointer, _ handover: Handover, on worker: Worker) {
-        guard let rareState = peer.pointee.rareState, let lane = rareState.lane, let to = unsafe handover.to else {
+        guard let rareState = peer.pointee.rareState, let callbacks = rareState.callbacks, let to = unsafe handover.to
+        else {
             return
         }
         rareState.isMoving = true
         // What it reads meanwhile is for the next one.
         peer.pointee.flags.insert(.throttled)
-        unsafe to.pointee.record.lanes.add(1, ordering: .relaxed)
-        worker.enqueue(peer, lane, .move(handover))
+        unsafe to.pointee.record.callbackQueues.add(1, ordering: .relaxed)
+        worker.enqueue(peer, callbacks, .move(handover))
         worker.updateInterest(peer)
     }
 
-    func finishMove(_ lane: Lane, _ handover: Handover, _ isMoved: Bool, on worker: Worker) {
-        if let peer = worker.table.find(slot: lane.id.slot, serial: lane.id.serial),
-            peer.pointee.rareState?.lane === lane
+    func finishMove(_ callbacks: CallbackQueue, _ handover: Handover, _ isMoved: Bool, on worker: Worker) {
+        if let peer = worker.table.find(slot: callbacks.id.slot, serial: callbacks.id.serial),
+            peer.pointee.rareState?.callbacks === callbacks
         {
             peer.pointee.rareState?.isMoving = false
             noteMove(peer, handover, isMoved, on: worker)
             worker.relax(peer)
         }
-        lane.resume()
+        callbacks.resume()
     }
 
     /// Hands a connection from one binding to another; its handlers have agreed, or are the same.

@@ -168,7 +168,7 @@ extension HandlerManager {
     }
 
     private func isAtWork(_ record: InstanceContext) -> Bool {
-        record.hasJobs || record.lanes.load(ordering: .acquiring) > 0
+        record.hasJobs || record.callbackQueues.load(ordering: .acquiring) > 0
     }
 
     /// Begins to stop an instance.

@@ -242,7 +242,7 @@ final class HandlerManager {
             for serving in service.retiring { serving.fence = Fence(workers: 0, bell: loop.bell) }
         }
         server.jobs.finish()
-        server.lanes.finish()
+        server.dispatchPool.finish()
     }
 
     /// Every instance has been stopped, or was left alone, and what is to be kept is kept.

@@ -58,7 +58,7 @@ final class ServingGeneration {
     /// Nothing of it is in use any more, but perhaps by other instances of its generation.
     var isUnused: Bool {
         references == 0 && (isPart || context.borrowedBuffers == 0)
-            && instances.values.allSatisfy { $0.record.lanes.load(ordering: .acquiring) == 0 }
+            && instances.values.allSatisfy { $0.record.callbackQueues.load(ordering: .acquiring) == 0 }
     }
 
     /// Whether its handler holds none of its instances, and so cannot any more.

@@ -153,7 +153,7 @@ final class RequestResponder {
     private func ask(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
         openTicket(peer, exchange, on: worker)
         peer.pointee.phase = .answering
-        if worker.makeLane(peer) { return worker.askOnLane(peer, exchange) }
+        if worker.makeCallbackQueue(peer) { return worker.askOnPool(peer, exchange) }
         worker.running.ticket = exchange.ticket
         let status = unsafe LoopRunner(worker: worker, peer: peer, binding: exchange.binding).ask(exchange)
         worker.running.ticket = 0
@@ -240,8 +240,8 @@ final class RequestResponder {
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.pointee.flags.contains(.peerLeft)
         if hasLeft { worker.closer.noteTeardown(peer, on: worker) }
-        if worker.makeLane(peer) {
-            peer.pointee.rareState?.lane?.stateAddress.store(reply.state, ordering: .relaxed)
+        if worker.makeCallbackQueue(peer) {
+            peer.pointee.rareState?.callbacks?.stateAddress.store(reply.state, ordering: .relaxed)
             worker.run(peer, .open(RetainedExchange(exchange), subprotocol: chosen))
         } else {
             unsafe LoopRunner(worker: worker, peer: peer, binding: binding).open(exchange, chosen)

@@ -8,7 +8,7 @@ final class ServerContext: Sendable {
     let topics: TopicDirectory
     let instances = InstanceDirectory()
     let jobs = JobPool()
-    let lanes = LanePool()
+    let dispatchPool = DispatchPool()
     let metrics = MetricTable()
     let rejections = RejectionCounter()
     /// Watches handlers in `mode development`; nil otherwise.

@@ -16,7 +16,7 @@ import HandlerModules
     }
 
     var message: UnsafeMutablePointer<gw_message> { unsafe worker.running.message }
-    var lender: UnsafeMutablePointer<SharedBuffer> { unsafe worker.running.borrowed }
+    var borrowedBuffer: UnsafeMutablePointer<SharedBuffer> { unsafe worker.running.borrowedBuffer }
 
     var isRestoring: Bool {
         get { worker.running.isRestoring }

@@ -71,32 +71,32 @@ final class MailboxReader {
         case .abort(let id):
             guard worker.port.takeEnd(of: id) != nil, let peer = find(id, on: worker) else { return }
             worker.closer.abort(peer, on: worker)
-        case .setReading(let id, let on, let tellsLane):
+        case .setReading(let id, let on, let tellsPool):
             guard let peer = find(id, on: worker) else { return }
-            if tellsLane, peer.pointee.phase == .open { peer.pointee.rareState?.lane?.setPaused(!on) }
+            if tellsPool, peer.pointee.phase == .open { peer.pointee.rareState?.callbacks?.setPaused(!on) }
             worker.setReading(peer, on)
         case .asked(let id, let ticket, let status):
             guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
-            exchange.isOnLane = false
+            exchange.isOnPool = false
             if let reply = exchange.reply {
                 worker.responder.conclude(peer, exchange, reply, on: worker)
             } else {
                 worker.responder.conclude(peer, exchange, status, on: worker)
             }
             worker.processLeftover(peer)
-        case .laneEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
-        case .laneReachedClose(let id):
+        case .poolEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
+        case .poolReachedClose(let id):
             if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
-        case .laneThrottled(let id):
+        case .poolThrottled(let id):
             guard let peer = find(id, on: worker) else { return }
-            peer.pointee.flags.insert(.laneThrottled)
+            peer.pointee.flags.insert(.poolThrottled)
             worker.relax(peer)
-        case .laneMoved(let lane, let handover, let isMoved):
-            worker.migrator.finishMove(lane, handover, isMoved, on: worker)
+        case .poolMoved(let callbacks, let handover, let isMoved):
+            worker.migrator.finishMove(callbacks, handover, isMoved, on: worker)
         case .reply(let id, let ticket, let reply):
             guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
             exchange.reply = reply
-            if exchange.isOnLane { return }
+            if exchange.isOnPool { return }
             worker.responder.conclude(peer, exchange, reply, on: worker)
             worker.processLeftover(peer)
         case .listeners(let next): worker.acceptor.changeListeners(to: next, on: worker)

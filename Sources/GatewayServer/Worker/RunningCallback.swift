@@ -20,23 +20,23 @@ import CGatewayABI
     /// The message it was lent.
     let message: UnsafeMutablePointer<gw_message>
     /// The buffer that stands for the message's payload.
-    let borrowed: UnsafeMutablePointer<SharedBuffer>
+    let borrowedBuffer: UnsafeMutablePointer<SharedBuffer>
     /// Where its handler is watched: when it began.
     var watch: CallWatch?
     /// What handlers that are watched were lent.
     var poisonedBuffers = PoisonedBuffers()
 
     init() {
-        unsafe borrowed = SharedBuffer.lender()
+        unsafe borrowedBuffer = SharedBuffer.borrowed()
         unsafe message = .allocate(capacity: 1)
         unsafe message.initialize(to: gw_message())
         unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
-        unsafe message.pointee.buf = OpaquePointer(borrowed)
+        unsafe message.pointee.buf = OpaquePointer(borrowedBuffer)
     }
 
     deinit {
-        unsafe borrowed.deinitialize(count: 1)
-        unsafe borrowed.deallocate()
+        unsafe borrowedBuffer.deinitialize(count: 1)
+        unsafe borrowedBuffer.deallocate()
         unsafe message.deallocate()
     }
 
@@ -61,10 +61,10 @@ import CGatewayABI
     @inline(__always)
     func isBorrowedText(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard unsafe message.pointee.kind == UInt32(GW_TEXT), let start = payload.baseAddress,
-            let lent = unsafe borrowed.pointee.start
+            let lent = unsafe borrowedBuffer.pointee.start
         else { return false }
         let end = unsafe start + payload.count
-        let lentEnd = unsafe lent + borrowed.pointee.count
+        let lentEnd = unsafe lent + borrowedBuffer.pointee.count
         guard unsafe start >= lent, unsafe end <= lentEnd, payload.count > 0 else { return false }
         if unsafe start.load(as: UInt8.self) & 0xC0 == 0x80 { return false }
         return unsafe end == lentEnd || end.load(as: UInt8.self) & 0xC0 != 0x80

@@ -38,7 +38,7 @@ extension Worker {
             let payload = unsafe base + position + frame.headerLength
             var target = unsafe payload
             // Our header is four octets shorter than the peer's, so this never lies behind the payload.
-            if let end = unsafe peer.pointee.outbox.endOfLoan(pool: pool) {
+            if let end = unsafe peer.pointee.outbox.endOfInPlaceRun(pool: pool) {
                 unsafe target = end + frame.headerLength - 4
             }
             let isASCII = unsafe frame.unmask(from: payload, to: target)
@@ -50,7 +50,8 @@ extension Worker {
                 break
             }
             peer.pointee.messagesIn &+= 1
-            unsafe running.borrowed.pointee.lend(UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
+            unsafe running.borrowedBuffer.pointee.borrow(
+                UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
             unsafe running.message.pointee.kind = UInt32(frame.kind)
             unsafe running.message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
             unsafe running.message.pointee.data.len = frame.payloadLength
@@ -87,7 +88,7 @@ extension Worker {
         else { return false }
         let header = FrameWriter(whole: kind, shortPayloadLength: count)
         guard
-            unsafe peer.pointee.outbox.lend(
+            unsafe peer.pointee.outbox.appendInPlace(
                 header, UnsafeMutableRawPointer(mutating: start), count: count, pool: pool)
         else { return false }
         // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.

@@ -71,7 +71,7 @@ extension Worker {
     @inline(__always)
     private func answer(_ peer: ConnectionPointer) {
         if peer.pointee.flags.contains(.dirty) { flush(peer) }
-        if pool.isLending { peer.pointee.outbox.keep(pool: pool) }
+        if pool.hasInPlaceRun { peer.pointee.outbox.keep(pool: pool) }
     }
 
     /// Octets of the socket lie in the read buffer, behind its margin.
@@ -266,7 +266,7 @@ extension Worker {
         if unsafe peer.pointee.binding?.pointee.handler.pong != nil { unsafe run(peer, .pong(BorrowedBytes(payload))) }
     }
 
-    /// Switches reading on or off for a handler; its lane is told elsewhere.
+    /// Switches reading on or off for a handler; its callback queue is told elsewhere.
     func setReading(_ peer: ConnectionPointer, _ on: Bool) {
         guard peer.pointee.phase == .open else { return }
         if on { peer.pointee.flags.remove(.readingOff) } else { peer.pointee.flags.insert(.readingOff) }

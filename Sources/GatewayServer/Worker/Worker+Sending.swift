@@ -162,7 +162,7 @@ extension Worker {
         } else {
             noteQueue(peer)
         }
-        if peer.pointee.outbox.owesDrained || !peer.pointee.flags.isDisjoint(with: [.throttled, .laneThrottled]) {
+        if peer.pointee.outbox.owesDrained || !peer.pointee.flags.isDisjoint(with: [.throttled, .poolThrottled]) {
             relax(peer)
         }
     }
@@ -185,14 +185,14 @@ extension Worker {
         let binding = unsafe peer.pointee.binding
         let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
         guard peer.pointee.outbox.count <= lowWater else { return }
-        if peer.pointee.flags.contains(.throttled), !peer.pointee.isHeldByLane {
+        if peer.pointee.flags.contains(.throttled), !peer.pointee.isHeldByPool {
             peer.pointee.flags.remove(.throttled)
             notePause(peer)
             resumeLater(peer)
         }
-        if peer.pointee.flags.contains(.laneThrottled) {
-            peer.pointee.flags.remove(.laneThrottled)
-            peer.pointee.rareState?.lane?.deliverOn()
+        if peer.pointee.flags.contains(.poolThrottled) {
+            peer.pointee.flags.remove(.poolThrottled)
+            peer.pointee.rareState?.callbacks?.deliverOn()
         }
         guard peer.pointee.outbox.owesDrained, peer.pointee.phase == .open else { return }
         peer.pointee.outbox.owesDrained = false

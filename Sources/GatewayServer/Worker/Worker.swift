@@ -93,7 +93,8 @@ import Synchronization
     private var isFinished: Bool {
         guard isStopping, table.count == 0 else { return false }
         let outstanding =
-            server.jobs.outstanding.load(ordering: .acquiring) + server.lanes.outstanding.load(ordering: .acquiring)
+            server.jobs.outstanding.load(ordering: .acquiring)
+            + server.dispatchPool.outstanding.load(ordering: .acquiring)
         return outstanding == 0 || now >= stopDeadline &+ Self.jobPatience
     }
 
@@ -210,37 +211,39 @@ import Synchronization
     @inline(__always)
     func run(_ peer: ConnectionPointer, _ call: HandlerCall<BorrowedBytes>) -> Bool {
         guard let binding = unsafe peer.pointee.binding else { return true }
-        if let lane = peer.pointee.rareState?.lane {
-            if unsafe call.isHeard(by: binding.pointee.handler) { enqueue(peer, lane, .call(call.kept())) }
+        if let callbacks = peer.pointee.rareState?.callbacks {
+            if unsafe call.isHeard(by: binding.pointee.handler) { enqueue(peer, callbacks, .call(call.kept())) }
             return false
         }
         unsafe call.perform(on: LoopRunner(worker: self, peer: peer, binding: binding))
         return true
     }
 
-    /// Gives the connection a lane where its route says so.
+    /// Gives the connection a callback queue where its route says so.
     ///
     /// - Returns: whether it has one: its callbacks run on the pool.
-    func makeLane(_ peer: ConnectionPointer) -> Bool {
+    func makeCallbackQueue(_ peer: ConnectionPointer) -> Bool {
         guard let binding = unsafe peer.pointee.binding, unsafe binding.pointee.isPooled else { return false }
         let rareState = peer.pointee.ownRareState
-        if rareState.lane == nil { rareState.lane = unsafe Lane(peer.pointee.id, binding, port, server) }
+        if rareState.callbacks == nil {
+            rareState.callbacks = unsafe CallbackQueue(peer.pointee.id, binding, port, server)
+        }
         return true
     }
 
-    /// Puts a call on the connection's lane, and holds the peer when too much waits there.
-    func enqueue(_ peer: ConnectionPointer, _ lane: Lane, _ call: Lane.Call) {
+    /// Puts a call on the connection's callback queue, and holds the peer when too much waits there.
+    func enqueue(_ peer: ConnectionPointer, _ callbacks: CallbackQueue, _ call: CallbackQueue.Call) {
         guard let binding = unsafe peer.pointee.binding else { return }
-        if unsafe lane.add(call, room: binding.pointee.limits.highWater), peer.pointee.phase == .open {
+        if unsafe callbacks.add(call, room: binding.pointee.limits.highWater), peer.pointee.phase == .open {
             peer.pointee.flags.insert(.throttled)
         }
     }
 
     /// Has the handler asked about a request; `asked` brings what it returns.
-    func askOnLane(_ peer: ConnectionPointer, _ exchange: Exchange) {
+    func askOnPool(_ peer: ConnectionPointer, _ exchange: Exchange) {
         // A handler that blocks for long is one that does not answer.
         unsafe timers.setDeadline(peer, ticks: exchange.binding.pointee.limits.replyTimeout, on: self)
-        exchange.isOnLane = exchange.handshake == nil
+        exchange.isOnPool = exchange.handshake == nil
         run(peer, .ask(RetainedExchange(exchange)))
     }
 }

@@ -23,18 +23,18 @@ enum WorkerMessage: Sendable {
     /// Another thread has ended the connection in the way that the port has written down (`takeEnd`).
     case close(ConnectionID)
     case abort(ConnectionID)
-    /// The lane of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
-    case setReading(ConnectionID, Bool, tellsLane: Bool)
+    /// The callback queue of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
+    case setReading(ConnectionID, Bool, tellsPool: Bool)
     /// `upgrade` or `http` has returned on the pool.
     case asked(ConnectionID, ticket: UInt64, status: Int32)
     /// So little waits for the pool that the peer may be read again.
-    case laneEased(ConnectionID)
+    case poolEased(ConnectionID)
     /// What came before the peer's Close has been delivered.
-    case laneReachedClose(ConnectionID)
-    /// So much waits for the peer that its lane delivers nothing more, until it is told that the peer has read.
-    case laneThrottled(ConnectionID)
+    case poolReachedClose(ConnectionID)
+    /// So much waits for the peer that its callback queue delivers nothing more, until it is told that the peer has read.
+    case poolThrottled(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
-    case laneMoved(Lane, Handover, Bool)
+    case poolMoved(CallbackQueue, Handover, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
     /// Where peers come in from now on.
@@ -55,9 +55,9 @@ enum WorkerMessage: Sendable {
     var isOutput: Bool {
         switch self {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true
-        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .laneEased, .laneReachedClose,
-            .laneThrottled,
-            .laneMoved,
+        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased, .poolReachedClose,
+            .poolThrottled,
+            .poolMoved,
             .reply,
             .listeners, .routing, .handover, .fence, .stop, .done:
             false

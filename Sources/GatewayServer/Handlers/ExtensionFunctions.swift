@@ -2,7 +2,8 @@ import CGatewayABI
 import Glibc
 import Synchronization
 
-extension HostFunctions {
+/// Tables of host functions that are offered by name.
+@unsafe enum ExtensionFunctions {
     /// The optional table of that name; NULL when it is not offered. Tables are made once and live for ever.
     static func table(of id: UnsafePointer<CChar>, _ host: UnsafePointer<gw_host>?) -> UnsafeRawPointer? {
         if unsafe strcmp(id, GW_EXT_METRICS) == 0 { return unsafe UnsafeRawPointer(bitPattern: metrics) }
@@ -15,7 +16,7 @@ extension HostFunctions {
         unsafe table.initialize(to: gw_ext_thread_check())
         unsafe table.pointee.struct_size = UInt32(MemoryLayout<gw_ext_thread_check>.size)
         unsafe table.pointee.is_conn_thread = { _, connection in
-            unsafe HostFunctions.isCurrent(connection) ? 1 : 0
+            unsafe ConnectionFunctions.isCurrent(connection) ? 1 : 0
         }
         return UInt(bitPattern: table)
     }()

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Events for [home] of an instance whose callbacks run on the pool, one after the other.
-final class HomeLane: Sendable {
+final class HomeQueue: Sendable {
     /// So many events at a time, then others have their turn.
     private static let batch = 32
 
@@ -24,11 +24,11 @@ final class HomeLane: Sendable {
             return !state.isActive
         }
         guard wasIdle else { return }
-        server.lanes.outstanding.add(1, ordering: .relaxed)
-        server.lanes.submit(.home(self))
+        server.dispatchPool.outstanding.add(1, ordering: .relaxed)
+        server.dispatchPool.submit(.home(self))
     }
 
-    func run(_ task: LaneTask) {
+    func run(_ task: DispatchTask) {
         for _ in 0..<Self.batch {
             guard let entry = state.withLock({ $0.entries.popFirst() }) else { return }
             call(entry.event, entry.server)
@@ -37,18 +37,18 @@ final class HomeLane: Sendable {
                 return !state.isActive
             }
             if isLast {
-                entry.server.lanes.outstanding.subtract(1, ordering: .releasing)
+                entry.server.dispatchPool.outstanding.subtract(1, ordering: .releasing)
                 return
             }
         }
         guard let next = state.withLock({ $0.entries.first }) else { return }
-        next.server.lanes.requeue(task)
+        next.server.dispatchPool.requeue(task)
     }
 
     private func call(_ event: HandlerEvent, _ server: ServerContext) {
         // It counts until now, so that one that was cancelled meanwhile does not go off.
         if case .timer(let number) = event.kind, server.ports[event.record.home].timers.fire(number) == nil { return }
-        unsafe event.lend { unsafe event.record.call($0) }
+        unsafe event.withView { unsafe event.record.call($0) }
         event.finish(server)
     }
 }

@@ -5,8 +5,9 @@ import Glibc
 import Synchronization
 import WebSocket
 
-extension HostFunctions {
-    static func fillConnections(_ table: inout gw_host) {
+/// Host functions that end, hold and describe connections.
+@unsafe enum ConnectionFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.close = { host, connection, code, reason, count in
             unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.close(connection, code, reason, count) }
         }
@@ -20,26 +21,28 @@ extension HostFunctions {
             guard let out = unsafe out else { return Status.invalid }
             return unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.info(connection, out) }
         }
-        unsafe table.conn_state = { _, connection in unsafe HostFunctions.state(of: connection) }
+        unsafe table.conn_state = { _, connection in unsafe ConnectionFunctions.state(of: connection) }
         unsafe table.conn_set_state = { _, connection, state in
-            unsafe HostFunctions.setState(of: connection, state)
+            unsafe ConnectionFunctions.setState(of: connection, state)
         }
-        unsafe table.conn_request = { _, connection in unsafe HostFunctions.request(of: connection) }
+        unsafe table.conn_request = { _, connection in unsafe ConnectionFunctions.request(of: connection) }
         unsafe table.conns = { host, instance, out, capacity in
             unsafe HostContext.with(host, else: 0) { unsafe $0.connections(of: instance, out, capacity) }
         }
     }
 
     static func state(of connection: gw_conn) -> UnsafeMutableRawPointer? {
-        if let state = unsafe onLane({ unsafe $0.state(of: connection) }) { return unsafe state }
-        if unsafe onWorker({ $0.running.isRestoring }) ?? false { return nil }
+        if let state = unsafe HostFunctions.onCallbackQueue({ unsafe $0.state(of: connection) }) { return unsafe state }
+        if unsafe HostFunctions.onWorker({ $0.running.isRestoring }) ?? false { return nil }
         return unsafe inCallback(of: connection) { unsafe $0.pointee.state } ?? nil
     }
 
     static func setState(of connection: gw_conn, _ state: UnsafeMutableRawPointer?) -> gw_status {
-        if let status = unsafe onLane({ unsafe $0.setState(of: connection, state) }) { return status }
+        if let status = unsafe HostFunctions.onCallbackQueue({ unsafe $0.setState(of: connection, state) }) {
+            return status
+        }
         // In restore_conn it is the state that the callback gives back that counts.
-        if unsafe onWorker({ $0.running.isRestoring && $0.running.connection == connection }) ?? false {
+        if unsafe HostFunctions.onWorker({ $0.running.isRestoring && $0.running.connection == connection }) ?? false {
             return Status.state
         }
         return unsafe inCallback(of: connection) { peer in
@@ -49,7 +52,9 @@ extension HostFunctions {
     }
 
     static func request(of connection: gw_conn) -> UnsafePointer<gw_request>? {
-        if let request = unsafe onLane({ unsafe $0.request(of: connection) }) { return unsafe request }
+        if let request = unsafe HostFunctions.onCallbackQueue({ unsafe $0.request(of: connection) }) {
+            return unsafe request
+        }
         return unsafe inCallback(of: connection) { peer in
             guard let exchange = peer.pointee.exchange, unsafe exchange.binding.pointee.has(GW_HF_KEEP_REQUEST) else {
                 return nil
@@ -61,12 +66,15 @@ extension HostFunctions {
     /// Whether this thread runs a callback of the connection.
     static func isCurrent(_ connection: gw_conn) -> Bool {
         if connection == 0 { return false }
-        return unsafe onWorker { $0.running.connection == connection } ?? onLane { $0.names(connection) } ?? false
+        return unsafe HostFunctions.onWorker { $0.running.connection == connection } ?? HostFunctions.onCallbackQueue {
+            $0.names(connection)
+        }
+            ?? false
     }
 
     /// The connection whose callback is running on this thread; nil anywhere else ([conn] is checked, never UB).
     private static func inCallback<Result>(of connection: gw_conn, _ body: (ConnectionPointer) -> Result) -> Result? {
-        let result: Result?? = unsafe onWorker { worker in
+        let result: Result?? = unsafe HostFunctions.onWorker { worker in
             let id = ConnectionID(connection)
             guard worker.running.connection == connection, connection != 0,
                 let peer = worker.table.find(slot: id.slot, serial: id.serial)
@@ -91,20 +99,16 @@ extension HostContext {
         else { return Status.invalid }
         let id = ConnectionID(connection)
         guard let notice = find(id) else { return refusal }
-        let isHere =
-            unsafe HostFunctions.onWorker { worker in
-                guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
-                    return false
-                }
-                worker.closer.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER), on: worker)
-                return true
-            } ?? false
-        if isHere { return Status.ok }
-        guard notice.port.close(id, .init(code: code, reason: reason, by: UInt16(GW_BY_HANDLER))) else {
-            return Status.closed
+        return onOwner(of: notice) { worker, peer in
+            worker.closer.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER), on: worker)
+            return Status.ok
+        } else: {
+            guard notice.port.close(id, .init(code: code, reason: reason, by: UInt16(GW_BY_HANDLER))) else {
+                return Status.closed
+            }
+            unsafe HostFunctions.onCallbackQueue { $0.cutOff(connection) }
+            return Status.ok
         }
-        unsafe HostFunctions.onLane { $0.cutOff(connection) }
-        return Status.ok
     }
 
     /// Works on a connection that is closing as well, which the shared table does not know any more.
@@ -113,36 +117,30 @@ extension HostContext {
         let id = ConnectionID(connection)
         guard id.worker < server.ports.count else { return Status.closed }
         let port = server.ports[id.worker]
-        let answer: gw_status? =
-            unsafe HostFunctions.onWorker { worker in
-                guard worker.port === port else { return nil }
-                return worker.abort(id, module: module)
-            } ?? nil
-        if let answer { return answer }
-        guard port.sharedTable.module(of: id) == module,
-            port.abort(id, .init(code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER)))
-        else { return Status.closed }
-        unsafe HostFunctions.onLane { $0.cutOff(connection) }
-        return Status.ok
+        return onOwner(port) { worker in
+            worker.abort(id, module: module)
+        } else: {
+            guard port.sharedTable.module(of: id) == module,
+                port.abort(id, .init(code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER)))
+            else { return Status.closed }
+            unsafe HostFunctions.onCallbackQueue { $0.cutOff(connection) }
+            return Status.ok
+        }
     }
 
     func setReading(_ connection: gw_conn, _ on: Bool) -> gw_status {
         let id = ConnectionID(connection)
         guard let notice = find(id) else { return refusal }
-        let isHere =
-            unsafe HostFunctions.onWorker { worker in
-                guard worker.port === notice.port, let peer = worker.table.find(slot: id.slot, serial: id.serial) else {
-                    return false
-                }
-                peer.pointee.rareState?.lane?.setPaused(!on)
-                worker.setReading(peer, on)
-                return true
-            } ?? false
-        if isHere { return Status.ok }
-        // In its own callback it takes effect behind that, whenever the worker hears of it.
-        let isTold = unsafe HostFunctions.onLane { $0.setPaused(!on, connection) } ?? false
-        notice.port.post(.setReading(id, on, tellsLane: !isTold))
-        return Status.ok
+        return onOwner(of: notice) { worker, peer in
+            peer.pointee.rareState?.callbacks?.setPaused(!on)
+            worker.setReading(peer, on)
+            return Status.ok
+        } else: {
+            // In its own callback it takes effect behind that, whenever the worker hears of it.
+            let isTold = unsafe HostFunctions.onCallbackQueue { $0.setPaused(!on, connection) } ?? false
+            notice.port.post(.setReading(id, on, tellsPool: !isTold))
+            return Status.ok
+        }
     }
 
     /// Fills what fits the caller's struct_size.
@@ -160,9 +158,9 @@ extension HostContext {
         let isStreaming = sharedTable.isStreaming(notice.id) && notice.port.streams.isOpen(notice.id)
         info.flags = (sharedTable[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         // The shared table knows the queue as of the last turn; the owner's thread knows it as it is.
-        unsafe HostFunctions.onWorker { worker in
-            guard worker.port === notice.port else { return }
-            if let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial) { worker.noteQueue(peer) }
+        onOwner(of: notice) { worker, peer in
+            worker.noteQueue(peer)
+        } else: {
         }
         info.queued_bytes = UInt64(sharedTable[notice.slot].waiting.load(ordering: .relaxed))
         info.high_water = UInt64(notice.limits.highWater)

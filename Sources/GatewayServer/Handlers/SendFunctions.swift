@@ -4,8 +4,9 @@ import Glibc
 import Synchronization
 import WebSocket
 
-extension HostFunctions {
-    static func fillSending(_ table: inout gw_host) {
+/// Host functions that send to one connection.
+@unsafe enum SendFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.send = { host, connection, kind, flags, start, count in
             guard HostContext.areNamed(flags) else { return Status.invalid }
             if let host = unsafe host,
@@ -18,8 +19,8 @@ extension HostFunctions {
             }
         }
         unsafe table.send_buf = { host, connection, kind, flags, buffer in
-            guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
-            guard HostContext.areNamed(flags) else { return unsafe HostFunctions.refuse(shared) }
+            guard let shared = unsafe BufferFunctions.shared(buffer) else { return Status.invalid }
+            guard HostContext.areNamed(flags) else { return unsafe SendFunctions.refuse(shared) }
             // One reference is taken over always.
             if unsafe host == nil { unsafe SharedBuffer.release(shared) }
             return unsafe HostContext.with(host, else: Status.invalid) {
@@ -96,7 +97,7 @@ extension HostContext {
         _ connection: gw_conn, _ kind: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
         // A borrowed buffer dies with its callback: it goes the way of octets that are copied.
-        if unsafe shared.pointee.isLent {
+        if unsafe shared.pointee.isBorrowed {
             return unsafe send(connection, kind, shared.pointee.start, shared.pointee.count)
         }
         guard let opcode = Self.dataOpcode(kind) else {

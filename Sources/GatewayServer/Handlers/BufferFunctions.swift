@@ -2,8 +2,9 @@ import Bytes
 import CGatewayABI
 import Synchronization
 
-extension HostFunctions {
-    static func fillBuffers(_ table: inout gw_host) {
+/// Host functions about buffers that outlive a callback.
+@unsafe enum BufferFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.buf_copy = { _, start, count in
             // A size_t beyond Int comes as a negative number.
             guard count >= 0, unsafe start != nil || count == 0 else { return nil }
@@ -26,18 +27,18 @@ extension HostFunctions {
             return unsafe shared.map { OpaquePointer($0) }
         }
         unsafe table.buf_retain = { _, buffer in
-            guard let shared = unsafe HostFunctions.shared(buffer) else { return nil }
-            if unsafe shared.pointee.isLent {
-                return unsafe HostFunctions.keep(shared.pointee.octets).map { OpaquePointer($0) }
+            guard let shared = unsafe BufferFunctions.shared(buffer) else { return nil }
+            if unsafe shared.pointee.isBorrowed {
+                return unsafe BufferFunctions.keep(shared.pointee.octets).map { OpaquePointer($0) }
             }
             unsafe shared.pointee.retain()
             return unsafe buffer
         }
         unsafe table.buf_release = { _, buffer in
-            if let shared = unsafe HostFunctions.shared(buffer) { unsafe SharedBuffer.release(shared) }
+            if let shared = unsafe BufferFunctions.shared(buffer) { unsafe SharedBuffer.release(shared) }
         }
         unsafe table.buf_bytes = { _, buffer in
-            guard let shared = unsafe HostFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
+            guard let shared = unsafe BufferFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
             return unsafe gw_bytes(shared.pointee.octets)
         }
     }
@@ -45,8 +46,8 @@ extension HostFunctions {
     /// Copies what a callback was lent, within the budget of the instance it was lent to.
     private static func keep(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedBuffer>? {
         let record: InstanceContext?? =
-            unsafe onLane { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
-            ?? onWorker { worker in
+            unsafe HostFunctions.onCallbackQueue { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
+            ?? HostFunctions.onWorker { worker in
                 let id = ConnectionID(worker.running.connection)
                 return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.pointee.binding?.pointee.record
             }

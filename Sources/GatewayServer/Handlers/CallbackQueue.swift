@@ -14,7 +14,7 @@ import Synchronization
 ///
 /// It outlives the connection's slot until `close` has run, and counts at its instance for as long as it lives. What it
 /// says of the handler (`binding`, `state`) is touched by the call that runs, and by no other thread meanwhile.
-final class Lane: Sendable {
+final class CallbackQueue: Sendable {
     /// Messages, pings and pongs that may wait; with more of them the peer is not read from.
     static let mostInput = 256
     /// So many calls at a time, then others have their turn.
@@ -67,8 +67,8 @@ final class Lane: Sendable {
         var canGoOn: Bool { !rest.isEmpty || takesInput && !input.isEmpty }
         /// The next call is one that input may be held back at.
         var isInputNext: Bool { takesInput && (input.first?.number ?? .max) < (rest.first?.number ?? .max) }
-        var isFull: Bool { input.count > Lane.mostInput || octets > room }
-        var isEased: Bool { input.count <= Lane.mostInput / 2 && octets <= room / 2 }
+        var isFull: Bool { input.count > CallbackQueue.mostInput || octets > room }
+        var isEased: Bool { input.count <= CallbackQueue.mostInput / 2 && octets <= room / 2 }
 
         mutating func append(_ call: Call) {
             last += 1
@@ -101,7 +101,7 @@ final class Lane: Sendable {
     /// The handshake, for GW_HF_KEEP_REQUEST.
     let kept = Mutex<RetainedExchange?>(nil)
     /// The address of what messages are lent with.
-    private let lenderAddress: UInt
+    private let borrowedBufferAddress: UInt
     private let messageAddress: UInt
 
     init(_ id: ConnectionID, _ binding: UnsafeMutablePointer<Binding>, _ port: WorkerPort, _ server: ServerContext) {
@@ -109,22 +109,22 @@ final class Lane: Sendable {
         self.port = port
         self.server = server
         bindingAddress = Atomic(UInt(bitPattern: binding))
-        let lender = unsafe SharedBuffer.lender()
-        lenderAddress = UInt(bitPattern: lender)
+        let borrowedBuffer = unsafe SharedBuffer.borrowed()
+        borrowedBufferAddress = UInt(bitPattern: borrowedBuffer)
         let message = UnsafeMutablePointer<gw_message>.allocate(capacity: 1)
         unsafe message.initialize(to: gw_message())
         unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
-        unsafe message.pointee.buf = OpaquePointer(lender)
+        unsafe message.pointee.buf = OpaquePointer(borrowedBuffer)
         messageAddress = UInt(bitPattern: message)
-        unsafe binding.pointee.record.lanes.add(1, ordering: .relaxed)
+        unsafe binding.pointee.record.callbackQueues.add(1, ordering: .relaxed)
     }
 
     deinit {
         unsafe message.deallocate()
-        unsafe lender.deinitialize(count: 1)
-        unsafe lender.deallocate()
+        unsafe borrowedBuffer.deinitialize(count: 1)
+        unsafe borrowedBuffer.deallocate()
         // Releasing: whoever sees nothing left may stop the instance.
-        unsafe binding.pointee.record.lanes.subtract(1, ordering: .releasing)
+        unsafe binding.pointee.record.callbackQueues.subtract(1, ordering: .releasing)
     }
 
     /// The route and instance whose callbacks are called.
@@ -133,29 +133,29 @@ final class Lane: Sendable {
         guard
             let binding = unsafe UnsafeMutablePointer<Binding>(
                 bitPattern: bindingAddress.load(ordering: .acquiring))
-        else { preconditionFailure("a lane without a binding") }
+        else { preconditionFailure("a callbacks without a binding") }
         return unsafe binding
     }
 
-    var lender: UnsafeMutablePointer<SharedBuffer> {
-        guard let lender = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: lenderAddress) else {
-            preconditionFailure("a lane without a lender")
+    var borrowedBuffer: UnsafeMutablePointer<SharedBuffer> {
+        guard let borrowedBuffer = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: borrowedBufferAddress) else {
+            preconditionFailure("a callbacks without a borrowedBuffer")
         }
-        return unsafe lender
+        return unsafe borrowedBuffer
     }
 
     var message: UnsafeMutablePointer<gw_message> {
         guard let message = unsafe UnsafeMutablePointer<gw_message>(bitPattern: messageAddress) else {
-            preconditionFailure("a lane without a message")
+            preconditionFailure("a callbacks without a message")
         }
         return unsafe message
     }
 
-    /// Calls go to another instance from here on; whoever asked for that has counted the lane there.
+    /// Calls go to another instance from here on; whoever asked for that has counted the callback queue there.
     func rebind(to next: UnsafeMutablePointer<Binding>) {
         let former = unsafe binding.pointee.record
         bindingAddress.store(UInt(bitPattern: next), ordering: .releasing)
-        former.lanes.subtract(1, ordering: .releasing)
+        former.callbackQueues.subtract(1, ordering: .releasing)
     }
 
     // MARK: Putting in
@@ -163,7 +163,7 @@ final class Lane: Sendable {
     /// Worker: puts a call behind the others.
     ///
     /// - Parameter room: how many octets of input may wait.
-    /// - Returns: whether too much waits, and the peer is to be held until `laneEased` comes.
+    /// - Returns: whether too much waits, and the peer is to be held until `poolEased` comes.
     func add(_ call: Call, room: Int) -> Bool {
         let (begins, isFull) = queue.withLock { queue in
             queue.append(call)
@@ -182,7 +182,7 @@ final class Lane: Sendable {
     }
 
     private func begin() {
-        server.lanes.outstanding.add(1, ordering: .relaxed)
+        server.dispatchPool.outstanding.add(1, ordering: .relaxed)
         submit()
     }
 
@@ -190,7 +190,7 @@ final class Lane: Sendable {
         if unsafe binding.pointee.has(GW_HF_SERIAL) {
             unsafe binding.pointee.record.serialGroup.add(self)
         } else {
-            server.lanes.submit(.lane(self))
+            server.dispatchPool.submit(.queue(self))
         }
     }
 
@@ -243,7 +243,7 @@ final class Lane: Sendable {
             }
             switch call {
             case .call(let call): perform(call)
-            case .peerClosed: port.post(.laneReachedClose(id))
+            case .peerClosed: port.post(.poolReachedClose(id))
             case .move: break
             }
         }
@@ -260,10 +260,10 @@ final class Lane: Sendable {
             if isEased { queue.isHolding = false }
             return (call, isEased, isThrottled)
         }
-        if isEased { port.post(.laneEased(id)) }
+        if isEased { port.post(.poolEased(id)) }
         // Behind the frames that are too many.
-        if isThrottled { port.post(.laneThrottled(id)) }
-        if call == nil { server.lanes.outstanding.subtract(1, ordering: .releasing) }
+        if isThrottled { port.post(.poolThrottled(id)) }
+        if call == nil { server.dispatchPool.outstanding.subtract(1, ordering: .releasing) }
         return call
     }
 }

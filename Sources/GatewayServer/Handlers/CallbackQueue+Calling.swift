@@ -5,7 +5,7 @@ import HandlerModules
 import Synchronization
 
 /// What a thread of the pool does for one call.
-extension Lane {
+extension CallbackQueue {
     func perform(_ call: HandlerCall<[UInt8]>) {
         switch call {
         case .message, .ping, .pong, .drained: if isWanted { call.perform(on: self) }
@@ -38,7 +38,7 @@ extension Lane {
         event.finish(server)
     }
 
-    /// Hands the connection to another instance, if both agree. The lane then rests until the worker has seen to that:
+    /// Hands the connection to another instance, if both agree. The callback queue then rests until the worker has seen to that:
     /// calls behind this one find everybody of the same mind.
     func move(_ handover: Handover) {
         let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
@@ -55,14 +55,14 @@ extension Lane {
             if isMoved {
                 unsafe rebind(to: to)
             } else {
-                unsafe to.pointee.record.lanes.subtract(1, ordering: .releasing)
+                unsafe to.pointee.record.callbackQueues.subtract(1, ordering: .releasing)
             }
         }
-        port.post(.laneMoved(self, handover, isMoved))
+        port.post(.poolMoved(self, handover, isMoved))
     }
 }
 
-extension Lane: CallbackRunner {
+extension CallbackQueue: CallbackRunner {
     var state: UnsafeMutableRawPointer? {
         get { unsafe UnsafeMutableRawPointer(bitPattern: stateAddress.load(ordering: .relaxed)) }
         set { stateAddress.store(UInt(bitPattern: newValue), ordering: .relaxed) }
@@ -82,11 +82,11 @@ extension Lane: CallbackRunner {
         let isSerial = unsafe binding.pointee.has(GW_HF_SERIAL)
         if isSerial { unsafe binding.pointee.serialLock.enter() }
         current.store(namesConnection ? id.number : 0, ordering: .relaxed)
-        unsafe clinux_set_lane(Unmanaged.passUnretained(self).toOpaque())
+        unsafe clinux_set_callback_queue(Unmanaged.passUnretained(self).toOpaque())
         unsafe binding.pointee.site.enter(callback, connection: id.number)
         let result = body(id.number)
         CrashSite.leave()
-        clinux_set_lane(nil)
+        clinux_set_callback_queue(nil)
         current.store(0, ordering: .relaxed)
         if isSerial { unsafe binding.pointee.serialLock.leave() }
         return result

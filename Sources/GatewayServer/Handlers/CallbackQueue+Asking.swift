@@ -1,8 +1,8 @@
 import CGatewayABI
 import Synchronization
 
-/// What host functions ask the lane of their thread: [conn] is checked, never UB.
-extension Lane {
+/// What host functions ask the callback queue of their thread: [conn] is checked, never UB.
+extension CallbackQueue {
     /// Whether the running callback is one of this connection.
     func names(_ connection: gw_conn) -> Bool {
         connection != 0 && current.load(ordering: .relaxed) == connection
@@ -26,7 +26,7 @@ extension Lane {
 
     func request(of connection: gw_conn) -> UnsafePointer<gw_request>? {
         guard names(connection), let held = kept.withLock({ $0 }) else { return nil }
-        // The lane keeps it for as long as callbacks of the connection run.
+        // The callback queue keeps it for as long as callbacks of the connection run.
         return unsafe held.with { unsafe $0.record.request }
     }
 

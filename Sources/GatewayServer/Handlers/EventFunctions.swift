@@ -3,8 +3,9 @@ import GatewayIO
 import HandlerModules
 import Synchronization
 
-extension HostFunctions {
-    static func fillEvents(_ table: inout gw_host) {
+/// Host functions that have a handler hear something later.
+@unsafe enum EventFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.post = { host, instance, connection, token, start, count in
             unsafe HostContext.with(host, else: Status.invalid) {
                 unsafe $0.post(instance, connection, token, start, count)
@@ -67,12 +68,11 @@ extension HostContext {
             return Status.limit
         }
         if connection == 0 { record.pending.add(1, ordering: .relaxed) }
-        let isHere = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === port else { return false }
+        onOwner(port) { worker in
             worker.events.append(event)
-            return true
+        } else: {
+            port.post(.event(event))
         }
-        if !(isHere ?? false) { port.post(.event(event)) }
         return Status.ok
     }
 
@@ -92,7 +92,12 @@ extension HostContext {
         let due = Clock.monotonicNanoseconds() + UInt64(delay) * 1_000_000
         guard let (number, isNext) = port.timers.add(timer, due: due) else { return 0 }
         // The worker may sleep longer than that; on its own thread it looks before it sleeps.
-        if isNext, unsafe !(HostFunctions.onWorker { $0.port === port } ?? false) { port.waker.ring() }
+        if isNext {
+            onOwner(port) { _ in
+            } else: {
+                port.waker.ring()
+            }
+        }
         // It may have ended in between, and then nobody would end the timer.
         if connection != 0, port.sharedTable.find(ConnectionID(connection)) == nil { port.timers.end(timer.owner) }
         return number

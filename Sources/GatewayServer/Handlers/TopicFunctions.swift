@@ -4,8 +4,9 @@ import HandlerModules
 import Synchronization
 import WebSocket
 
-extension HostFunctions {
-    static func fillTopics(_ table: inout gw_host) {
+/// Host functions about topics.
+@unsafe enum TopicFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.subscribe = { host, connection, flags, name, count in
             unsafe HostContext.with(host, else: Status.invalid) { unsafe $0.subscribe(connection, flags, name, count) }
         }
@@ -15,7 +16,7 @@ extension HostFunctions {
             }
         }
         unsafe table.publish = { host, instance, name, length, kind, flags, start, count, except, reached in
-            unsafe HostFunctions.publish(host, instance, name, length, kind, flags, start, count, except, reached)
+            unsafe TopicFunctions.publish(host, instance, name, length, kind, flags, start, count, except, reached)
         }
     }
 
@@ -67,10 +68,12 @@ extension HostContext {
         guard let notice = find(id) else { return refusal }
         if name.count > TopicKey.maximumName { return Status.limit }
         let key = topicKey(flags, name, scope(of: notice))
-        let isKnown = onOwner(notice) { peer in
+        let isKnown = onOwner(of: notice) { _, peer in
             peer.pointee.rareState?.memberships.contains { $0.topic.topic.key == key } ?? false
+        } else: {
+            false
         }
-        if isKnown ?? false { return Status.ok }
+        if isKnown { return Status.ok }
         // Counted here, so that neither a limit nor the next publication of this thread can miss it.
         let sharedTable = notice.port.sharedTable
         if sharedTable[notice.slot].topics.add(1, ordering: .relaxed).newValue > Topic.maximumPerConnection {
@@ -78,12 +81,11 @@ extension HostContext {
             return Status.limit
         }
         let topic = server.topics.join(key, worker: Int(notice.port.index))
-        let isHere: Bool? = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === notice.port else { return false }
+        onOwner(notice.port) { worker in
             worker.pubSub.receiveSubscription(topic, of: id, on: worker)
-            return true
+        } else: {
+            notice.port.post(.subscribe(id, topic))
         }
-        if !(isHere ?? false) { notice.port.post(.subscribe(id, topic)) }
         return Status.ok
     }
 
@@ -95,24 +97,12 @@ extension HostContext {
         }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let key = topicKey(flags, name, scope(of: notice))
-        let isHere: Void? =
-            unsafe HostFunctions.onWorker { worker -> Void? in
-                guard worker.port === notice.port,
-                    let peer = worker.table.find(slot: notice.slot, serial: notice.id.serial)
-                else { return nil }
-                return worker.pubSub.unsubscribe(peer, key, on: worker)
-            } ?? nil
-        if isHere == nil { notice.port.post(.unsubscribe(notice.id, key)) }
-        return Status.ok
-    }
-
-    /// Asks the connection itself where this is its owner's thread; nil elsewhere.
-    private func onOwner<Result>(_ notice: FoundConnection, _ body: (ConnectionPointer) -> Result) -> Result? {
-        let result: Result?? = unsafe HostFunctions.onWorker { worker in
-            guard worker.port === notice.port else { return nil }
-            return worker.table.find(slot: notice.slot, serial: notice.id.serial).map(body)
+        onOwner(of: notice) { worker, peer in
+            worker.pubSub.unsubscribe(peer, key, on: worker)
+        } else: {
+            notice.port.post(.unsubscribe(notice.id, key))
         }
-        return result ?? nil
+        return Status.ok
     }
 
     // MARK: Publishing

@@ -3,8 +3,9 @@ import Glibc
 import HTTP
 import Synchronization
 
-extension HostFunctions {
-    static func fillRequests(_ table: inout gw_host) {
+/// Host functions about requests and their answers.
+@unsafe enum RequestFunctions {
+    static func fill(_ table: inout gw_host) {
         unsafe table.req_header = { _, request, name, out in
             guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
                 return Status.invalid
@@ -22,15 +23,15 @@ extension HostFunctions {
                 return Status.invalid
             }
             let query = unsafe Array(view: request.pointee.query)
-            let value = unsafe QueryString.value(of: HostFunctions.octets(name).span, in: query.span, query.indices)
-            return unsafe HostFunctions.lend(value, with: request, out)
+            let value = unsafe QueryString.value(of: RequestFunctions.octets(name).span, in: query.span, query.indices)
+            return unsafe RequestFunctions.giveView(value, with: request, out)
         }
         unsafe table.req_cookie = { _, request, name, out in
             guard let request = unsafe request, let name = unsafe name, let out = unsafe out else {
                 return Status.invalid
             }
-            return unsafe HostFunctions.lend(
-                HostFunctions.cookie(HostFunctions.octets(name), request), with: request, out)
+            return unsafe RequestFunctions.giveView(
+                RequestFunctions.cookie(RequestFunctions.octets(name), request), with: request, out)
         }
         unsafe table.reply = { host, ticket, raw in
             guard let raw = unsafe raw else { return Status.invalid }
@@ -57,7 +58,7 @@ extension HostFunctions {
     }
 
     /// Gives a decoded value the life of its request.
-    private static func lend(
+    private static func giveView(
         _ value: [UInt8]?, with request: UnsafePointer<gw_request>, _ out: UnsafeMutablePointer<gw_str>
     ) -> gw_status {
         guard let value else { return Status.notFound }

@@ -1,7 +1,8 @@
 import CGatewayABI
 import CLinux
 
-extension HostFunctions {
+/// Host functions of a handler that is watched: each looks for mistakes first (`mode development`).
+@unsafe enum WatchedFunctions {
     /// Puts functions into the table that do what the others do, and note what is done wrong.
     static func watch(_ table: inout gw_host) {
         unsafe watchSending(&table)
@@ -37,10 +38,10 @@ extension HostFunctions {
             }
         }
         unsafe table.send_buf = { host, connection, kind, flags, buffer in
-            guard let shared = unsafe HostFunctions.shared(buffer) else { return Status.invalid }
+            guard let shared = unsafe BufferFunctions.shared(buffer) else { return Status.invalid }
             return unsafe HostContext.with(host, else: Status.invalid) { context in
                 guard context.accepts(flags: flags, of: "send_buf") else {
-                    return unsafe HostFunctions.refuse(shared)
+                    return unsafe SendFunctions.refuse(shared)
                 }
                 return context.judged(
                     unsafe context.send(connection, kind, shared: shared), connection, kind, "send_buf")
@@ -57,7 +58,7 @@ extension HostFunctions {
         }
         unsafe table.publish = { host, instance, name, length, kind, flags, start, count, except, reached in
             unsafe HostContext.with(host, else: ()) { unsafe $0.look(at: start, count, "publish") }
-            return unsafe HostFunctions.publish(
+            return unsafe TopicFunctions.publish(
                 host, instance, name, length, kind, flags, start, count, except, reached)
         }
     }
@@ -73,15 +74,15 @@ extension HostFunctions {
         }
         unsafe table.conn_state = { host, connection in
             unsafe HostContext.with(host, else: ()) { $0.checkThread(connection, "conn_state") }
-            return unsafe HostFunctions.state(of: connection)
+            return unsafe ConnectionFunctions.state(of: connection)
         }
         unsafe table.conn_set_state = { host, connection, state in
             unsafe HostContext.with(host, else: ()) { $0.checkThread(connection, "conn_set_state") }
-            return unsafe HostFunctions.setState(of: connection, state)
+            return unsafe ConnectionFunctions.setState(of: connection, state)
         }
         unsafe table.conn_request = { host, connection in
             unsafe HostContext.with(host, else: ()) { $0.checkThread(connection, "conn_request") }
-            return unsafe HostFunctions.request(of: connection)
+            return unsafe ConnectionFunctions.request(of: connection)
         }
     }
 }
@@ -104,7 +105,7 @@ extension HostContext {
             note(.notText, "\(function)() got text that is not UTF-8")
         }
         let callback = clinux_current_callback()
-        if status == Status.closed, callback != CLINUX_CLOSE, unsafe HostFunctions.isCurrent(connection),
+        if status == Status.closed, callback != CLINUX_CLOSE, unsafe ConnectionFunctions.isCurrent(connection),
             server.contractChecker?.wasClosed(connection) ?? false
         {
             note(.afterClose, "\(callback.name)() called \(function)() after close()")
@@ -114,7 +115,7 @@ extension HostContext {
 
     /// Whether this is a callback of that connection.
     func checkThread(_ connection: gw_conn, _ function: String) {
-        if unsafe !HostFunctions.isCurrent(connection) {
+        if unsafe !ConnectionFunctions.isCurrent(connection) {
             note(.wrongThread, "\(function)() outside a callback of its connection")
         }
     }
