@@ -16,11 +16,6 @@ public struct Socket: ~Copyable {
     /// Small messages leave at once: what belongs together is already in one call.
     public func disableDelay() { option(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
-    /// How long sent octets may stay unacknowledged before the kernel gives the peer up.
-    public func setUserTimeout(milliseconds: UInt32) {
-        option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: milliseconds))
-    }
-
     private func option(_ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value
         // A unix socket refuses TCP options; it needs none of them.

@@ -4,7 +4,7 @@ import Synchronization
 
 /// One loaded copy of a module, and what may still call into it.
 ///
-/// Everything but the phase and the pins is fixed when it is loaded, so every thread may read it. It is unmapped after
+/// Everything but the phase is fixed when it is loaded, so every thread may read it. It is unmapped after
 /// its end, if ever, and its host table is never freed.
 @safe package final class Generation: Sendable {
     /// Where it stands; the control thread alone changes it.
@@ -53,10 +53,6 @@ import Synchronization
     private let outcome = Mutex<UnloadOutcome?>(nil)
 
     private let currentPhase = Atomic(Phase.loading)
-    /// How many pins, and `closed` once it has ended. One word, so that the last unpin and a new pin cannot miss
-    /// each other.
-    private let pins = Atomic<Int>(0)
-    private static let closed = Int.min
 
     init(
         candidate: borrowing Candidate, loaded: ModuleImage, table: HandlerTable, host: UnsafePointer<gw_host>,
@@ -92,23 +88,6 @@ import Synchronization
 
     package var phase: Phase { currentPhase.load(ordering: .acquiring) }
 
-    /// How many connections, running callbacks, queued events, timers, jobs and borrowed buffers hold on to it.
-    package var pinned: Int { pins.load(ordering: .relaxed) & Int.max }
-
-    /// Holds on to it; false when it has ended, and then the caller looks up the current one again. Any thread.
-    package func pin() -> Bool {
-        let (old, _) = pins.wrappingAdd(1, ordering: .acquiringAndReleasing)
-        guard old < 0 else { return true }
-        pins.wrappingSubtract(1, ordering: .releasing)
-        return false
-    }
-
-    /// Lets go of it; true when that was the last pin. Any thread.
-    @discardableResult
-    package func unpin() -> Bool {
-        pins.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0
-    }
-
     /// Loading or retiring to live: it gets the new connections. Retiring to live is a rollback. Control thread.
     func makeLive() {
         currentPhase.store(.live, ordering: .releasing)
@@ -119,13 +98,9 @@ import Synchronization
         currentPhase.store(.retiring, ordering: .releasing)
     }
 
-    /// Ends it if nothing is pinned; from then on no pin succeeds. Control thread.
-    package func end() -> Bool {
-        guard pins.compareExchange(expected: 0, desired: Self.closed, ordering: .acquiringAndReleasing).exchanged else {
-            return phase == .ended
-        }
+    /// Its instances have been stopped, and nothing calls into it any more. Control thread.
+    package func end() {
         currentPhase.store(.ended, ordering: .releasing)
-        return true
     }
 
     /// Whether its image left memory, and why not; nil as long as nobody asked for it to. Any thread.

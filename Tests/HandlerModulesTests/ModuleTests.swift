@@ -19,7 +19,7 @@ struct ModuleTests {
         #expect([one.phase, two.phase] == [.live, .retiring])
         #expect(module.makeLive(one) == nil)
         #expect(module.current === one)
-        #expect(two.end())
+        two.end()
         #expect(module.forgetEnded().map { $0.number } == [2])
         #expect(module.generations.map { $0.number } == [1])
     }

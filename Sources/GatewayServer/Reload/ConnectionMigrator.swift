@@ -89,9 +89,7 @@ struct HandoverProgress {
                 index += 1
                 continue
             }
-            let isDone = walk(index, until: began &+ Self.sliceNanoseconds, on: worker)
-            noteSlice(Clock.monotonicNanoseconds() &- began, of: handovers[index].handover)
-            if !isDone { return }
+            if !walk(index, until: began &+ Self.sliceNanoseconds, on: worker) { return }
             if finishPass(index, on: worker) { handovers.remove(at: index) } else { index += 1 }
         }
     }
@@ -100,12 +98,6 @@ struct HandoverProgress {
     func patience(now: UInt32) -> UInt32? {
         if handovers.isEmpty { return nil }
         return handovers.map { $0.notBefore > now ? $0.notBefore - now : 0 }.min()
-    }
-
-    private func noteSlice(_ slice: UInt64, of handover: Handover) {
-        if slice > handover.longestSlice.load(ordering: .relaxed) {
-            handover.longestSlice.store(slice, ordering: .relaxed)
-        }
     }
 
     /// Looks at connections from the cursor on.

@@ -107,7 +107,7 @@ extension HandlerManager {
         serving.isOver = true
         if serving.isPart || isStoppingAll { return }
         let generation = serving.generation
-        guard generation.end() else { return }
+        generation.end()
         guard let outcome = unload(serving) else {
             serving.isOver = false
             return

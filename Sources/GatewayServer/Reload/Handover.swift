@@ -24,8 +24,6 @@ final class Handover: Sendable {
     let isStateless: Bool
     /// Ticks until who is left is told 1012.
     let patience: UInt32
-    /// When it began, for the figures.
-    let began = Clock.monotonicNanoseconds()
 
     /// Connections that serve on at the new binding.
     let moved = Atomic<Int>(0)
@@ -35,8 +33,6 @@ final class Handover: Sendable {
     let closed = Atomic<Int>(0)
     /// When the last connection so far was moved.
     let lastMove = Atomic<UInt64>(0)
-    /// The longest a worker was busy with it at a time, in nanoseconds.
-    let longestSlice = Atomic<UInt64>(0)
     /// Workers that have looked at each of their connections.
     let passed = Atomic<Int>(0)
     /// Rung when a worker has.
