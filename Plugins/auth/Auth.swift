@@ -1,6 +1,6 @@
 public import GatewayHandler
 
-/// Who may come in is decided before there is a connection, in `upgrade`, and by headers alone.
+/// Admission is decided before there is a connection, in `upgrade`, and by headers alone.
 ///
 /// A client shows its token as `Authorization: Bearer` or, from a browser, as the cookie `token`. The tokens stand in a
 /// file, `set tokens FILE`, that is read anew each time, so that taking one away works at once; files may block, so the

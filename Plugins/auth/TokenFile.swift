@@ -5,7 +5,7 @@ struct TokenFile {
     private static let mostBytes = 1 << 20
     let path: String
 
-    /// Whose token that is; nil when it is nobody's. Blocks.
+    /// The user that a token belongs to; nil for an unknown token. Blocks.
     func user(of token: [UInt8]) throws(Unreadable) -> String? {
         var user: String?
         for line in try read().split(separator: UInt8(ascii: "\n")) {

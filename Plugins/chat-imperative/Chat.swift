@@ -3,7 +3,7 @@ public import GatewayHandler
 
 /// The chat in the imperative flavour: a loop per client, whose number is a variable of it.
 ///
-/// A loop cannot be handed over, so after a reload those who are in go on talking among themselves, and to newcomers,
+/// A loop cannot be handed over, so after a reload its members go on talking among themselves, and to newcomers,
 /// since lines go out under a topic; they leave when the route's `drain_timeout` is over.
 final class Chat: ImperativeHandler, RequestHandler {
     static let manifest = Manifest(name: "chat-imperative")

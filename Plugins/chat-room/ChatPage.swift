@@ -169,7 +169,7 @@ enum ChatPage {
 
             function retry(code) {
                 socket = null;
-                // Half of the pause is chance, so that not everybody returns at once after a restart.
+                // Half of the pause is chance, so that clients do not all return at once after a restart.
                 const wait = pause / 2 + Math.random() * pause / 2;
                 pause = Math.min(pause * 2, longestPause);
                 show("closed", why(code) + "Reconnecting…");

@@ -1,19 +1,20 @@
 package import GatewayHandler
 
-/// Who is in, the number of who comes next, and what was said last.
+/// The members, the number of the next one, and what was said last.
 ///
-/// A reload copies the room while the old generation still serves, and for a while there are two of it. Nobody notices,
-/// because
-/// - lines go out under a topic, which belongs to the route: whoever speaks, on either generation, is heard by all
+/// A reload copies the room while the old generation still serves, and for a while there are two of it. Clients do not
+/// notice, because
+/// - lines go out under a topic, which belongs to the route: a member of either generation is heard by all
 ///   members of both, once. A gateway without topics takes the members one by one; both rooms know all who were in at
 ///   the copy by numbers that mean the same connections in both. Only a member that joined the new room is not heard of
 ///   by one that is still in the old, for the milliseconds until that one has moved;
-/// - who joins the old room after the copy is numbered far from where the new one counts on, and keeps the number;
-/// - who leaves is taken out by the room that serves him then. To the other one he is a connection that is `closed`
-///   for ever: harmless, and forgotten when that is noticed.
+/// - a member that joins the old room after the copy is numbered far from where the new one counts on, and keeps the
+///   number;
+/// - a member that leaves is taken out by the room that serves it then. To the other one it is a connection that is
+///   `closed` for ever: harmless, and forgotten when that is noticed.
 package struct Room: StateValue {
     private static let lines: Topic = "lines"
-    /// More than could join while connections move. A reload that fails costs as many numbers if somebody joins then.
+    /// More than could join while connections move. A reload that fails costs as many numbers if a member joins then.
     private static let leap: UInt64 = 1_000_000
 
     private var members: Set<Connection> = []
@@ -38,10 +39,10 @@ package struct Room: StateValue {
         members.remove(connection)
     }
 
-    /// Says a line to everybody; under the room's lock, so that the history agrees with what was said. What one member
+    /// Says a line to all members; under the room's lock, so that the history agrees with what was said. What one member
     /// says is heard in that order; members of different threads may hear what two say in different ones.
     ///
-    /// Sending never blocks and never calls back. A member whose connection has just ended, or who reads too slowly, is
+    /// Sending never blocks and never calls back. A member whose connection has just ended, or that reads too slowly, is
     /// the gateway's business (`slow_consumer`); the others hear the line regardless.
     mutating func relay(_ line: String, through gateway: Gateway) {
         if historyLimit > 0 {

@@ -30,7 +30,7 @@ package final class SharedRoom: Sendable {
     /// Takes a client out.
     package func leave(_ connection: Connection) { room.withLock { $0.leave(connection) } }
 
-    /// Tells everybody what a client says.
+    /// Tells all members what a client says.
     package func say(_ text: String, by number: UInt64) {
         let line = "[\(number)]: \(text)"
         room.withLock { $0.relay(line, through: gateway) }

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Rooms to talk in, one for each path: `/rooms/tea?name=Ada`.
 ///
-/// What one visitor says, all in the room hear, as `Ada: text`. Who comes later is told the last lines first, as many as
+/// What one visitor says, all in the room hear, as `Ada: text`. A later visitor is told the last lines first, as many as
 /// `set history 50` says. Clients, their names and the history stay when a reload replaces this code.
 final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
     static let handover = Handover("gateway rooms")
@@ -25,7 +25,7 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
 
     // Within the lock, so that no line falls between the history and the topic. Each speaker's lines keep their order;
     // between threads nothing is promised: lines of two speakers may be heard in another order by other clients, and one
-    // that is said just now may come to a newcomer both ways. Who minds numbers the lines.
+    // that is said just now may come to a newcomer both ways. Numbered lines would tell the two apart.
     func opened(_ connection: Connection, _ request: borrowing Request, _ visitor: inout Visitor) {
         archive.withLock { archive in
             connection.subscribe(to: visitor.topic)
@@ -52,7 +52,7 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
 
 // MARK: - From one generation to the next
 
-// Topics belong to the connections: nobody has to subscribe again, and while connections move both generations reach
+// Topics belong to the connections: none has to subscribe again, and while connections move both generations reach
 // all of them.
 extension Rooms {
     func reloadPending() { archive.withLock { $0.handOn() } }

@@ -1,6 +1,6 @@
 import GatewayHandler
 
-/// Who is at the other end of a connection, and where.
+/// The client at the other end of a connection, and its room.
 struct Visitor: StateValue {
     let room: String
     let name: String

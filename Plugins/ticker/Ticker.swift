@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// The server speaks first: `/ticker` hears a clock that all share, `/ticker?every=200` a timer of its own.
 ///
-/// The clock is a service in the background, and one publication of it reaches all who listen. Timers are closures and
+/// The clock is a service in the background, and one publication of it reaches all listeners. Timers are closures and
 /// end with the generation that made them, so a newer one starts its own; both counts go on where they were.
 final class Ticker: StatefulHandler, HandoverHandler {
     static let handover = Handover("gateway ticker")
@@ -38,12 +38,12 @@ final class Ticker: StatefulHandler, HandoverHandler {
         guard listener.period > 0 else { return startClock() }
         every(.milliseconds(listener.period), on: connection) { connection, listener in
             let tick = listener.ticks.next()
-            // Who does not read gets no backlog of the past: the count goes on, and shows what was left out.
+            // A client that does not read gets no backlog of the past: the count goes on, and shows what was left out.
             if connection.flow?.queuedBytes == 0 { connection.send("tick \(tick)") }
         }
     }
 
-    /// With the first who listens, and not in `init`: until clients come, the generation before still ticks.
+    /// With the first listener, and not in `init`: until clients come, the generation before still ticks.
     private func startClock() {
         let isFirst = clock.withLock { clock in
             defer { clock.isRunning = true }

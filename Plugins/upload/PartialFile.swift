@@ -46,7 +46,7 @@ final class PartialFile: Sendable {
         }
     }
 
-    /// Nobody wants it any more; does nothing to a file that is finished.
+    /// The file is not wanted any more; does nothing to a file that is finished.
     func discard() {
         descriptor.withLock { descriptor in
             guard descriptor >= 0 else { return }

@@ -54,7 +54,7 @@ final class Upload: StatefulHandler, FragmentHandler, HandoverHandler {
     }
 }
 
-/// Who uploads. A connection only moves to another generation between two messages, when there is no file.
+/// A client that uploads. A connection only moves to another generation between two messages, when there is no file.
 struct Sender: StateValue {
     let uuid: ConnectionUUID
     /// How many were begun.

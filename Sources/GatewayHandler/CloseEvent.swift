@@ -2,15 +2,15 @@ internal import CGatewayABI
 
 /// How a connection ended.
 public struct CloseEvent: Sendable {
-    /// Who began it.
+    /// The side that began it.
     public enum Initiator: UInt16, Sendable {
         case peer = 1
         case handler, gateway, transport, reload, shutdown
     }
 
-    /// The code of whoever began it; `noStatusReceived` or `abnormalClosure` when there was none.
+    /// The code of the side that began it; `noStatusReceived` or `abnormalClosure` when there was none.
     public let code: CloseCode
-    /// In the words of whoever began it.
+    /// In the words of the side that began it.
     public let reason: String
     /// `nil` when the gateway gives one this kit has no name for.
     public let initiator: Initiator?

@@ -76,7 +76,7 @@ extension Connection {
         return ConnectionFlow(raw)
     }
 
-    /// Who is at the other end, as it said in its opening handshake; for a handler with `Manifest.Options.keepRequest`,
+    /// The peer, as its opening handshake said; for a handler with `Manifest.Options.keepRequest`,
     /// within a callback of this connection, and `nil` otherwise. [conn]
     public var info: ConnectionInfo? {
         guard let read = unsafe host.table.pointee.conn_request, let request = unsafe read(host.table, id) else {

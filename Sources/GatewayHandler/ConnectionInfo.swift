@@ -1,4 +1,4 @@
-/// Who is at the other end of a connection, as its opening handshake said; a copy that may be kept.
+/// The peer of a connection, as its opening handshake said; a copy that may be kept.
 public struct ConnectionInfo: Sendable, Hashable {
     /// The name of the connection, for handlers that keep state by such names.
     public let uuid: ConnectionUUID

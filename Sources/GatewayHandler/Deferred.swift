@@ -2,14 +2,14 @@ internal import CGatewayABI
 
 /// The answer to an opening handshake that is still owed. [any]
 ///
-/// Answered once, from any thread: the first answer counts. Nobody is bothered when it comes too late.
+/// Answered once, from any thread: the first answer counts. An answer that comes too late does no harm.
 public struct DeferredUpgrade<State>: Sendable {
     fileprivate let ticket: gw_ticket
     fileprivate let host: Host
 
     /// Lets the client in or refuses it; false when that was answered before, or the client did not wait.
     ///
-    /// An answer that may not be sent, such as a subprotocol nobody offered, is logged; another one may follow.
+    /// An answer that may not be sent, such as a subprotocol that was not offered, is logged; another one may follow.
     @discardableResult
     public func answer(_ upgrade: sending Upgrade<State>) -> Bool {
         taken(upgrade.answer.send(to: ticket, host), host)
@@ -18,7 +18,7 @@ public struct DeferredUpgrade<State>: Sendable {
 
 /// The answer to a plain request that is still owed. [any]
 ///
-/// Answered once, from any thread: the first answer counts. Nobody is bothered when it comes too late.
+/// Answered once, from any thread: the first answer counts. An answer that comes too late does no harm.
 public struct DeferredResponse: Sendable {
     fileprivate let ticket: gw_ticket
     fileprivate let host: Host

@@ -1,4 +1,4 @@
-/// Events whose absence is a behaviour of its own in gw_handler.h: only who takes one is offered it.
+/// Events whose absence is a behaviour of its own in gw_handler.h: they are offered only to handlers that take them.
 struct OptionalEvents: OptionSet, Sendable {
     let rawValue: Int
 

@@ -34,7 +34,7 @@ public struct Handover: Sendable, Hashable {
         return StateReader(bytes, version: version, host: host)
     }
 
-    /// Bytes nobody asked for mean that writer and reader disagree, unless a later edition appended them.
+    /// Bytes left over mean that writer and reader disagree, unless a later edition appended them.
     func finish(_ reader: StateReader) throws(StateError) {
         guard reader.remaining == 0 || reader.version > version else { throw .leftOver(reader.remaining) }
     }

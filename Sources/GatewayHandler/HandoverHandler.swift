@@ -26,7 +26,7 @@
 /// stays with its connections or is lost; `ReloadHandler` says when that begins. Saving must not change anything: if
 /// the new handler throws, it starts afresh, or the connection stays with the old one.
 ///
-/// Who needs none of this: a handler with neither a `State` nor stored properties keeps nothing and moves by itself;
+/// A handler with neither a `State` nor stored properties needs none of this: it keeps nothing and moves by itself;
 /// see `Manifest.Options.stateless` for one that has properties but nothing to hand over.
 public protocol HandoverHandler: StatefulHandler {
     /// What the handler itself keeps, as far as the next one shall know it.

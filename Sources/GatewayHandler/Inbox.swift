@@ -1,4 +1,4 @@
-/// What has come in for a session and not been read, and who waits for it.
+/// What has come in for a session and not been read, and the tasks that wait for it.
 ///
 /// Under the lock of the session, as is what it tells the gateway: a reader may be another thread than the one that
 /// brings frames, and "stop" and "go on" must reach the gateway in the order in which they were decided.
@@ -14,7 +14,7 @@ struct Inbox {
     typealias Waiter = UnsafeContinuation<Frame?, any Error>
     typealias Sleeper = UnsafeContinuation<Void, any Error>
 
-    /// Somebody who sleeps, and the timer for it once that is known.
+    /// A task that sleeps, and the timer for it once that is known.
     @safe
     struct Sleep {
         let continuation: Sleeper
@@ -43,9 +43,9 @@ struct Inbox {
     private var isBurst = false
     /// The reader will be woken for what has come in.
     private var isWakeDue = false
-    /// Who reads, and the number of its wait, so that one which was given up is not taken for a later one.
+    /// The reader, and the number of its wait, so that one which was given up is not taken for a later one.
     var waiter: (number: UInt64, continuation: Waiter)?
-    /// Who sleeps, by numbers of the same kind.
+    /// The sleepers, by numbers of the same kind.
     var sleepers: [UInt64: Sleep] = [:]
     private var lastNumber: UInt64 = 0
     /// The connection has ended.
@@ -63,9 +63,9 @@ struct Inbox {
     /// What becomes of a frame that came in.
     @safe
     enum Placement {
-        /// It goes straight to who waits for it.
+        /// The frame goes straight to the reader that waits for it.
         case given(Waiter)
-        /// It is kept, and who waits has to be woken when all of the turn has come in.
+        /// The frame is kept, and the reader has to be woken when all of the turn has come in.
         case keptForWaiter
         case kept
     }
@@ -107,7 +107,7 @@ struct Inbox {
 
     /// A send was answered `backpressure`; `drains` is how often the queue had drained before.
     ///
-    /// If it has again since then, it was perhaps for what this send had queued, and nobody would tell another time.
+    /// If it has again since then, it was perhaps for what this send had queued, and would not be told another time.
     mutating func block(_ drains: Int) {
         if drains == self.drains { isBlocked = true }
     }
@@ -121,7 +121,7 @@ struct Inbox {
         return drains
     }
 
-    /// Who waits for a frame and the frame, when there are both. What was kept for it is all here now.
+    /// The reader that waits and its frame, when there are both. What was kept for it is all here now.
     mutating func wake() -> (Waiter, Frame)? {
         isWakeDue = false
         if count <= 1 { isBurst = false }

@@ -1,7 +1,7 @@
 internal import CGatewayABI
 internal import Synchronization
 
-/// Whether somebody still waits for a piece of work; to be asked by work that takes long.
+/// Whether the result of a piece of work is still wanted; to be asked by work that takes long.
 public final class Cancellation: Sendable {
     private let flag = Atomic(false)
 
@@ -68,7 +68,7 @@ final class Job: Sendable {
 extension Host {
     /// Has a job done for a connection, or for the handler itself (0).
     ///
-    /// - Returns: `closed` when the connection has ended, and so nobody waits for it.
+    /// - Returns: `closed` when the connection has ended, and the result is not wanted.
     func offload(_ job: Job, for owner: gw_conn) -> SendResult {
         guard let offload = unsafe table.pointee.offload else { return .unsupported }
         guard let token = pendingClosures.add(job, for: owner) else { return .closed }

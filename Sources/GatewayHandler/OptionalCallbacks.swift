@@ -1,6 +1,6 @@
 public import CGatewayABI
 
-// Events for which "nobody listens" is a behaviour of its own in gw_handler.h. Conforming is what subscribes; a method
+// Events whose absence is a behaviour of its own in gw_handler.h. Conforming is what subscribes; a method
 // of the same name without the conformance is never called.
 
 /// Answers plain HTTP requests on the handler's path; without it they get 400 `not-a-websocket-request`.

@@ -133,7 +133,7 @@ final class PendingClosures: Sendable {
     /// Work that is about to run.
     func job(_ token: UInt64) -> Job? { state.withLock { $0.jobs[token]?.job } }
 
-    /// Work that has been done or refused, and whether whoever asked for it, `owner` or nobody, is there to hear of it.
+    /// Work that has been done or refused; `nil` when `owner`, which asked for it, is not there to hear of it.
     func removeJob(_ token: UInt64, for owner: gw_conn) -> Job? {
         state.withLock { state in
             guard let (job, asker) = state.jobs.removeValue(forKey: token) else { return nil }
@@ -147,7 +147,7 @@ final class PendingClosures: Sendable {
         state.withLock { $0.remove(token, for: owner)?.timer }
     }
 
-    /// A connection has ended: nothing is called for it any more, and work is told that nobody waits for it.
+    /// A connection has ended: nothing is called for it any more, and work is told that its result is not wanted.
     func end(_ owner: gw_conn) {
         guard isUsed.load(ordering: .relaxed) else { return }
         // Closures are freed behind the lock: what they hold may do anything when it goes.

@@ -31,7 +31,7 @@ extension Session {
     nonisolated(nonsending) public func readFrame() async throws -> Frame? {
         let (frame, number) = startReading()
         if let frame { return frame }
-        // Nobody but us cancels the session's own task, and then its reader has been woken before.
+        // Only `close` cancels the session's own task, and it wakes the reader before.
         if !isOwnTask { return try await waitForFrame(number) }
         return try await unsafe withUnsafeThrowingContinuation { unsafe wait($0, number) }
     }
@@ -68,7 +68,7 @@ extension Session {
             if let frame = inbox.take() { return .success(frame) }
             if let end = inbox.end { return Inbox.outcome(end) }
             if unsafe inbox.waiter != nil { return .failure(SessionError.alreadyReading) }
-            // Whoever cancels says so before it looks for the waiter.
+            // A task is marked as cancelled before its handler looks for the waiter.
             if Task.isCancelled { return .failure(CancellationError()) }
             unsafe inbox.waiter = unsafe (number, continuation)
             return nil

@@ -9,7 +9,7 @@ internal import Synchronization
 public final class Session: Sendable {
     /// The connection itself; `Sendable`, and usable from everywhere.
     public let connection: Connection
-    /// Who is at the other end.
+    /// The peer, as its opening handshake said.
     public let info: ConnectionInfo
 
     let executor: SessionExecutor
@@ -64,7 +64,7 @@ public final class Session: Sendable {
         }
     }
 
-    /// Gives what has come in to who waits for it, and lets the tasks of the connection go on.
+    /// Gives what has come in to the reader that waits for it, and lets the tasks of the connection go on.
     func wakeReader() {
         executor.callback {
             guard let (waiter, frame) = unsafe inbox.withLock({ unsafe $0.wake() }) else { return }
@@ -72,7 +72,7 @@ public final class Session: Sendable {
         }
     }
 
-    /// The peer has read most of what was queued: what it sent meanwhile is given to who waits for it.
+    /// The peer has read most of what was queued: what it sent meanwhile is given to the reader.
     func drained() {
         inbox.withLock { drains.store($0.unblock(), ordering: .releasing) }
         wakeReader()
@@ -119,7 +119,7 @@ extension Session {
     @discardableResult
     public func send(_ bytes: [UInt8]) -> SendResult { sending { connection.send(bytes) } }
 
-    /// Sends a message that came in back, or to somebody else, as the same kind.
+    /// Sends a message that came in, back or to another peer, as the same kind.
     @discardableResult
     public func send(_ frame: Frame) -> SendResult { sending { connection.send(frame) } }
 

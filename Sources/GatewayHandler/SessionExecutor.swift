@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// What a callback of the connection resumes runs before that callback returns, without a way round through the
 /// gateway. What another thread resumes, the pool for one, is run by an event that it posts. Once the connection has
-/// ended the events go to [home], and when the instance is being stopped its tasks are run by whoever stops it.
+/// ended the events go to [home], and when the instance is being stopped its tasks are run by `stop`.
 final class SessionExecutor: TaskExecutor {
     private struct State {
         /// The next job, which as a rule is the only one; behind it others, from `next` on.
@@ -32,7 +32,7 @@ final class SessionExecutor: TaskExecutor {
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         // The runtime only lends us this executor. Once the job can be seen another thread may run it, and it may be the
-        // last thing that the task does, and the task the last one who keeps the executor.
+        // last thing that the task does, and the task the last reference to the executor.
         let (kept, hasEnded) = unsafe state.withLock { state -> (Unmanaged<SessionExecutor>?, Bool) in
             if state.first == nil && state.others.isEmpty { state.first = job } else { state.others.append(job) }
             if state.isRunning || state.isScheduled { return (nil, state.hasEnded) }
@@ -101,7 +101,7 @@ final class SessionExecutor: TaskExecutor {
         // It is closing, or closed.
         if host.outlivingTasks.isStopping { return host.outlivingTasks.signal() }
         if host.post(_PendingClosure("wake", plain: { _ in self.callback {} }), for: 0) { return }
-        // Nobody is left to do it, unless somebody has begun to stop the instance meanwhile.
+        // No event will do it; `stop` does if it has begun meanwhile.
         if host.outlivingTasks.isStopping { host.outlivingTasks.signal() } else { callback {} }
     }
 }

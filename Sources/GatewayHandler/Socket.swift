@@ -5,7 +5,7 @@
 public final class Socket {
     /// The connection itself: `Sendable`, usable from every thread, harmless when it has ended.
     public let connection: Connection
-    /// Who is at the other end.
+    /// The peer, as its opening handshake said.
     public let info: ConnectionInfo
 
     /// The connection is open: sending works.

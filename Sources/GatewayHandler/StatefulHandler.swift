@@ -149,7 +149,7 @@ extension Response {
     }
 }
 
-/// Says in the log that the gateway refused an answer: a header with a line break, a subprotocol nobody offered.
+/// Says in the log that the gateway refused an answer: a header with a line break, a subprotocol that was not offered.
 func refused(_ status: gw_status, _ what: StaticString, _ host: Host) -> gw_status {
     if status < 0 {
         host.log(0, .error, "\(what) was refused by the gateway (status \(status))")

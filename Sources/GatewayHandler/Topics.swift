@@ -1,6 +1,6 @@
 internal import CGatewayABI
 
-/// A name under which messages reach many connections at once: whoever is subscribed, whichever generation serves it.
+/// A name under which messages reach many connections at once: all subscribers, whichever generation serves them.
 ///
 /// The gateway keeps subscriptions with the connection, so a reload does not end them.
 public struct Topic: Sendable, Hashable, ExpressibleByStringLiteral {
@@ -51,7 +51,7 @@ extension Connection {
 extension Gateway {
     /// Sends a text to all connections that are subscribed to `topic`, but one. [any]
     ///
-    /// It is framed once, however many there are. Who reads too slowly is treated as the route's `slow_consumer` says.
+    /// It is framed once, however many there are. A slow reader is treated as the route's `slow_consumer` says.
     @discardableResult
     public func publish(_ text: String, to topic: Topic, except: Connection? = nil) -> Publication {
         var text = text

@@ -19,7 +19,7 @@ package struct ELFImage: Equatable, Sendable {
     /// Symbols that are one for the whole process, so that a new generation runs code of the old one.
     package var uniqueSymbols = 0
 
-    /// Reads and checks a file that nobody writes to any more.
+    /// Reads and checks a file that is not written to any more.
     init(reading file: borrowing OpenFile) throws(ELFError) {
         let size: Int
         do throws(SystemError) {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What can be seen of a file without opening it; two equal looks mean that nobody wrote to it in between.
+/// What can be seen of a file without opening it; two equal looks mean that it was not written to in between.
 package struct FileFingerprint: Equatable, Sendable {
     package let device: UInt64
     package let inode: UInt64

@@ -19,7 +19,7 @@ struct Objection: Error {
     }
 }
 
-/// Who may change a module, or what leads to it: loading it hands the process over to them.
+/// The users that may change a module, or what leads to it: loading it hands the process over to them.
 package enum FileTrust {
     /// What stands at one place on the way from the root to the module.
     package enum Place {
@@ -28,7 +28,7 @@ package enum FileTrust {
         case folder
         /// A folder further up.
         case parent
-        /// A symbolic link on the way; whoever owns it says where the way leads.
+        /// A symbolic link on the way; its owner says where the way leads.
         case link
     }
 
@@ -39,11 +39,11 @@ package enum FileTrust {
         guard owner == 0 || owner == user else {
             return "belongs to user \(owner), who is neither root nor user \(user) of the gateway"
         }
-        // Whoever can write to a sticky folder can add to it, but rename and remove only what is theirs. So /tmp may
+        // A user who can write to a sticky folder can add to it, but rename and remove only own files. So /tmp may
         // stand above a module, because the next folder down was just found to be ours. It may not hold the module
         // itself: that folder is searched by name, and others could add names.
         if place == .parent && mode & S_ISVTX != 0 { return nil }
-        // The mode of a link means nothing: it is never written to, only replaced by whoever can write to its folder.
+        // The mode of a link means nothing: it is never written to, only replaced by a user who can write to its folder.
         if place == .link { return nil }
         if mode & S_IWOTH != 0 { return "can be written by every user (mode \(octal(mode)))" }
         // Where each user has a private group of the same number, umask 002 is the custom and the group is the owner.

@@ -3,7 +3,7 @@ import Glibc
 /// Finds changed modules by looking at all of them now and then, where the kernel does not tell: on NFS, behind
 /// symbolic links, without inotify. It belongs to the control thread.
 package struct FolderPoll {
-    /// Entries of a folder that are looked at, should somebody point the gateway at a very large one.
+    /// Entries of a folder that are looked at, should the gateway be pointed at a very large one.
     private static let most = 10_000
 
     private let folders: [String]

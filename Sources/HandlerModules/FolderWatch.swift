@@ -58,7 +58,7 @@ package struct FolderWatch: ~Copyable {
     package mutating func read() -> Changes {
         var changes = Changes()
         var buffer = [UInt8](repeating: 0, count: 1 << 14)
-        // Bounded, because somebody may change files faster than we read; what is left makes us readable again.
+        // Bounded, because files may change faster than we read; what is left makes us readable again.
         for _ in 0..<64 {
             let count = unsafe Glibc.read(queue.descriptor, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }

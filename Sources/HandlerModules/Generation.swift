@@ -103,7 +103,7 @@ import Synchronization
         currentPhase.store(.ended, ordering: .releasing)
     }
 
-    /// Whether its image left memory, and why not; nil as long as nobody asked for it to. Any thread.
+    /// Whether its image left memory, and why not; nil as long as it was not asked to. Any thread.
     package var unloadOutcome: UnloadOutcome? { outcome.withLock { $0 } }
 
     func record(_ unloading: UnloadOutcome) {

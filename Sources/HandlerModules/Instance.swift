@@ -62,7 +62,7 @@ package final class Instance: Sendable {
         site.store(named.address, ordering: .relaxed)
         _ = generation.failureNote.take()
         do throws(SystemError) {
-            // The answer is not needed: whoever moves the phase first, the thread or we, decides.
+            // The answer is not needed: the first to move the phase, the thread or we, decides.
             _ = try begin(bell: bell) { $0.callStart(settings) }
         } catch {
             _ = move(from: .starting, to: .late)

@@ -123,7 +123,7 @@ package struct LastGood: Sendable {
         try check()
     }
 
-    /// It is a folder, not a link to one, and nobody but us can look or write into it.
+    /// It is a folder, not a link to one, and only we can look or write into it.
     private func check() throws(Objection) {
         var status = stat()
         guard unsafe lstat(folder, &status) == 0 else { throw Objection("is of no use (\(SystemError("lstat")))") }

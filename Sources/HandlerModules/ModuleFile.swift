@@ -10,7 +10,7 @@ package struct ModuleFile: ~Copyable {
     package let size: Int
     let file: OpenFile
 
-    /// Opens a regular file that nobody but root and we could have written or led the way to.
+    /// Opens a regular file that only root and we could have written or led the way to.
     init(trusting path: String, folder: String = "") throws(Objection) {
         try self.init(walk: PathWalk(path), path, folder: folder)
     }

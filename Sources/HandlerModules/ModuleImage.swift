@@ -1,7 +1,7 @@
 import CGatewayABI
 import Glibc
 
-/// A module in memory, with its entry not called yet. It stays mapped until somebody unloads it, usually for ever.
+/// A module in memory, with its entry not called yet. It stays mapped until it is unloaded, usually for ever.
 @safe struct ModuleImage {
     typealias Entry = @convention(c) (UnsafePointer<gw_host>?) -> UnsafePointer<gw_handler>?
 

@@ -119,7 +119,7 @@ import Synchronization
         }
     }
 
-    /// All in one, where nobody asks for a probe. Control thread.
+    /// All in one, where no probe is asked for. Control thread.
     package func load(_ module: Module) throws(ModuleError) -> Generation {
         try activate(prepare(module), of: module)
     }

@@ -7,7 +7,7 @@ import Glibc
 /// because a refused module must not be replaced silently by an older one further down the list.
 ///
 /// Folders and files may be symbolic links, wherever they lead: the way is walked anew at each look, and trusted when
-/// every link, every folder and the file belong to root or to us and nobody else can write to them.
+/// every link, every folder and the file belong to root or to us and no other user can write to them.
 package struct ModuleLocator: Sendable {
     /// Longest handler name; with a generation and a digest it must still fit into a file name.
     package static let longestName = 128
@@ -32,7 +32,7 @@ package struct ModuleLocator: Sendable {
 
     /// Finds and opens the module of a handler.
     ///
-    /// `home` is the folder it was found in before: what lies in folders behind it is somebody else's.
+    /// `home` is the folder it was found in before: what lies in folders behind it belongs to other handlers.
     package func find(_ handler: String, home: String? = nil) throws(ModuleError) -> ModuleFile {
         guard Self.isName(handler) else {
             throw ModuleError(

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Lets a throw-away process try a module first: what it does there, a crash or a hang, is done to nobody.
+/// Lets a throw-away process try a module first: a crash or a hang there does no harm.
 ///
 ///     gateway                                        gateway --probe <copy>
 ///     init ── posix_spawn, the request as stdin ──▶ child: limits, dlopen, entry, start ..., stop ...
@@ -9,9 +9,9 @@ import Glibc
 ///
 /// It belongs to the control thread, which steps it when one of its descriptors is readable or its time is up.
 package final class ModuleProbe {
-    /// Bytes of memory that a module may take in its probe, unless somebody says otherwise.
+    /// Bytes of memory that a module may take in its probe, unless another limit is given.
     package static let usualMemory = 1 << 30
-    /// Seconds after which a process that nobody is left to end ends itself, on top of its time.
+    /// Seconds after which a process whose gateway is gone ends itself, on top of its time.
     private static let grace = 60
 
     /// A module that may be loaded.
@@ -95,7 +95,7 @@ package final class ModuleProbe {
 }
 
 extension ModuleProbe {
-    /// Tries a candidate and waits for the verdict, for those who have nothing else to do; answers how long that took.
+    /// Tries a candidate and waits for the verdict, for a caller that has nothing else to do; answers how long that took.
     /// A route whose start says no is an error like any other.
     @discardableResult
     package static func judge(

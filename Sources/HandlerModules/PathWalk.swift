@@ -2,7 +2,7 @@ import Glibc
 
 /// The way from "/" to a file as it is now, hop by hop, through every symbolic link.
 ///
-/// Each folder is opened under its name in the one before, and judged through that descriptor: whoever renames or
+/// Each folder is opened under its name in the one before, and judged through that descriptor: a user who renames or
 /// replaces something meanwhile changes where the way leads, but not what was looked at.
 struct PathWalk: ~Copyable {
     /// What was met.

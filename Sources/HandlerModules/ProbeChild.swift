@@ -8,7 +8,7 @@ extension ModuleProbe {
     private static let files: UInt32 = 256
 
     /// The life of a probe process: tries the module at `path` as standard input asks, and ends. Nothing but the main
-    /// thread runs when it is called, and it returns to nobody.
+    /// thread runs when it is called, and it never returns.
     package static func child(path: String, makeHost: ModuleLoader.HostFactory) -> Never {
         let last: ProbeStep
         do throws(ProbeRefusal) {
@@ -98,7 +98,7 @@ extension ModuleProbe {
 
     private static func announce(_ step: ProbeStep) {
         let bytes = step.bytes
-        // Should the gateway be gone, nobody is left to hear it, and this process ends with it.
+        // Should the gateway be gone, the line is not heard, and this process ends with it.
         _ = unsafe write(progress, bytes, bytes.count)
     }
 }

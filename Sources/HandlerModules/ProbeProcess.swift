@@ -59,8 +59,8 @@ struct ProbeProcess: ~Copyable {
         guard !isReaped else { return }
         _ = kill(-process, SIGKILL)
         let process = process
-        // It is dead in a moment, unless the kernel has much to clear away: nobody waits for that. Where there is no
-        // thread for it either, whoever ends this process reaps both.
+        // It is dead in a moment, unless the kernel has much to clear away: that is not waited for. Where there is no
+        // thread for it either, the end of this process reaps both.
         try? CallThread.run {
             var end = clinux_end()
             _ = unsafe clinux_reap(process, 1, &end)
@@ -82,7 +82,7 @@ struct ProbeProcess: ~Copyable {
         return open
     }
 
-    /// Whether the descriptors tell of the end, as they do but for old kernels, where somebody has to look.
+    /// Whether the descriptors tell of the end, as they do but for old kernels, where the process has to be looked at.
     var tellsItsEnd: Bool { ending.descriptor >= 0 }
 
     /// Takes what it said; answers how it ended, nil while it lives.

@@ -7,7 +7,7 @@ struct ProbeRequest: Equatable {
     let source: String
     /// Bytes of memory that the module may take.
     let memory: UInt64
-    /// After so many seconds the process ends itself, should nobody be left to end it.
+    /// After so many seconds the process ends itself, should the gateway be gone.
     let seconds: UInt32
     let routes: [RouteSettings]
 

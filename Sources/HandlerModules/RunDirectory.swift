@@ -42,13 +42,13 @@ package final class RunDirectory: Sendable {
     package func remove() {
         guard !isRemoved.exchange(true, ordering: .relaxed) else { return }
         Self.remove(path)
-        // Last, so that nobody takes the folder for a leftover while it is being emptied.
+        // Last, so that no other gateway takes the folder for a leftover while it is being emptied.
         _ = close(lock)
     }
 
     /// Removes folders of gateways that ended without doing so; answers their paths.
     ///
-    /// A folder goes when it is ours, its process is gone, and nobody holds its lock.
+    /// A folder goes when it is ours, its process is gone, and its lock is free.
     package static func removeLeftovers(in base: String) -> [String] {
         FolderListing.names(in: base).compactMap { name -> String? in
             guard name.hasPrefix(prefix), let process = pid_t(name.dropFirst(prefix.count).prefix { $0 != "-" }) else {
@@ -71,7 +71,7 @@ package final class RunDirectory: Sendable {
         let walk = PathWalk(base)
         guard let canonical = walk.end?.path else { throw Objection("does not exist") }
         try checkBase(canonical, walk)
-        // Under a name that nobody takes for a leftover before its lock is held.
+        // Under a name that is not taken for a leftover before its lock is held.
         var template = Array("\(canonical)/.\(prefix)\(getpid())-XXXXXX".utf8CString)
         let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) != nil }
         guard made else { throw Objection("is of no use (\(SystemError("mkdtemp")))") }

@@ -1,6 +1,6 @@
 /// What was decided about a handler and holds over a restart; the usual is nothing.
 package struct Standing: Equatable, Sendable {
-    /// Somebody went back to an older build: the file is not loaded as long as it is the one that was left.
+    /// A rollback went back to an older build: the file is not loaded as long as it is the one that was left.
     package struct Rollback: Equatable, Sendable {
         /// What is in the file that was left.
         package var fileDigest: UInt64

@@ -5,7 +5,7 @@ import Synchronization
 /// Something that may take its time, or never come back: it runs on a thread of its own, and the control thread looks
 /// now and then whether it has answered.
 ///
-/// Code of a handler cannot be interrupted, so whoever gives up leaves the thread behind. The handler sees what
+/// Code of a handler cannot be interrupted, so a caller that gives up leaves the thread behind. The handler sees what
 /// [control] promises: its calls are serial, not that they share a thread.
 package final class TimedCall<Answer: Sendable>: Sendable {
     private let taken: Mutex<Answer?>

@@ -29,7 +29,7 @@ extension Generation {
         let outcome = tryToUnload()
         record(outcome)
         if outcome == .unloaded {
-            // A file that somebody else removed is as good as one that we remove.
+            // A file that is gone already is as good as one that we remove.
             _ = unsafe unlink(path)
         }
         return outcome
@@ -38,7 +38,7 @@ extension Generation {
     private func tryToUnload() -> UnloadOutcome {
         if image.isSwift { return .pinned("contains Swift") }
         if image.isGo { return .pinned("contains the Go runtime") }
-        // It would go with the module, and who knows what is in it.
+        // It would go with the module, and what is in it is not known.
         if let library = image.privateLibraries.first { return .pinned("needs \(library), which may not be unloaded") }
         guard has(GW_HF_UNLOAD) else { return .pinned("its author does not vouch for it (GW_HF_UNLOAD)") }
         guard handle.close() else { return .pinned("dlclose refused it") }
