@@ -2,7 +2,8 @@
 import subprocess
 from pathlib import Path
 
-HEADER = Path(__file__).resolve().parents[2] / "Sources/CGatewayABI/include"
+SOURCES = Path(__file__).resolve().parents[2] / "Sources"
+HEADER = SOURCES / "CGatewayABI/include"
 # As in Package.swift, `fast`.
 FAST = ["-O", "-wmo", "-cross-module-optimization", "-Xllvm", "-cmo-function-size-limit=1000"]
 
@@ -23,6 +24,8 @@ def swiftc(built, *words):
 
 def module(built, name, source, target, *options):
     """Makes a handler of one file, and answers where it is."""
-    objects = [each for part in ("GatewayHandler", "CGatewayABI") for each in (built / f"{part}.build").glob("*.o")]
+    objects = [each for part in ("GatewayHandler", "CGatewayABI") for each in (built / f"{part}.build").glob("*.o")
+               # Objects of sources that are gone stay in the folder.
+               if not each.name.endswith(".swift.o") or (SOURCES / part / each.stem).exists()]
     swiftc(built, "-module-name", name, "-parse-as-library", "-emit-library", *options, source, *objects, "-o", target)
     return target

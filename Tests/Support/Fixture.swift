@@ -132,7 +132,10 @@ public enum Fixture {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name.hasSuffix(".o") { found.append("\(built)/\(target).build/\(name)") }
+            // Objects of sources that are gone stay in the folder.
+            let source = "\(sources)/../../Sources/\(target)/\(name.dropLast(2))"
+            let isStale = name.hasSuffix(".swift.o") && access(source, F_OK) != 0
+            if name.hasSuffix(".o"), !isStale { found.append("\(built)/\(target).build/\(name)") }
         }
         return found.sorted()
     }
