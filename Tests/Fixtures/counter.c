@@ -6,7 +6,7 @@
  *
  * COUNTER_VERSION is a string, different in each build. COUNTER_FLAGS are GW_HF_*, COUNTER_FORMAT the format of its
  * state. COUNTER_REFUSES: takes over nobody whose last text was "stay". COUNTER_STREAMS: takes fragments.
- * COUNTER_HANGS_SAVING, _RESTORING, _STOPPING, _HEARING (that it is going to be replaced): is busy for half a second
+ * COUNTER_HANGS_SAVING, _RESTORING, _STOPPING, _HEARING (that it is going to be replaced): is busy for two seconds
  * there. */
 #include <pthread.h>
 #include <semaphore.h>
@@ -25,7 +25,7 @@
 #define COUNTER_FORMAT 0xC0DEu
 #endif
 
-enum { ALIVE = 0x11771177, DEAD = 0x0DEAD0DE, MOST = 4096, HALF_A_SECOND = 500000 };
+enum { ALIVE = 0x11771177, DEAD = 0x0DEAD0DE, MOST = 4096 };
 
 struct instance {
     int sign;
@@ -120,7 +120,7 @@ static gw_status start(const gw_host *host, const gw_config *config, void **out)
 static void stop(void *raw) {
     struct instance *self = alive(raw);
 #ifdef COUNTER_HANGS_STOPPING
-    usleep(HALF_A_SECOND);
+    sleep(2);
 #endif
     if (atomic_load(&self->live) != 0 && !is_stateless()) broken("stop while there are connections");
     self->sign = DEAD; /* not freed: a callback that comes late shall find this */
@@ -236,7 +236,7 @@ static void hear(void *raw, gw_conn conn, void *state, const gw_event *event) {
     char line[64];
     if (conn == 0) {
 #ifdef COUNTER_HANGS_HEARING
-        usleep(HALF_A_SECOND);
+        sleep(2);
 #endif
         return;
     }
@@ -291,7 +291,7 @@ static gw_status save_self(void *raw, gw_sink *sink) {
     struct instance *self = alive(raw);
     int64_t total = atomic_load(&self->total);
 #ifdef COUNTER_HANGS_SAVING
-    usleep(HALF_A_SECOND);
+    sleep(2);
 #endif
     return self->host->sink_write(self->host, sink, &total, sizeof total);
 }
@@ -300,7 +300,7 @@ static gw_status restore_self(void *raw, const gw_saved *saved) {
     struct instance *self = alive(raw);
     int64_t total;
 #ifdef COUNTER_HANGS_RESTORING
-    usleep(HALF_A_SECOND);
+    sleep(2);
 #endif
     if (saved->data.len != sizeof total) return GW_E_INVALID;
     memcpy(&total, saved->data.ptr, sizeof total);

@@ -11,7 +11,7 @@ struct ReloadConfigurationTests {
         let gateway = try ReloadGateway()
         let stays = try gateway.connect()
         let added = try gateway.configure(
-            Self.one + "route /more { handler counter; drain_timeout 300ms; set text M; }")
+            Self.one + "route /more { handler counter; drain_timeout 2s; set text M; }")
         #expect(added.exit == 0)
         #expect(added.text.hasPrefix("route /more: added, handler \"counter\"\n"))
         let leaves = try gateway.connect(path: "/more")
@@ -46,7 +46,7 @@ struct ReloadConfigurationTests {
     @Test func `a route is mapped to another handler`() throws {
         let gateway = try ReloadGateway(others: ["works", "counter_v2"])
         let client = try gateway.connect()
-        let answer = try gateway.configure("route /counter { handler counter_v2; drain_timeout 300ms; }")
+        let answer = try gateway.configure("route /counter { handler counter_v2; drain_timeout 2s; }")
         #expect(answer.exit == 0)
         #expect(try gateway.connect().say("a") == "2 1 a")
         #expect(try client.say("a") == "1 1 a")

@@ -47,7 +47,7 @@ final class ReloadGateway {
         top = """
             listen 127.0.0.1:0; threads \(threads); access_log off; error_log off; control unix:\(folder)/control.sock;
             plugins \(folder)/Plugins { watch \(watches ? "on" : "off"); settle 20ms; }
-            defaults { close_timeout 200ms; start_timeout 60s; \(defaults) }
+            defaults { close_timeout 200ms; start_timeout 60s; ping_interval off; \(defaults) }
 
             """
         let first = routes ?? "route /counter { handler counter; \(route) }"

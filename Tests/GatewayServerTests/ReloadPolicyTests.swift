@@ -32,7 +32,7 @@ struct ReloadPolicyTests {
     func `auto: who cannot take state along drains, and the outcome says why`(
         _ old: String, _ new: String, _ why: String
     ) throws {
-        let gateway = try ReloadGateway(old, route: "drain_timeout 300ms;")
+        let gateway = try ReloadGateway(old, route: "drain_timeout 2s;")
         let client = try gateway.connect()
         let first = try client.say("a")
         let answer = try gateway.reload(new)

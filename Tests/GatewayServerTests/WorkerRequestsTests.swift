@@ -48,7 +48,8 @@ struct WorkerRequestsTests {
     @Test(arguments: cases)
     func answers(_ test: Case) throws {
         let gateway = try TestGateway(
-            route: "max_body 8; reply_timeout 50ms;", defaults: "handshake_timeout 100ms;",
+            route: "max_body 8; reply_timeout \(test.status == 504 ? "50ms" : "10s");",
+            defaults: "handshake_timeout \(test.status == 408 ? "100ms" : "10s");",
             rest: "route /mute { handler echo; }")
         let client = try TestClient(port: gateway.port)
         try client.send(test.request)
