@@ -93,13 +93,13 @@ def module(handler):
     return target
 
 
-def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off"):
+def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on"):
     """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments."""
     module(handler)
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
-        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or PLUGINS};\naccess_log off;\n"
+        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or PLUGINS} {{ watch {watch}; }}\naccess_log off;\n"
                         f"control {control};\n{main}\n"
                         f"route /echo {{ handler {handler}; }}\nroute /chat {{ handler chat; }}\n")
         return ["-c", file]

@@ -140,7 +140,9 @@ import WebSocket
     /// The poller may have to be asked for something else than it was.
     @inline(__always)
     var mayWantAnother: Bool {
-        !flags.isDisjoint(with: [.readingOff, .throttled, .inputEnded, .asksOutput]) || !flags.contains(.asksInput)
+        // One test for five flags: where nothing is out of the ordinary only `asksInput` of them is set.
+        !flags.symmetricDifference(.asksInput).isDisjoint(
+            with: [.readingOff, .throttled, .inputEnded, .asksOutput, .asksInput])
             || outbox.isBlocked || phase == .answering
     }
 

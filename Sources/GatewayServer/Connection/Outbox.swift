@@ -170,10 +170,10 @@ struct Outbox: ~Copyable {
                 note(count)
                 if count == queued {
                     queue.removeAll(pool: pool)
-                } else {
-                    // Many small blocks do not fit one call: less than everything is not yet "full" then.
-                    queue.removeFirst(count, pool: pool)
+                    return transport.isPlain ? .all : flush(transport)
                 }
+                // Many small blocks do not fit one call: less than everything is not yet "full" then.
+                queue.removeFirst(count, pool: pool)
             case .wouldBlock:
                 flags.insert(.blocked)
                 return .blocked

@@ -9,8 +9,9 @@ import CGatewayABI
     private(set) var connection: UInt64 = 0
     /// Its place; nil when none does.
     private(set) var peer: ConnectionPointer?
-    /// The host table of the handler that may send the message it is given back from where it lies; nil when none may.
-    var echoHost: UnsafePointer<gw_host>?
+    /// The address of the host table of the handler that may send the message it is given back from where it lies; 0 when
+    /// none may.
+    var echoHost: UInt = 0
     /// As long as no more than so much waits for the connection.
     var echoRoom = 0
     /// It is `restore_conn`.

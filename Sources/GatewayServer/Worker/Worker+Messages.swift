@@ -30,7 +30,7 @@ extension Worker {
         unsafe running.message.pointee.received_ns = nowNanoseconds
         running.begin(peer)
         running.echoRoom = highWater
-        unsafe running.echoHost = unsafe binding.pointee.host
+        running.echoHost = unsafe UInt(bitPattern: binding.pointee.host)
         var position = 0
         var isText = true
         while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
@@ -61,7 +61,7 @@ extension Worker {
             if peer.pointee.phase != .open || !peer.pointee.flags.isDisjoint(with: [.readingOff, .throttled]) { break }
             if peer.pointee.outbox.count > highWater, throttle(peer) { break }
         }
-        unsafe running.echoHost = nil
+        running.echoHost = 0
         running.end()
         unsafe running.message.pointee.kind = 0
         // A pong, say, is no message.
@@ -78,7 +78,7 @@ extension Worker {
     func echo(
         _ host: UnsafePointer<gw_host>, _ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int
     ) -> Bool {
-        guard unsafe host == running.echoHost, connection == running.connection, let peer = running.peer,
+        guard UInt(bitPattern: host) == running.echoHost, connection == running.connection, let peer = running.peer,
             let start = unsafe start,
             unsafe UInt(bitPattern: start) == UInt(bitPattern: running.message.pointee.data.ptr),
             unsafe count == running.message.pointee.data.len, unsafe kind == running.message.pointee.kind
