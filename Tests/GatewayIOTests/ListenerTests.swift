@@ -184,7 +184,6 @@ struct UnixListenerTests {
             #expect(local?.host == path)
             // Options of TCP are refused there and need not be minded.
             socket.disableDelay()
-            socket.setUserTimeout(milliseconds: .max)
             _ = consume client
         }
         #expect(access(path, F_OK) == -1)

@@ -80,7 +80,6 @@ struct SocketTests {
         }
         let pair = try Loopback.tcp()
         pair.ours.disableDelay()
-        pair.ours.setUserTimeout(milliseconds: .max)
         pair.ours.finishSending()
         #expect(Loopback.read(pair.theirs.number, 1) == [])
         Loopback.write(pair.theirs.number, [7])
