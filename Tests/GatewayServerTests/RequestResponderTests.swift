@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-@Suite("What a request is answered")
-struct WorkerRequestsTests {
+@Suite("RequestResponder: what a request is answered")
+struct RequestResponderTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let request: [UInt8]
         let status: Int

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-@Suite("Later: posts, timers and work come back as events, once, where they belong")
-struct WorkerLaterTests {
+@Suite("HandlerEvents: posts, timers and work come back as events, once, where they belong")
+struct HandlerEventsTests {
     private func gateway(_ threads: Int = 2) throws -> TestGateway {
         try TestGateway(handler: "fixture_errands", threads: threads)
     }

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-@Suite("Topics: one publication, every subscriber, once and in order")
-struct WorkerTopicsTests {
+@Suite("PubSub: one publication, every subscriber, once and in order")
+struct PubSubTests {
     private func room(_ count: Int, _ gateway: TestGateway, topic: String = "room") throws -> [Errand] {
         let room = try (0..<count).map { _ in try Errand(gateway) }
         for errand in room { #expect(try errand.ask("sub \(topic)") == "= 0 0") }

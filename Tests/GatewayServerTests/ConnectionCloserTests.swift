@@ -119,8 +119,8 @@ struct Ending: Sendable, CustomTestStringConvertible {
     ]
 }
 
-@Suite("gw_handler.close: exactly once, however a connection ends")
-struct WorkerClosingTests {
+@Suite("ConnectionCloser: gw_handler.close comes exactly once, however a connection ends")
+struct ConnectionCloserTests {
     @Test(arguments: Ending.byPeer + Ending.byHandler + Ending.byGateway)
     func saysHowItEnded(_ ending: Ending) throws {
         let gateway = try TestGateway(route: ending.route)

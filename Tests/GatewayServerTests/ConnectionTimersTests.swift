@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-@Suite("Robustness 10: only a matching pong counts, and a peer that cannot answer yet is not given up")
-struct WorkerTimingTests {
+@Suite("ConnectionTimers: only a matching pong counts, and a peer that cannot answer yet is not given up")
+struct ConnectionTimersTests {
     private static let eager = "ping_interval 40ms; pong_timeout 1s; close_timeout 50ms;"
 
     @Test("a peer that answers is kept, however idle it is")
@@ -65,7 +65,7 @@ struct WorkerTimingTests {
     }
 }
 
-@Suite("idle_timeout counts messages, whatever pings do")
+@Suite("ConnectionTimers: idle_timeout counts messages, whatever pings do")
 struct IdleTimeoutTests {
     @Test("a peer that answers pings and says nothing else is closed")
     func pongsAreNoMessages() throws {

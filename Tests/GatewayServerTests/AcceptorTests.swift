@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 
 /// What can only be looked at in a process of its own: descriptors and the time of the processor.
-@Suite("Robustness 11 and 12: descriptors run out and come back, nothing is left over, nobody spins")
-struct WorkerAcceptingTests {
+@Suite("Acceptor: descriptors run out and come back, nothing is left over, nobody spins")
+struct AcceptorTests {
     @Test("out of descriptors: who is here is served, who waits is served when descriptors come back")
     func descriptorsRunOut() async {
         await #expect(processExitsWith: .success) {
