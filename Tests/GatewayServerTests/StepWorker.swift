@@ -2,6 +2,7 @@ import Bytes
 import CLinux
 import GatewayConfiguration
 import GatewayIO
+import TestSupport
 
 @testable import GatewayServer
 
@@ -10,40 +11,95 @@ import GatewayIO
 final class StepWorker {
     let server: Server
     let worker: Worker
-    /// Monotonic nanoseconds.
-    private var clock: UInt64
+    private let clock: StandingClock
+
+    private final class StandingClock {
+        /// Monotonic.
+        var nanoseconds: UInt64
+        var stride: UInt64 = 0
+
+        init(_ nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+        func look() -> UInt64 {
+            nanoseconds += stride
+            return nanoseconds
+        }
+    }
+
+    /// How many nanoseconds pass from one look at the clock to the next, in the midst of a turn.
+    var stride: UInt64 {
+        get { clock.stride }
+        set { clock.stride = newValue }
+    }
 
     /// - Parameters:
+    ///   - handler: of `/echo`.
     ///   - route: what stands in the block of `/echo`.
     ///   - rest: what stands beside it.
-    init(handler: String = "echo", route: String = "", rest: String = "") throws {
+    ///   - capacity: how many peers there is room for.
+    init(handler: String = "echo", route: String = "", rest: String = "", capacity: Int = 64) throws {
+        let isFixture = "\(handler) \(rest)".contains("fixture_")
         let text = """
+            \(isFixture ? "plugins \(Fixture.folder) { watch off; }" : "")
             listen 127.0.0.1:0; threads 1; access_log off; error_log off; control off;
             route /echo { handler \(handler); \(route) }
             \(rest)
             """
         let configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
+        for route in configuration.routes where route.handler.hasPrefix("fixture_") { Fixture.file(route.handler) }
         server = try Server(configuration, prober: TestGateway.prober)
+        let clock = StandingClock(server.context.startedAt)
+        self.clock = clock
         worker = try Worker(
-            port: server.context.ports[0], server: server.context, listeners: Listeners([]), capacity: 64)
-        clock = server.context.startedAt
+            port: server.context.ports[0], server: server.context, listeners: Listeners([]), capacity: capacity
+        ) { clock.look() }
     }
+
+    /// The route of a number, in the order of the configuration.
+    func route(_ index: Int = 0) -> Route { server.context.routing.routes[index] }
+
+    /// Who serves it.
+    func binding(_ index: Int = 0) -> UnsafeMutablePointer<Binding> { route(index).binding! }
+
+    /// What host functions do for the handler of a route, outside of turns as if on another thread.
+    func host(_ index: Int = 0) -> HostContext { HostContext.of(binding(index).pointee.generation) }
 
     /// Makes turns until one finds nothing to do, the first of them so many milliseconds later.
     func step(after milliseconds: UInt64 = 0) {
-        clock += milliseconds * 1_000_000
+        clock.nanoseconds += milliseconds * 1_000_000
+        onWorker {
+            var count = worker.wait(milliseconds: 0)
+            repeat {
+                worker.work(on: count, at: clock.nanoseconds)
+                count = worker.wait(milliseconds: 0)
+            } while count > 0 || worker.patience == 0
+        }
+    }
+
+    /// The same after so many ticks of the worker.
+    func step(ticks: UInt64) { step(after: ticks * TimerWheel.tickMilliseconds) }
+
+    /// One turn in which nobody has told the worker to look at its mailbox.
+    func turn() { onWorker { worker.work(on: 0, at: clock.nanoseconds) } }
+
+    /// Does something as the worker's thread.
+    func onWorker(_ body: () -> Void) {
         unsafe clinux_set_worker(Unmanaged.passUnretained(worker).toOpaque())
         defer { clinux_set_worker(nil) }
-        repeat { worker.work(on: worker.wait(milliseconds: 0), at: clock) } while worker.patience == 0
+        body()
     }
 
     /// A peer on a stream, which has said something.
-    func connect(saying first: String = "", window: Int = .max) -> Peer {
+    func connect(saying first: String = "", window: Int = .max, isSurplus: Bool = false) -> Peer {
         let stream = MemoryStream(window: window)
-        server.context.connections.add(1, ordering: .relaxed)
+        if isSurplus {
+            server.context.surplus.add(1, ordering: .relaxed)
+        } else {
+            server.context.connections.add(1, ordering: .relaxed)
+        }
         worker.port.load.add(1, ordering: .relaxed)
         let id = worker.acceptor.admit(
-            Transport(stream: stream), ListenerOptions.plain, isSurplus: false, on: worker)
+            Transport(stream: stream), ListenerOptions.plain, isSurplus: isSurplus, on: worker)
         let peer = Peer(self, stream, id)
         if !first.isEmpty { peer.say(Array(first.utf8)) }
         return peer
@@ -58,11 +114,40 @@ final class StepWorker {
         return peer
     }
 
+    /// What a plain request on a connection of its own is answered.
+    func get(_ path: String) -> String {
+        let peer = connect(saying: "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        step()
+        peer.finish()
+        step()
+        return peer.response()
+    }
+
+    /// What `fixture_probe` has heard, line by line.
+    func record() -> [String] {
+        let response = get("/echo")
+        return response.split(separator: "\r\n\r\n").dropFirst().joined().split(separator: "\n").map(String.init)
+    }
+
+    /// Nothing is counted any more of any connection that there was.
+    var isDeserted: Bool {
+        let context = server.context
+        return worker.table.count == 0 && context.connections.load(ordering: .relaxed) == 0
+            && context.surplus.load(ordering: .relaxed) == 0 && worker.port.load.load(ordering: .relaxed) == 0
+            && context.topics.count == 0 && worker.pubSub.topics.isEmpty
+            && context.routing.routes.allSatisfy { route in
+                route.connections.load(ordering: .relaxed) == 0
+                    && route.binding?.pointee.references.load(ordering: .relaxed) ?? 0 == 0
+            }
+    }
+
     /// The far end of a connection.
     final class Peer {
         private let owner: StepWorker
         private let stream: MemoryStream
         let id: ConnectionID?
+        /// Of what it was told, the beginning of a frame that is not whole.
+        private var pending: [UInt8] = []
 
         init(_ owner: StepWorker, _ stream: MemoryStream, _ id: ConnectionID?) {
             (self.owner, self.stream, self.id) = (owner, stream, id)
@@ -80,11 +165,56 @@ final class StepWorker {
             if let place { owner.worker.resumeLater(place) }
         }
 
+        /// Says text messages, all in one turn.
+        func say(_ texts: String...) { say(texts.flatMap { ClientFrame(1, Array($0.utf8)).octets }) }
+
+        func say(_ frame: ClientFrame) { say(frame.octets) }
+
+        func sayClose(_ code: UInt16, _ reason: String = "") {
+            say(ClientFrame(8, TestClient.Frame.close(code, reason).payload))
+        }
+
         /// Says that it says nothing more.
         func finish() {
             stream.hasEnded = true
             if let place { owner.worker.resumeLater(place) }
         }
+
+        /// The connection breaks.
+        func fail(_ error: Errno) {
+            stream.failure = error
+            if let place { owner.worker.resumeLater(place) }
+        }
+
+        /// The frames that it has been told since the last time, behind its handshake.
+        func frames() -> [TestClient.Frame] {
+            pending += heard()
+            if pending.starts(with: Array("HTTP/1.1 101 ".utf8)) {
+                let end = pending.indices.first { pending[$0...].starts(with: Array("\r\n\r\n".utf8)) }
+                pending.removeFirst((end ?? 0) + 4)
+            }
+            var frames: [TestClient.Frame] = []
+            while let (frame, length) = Self.frame(pending) {
+                frames.append(frame)
+                pending.removeFirst(length)
+            }
+            return frames
+        }
+
+        /// The frame in front, and how long it is; nil while it is not whole.
+        private static func frame(_ bytes: [UInt8]) -> (TestClient.Frame, Int)? {
+            guard bytes.count >= 2 else { return nil }
+            let extra = bytes[1] == 126 ? 2 : bytes[1] == 127 ? 8 : 0
+            guard bytes.count >= 2 + extra else { return nil }
+            let long = bytes[2..<2 + extra].reduce(0) { $0 << 8 | Int($1) }
+            let count = extra == 0 ? Int(bytes[1]) : long
+            guard bytes.count >= 2 + extra + count else { return nil }
+            let payload = Array(bytes[(2 + extra)...].prefix(count))
+            return (TestClient.Frame(bytes[0] & 0x0F, payload, isFinal: bytes[0] & 0x80 != 0), 2 + extra + count)
+        }
+
+        /// Where it stands; nil when it has no place any more.
+        var phase: Connection.Phase? { place?.pointee.phase }
 
         /// What it has been told since the last time.
         func heard() -> [UInt8] {
@@ -110,16 +240,21 @@ final class StepWorker {
 final class MemoryStream: TransportLayer {
     var input: [UInt8] = []
     var hasEnded = false
+    private var hasSaidEnd = false
     var output: [UInt8] = []
     var window: Int
     private(set) var isFinished = false
-    /// What writing fails with from here on.
+    /// What reading and writing fail with from here on.
     var failure: Errno?
 
     init(window: Int) { self.window = window }
 
     override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        if input.isEmpty { return hasEnded ? .endOfStream : .wouldBlock }
+        if let failure { return .failed(failure) }
+        if input.isEmpty {
+            hasSaidEnd = hasEnded
+            return hasEnded ? .endOfStream : .wouldBlock
+        }
         let count = min(input.count, buffer.count)
         buffer.copyBytes(from: input[..<count])
         input.removeFirst(count)
@@ -135,7 +270,7 @@ final class MemoryStream: TransportLayer {
         return .moved(count)
     }
 
-    override var hasInput: Bool { !input.isEmpty || hasEnded }
+    override var hasInput: Bool { !input.isEmpty || hasEnded != hasSaidEnd || failure != nil }
 
     override func finishSending(_ socket: borrowing Socket) { isFinished = true }
 }

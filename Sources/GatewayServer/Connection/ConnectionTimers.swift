@@ -143,7 +143,7 @@ final class ConnectionTimers {
         guard payload.count == 8, peer.pointee.pingStamp != 0,
             UInt64(bigEndian: unsafe payload.loadUnaligned(as: UInt64.self)) == UInt64(peer.pointee.pingStamp)
         else { return }
-        let microseconds = UInt32(truncatingIfNeeded: Clock.monotonicNanoseconds() / 1000) &- peer.pointee.pingStamp
+        let microseconds = UInt32(truncatingIfNeeded: worker.clock() / 1000) &- peer.pointee.pingStamp
         worker.port.sharedTable[peer.pointee.slot].roundTripMicroseconds.store(max(1, microseconds), ordering: .relaxed)
         guard peer.pointee.flags.contains(.pinged), let binding = unsafe peer.pointee.binding else { return }
         peer.pointee.flags.remove(.pinged)

@@ -89,7 +89,9 @@ extension HostContext {
         if connection == 0, record.isRetiring.load(ordering: .acquiring) { return 0 }
         let timer = TimerRegistry.Timer(
             record: record, connection: connection, token: token, interval: UInt64(interval) * 1_000_000)
-        let due = Clock.monotonicNanoseconds() + UInt64(delay) * 1_000_000
+        // Not the time of the turn, which may have begun long ago: a timer is never early.
+        let now = unsafe HostFunctions.onWorker { $0.clock() } ?? Clock.monotonicNanoseconds()
+        let due = now + UInt64(delay) * 1_000_000
         guard let (number, isNext) = port.timers.add(timer, due: due) else { return 0 }
         // The worker may sleep longer than that; on its own thread it looks before it sleeps.
         if isNext {

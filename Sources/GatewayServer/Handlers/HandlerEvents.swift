@@ -1,6 +1,5 @@
 import CGatewayABI
 import CLinux
-import GatewayIO
 import HandlerModules
 import Synchronization
 
@@ -50,10 +49,10 @@ final class HandlerEvents {
     }
 
     /// Milliseconds to the next timer; nil when there is none.
-    func timerPatience(_ port: WorkerPort) -> Int32? {
-        let due = port.timers.nextDue
+    func timerPatience(on worker: Worker) -> Int32? {
+        let due = worker.port.timers.nextDue
         if due == .max { return nil }
-        let now = Clock.monotonicNanoseconds()
+        let now = worker.clock()
         if due <= now { return 0 }
         return Int32(clamping: (due - now + 999_999) / 1_000_000)
     }

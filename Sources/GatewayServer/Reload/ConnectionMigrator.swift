@@ -82,7 +82,7 @@ struct HandoverProgress {
     /// Goes on with hand-overs for one slice.
     func continueHandovers(on worker: Worker) {
         if handovers.isEmpty { return }
-        let began = Clock.monotonicNanoseconds()
+        let began = worker.clock()
         var index = 0
         while index < handovers.count {
             if handovers[index].notBefore > worker.now {
@@ -109,7 +109,7 @@ struct HandoverProgress {
             let slot = handovers[index].cursor
             handovers[index].cursor += 1
             guard let peer = worker.table.occupant(slot), unsafe handover.isFrom(peer.pointee.binding) else {
-                if slot % Self.slotsPerLook == 0, Clock.monotonicNanoseconds() >= end { return false }
+                if slot % Self.slotsPerLook == 0, worker.clock() >= end { return false }
                 continue
             }
             if !treat(peer, handovers[index], on: worker) {
@@ -117,7 +117,7 @@ struct HandoverProgress {
                 if mayMove(peer, handover) { handovers[index].restless += 1 }
                 if peer.pointee.rareState?.isMoving ?? false { handovers[index].moving += 1 }
             }
-            if Clock.monotonicNanoseconds() >= end { return handovers[index].cursor >= worker.table.used }
+            if worker.clock() >= end { return handovers[index].cursor >= worker.table.used }
         }
         return true
     }

@@ -31,6 +31,8 @@ import Synchronization
     /// Ticks since the gateway started, and the clock they were read from; once a turn.
     var now: UInt32 = 1
     var nowNanoseconds: UInt64
+    /// What the clock says in the middle of a turn.
+    let clock: () -> UInt64
     private var idle = BusyPollWindow()
     var running = RunningCallback()
     /// Memory of the last large messages, kept for the next ones.
@@ -52,11 +54,16 @@ import Synchronization
     private(set) var isStopping = false
     private(set) var stopDeadline: UInt32 = 0
 
-    init(port: WorkerPort, server: ServerContext, listeners: Listeners, capacity: Int) throws(Errno) {
+    /// - Parameter clock: monotonic nanoseconds; of tests, one that stands still.
+    init(
+        port: WorkerPort, server: ServerContext, listeners: Listeners, capacity: Int,
+        clock: @escaping () -> UInt64 = Clock.monotonicNanoseconds
+    ) throws(Errno) {
         guard let table = ConnectionTable(capacity: capacity), let timers = ConnectionTimers(capacity: capacity)
         else { throw Errno(ENOMEM) }
         self.port = port
         self.server = server
+        self.clock = clock
         self.table = table
         self.timers = timers
         acceptor = Acceptor(listeners)
@@ -149,7 +156,7 @@ import Synchronization
         if let wish = migrator.patience(now: now) { ticks = min(ticks ?? wish, wish) }
         if let again = acceptor.listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }
         let milliseconds = ticks.map { Int32(clamping: Int64($0) * Int64(TimerWheel.tickMilliseconds)) }
-        guard let timer = events.timerPatience(port) else { return milliseconds }
+        guard let timer = events.timerPatience(on: self) else { return milliseconds }
         return min(milliseconds ?? timer, timer)
     }
 
