@@ -2,6 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import GatewayServer
+
 /// What can only be looked at in a process of its own: descriptors and the time of the processor.
 @Suite("Acceptor: descriptors run out and come back, nothing is left over, nobody spins")
 struct AcceptorTests {
@@ -76,6 +78,85 @@ struct AcceptorTests {
             #expect(!other.socket.hears(within: 300))
             #expect(Processes.processorMilliseconds - before < 150)
         }
+    }
+}
+
+@Suite("An acceptor, turn by turn")
+struct AcceptorTurnTests {
+    private static let handshake = String(decoding: TestClient.handshake("/echo"), as: UTF8.self)
+
+    @Test func `counts a peer while it is there`() throws {
+        let steps = try StepWorker()
+        let peers = [steps.open(), steps.open()]
+        #expect(steps.server.context.connections.load(ordering: .relaxed) == 2)
+        #expect(steps.worker.port.load.load(ordering: .relaxed) == 2)
+        #expect(steps.route().connections.load(ordering: .relaxed) == 2)
+        peers[0].finish()
+        steps.step()
+        #expect(steps.server.context.connections.load(ordering: .relaxed) == 1)
+        #expect(steps.worker.port.load.load(ordering: .relaxed) == 1)
+        peers[1].finish()
+        steps.step()
+        #expect(steps.isDeserted)
+    }
+
+    @Test(arguments: [handshake, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+    func `tells a surplus peer that there is no room, whatever it asks, and lets it go`(request: String) throws {
+        let steps = try StepWorker()
+        let peer = steps.connect(saying: request + request, isSurplus: true)
+        #expect(steps.server.context.surplus.load(ordering: .relaxed) == 1)
+        steps.step()
+        let said = peer.response()
+        #expect(said.hasPrefix("HTTP/1.1 503 ") && said.contains("\r\nConnection: close\r\n"))
+        #expect(said.hasSuffix("\r\n\r\ntoo-many-connections: max_connections is reached\n"))
+        #expect(peer.isFinished)
+        peer.finish()
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(steps.server.context.rejections.all.map(\.count) == [1])
+    }
+
+    @Test func `a surplus peer has two seconds to ask, others the time of the handshake`() throws {
+        let steps = try StepWorker()
+        let surplus = steps.connect(isSurplus: true)
+        let other = steps.connect()
+        steps.step(ticks: 62)
+        #expect(surplus.phase == .head)
+        steps.step(ticks: 1)
+        #expect(surplus.place == nil && surplus.heard().isEmpty)
+        #expect(other.phase == .head)
+        #expect(steps.server.context.surplus.load(ordering: .relaxed) == 0)
+        #expect(steps.server.context.connections.load(ordering: .relaxed) == 1)
+    }
+
+    @Test func `where the handshake has less time a surplus peer has no more`() throws {
+        let steps = try StepWorker(rest: "defaults { handshake_timeout 320ms; }")
+        let surplus = steps.connect(isSurplus: true)
+        steps.step(ticks: 9)
+        #expect(surplus.phase == .head)
+        steps.step(ticks: 1)
+        #expect(surplus.place == nil && steps.isDeserted)
+    }
+
+    @Test func `a peer for whom there is no slot is not counted`() throws {
+        let steps = try StepWorker(capacity: 2)
+        let peers = [steps.open(), steps.open()]
+        #expect(steps.connect().id == nil)
+        #expect(steps.connect(isSurplus: true).id == nil)
+        #expect(steps.server.context.connections.load(ordering: .relaxed) == 2)
+        #expect(steps.server.context.surplus.load(ordering: .relaxed) == 0)
+        #expect(steps.worker.port.load.load(ordering: .relaxed) == 2)
+        // Its place is the next one's.
+        peers[1].finish()
+        steps.step()
+        let next = steps.open()
+        #expect(next.id?.slot == peers[1].id?.slot && next.id != peers[1].id && next.phase == .open)
+    }
+
+    @Test func `takes nobody in while the worker stops`() throws {
+        let steps = try StepWorker()
+        steps.onWorker { steps.worker.beginStopping() }
+        #expect(steps.connect().id == nil && steps.isDeserted)
     }
 }
 
