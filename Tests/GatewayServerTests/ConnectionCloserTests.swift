@@ -1,5 +1,8 @@
+import GatewayIO
 import TestSupport
 import Testing
+
+@testable import GatewayServer
 
 /// One way for a connection to end.
 struct Ending: Sendable, CustomTestStringConvertible {
@@ -238,5 +241,239 @@ struct ConnectionCloserTests {
         #expect(try late.receive().closeCode == 1001)
         try late.sendClose(1001)
         #expect(try observer.response().body.contains("2 close 1001 by 6"))
+    }
+}
+
+@Suite("A connection closer, turn by turn")
+struct ConnectionCloserTurnTests {
+    /// A worker with the fixture that hears and tells, and a peer of its.
+    private func start(_ route: String = "", window: Int = .max) throws -> (StepWorker, StepWorker.Peer) {
+        let steps = try StepWorker(handler: "fixture_probe", route: route)
+        return (steps, steps.open(window: window))
+    }
+
+    private func endings(_ steps: StepWorker) -> [String] { steps.record().endings }
+
+    @Test func `answers the peer's Close and frees the slot in the same turn`() throws {
+        let (steps, peer) = try start()
+        let id = try #require(peer.id)
+        peer.say(ClientFrame(1, Array("last".utf8)).octets + ClientFrame(8, [0x03, 0xE8, 0x62]).octets)
+        steps.step()
+        #expect(peer.frames() == [.text("last"), .close(1000, "b")])
+        // Both Close frames have passed: there is nothing to wait for.
+        #expect(peer.place == nil && !peer.isFinished && steps.isDeserted)
+        #expect(!steps.worker.port.sharedTable.isOpen(id))
+        #expect(steps.worker.port.sharedTable.module(of: id) == nil)
+        #expect(endings(steps) == ["1 close 1000 by 1 reason b sends -1"])
+    }
+
+    @Test func `a Close of the handler waits for the peer's, and what comes before that is nobody's`() throws {
+        let (steps, peer) = try start()
+        let id = try #require(peer.id)
+        peer.say("close:4000:bye", "unheard")
+        steps.step()
+        #expect(peer.frames() == [.close(4000, "bye")])
+        #expect(peer.phase == .closing && !steps.worker.port.sharedTable.isOpen(id))
+        // Its handler may still name it.
+        #expect(steps.worker.port.sharedTable.module(of: id) != nil)
+        #expect(endings(steps).isEmpty)
+        peer.say("unheard")
+        peer.say(ClientFrame(9).octets)
+        steps.step()
+        #expect(peer.phase == .closing && peer.frames().isEmpty)
+        peer.sayClose(4000)
+        steps.step()
+        #expect(peer.place == nil && peer.frames().isEmpty && steps.isDeserted)
+        let record = steps.record()
+        #expect(record.endings == ["1 close 4000 by 2 reason bye sends -1"])
+        #expect(!record.contains { $0.contains("message") || $0.contains("ping") })
+    }
+
+    @Test func `where both sides close at once each says it once`() throws {
+        let (steps, peer) = try start()
+        peer.say(ClientFrame(1, Array("close:4000:ours".utf8)).octets + ClientFrame(8, [0x0F, 0xA1]).octets)
+        steps.step()
+        #expect(peer.frames() == [.close(4000, "ours")])
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(endings(steps) == ["1 close 4000 by 2 reason ours sends -1"])
+    }
+
+    @Test func `a second close has no effect`() throws {
+        let (steps, peer) = try start()
+        let place = try #require(peer.place)
+        steps.onWorker {
+            for code in [4001, 4002] as [UInt16] {
+                steps.worker.closer.beginClosing(place, code: code, reason: [], by: 2, on: steps.worker)
+            }
+        }
+        steps.step()
+        #expect(peer.frames() == [.close(4001)])
+        peer.sayClose(4001)
+        steps.step()
+        #expect(endings(steps) == ["1 close 4001 by 2 reason  sends -1"])
+    }
+
+    private static let violations: [(ClientFrame, UInt16, String)] = [
+        (ClientFrame(1, [1]).with { $0.isMasked = false }, 1002, "-4 a client frame is not masked"),
+        (ClientFrame(1, [1]).with { $0.reserved = 4 }, 1002, "-4 reserved bit"),
+        (ClientFrame(8, [1]), 1002, ""), (ClientFrame(8, [0x03, 0xED]), 1002, ""),
+        (ClientFrame(8, [0x03, 0xE8, 0xFF]), 1007, ""), (ClientFrame(1, [0xFF]), 1007, "-4 text is not UTF-8"),
+        (ClientFrame(2, [0, 0, 0, 0, 0, 0, 0, 0, 0]), 1009, "-5 message is larger than max_message"),
+    ]
+
+    @Test(arguments: violations)
+    func `a violation is told to both sides, and our side ends`(frame: ClientFrame, code: UInt16, error: String) throws
+    {
+        let (steps, peer) = try start("max_message 8;")
+        peer.say(ClientFrame(1, [0x68]).octets + frame.octets + ClientFrame(1, [0x69]).octets)
+        steps.step()
+        let frames = peer.frames()
+        #expect(frames.first == .text("h") && frames.count == 2 && frames.last?.closeCode == code)
+        #expect(peer.isFinished && peer.phase == .lingering)
+        let record = steps.record()
+        #expect(record.contains { $0.hasPrefix("1 error \(error)") })
+        // It is told when our side has ended, whatever the peer does about its own.
+        #expect(record.last?.hasPrefix("1 close \(code) by 3") == true)
+        peer.say([UInt8](repeating: 0x81, count: 100_000))
+        steps.step()
+        #expect(peer.phase == .lingering && peer.heard().isEmpty)
+        peer.finish()
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(steps.record() == record, "it hears nothing more")
+    }
+
+    @Test(arguments: [
+        ("abort", "close 1006 by 2"), ("close-abort", "close 1006 by 2"), ("thread-abort:1:1", "close 1006 by 2"),
+    ])
+    func `an abort needs no handshake`(command: String, line: String) throws {
+        let (steps, peer) = try start()
+        peer.say(command, "unheard")
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(endings(steps) == ["1 \(line) reason  sends -1"])
+    }
+
+    @Test func `a connection that breaks is an error, and gone`() throws {
+        let (steps, peer) = try start()
+        peer.fail(Errno(104))
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        let record = steps.record()
+        #expect(record.contains { $0.hasPrefix("1 error -1 ") })
+        #expect(record.endings == ["1 close 1006 by 4 reason  sends -1"])
+    }
+
+    @Test func `a peer that ends without a Close is 1006, and no error`() throws {
+        let (steps, peer) = try start()
+        peer.say(Array(ClientFrame(1, Array("half".utf8)).octets.dropLast()))
+        peer.finish()
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        let record = steps.record()
+        #expect(record.endings == ["1 close 1006 by 4 reason  sends -1"])
+        #expect(!record.contains { $0.contains(" error ") })
+    }
+
+    @Test func `after the handler's close it is that code, also where the peer vanishes`() throws {
+        let (steps, peer) = try start()
+        peer.say("close:4002:why")
+        steps.step()
+        peer.fail(Errno(104))
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(endings(steps) == ["1 close 4002 by 2 reason why sends -1"])
+    }
+
+    @Test func `another thread's close counts from its promise, also where the peer vanishes first`() throws {
+        let (steps, peer) = try start()
+        let id = try #require(peer.id)
+        #expect(steps.host().close(id.number, 4003, nil, 0) == 0)
+        #expect(steps.host().close(id.number, 4004, nil, 0) == -1)
+        let place = try #require(peer.place)
+        steps.onWorker { steps.worker.closer.lose(place, Errno(104), on: steps.worker) }
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted && peer.frames().isEmpty)
+        #expect(endings(steps) == ["1 close 4003 by 2 reason  sends -1"])
+    }
+
+    @Test func `a slow consumer gets what was queued, and then 1013`() throws {
+        let (steps, peer) = try start("send_buffer 8k;", window: 1000)
+        #expect(peer.heard().count > 0)
+        peer.say("fill:100:1000")
+        steps.step()
+        #expect(peer.phase == .closing && peer.isBlocked)
+        let record = steps.record()
+        let line = try #require(record.first { $0.contains("flood ended") })
+        let taken = try #require(line.split(separator: " ").compactMap { Int($0.filter(\.isNumber)) }.dropFirst().first)
+        #expect(line == "flood ended with -1 after \(taken), pressure 1" && (8...10).contains(taken))
+        peer.widen(by: 1_000_000)
+        steps.step()
+        let frames = peer.frames()
+        #expect(frames.last == .close(1013, "slow consumer") && frames.count == taken + 1)
+        peer.sayClose(1013)
+        steps.step()
+        #expect(peer.place == nil && steps.isDeserted)
+        let heard = steps.record()
+        #expect(heard.suffix(2).map { $0.prefix(12) } == ["1 error -5 m", "1 close 1013"])
+    }
+
+    @Test func `what waits for a peer goes before our Close, and its end behind that`() throws {
+        let (steps, peer) = try start(window: 200)
+        peer.say(String(repeating: "x", count: 500))
+        steps.step()
+        #expect(peer.isBlocked)
+        peer.say(ClientFrame(1, [0xFF]))
+        steps.step()
+        #expect(peer.phase == .ending && !peer.isFinished && endings(steps).isEmpty)
+        peer.widen(by: 1000)
+        steps.step()
+        #expect(peer.frames().map(\.opcode) == [1, 8])
+        #expect(peer.phase == .lingering && peer.isFinished && endings(steps).count == 1)
+    }
+
+    @Test func `a worker that stops asks every peer to go, and cuts off who does not`() throws {
+        let (steps, polite) = try start("close_timeout 1s;")
+        let (mute, silent, half) = (steps.open(), steps.connect(), steps.connect(saying: "GET /echo HT"))
+        steps.step()
+        steps.onWorker { steps.worker.beginStopping() }
+        steps.step()
+        for peer in [polite, mute] { #expect(peer.frames() == [.close(1001, "the gateway is shutting down")]) }
+        #expect(silent.place == nil && half.phase == .head)
+        polite.sayClose(1001)
+        steps.step()
+        #expect(polite.place == nil && mute.phase == .closing)
+        // close_timeout.
+        steps.step(ticks: 32)
+        #expect(mute.place == nil && half.phase == .head)
+        // Half a second later whatever is left.
+        steps.step(ticks: 16)
+        #expect(half.place == nil && steps.isDeserted)
+    }
+
+    @Test func `a request that comes while the worker stops is told so`() throws {
+        let (steps, _) = try start()
+        let half = steps.connect(saying: "GET /echo HTTP/1.1\r\nHost: a\r\n")
+        steps.step()
+        steps.onWorker { steps.worker.beginStopping() }
+        half.say(Array("\r\n".utf8))
+        steps.step()
+        let said = half.response()
+        #expect(said.hasPrefix("HTTP/1.1 503 ") && said.hasSuffix("draining: the gateway is shutting down\n"))
+        #expect(half.phase == .lingering)
+    }
+
+    @Test func `an upgrade whose peer left before its answer is opened and closed in one go`() throws {
+        let (steps, _) = try start()
+        let peer = steps.open("/echo?upgrade=held")
+        #expect(peer.phase == .answering)
+        peer.finish()
+        steps.step()
+        // Nothing is read while the answer is awaited; the end shows when it comes.
+        #expect(peer.phase == .answering)
+        _ = steps.get("/echo?do=answer")
+        steps.step()
+        #expect(peer.place == nil)
+        #expect(endings(steps) == ["2 close 1006 by 4 reason  sends -1"])
     }
 }
