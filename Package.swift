@@ -9,10 +9,10 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// Octets cross module borders on the data path, so functions must be visible to the optimiser beyond their module.
+/// Bytes cross module borders on the data path, so functions must be visible to the optimiser beyond their module.
 ///
 /// Measured with Swift 6.3.1: it looks into other modules for `public` declarations only, and there for functions
-/// below a size limit that is too low for a frame parser. That is why the modules octets pass through say `public`
+/// below a size limit that is too low for a frame parser. That is why the modules bytes pass through say `public`
 /// where the rest of the house says `package`. Instructions for each echoed message: 1,120 without, 750 with.
 let fast: [SwiftSetting] =
     strict + [
@@ -56,7 +56,7 @@ let package = Package(
 
         .target(name: "GatewayHandlerJSON", dependencies: ["GatewayHandler"], swiftSettings: strict),
 
-        // The gateway, from octets up.
+        // The gateway, from bytes up.
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
         .target(name: "HTTP", swiftSettings: fast),

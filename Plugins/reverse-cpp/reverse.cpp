@@ -43,7 +43,7 @@ std::string reversed(const gw_message &message) {
     std::string bytes(reinterpret_cast<const char *>(message.data.ptr), message.data.len);
     std::reverse(bytes.begin(), bytes.end());
     if (message.kind != GW_TEXT) return bytes;
-    // RFC 3629 3: all octets of a character but the first are 10xxxxxx. The gateway has checked that the text is UTF-8.
+    // RFC 3629 3: all bytes of a character but the first are 10xxxxxx. The gateway has checked that the text is UTF-8.
     const auto is_first = [](char byte) { return (byte & 0xC0) != 0x80; };
     for (auto begin = bytes.begin(); begin != bytes.end();) {
         const auto end = std::next(std::find_if(begin, bytes.end(), is_first));

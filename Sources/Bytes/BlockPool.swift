@@ -10,18 +10,18 @@ public struct BlockPool: ~Copyable {
     @unsafe
     public struct Block {
         public var next: UnsafeMutablePointer<Block>?
-        /// The octets of this block: behind its header, or somebody else's that it refers to.
+        /// The bytes of this block: behind its header, or somebody else's that it refers to.
         public var base: UnsafeMutableRawPointer
-        /// The first octet that has not been sent.
+        /// The first byte that has not been sent.
         public var start: Int
-        /// Behind the last octet.
+        /// Behind the last byte.
         public var end: Int
-        /// Room at `base`; 0 in a block that refers to octets elsewhere.
+        /// Room at `base`; 0 in a block that refers to bytes elsewhere.
         public var capacity: Int
         public var shared: UnsafeMutablePointer<SharedBuffer>?
     }
 
-    /// How many octets a block of each size offers, with the header counted off.
+    /// How many bytes a block of each size offers, with the header counted off.
     public enum Size: Int, Sendable {
         /// For a connection that gets an odd message from others.
         case small = 1024
@@ -44,7 +44,7 @@ public struct BlockPool: ~Copyable {
 
     private static let header = unsafe MemoryLayout<Block>.stride
     private let state: UnsafeMutablePointer<State>
-    /// The one block for octets that go out from where they came in; out of use while its `end` is 0.
+    /// The one block for bytes that go out from where they came in; out of use while its `end` is 0.
     @usableFromInline let inPlaceRun: UnsafeMutablePointer<Block>
 
     public init() {
@@ -76,7 +76,7 @@ public struct BlockPool: ~Copyable {
         return unsafe block
     }
 
-    /// A block that refers to shared octets; it takes over one ownership of them.
+    /// A block that refers to shared bytes; it takes over one ownership of them.
     public func refer(to shared: UnsafeMutablePointer<SharedBuffer>, from start: Int) -> UnsafeMutablePointer<Block>? {
         guard let base = unsafe shared.pointee.start else { return nil }
         let block = unsafe Self.pop(&state.pointee.references) ?? Self.cut(Self.header)
@@ -86,7 +86,7 @@ public struct BlockPool: ~Copyable {
         return unsafe block
     }
 
-    /// Whether a queue refers to octets that it was only lent.
+    /// Whether a queue refers to bytes that it was only lent.
     @inline(__always)
     public var hasInPlaceRun: Bool { unsafe inPlaceRun.pointee.end != 0 }
 
@@ -104,8 +104,8 @@ public struct BlockPool: ~Copyable {
         }
     }
 
-    private static func cut(_ octets: Int) -> UnsafeMutablePointer<Block> {
-        guard let memory = unsafe malloc(octets) else { fatalError("out of memory for \(octets) octets") }
+    private static func cut(_ bytes: Int) -> UnsafeMutablePointer<Block> {
+        guard let memory = unsafe malloc(bytes) else { fatalError("out of memory for \(bytes) bytes") }
         return unsafe memory.bindMemory(to: Block.self, capacity: 1)
     }
 

@@ -7,14 +7,14 @@ public struct LargeBufferCache: ~Copyable {
     public static let places = 8
     /// Smaller ones are not worth it, larger ones are too dear.
     public static let sizes = 64 * 1024...4 << 20
-    /// Octets of all together.
-    public static let mostOctets = 8 << 20
+    /// Bytes of all together.
+    public static let mostBytes = 8 << 20
 
     private let buffers: UnsafeMutablePointer<ByteBuffer>
     /// How many there are.
     public private(set) var count = 0
     /// What they come to.
-    public private(set) var octets = 0
+    public private(set) var bytes = 0
 
     public init() {
         unsafe buffers = .allocate(capacity: Self.places)
@@ -30,16 +30,16 @@ public struct LargeBufferCache: ~Copyable {
         if count == 0 { return ByteBuffer() }
         count -= 1
         let buffer = unsafe (buffers + count).move()
-        octets -= buffer.capacity
+        bytes -= buffer.capacity
         return buffer
     }
 
     /// Puts a buffer away, or frees it.
     public mutating func put(away buffer: consuming ByteBuffer) {
         let capacity = buffer.capacity
-        guard count < Self.places, Self.sizes.contains(capacity), octets + capacity <= Self.mostOctets else { return }
+        guard count < Self.places, Self.sizes.contains(capacity), bytes + capacity <= Self.mostBytes else { return }
         buffer.removeAll()
-        octets += capacity
+        bytes += capacity
         unsafe (buffers + count).initialize(to: buffer)
         count += 1
     }

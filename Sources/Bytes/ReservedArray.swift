@@ -2,7 +2,7 @@ import Glibc
 
 /// A fixed number of elements at a fixed address, zeroed, whose pages cost nothing until they are touched.
 ///
-/// The elements must be valid when all their octets are zero, and trivial: nothing is deinitialised. The memory
+/// The elements must be valid when all their bytes are zero, and trivial: nothing is deinitialised. The memory
 /// is returned when the owner goes; one thread owns it unless its elements are atomics.
 @safe
 public struct ReservedArray<Element: ~Copyable>: ~Copyable {
@@ -11,11 +11,11 @@ public struct ReservedArray<Element: ~Copyable>: ~Copyable {
 
     /// - Returns: nil when the kernel refuses the address space.
     public init?(capacity: Int) {
-        let octets = max(1, capacity).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
-        if octets.overflow { return nil }
+        let bytes = max(1, capacity).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        if bytes.overflow { return nil }
         let protection = PROT_READ | PROT_WRITE
         let memory = unsafe mmap(
-            nil, octets.partialValue, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            nil, bytes.partialValue, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         // MAP_FAILED is a cast that Swift does not import: all bits set.
         guard let memory = unsafe memory, Int(bitPattern: memory) != -1 else { return nil }
         self.capacity = max(1, capacity)

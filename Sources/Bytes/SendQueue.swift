@@ -1,6 +1,6 @@
 public import Glibc
 
-/// What one connection still has to send, in order: blocks of copied octets and references to shared ones.
+/// What one connection still has to send, in order: blocks of copied bytes and references to shared ones.
 ///
 /// Empty queues hold no memory. One thread owns queue and pool; the pool lent to the calls is always the same.
 @safe
@@ -9,7 +9,7 @@ public struct SendQueue: ~Copyable {
 
     private var first: UnsafeMutablePointer<Block>?
     private var last: UnsafeMutablePointer<Block>?
-    /// Octets that have not been sent.
+    /// Bytes that have not been sent.
     public private(set) var count = 0
 
     public init() {}
@@ -18,7 +18,7 @@ public struct SendQueue: ~Copyable {
 
     public var isEmpty: Bool { count == 0 }
 
-    /// Appends a frame header of up to ten octets, given as the little-endian words it is stored with.
+    /// Appends a frame header of up to ten bytes, given as the little-endian words it is stored with.
     @inline(__always)
     public mutating func append(
         header low: UInt64, _ high: UInt16, count length: Int, pool: borrowing BlockPool, size: BlockPool.Size
@@ -34,10 +34,10 @@ public struct SendQueue: ~Copyable {
     /// Appends a copy.
     @inline(__always)
     public mutating func append(
-        _ octets: UnsafeRawBufferPointer, pool: borrowing BlockPool, size: BlockPool.Size
+        _ bytes: UnsafeRawBufferPointer, pool: borrowing BlockPool, size: BlockPool.Size
     ) {
-        guard var source = octets.baseAddress else { return }
-        var left = octets.count
+        guard var source = bytes.baseAddress else { return }
+        var left = bytes.count
         count &+= left
         while left > 0 {
             let block = unsafe room(1, pool, size)
@@ -49,17 +49,17 @@ public struct SendQueue: ~Copyable {
         }
     }
 
-    /// Appends a frame whose payload stays where it is: its header is written into the octets in front of it.
+    /// Appends a frame whose payload stays where it is: its header is written into the bytes in front of it.
     ///
-    /// A run of such frames that lie one behind the other is one block. The octets are lent: before they change, the
+    /// A run of such frames that lie one behind the other is one block. The bytes are lent: before they change, the
     /// queue has to be empty again or `keep` them. One queue of a pool at a time has such a run.
     ///
-    /// - Parameter header: two or four octets, as `append(header:)` takes them; so many octets in front of the payload
+    /// - Parameter header: two or four bytes, as `append(header:)` takes them; so many bytes in front of the payload
     ///   belong to the caller.
     /// - Returns: false, and nothing was done, when there is no place for the frame but behind something else.
     @inline(__always)
     public mutating func appendInPlace(
-        header low: UInt64, count length: Int, payload start: UnsafeMutableRawPointer, count octets: Int,
+        header low: UInt64, count length: Int, payload start: UnsafeMutableRawPointer, count bytes: Int,
         pool: borrowing BlockPool
     ) -> Bool {
         let front = unsafe start - length
@@ -81,19 +81,19 @@ public struct SendQueue: ~Copyable {
         } else {
             unsafe front.storeBytes(of: UInt32(truncatingIfNeeded: low).littleEndian, as: UInt32.self)
         }
-        unsafe inPlaceRun.pointee.end &+= length &+ octets
-        count &+= length &+ octets
+        unsafe inPlaceRun.pointee.end &+= length &+ bytes
+        count &+= length &+ bytes
         return true
     }
 
-    /// Behind the lent octets, if nothing stands behind them in the queue: where the next frame's header would go.
+    /// Behind the lent bytes, if nothing stands behind them in the queue: where the next frame's header would go.
     @inline(__always)
     public func endOfInPlaceRun(pool: borrowing BlockPool) -> UnsafeMutableRawPointer? {
         guard let last = unsafe last, unsafe last == pool.inPlaceRun else { return nil }
         return unsafe last.pointee.base + last.pointee.end
     }
 
-    /// Copies what is left of lent octets, which are about to change.
+    /// Copies what is left of lent bytes, which are about to change.
     public mutating func keep(pool: borrowing BlockPool) {
         let inPlaceRun = unsafe pool.inPlaceRun
         var others = SendQueue()
@@ -119,13 +119,13 @@ public struct SendQueue: ~Copyable {
     public mutating func append(
         shared: UnsafeMutablePointer<SharedBuffer>, from start: Int, pool: borrowing BlockPool
     ) {
-        let octets = unsafe shared.pointee.count - start
-        guard octets > 0, let block = unsafe pool.refer(to: shared, from: start) else {
+        let bytes = unsafe shared.pointee.count - start
+        guard bytes > 0, let block = unsafe pool.refer(to: shared, from: start) else {
             unsafe SharedBuffer.release(shared)
             return
         }
         unsafe link(block)
-        count += octets
+        count += bytes
     }
 
     /// Appends what another queue of the same pool holds, and empties that.
@@ -154,7 +154,7 @@ public struct SendQueue: ~Copyable {
         return filled
     }
 
-    /// The only run of octets; nil when there is none or more than one.
+    /// The only run of bytes; nil when there is none or more than one.
     @inline(__always)
     public var single: UnsafeRawBufferPointer? {
         guard let block = unsafe first, unsafe block.pointee.next == nil else { return nil }
@@ -175,12 +175,12 @@ public struct SendQueue: ~Copyable {
         }
     }
 
-    /// Forgets octets that were sent; blocks that are done go back to the pool.
+    /// Forgets bytes that were sent; blocks that are done go back to the pool.
     @inline(never)
-    public mutating func removeFirst(_ octets: Int, pool: borrowing BlockPool) {
-        precondition(octets >= 0 && octets <= count, "sent more than was queued")
-        count &-= octets
-        var left = octets
+    public mutating func removeFirst(_ bytes: Int, pool: borrowing BlockPool) {
+        precondition(bytes >= 0 && bytes <= count, "sent more than was queued")
+        count &-= bytes
+        var left = bytes
         while let block = unsafe first {
             let held = unsafe block.pointee.end &- block.pointee.start
             if held > left {
@@ -197,9 +197,9 @@ public struct SendQueue: ~Copyable {
     /// The last block when it has so much room, else a new one behind it.
     @inline(__always)
     private mutating func room(
-        _ octets: Int, _ pool: borrowing BlockPool, _ size: BlockPool.Size
+        _ bytes: Int, _ pool: borrowing BlockPool, _ size: BlockPool.Size
     ) -> UnsafeMutablePointer<Block> {
-        if let block = unsafe last, unsafe block.pointee.capacity &- block.pointee.end >= octets { return unsafe block }
+        if let block = unsafe last, unsafe block.pointee.capacity &- block.pointee.end >= bytes { return unsafe block }
         let block = unsafe pool.take(self.size(asked: size))
         unsafe link(block)
         return unsafe block

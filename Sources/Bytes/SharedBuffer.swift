@@ -1,10 +1,10 @@
 import Glibc
 public import Synchronization
 
-/// Immutable octets with many owners, counted; this is what a `gw_buf` points at.
+/// Immutable bytes with many owners, counted; this is what a `gw_buf` points at.
 ///
-/// Any thread may retain and release. Three kinds: octets behind the header in one allocation, octets of a
-/// handler that are handed back through its release function, and octets that are only lent for the length of a
+/// Any thread may retain and release. Three kinds: bytes behind the header in one allocation, bytes of a
+/// handler that are handed back through its release function, and bytes that are only lent for the length of a
 /// callback (these are not counted; whoever wants to keep them copies).
 @unsafe
 public struct SharedBuffer: ~Copyable {
@@ -13,11 +13,11 @@ public struct SharedBuffer: ~Copyable {
     private let owners: Atomic<Int>
     public private(set) var start: UnsafeRawPointer?
     public private(set) var count: Int
-    /// True when the octets die with the callback that lends them.
+    /// True when the bytes die with the callback that lends them.
     public let isBorrowed: Bool
     private let release: Release?
     private let context: UnsafeMutableRawPointer?
-    /// Told when the last owner lets go; keeps whatever must outlive the octets, a generation for instance.
+    /// Told when the last owner lets go; keeps whatever must outlive the bytes, a generation for instance.
     private let keeper: UnsafeMutablePointer<Atomic<Int>>?
     /// What it was told when they came to be, and is told back.
     private let weight: Int
@@ -37,22 +37,22 @@ public struct SharedBuffer: ~Copyable {
         unsafe self.weight = weight
     }
 
-    public var octets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
+    public var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: start, count: count) }
 
-    /// A copy with one owner; nil when there is no memory. A keeper is told how many octets it is, for as long as it is.
+    /// A copy with one owner; nil when there is no memory. A keeper is told how many bytes it is, for as long as it is.
     public static func copy(
-        _ octets: UnsafeRawBufferPointer, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
+        _ bytes: UnsafeRawBufferPointer, keeper: UnsafeMutablePointer<Atomic<Int>>? = nil
     ) -> UnsafeMutablePointer<SharedBuffer>? {
         let header = unsafe MemoryLayout<SharedBuffer>.size
-        let size = header.addingReportingOverflow(octets.count)
+        let size = header.addingReportingOverflow(bytes.count)
         guard !size.overflow, let memory = unsafe malloc(size.partialValue) else { return nil }
         let payload = unsafe memory + header
-        if let source = octets.baseAddress { unsafe memcpy(payload, source, octets.count) }
+        if let source = bytes.baseAddress { unsafe memcpy(payload, source, bytes.count) }
         let shared = unsafe memory.bindMemory(to: SharedBuffer.self, capacity: 1)
-        unsafe keeper?.pointee.add(octets.count, ordering: .relaxed)
+        unsafe keeper?.pointee.add(bytes.count, ordering: .relaxed)
         unsafe shared.initialize(
             to: SharedBuffer(
-                start: payload, count: octets.count, isBorrowed: false, keeper: keeper, weight: octets.count))
+                start: payload, count: bytes.count, isBorrowed: false, keeper: keeper, weight: bytes.count))
         return unsafe shared
     }
 
@@ -72,10 +72,10 @@ public struct SharedBuffer: ~Copyable {
         return unsafe shared
     }
 
-    /// Octets that stay where they are until the last owner lets go; nil when there is no memory, and then
+    /// Bytes that stay where they are until the last owner lets go; nil when there is no memory, and then
     /// nothing was taken over.
     public static func wrap(
-        _ octets: UnsafeRawBufferPointer, release: Release?, context: UnsafeMutableRawPointer?,
+        _ bytes: UnsafeRawBufferPointer, release: Release?, context: UnsafeMutableRawPointer?,
         keeper: UnsafeMutablePointer<Atomic<Int>>?
     ) -> UnsafeMutablePointer<SharedBuffer>? {
         guard let memory = unsafe malloc(MemoryLayout<SharedBuffer>.size) else { return nil }
@@ -83,12 +83,12 @@ public struct SharedBuffer: ~Copyable {
         unsafe keeper?.pointee.add(1, ordering: .relaxed)
         unsafe shared.initialize(
             to: SharedBuffer(
-                start: octets.baseAddress, count: octets.count, isBorrowed: false, release: release, context: context,
+                start: bytes.baseAddress, count: bytes.count, isBorrowed: false, release: release, context: context,
                 keeper: keeper))
         return unsafe shared
     }
 
-    /// One borrowedBuffer's header, which is pointed at other octets for every callback.
+    /// One borrowedBuffer's header, which is pointed at other bytes for every callback.
     public static func borrowed() -> UnsafeMutablePointer<SharedBuffer> {
         let shared = UnsafeMutablePointer<SharedBuffer>.allocate(capacity: 1)
         unsafe shared.initialize(to: SharedBuffer(start: nil, count: 0, isBorrowed: true))
@@ -96,15 +96,15 @@ public struct SharedBuffer: ~Copyable {
     }
 
     /// Lender only: what the next callback borrows.
-    public mutating func borrow(_ octets: UnsafeRawBufferPointer) {
-        unsafe start = octets.baseAddress
-        unsafe count = octets.count
+    public mutating func borrow(_ bytes: UnsafeRawBufferPointer) {
+        unsafe start = bytes.baseAddress
+        unsafe count = bytes.count
     }
 
     /// Adds an owner.
     public func retain() { unsafe owners.add(1, ordering: .relaxed) }
 
-    /// Takes an owner away; the last one frees the octets.
+    /// Takes an owner away; the last one frees the bytes.
     public static func release(_ shared: UnsafeMutablePointer<SharedBuffer>) {
         if unsafe shared.pointee.isBorrowed { return }
         let left = unsafe shared.pointee.owners.subtract(1, ordering: .acquiringAndReleasing).newValue

@@ -55,7 +55,7 @@ int clinux_available_cores(void) {
     return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
-ptrdiff_t clinux_random(void *memory, size_t octets) { return getrandom(memory, octets, 0); }
+ptrdiff_t clinux_random(void *memory, size_t bytes) { return getrandom(memory, bytes, 0); }
 
 int clinux_open_record(const char *path) {
     /* O_NONBLOCK: opening a FIFO must not wait for its reader. It means nothing to a regular file. */

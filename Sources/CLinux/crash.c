@@ -20,7 +20,7 @@
 
 __thread struct clinux_crash_note clinux_crash_note __attribute__((tls_model("initial-exec")));
 
-enum { STACK_OCTETS = 128 << 10, GUARD_OCTETS = 64 << 10, RECORD_OCTETS = 2048, TEXT_OCTETS = 256 };
+enum { STACK_OCTETS = 128 << 10, GUARD_OCTETS = 64 << 10, RECORD_BYTES = 2048, TEXT_OCTETS = 256 };
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
 enum { FAULTS = sizeof faults / sizeof faults[0] };
@@ -46,12 +46,12 @@ static int stack_key_error;
 
 struct text {
     size_t length;
-    char octets[RECORD_OCTETS];
+    char bytes[RECORD_BYTES];
 };
 
-static void put_octets(struct text *text, const char *octets, size_t count) {
-    for (size_t i = 0; i < count && text->length < sizeof text->octets; i += 1) {
-        text->octets[text->length] = octets[i];
+static void put_bytes(struct text *text, const char *bytes, size_t count) {
+    for (size_t i = 0; i < count && text->length < sizeof text->bytes; i += 1) {
+        text->bytes[text->length] = bytes[i];
         text->length += 1;
     }
 }
@@ -61,7 +61,7 @@ static void put(struct text *text, const char *string) {
     while (count < TEXT_OCTETS && string[count] != 0) {
         count += 1;
     }
-    put_octets(text, string, count);
+    put_bytes(text, string, count);
 }
 
 static void put_number(struct text *text, uint64_t number, unsigned base, int width) {
@@ -73,7 +73,7 @@ static void put_number(struct text *text, uint64_t number, unsigned base, int wi
         number /= base;
         width -= 1;
     } while (number > 0 || width > 0);
-    put_octets(text, digits + at, sizeof digits - (size_t)at);
+    put_bytes(text, digits + at, sizeof digits - (size_t)at);
 }
 
 static void put_address(struct text *text, uint64_t address) {
@@ -115,11 +115,11 @@ static uint64_t program_counter(const void *context) {
 #endif
 }
 
-static int digit(char octet) {
-    if (octet >= '0' && octet <= '9') {
-        return octet - '0';
+static int digit(char byte) {
+    if (byte >= '0' && byte <= '9') {
+        return byte - '0';
     }
-    return octet >= 'a' && octet <= 'f' ? octet - 'a' + 10 : -1;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
 static uint64_t read_hexadecimal(const char **at) {
@@ -221,7 +221,7 @@ static int fault_index(int signal) {
 static void write_all(int file, const struct text *text) {
     size_t written = 0;
     while (written < text->length) {
-        ssize_t count = write(file, text->octets + written, text->length - written);
+        ssize_t count = write(file, text->bytes + written, text->length - written);
         if (count < 0 && errno == EINTR) {
             continue;
         }
@@ -291,7 +291,7 @@ static void record(int signal, const siginfo_t *information, const void *context
     put_address(&text, program_counter(context));
     put_place(&text, program_counter(context));
     put(&text, ")");
-    if (text.length == sizeof text.octets) {
+    if (text.length == sizeof text.bytes) {
         text.length -= 1;
     }
     put(&text, "\n");

@@ -154,20 +154,20 @@ package struct LoadedConfiguration: Sendable, Equatable {
 extension Configuration {
     /// Reads a file and what it includes. Relative paths in it resolve against the folder of the file they stand in.
     package static func load(file: String) throws(ConfigurationError) -> LoadedConfiguration {
-        let octets: [UInt8]
+        let bytes: [UInt8]
         do throws(FileReader.Failure) {
-            octets = try FileReader.text(of: file)
+            bytes = try FileReader.text(of: file)
         } catch {
             throw ConfigurationError(file: file, cannotRead: error)
         }
-        return try evaluate(octets, file: file)
+        return try evaluate(bytes, file: file)
     }
 
     /// Reads a text as if it stood in a file of that name, which need not exist.
-    package static func parse(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    package static func parse(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
         let checked: [UInt8]
         do throws(FileReader.Failure) {
-            checked = try FileReader.checked(octets)
+            checked = try FileReader.checked(bytes)
         } catch {
             throw ConfigurationError(file: file, cannotRead: error)
         }
@@ -182,22 +182,22 @@ extension Configuration {
     /// The control socket that a file names, read past any error in it, so that a running gateway can be asked even
     /// while its file is being edited. Nil = `control off`.
     package static func controlPath(ofFile file: String) throws(ConfigurationError) -> String? {
-        let octets: [UInt8]
+        let bytes: [UInt8]
         do throws(FileReader.Failure) {
-            octets = try FileReader.text(of: file)
+            bytes = try FileReader.text(of: file)
         } catch {
             throw ConfigurationError(file: file, cannotRead: error)
         }
         var report = Report()
         var inclusion = Inclusion()
-        let statements = inclusion.read(octets, from: file, &report)
+        let statements = inclusion.read(bytes, from: file, &report)
         return Evaluator.controlPath(statements, file: file, report: report)
     }
 
-    private static func evaluate(_ octets: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    private static func evaluate(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
         var report = Report()
         var inclusion = Inclusion()
-        let statements = inclusion.read(octets, from: file, &report)
+        let statements = inclusion.read(bytes, from: file, &report)
         // With a brace missing, everything below would be judged in the wrong block.
         if report.isStructureDoubtful { throw report.failure }
         return try Evaluator.evaluate(statements, file: file, report: report)

@@ -19,7 +19,7 @@ private struct ConfigurationPrinter {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
-            case .octets, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .probation, .later: break
+            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .probation, .later: break
             }
         }
     }

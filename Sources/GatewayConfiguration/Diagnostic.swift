@@ -47,7 +47,7 @@ package struct Diagnostic: Sendable, Equatable {
         let scalars = Array(source.text(ofLine: number).unicodeScalars)
         line = number
         column = source.column(at: range.lower)
-        let covered = String(decoding: source.octets[range.lower..<range.upper], as: UTF8.self).unicodeScalars.count
+        let covered = String(decoding: source.bytes[range.lower..<range.upper], as: UTF8.self).unicodeScalars.count
         // Never past the end of the line; one place behind it is where something is missing.
         length = max(1, min(covered, scalars.count - (column - 1)))
         // A line may be as long as the file: show what is around the place.

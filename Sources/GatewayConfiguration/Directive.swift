@@ -46,7 +46,7 @@ typealias ScopePath<Value> = any WritableKeyPath<Scope, Value> & Sendable
 /// What a directive takes and where that goes.
 enum Setting: Sendable {
     /// A size.
-    case octets(ScopePath<Int>, ClosedRange<Int64>)
+    case bytes(ScopePath<Int>, ClosedRange<Int64>)
     /// A plain number.
     case count(ScopePath<Int>, ClosedRange<Int64>)
     /// A plain number or `off`.
@@ -136,21 +136,21 @@ struct Directive: Sendable {
             "error_log", .top, .special(.errorLog), "\"stderr\" and one of trace, debug, info, warn, error; or \"off\""),
         Directive("defaults", .top, .special(.defaults), "no value, only a block", block: .required),
 
-        Directive("max_message", anywhere, .octets(\.limits.maxMessageOctets, 1...(1 << 30))),
-        Directive("max_frame", anywhere, .octets(\.limits.maxFrameOctets, 1...(1 << 30))),
+        Directive("max_message", anywhere, .bytes(\.limits.maxMessageBytes, 1...(1 << 30))),
+        Directive("max_frame", anywhere, .bytes(\.limits.maxFrameBytes, 1...(1 << 30))),
         Directive("max_connections", .defaults, .count(\.maxConnections, 1...10_000_000)),
         Directive("max_connections", .route, .countOrOff(\.routeConnections, 1...10_000_000)),
         Directive("max_connections_per_ip", anywhere, .fixed("off")),
         Directive("handshake_timeout", .defaults, .time(\.handshake.timeoutMilliseconds, 1...hour)),
         Directive("reply_timeout", anywhere, .time(\.limits.replyTimeoutMilliseconds, 1...hour)),
-        Directive("max_head", .defaults, .octets(\.handshake.maxHeadOctets, 256...(1 << 20))),
+        Directive("max_head", .defaults, .bytes(\.handshake.maxHeadBytes, 256...(1 << 20))),
         Directive("max_headers", .defaults, .count(\.handshake.maxHeaders, 1...10_000)),
-        Directive("max_body", anywhere, .octets(\.limits.maxBodyOctets, 0...(1 << 30))),
+        Directive("max_body", anywhere, .bytes(\.limits.maxBodyBytes, 0...(1 << 30))),
         Directive("ping_interval", anywhere, .timeOrOff(\.limits.pingIntervalMilliseconds, 1...day)),
         Directive("pong_timeout", anywhere, .timeOrOff(\.limits.pongTimeoutMilliseconds, 1...day)),
         Directive("idle_timeout", anywhere, .timeOrOff(\.limits.idleTimeoutMilliseconds, 1...(365 * day))),
         Directive("close_timeout", anywhere, .time(\.limits.closeTimeoutMilliseconds, 1...hour)),
-        Directive("send_buffer", anywhere, .octets(\.limits.sendBufferOctets, 1024...(1 << 30))),
+        Directive("send_buffer", anywhere, .bytes(\.limits.sendBufferBytes, 1024...(1 << 30))),
         Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .fixed("any")),
@@ -175,7 +175,7 @@ extension Directive {
     /// What it takes, as a message says it.
     var expected: String {
         switch setting {
-        case .octets: "a size such as 512, 64k or 1m"
+        case .bytes: "a size such as 512, 64k or 1m"
         case .count: "a number"
         case .countOrOff: "a number or \"off\""
         case .time: "a duration such as 200ms, 30s or 5m"
@@ -192,7 +192,7 @@ extension Directive {
     /// The value a block gives it, as it is written in a file; nil for directives that are not plain values.
     func text(in scope: Scope) -> String? {
         switch setting {
-        case .octets(let path, _): Unit.text(octets: Int64(clamping: scope[keyPath: path]))
+        case .bytes(let path, _): Unit.text(bytes: Int64(clamping: scope[keyPath: path]))
         case .count(let path, _): String(scope[keyPath: path])
         case .countOrOff(let path, _): scope[keyPath: path].map { String($0) } ?? "off"
         case .time(let path, _): Unit.text(milliseconds: scope[keyPath: path])

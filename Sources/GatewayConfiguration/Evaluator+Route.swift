@@ -49,9 +49,9 @@ extension Evaluator {
     private mutating func handlerName(_ entry: Admitted) -> String? {
         guard let word = onlyValue(entry) else { return nil }
         let shown = Quotation.short(word.text)
-        let isName = word.text.utf8.allSatisfy { octet in
-            (0x30...0x39).contains(octet) || (0x41...0x5A).contains(octet) || (0x61...0x7A).contains(octet)
-                || "_.-".utf8.contains(octet)
+        let isName = word.text.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || "_.-".utf8.contains(byte)
         }
         // The name becomes part of a file name inside the plugins folder and must never lead out of it.
         guard isName, !word.text.isEmpty, word.text.utf8.count <= 128, word.text.utf8.first != UInt8(ascii: ".") else {
@@ -61,9 +61,9 @@ extension Evaluator {
             return nil
         }
         guard !word.text.utf8.reversed().starts(with: ".so".utf8.reversed()) else {
-            var octets = Array(word.text.utf8.dropLast(3))
-            if octets.starts(with: "lib".utf8) { octets.removeFirst(3) }
-            let name = String(decoding: octets, as: UTF8.self)
+            var bytes = Array(word.text.utf8.dropLast(3))
+            if bytes.starts(with: "lib".utf8) { bytes.removeFirst(3) }
+            let name = String(decoding: bytes, as: UTF8.self)
             report.error("\(shown) is the name of a file (write \"handler \(name)\")", at: word.range)
             return nil
         }
@@ -95,8 +95,8 @@ extension Evaluator {
         for word in entry.statement.arguments {
             let shown = Quotation.short(word.text)
             // RFC 6455 4.1: the elements are tokens as in RFC 2616, and they are unique.
-            let isToken = word.text.utf8.allSatisfy { octet in
-                octet > 0x20 && octet < 0x7F && !"()<>@,;:\\\"/[]?={}".utf8.contains(octet)
+            let isToken = word.text.utf8.allSatisfy { byte in
+                byte > 0x20 && byte < 0x7F && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
             }
             if !isToken || word.text.isEmpty {
                 report.error(

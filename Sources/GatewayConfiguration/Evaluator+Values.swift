@@ -3,8 +3,8 @@ extension Evaluator {
     mutating func apply(_ entry: Admitted, to scope: inout Scope) {
         scope.ranges[entry.directive.name] = entry.statement.name.range
         switch entry.directive.setting {
-        case .octets(let path, let range):
-            if let value = number(entry, range, Unit.octets, { Unit.text(octets: $0) }) {
+        case .bytes(let path, let range):
+            if let value = number(entry, range, Unit.bytes, { Unit.text(bytes: $0) }) {
                 scope[keyPath: path] = Int(clamping: value)
             }
         case .count(let path, let range):
@@ -125,7 +125,7 @@ extension Evaluator {
                 report.error("\(shown) has no unit (ms, s, m, h or d)", at: word.range)
                 return nil
             case .unknown(let unit):
-                let known = if case .octets = entry.directive.setting { "k, m or g" } else { "ms, s, m, h or d" }
+                let known = if case .bytes = entry.directive.setting { "k, m or g" } else { "ms, s, m, h or d" }
                 report.error("unknown unit \(Quotation.short(unit)) in \(shown) (\(known))", at: word.range)
                 return nil
             case .tooLarge:
@@ -142,17 +142,17 @@ extension Evaluator {
     /// `inheritsFrame` says that `defaults` set `max_frame`, so that a route that does not keeps it.
     mutating func settle(_ scope: inout Scope, inheritsFrame: Bool) {
         let limits = scope.limits
-        if let range = scope.ranges["max_frame"], limits.maxFrameOctets > limits.maxMessageOctets {
-            let message = Unit.text(octets: Int64(clamping: limits.maxMessageOctets))
+        if let range = scope.ranges["max_frame"], limits.maxFrameBytes > limits.maxMessageBytes {
+            let message = Unit.text(bytes: Int64(clamping: limits.maxMessageBytes))
             report.warning(
                 "\"max_frame\" above \"max_message\" has no effect (it is \(message) here)", at: range,
                 notes: ["A frame is part of a message, so the smaller limit is the one that counts."])
         }
         if scope.ranges["max_frame"] == nil, !inheritsFrame {
             // Who raises max_message alone means messages of that size, however they are cut into frames.
-            scope.limits.maxFrameOctets = limits.maxMessageOctets
+            scope.limits.maxFrameBytes = limits.maxMessageBytes
         } else {
-            scope.limits.maxFrameOctets = min(limits.maxFrameOctets, limits.maxMessageOctets)
+            scope.limits.maxFrameBytes = min(limits.maxFrameBytes, limits.maxMessageBytes)
         }
         if limits.pingIntervalMilliseconds == nil {
             if let range = scope.ranges["pong_timeout"], limits.pongTimeoutMilliseconds != nil {

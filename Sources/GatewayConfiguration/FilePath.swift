@@ -17,12 +17,12 @@ enum FilePath {
 
     /// The path without leading `./` and trailing slashes; `..` stays, since links give it a meaning of its own.
     private static func trimmed(_ path: String) -> String {
-        var octets = Array(path.utf8)[...]
-        while octets.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) {
-            octets = octets.dropFirst(2)
-            while octets.first == UInt8(ascii: "/") { octets = octets.dropFirst() }
+        var bytes = Array(path.utf8)[...]
+        while bytes.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) {
+            bytes = bytes.dropFirst(2)
+            while bytes.first == UInt8(ascii: "/") { bytes = bytes.dropFirst() }
         }
-        while octets.count > 1, octets.last == UInt8(ascii: "/") { octets = octets.dropLast() }
-        return octets.isEmpty ? "." : String(decoding: octets, as: UTF8.self)
+        while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes = bytes.dropLast() }
+        return bytes.isEmpty ? "." : String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -3,13 +3,13 @@ import Glibc
 /// Reads whole files, within a limit, and finds files by pattern: the only place here that asks the kernel.
 enum FileReader {
     /// A configuration file larger than this is a mistake, such as a log file given by accident.
-    static let mostOctets = 1 << 20
+    static let mostBytes = 1 << 20
 
     /// Why a file could not be read.
     enum Failure: Error, Sendable {
         /// The kernel refused, with its reason.
         case refused(String)
-        /// More than `mostOctets`.
+        /// More than `mostBytes`.
         case tooLarge
         /// A NUL or an invalid UTF-8 sequence.
         case notText(String)
@@ -18,31 +18,31 @@ enum FileReader {
         var sentence: String {
             switch self {
             case .refused(let reason): reason
-            case .tooLarge: "larger than \(FileReader.mostOctets) octets"
+            case .tooLarge: "larger than \(FileReader.mostBytes) bytes"
             case .notText(let reason): reason
             }
         }
     }
 
-    /// The octets of a file that holds text.
+    /// The bytes of a file that holds text.
     ///
     /// The file the operator names may be a pipe, as in `-c /dev/stdin`; what a pattern finds has to be a plain file,
     /// since opening a pipe that nobody writes to would wait for ever.
     static func text(of path: String, isPlainFile: Bool = false) throws(Failure) -> [UInt8] {
-        let octets = try octets(of: path, isPlainFile: isPlainFile)
-        return try checked(octets)
+        let bytes = try bytes(of: path, isPlainFile: isPlainFile)
+        return try checked(bytes)
     }
 
-    /// The octets when they are text: no NUL, UTF-8, without a byte order mark.
-    static func checked(_ octets: [UInt8]) throws(Failure) -> [UInt8] {
-        guard octets.count <= mostOctets else { throw .tooLarge }
-        if let index = octets.firstIndex(of: 0) { throw .notText("not a text file (octet \(index) is NUL)") }
-        guard String(validating: octets, as: UTF8.self) != nil else { throw .notText("not UTF-8 text") }
+    /// The bytes when they are text: no NUL, UTF-8, without a byte order mark.
+    static func checked(_ bytes: [UInt8]) throws(Failure) -> [UInt8] {
+        guard bytes.count <= mostBytes else { throw .tooLarge }
+        if let index = bytes.firstIndex(of: 0) { throw .notText("not a text file (byte \(index) is NUL)") }
+        guard String(validating: bytes, as: UTF8.self) != nil else { throw .notText("not UTF-8 text") }
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-        return octets.starts(with: mark) ? Array(octets.dropFirst(mark.count)) : octets
+        return bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
     }
 
-    private static func octets(of path: String, isPlainFile: Bool) throws(Failure) -> [UInt8] {
+    private static func bytes(of path: String, isPlainFile: Bool) throws(Failure) -> [UInt8] {
         let flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (isPlainFile ? O_NONBLOCK : 0)
         let descriptor = unsafe open(path, flags)
         guard descriptor >= 0 else { throw .refused(reason(errno)) }
@@ -52,7 +52,7 @@ enum FileReader {
             guard unsafe fstat(descriptor, &status) == 0 else { throw .refused(reason(errno)) }
             guard status.st_mode & S_IFMT == S_IFREG else { throw .refused("Not a plain file") }
         }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 16384)
         while true {
             let count = unsafe part.withUnsafeMutableBytes { room in
@@ -62,9 +62,9 @@ enum FileReader {
                 if errno == EINTR { continue }
                 throw .refused(reason(errno))
             }
-            if count == 0 { return octets }
-            octets.append(contentsOf: part[..<count])
-            guard octets.count <= mostOctets else { throw .tooLarge }
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: part[..<count])
+            guard bytes.count <= mostBytes else { throw .tooLarge }
         }
     }
 
@@ -73,15 +73,15 @@ enum FileReader {
 
     /// The pattern that stands for one path, whatever characters it has.
     static func literalPattern(_ path: String) -> String {
-        var octets: [UInt8] = []
-        for octet in path.utf8 {
-            if "*?[]\\".utf8.contains(octet) { octets.append(UInt8(ascii: "\\")) }
-            octets.append(octet)
+        var bytes: [UInt8] = []
+        for byte in path.utf8 {
+            if "*?[]\\".utf8.contains(byte) { bytes.append(UInt8(ascii: "\\")) }
+            bytes.append(byte)
         }
-        return String(decoding: octets, as: UTF8.self)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The paths that match a pattern, in the order of their octets; none is no failure.
+    /// The paths that match a pattern, in the order of their bytes; none is no failure.
     static func paths(matching pattern: String) throws(Failure) -> [String] {
         var found = unsafe glob_t()
         let result = unsafe glob(pattern, GLOB_NOSORT, nil, &found)

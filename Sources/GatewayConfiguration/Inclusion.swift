@@ -9,11 +9,11 @@ struct Inclusion {
     private var path: [String] = []
 
     /// The statements of a text and of what it includes.
-    mutating func read(_ octets: [UInt8], from file: String, _ report: inout Report) -> [Statement] {
+    mutating func read(_ bytes: [UInt8], from file: String, _ report: inout Report) -> [Statement] {
         let canonical = FileReader.canonicalPath(of: file) ?? file
         path.append(canonical)
         defer { path.removeLast() }
-        let index = report.add(SourceFile(path: file, octets: octets))
+        let index = report.add(SourceFile(path: file, bytes: bytes))
         let statements = SyntaxReader.read(index, &report)
         return expanded(statements, &report)
     }
@@ -86,8 +86,8 @@ struct Inclusion {
             return []
         }
         do throws(FileReader.Failure) {
-            let octets = try FileReader.text(of: file, isPlainFile: true)
-            return read(octets, from: file, &report)
+            let bytes = try FileReader.text(of: file, isPlainFile: true)
+            return read(bytes, from: file, &report)
         } catch {
             report.error("cannot include \(Quotation.short(file)): \(error.sentence)", at: word.range)
             return []

@@ -45,12 +45,12 @@ package struct Limits: Sendable, Equatable {
         }
     }
 
-    /// `max_message`: octets of one incoming message after joining its fragments; above, 1009.
-    package var maxMessageOctets = 1 << 20
-    /// `max_frame`: octets of one incoming frame; never more than `max_message`, and equal to it when it is not set.
-    package var maxFrameOctets = 1 << 20
-    /// `max_body`: octets of the body of a plain HTTP request; above, 413.
-    package var maxBodyOctets = 64 << 10
+    /// `max_message`: bytes of one incoming message after joining its fragments; above, 1009.
+    package var maxMessageBytes = 1 << 20
+    /// `max_frame`: bytes of one incoming frame; never more than `max_message`, and equal to it when it is not set.
+    package var maxFrameBytes = 1 << 20
+    /// `max_body`: bytes of the body of a plain HTTP request; above, 413.
+    package var maxBodyBytes = 64 << 10
     /// `ping_interval`: how often a peer is sent a ping, whatever else it says; nil = never.
     package var pingIntervalMilliseconds: Int64? = 30_000
     /// `pong_timeout`: how long the answer to a ping may take; nil = for ever. Always nil without pings.
@@ -59,8 +59,8 @@ package struct Limits: Sendable, Equatable {
     package var idleTimeoutMilliseconds: Int64?
     /// `close_timeout`: how long the peer's half of the closing handshake is waited for.
     package var closeTimeoutMilliseconds: Int64 = 5_000
-    /// `send_buffer`: octets that may wait for a peer to read them.
-    package var sendBufferOctets = 1 << 20
+    /// `send_buffer`: bytes that may wait for a peer to read them.
+    package var sendBufferBytes = 1 << 20
     /// `slow_consumer`: what happens above `send_buffer`.
     package var slowConsumer = SlowConsumer.close
     /// `start_timeout`: how long a handler may take to start.
@@ -82,10 +82,10 @@ package struct Limits: Sendable, Equatable {
 
 /// What a peer may cost before its route is known.
 package struct HandshakeLimits: Sendable, Equatable {
-    /// `handshake_timeout`: from accepting to the end of the request head, however slowly octets come; above, 408.
+    /// `handshake_timeout`: from accepting to the end of the request head, however slowly bytes come; above, 408.
     package var timeoutMilliseconds: Int64 = 10_000
-    /// `max_head`: octets of a request head; above, 431.
-    package var maxHeadOctets = 16 << 10
+    /// `max_head`: bytes of a request head; above, 431.
+    package var maxHeadBytes = 16 << 10
     /// `max_headers`: header lines of a request head; above, 431.
     package var maxHeaders = 100
 

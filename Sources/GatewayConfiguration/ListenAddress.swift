@@ -4,9 +4,9 @@ import Glibc
 package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// Every address of the machine, IPv6 and IPv4.
     case any(port: UInt16)
-    /// One IPv4 address, 4 octets in network order.
+    /// One IPv4 address, 4 bytes in network order.
     case ipv4([UInt8], port: UInt16)
-    /// One IPv6 address, 16 octets in network order.
+    /// One IPv6 address, 16 bytes in network order.
     case ipv6([UInt8], port: UInt16)
     /// A socket in the file system.
     case unix(path: String)
@@ -43,8 +43,8 @@ package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .any(let port): "\(port)"
-        case .ipv4(let octets, let port): "\(Self.text(of: octets, family: AF_INET)):\(port)"
-        case .ipv6(let octets, let port): "[\(Self.text(of: octets, family: AF_INET6))]:\(port)"
+        case .ipv4(let bytes, let port): "\(Self.text(of: bytes, family: AF_INET)):\(port)"
+        case .ipv6(let bytes, let port): "[\(Self.text(of: bytes, family: AF_INET6))]:\(port)"
         case .unix(let path): "unix:\(path)"
         case .descriptor(let number): "fd:\(number)"
         }
@@ -69,9 +69,9 @@ package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
             throw Failure(sentence: "is an abstract socket, which any user could take over; give a path")
         }
         let whole = FilePath.joined(folder, path)
-        // unix(7): sun_path has 108 octets, one of them for the NUL at the end.
+        // unix(7): sun_path has 108 bytes, one of them for the NUL at the end.
         guard whole.utf8.count <= 107 else {
-            throw Failure(sentence: "is longer than the 107 octets a socket path may have")
+            throw Failure(sentence: "is longer than the 107 bytes a socket path may have")
         }
         return whole
     }
@@ -100,11 +100,11 @@ package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     private static func numeric(host: String, port: UInt16) throws(Failure) -> ListenAddress {
         if host == "*" { return .any(port: port) }
-        if let octets = octets(of: host, family: AF_INET) { return .ipv4(octets, port: port) }
+        if let bytes = bytes(of: host, family: AF_INET) { return .ipv4(bytes, port: port) }
         let utf8 = Array(host.utf8)
         if utf8.first == UInt8(ascii: "["), utf8.last == UInt8(ascii: "]"), utf8.count > 2 {
             let inside = String(decoding: utf8[1..<(utf8.count - 1)], as: UTF8.self)
-            if let octets = octets(of: inside, family: AF_INET6) { return .ipv6(octets, port: port) }
+            if let bytes = bytes(of: inside, family: AF_INET6) { return .ipv6(bytes, port: port) }
             throw Failure(sentence: "is not an IPv6 address and a port")
         }
         if utf8.contains(UInt8(ascii: ":")) {
@@ -113,18 +113,18 @@ package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         throw Failure(sentence: "is not a numeric address (names are not looked up; known are \(forms))")
     }
 
-    private static func octets(of text: String, family: Int32) -> [UInt8]? {
-        var octets = [UInt8](repeating: 0, count: family == AF_INET ? 4 : 16)
-        let result = unsafe octets.withUnsafeMutableBytes { room in
+    private static func bytes(of text: String, family: Int32) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: family == AF_INET ? 4 : 16)
+        let result = unsafe bytes.withUnsafeMutableBytes { room in
             unsafe inet_pton(family, text, room.baseAddress)
         }
-        return result == 1 ? octets : nil
+        return result == 1 ? bytes : nil
     }
 
-    private static func text(of octets: [UInt8], family: Int32) -> String {
-        guard octets.count == (family == AF_INET ? 4 : 16) else { return "?" }
+    private static func text(of bytes: [UInt8], family: Int32) -> String {
+        guard bytes.count == (family == AF_INET ? 4 : 16) else { return "?" }
         var room = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let result = unsafe octets.withUnsafeBytes { source in
+        let result = unsafe bytes.withUnsafeBytes { source in
             unsafe inet_ntop(family, source.baseAddress, &room, socklen_t(room.count))
         }
         guard unsafe result != nil else { return "?" }

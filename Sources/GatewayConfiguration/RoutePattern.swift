@@ -1,13 +1,13 @@
 /// The path of a route: `/echo`, `/rooms/:room`, `/feed/*`, or the two combined as in `/rooms/:room/*`.
 ///
 /// Literal segments are kept as request paths are after normalisation: unreserved characters as themselves,
-/// everything else as `%XX` with capital digits. So comparing octets is all that matching needs.
+/// everything else as `%XX` with capital digits. So comparing bytes is all that matching needs.
 package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
     /// What stands between two slashes.
     package enum Segment: Sendable, Hashable {
-        /// Exactly these octets.
+        /// Exactly these bytes.
         case literal([UInt8])
-        /// Any octets, at least one, under this name.
+        /// Any bytes, at least one, under this name.
         case parameter(String)
     }
 
@@ -32,14 +32,14 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
     /// True when the pattern ends in `/*`.
     package let isPrefix: Bool
 
-    /// More octets than this no request line could carry.
-    static let mostOctets = 1024
+    /// More bytes than this no request line could carry.
+    static let mostBytes = 1024
 
     /// Reads a pattern and refuses what no request could ever match.
     package init(_ text: String) throws(Failure) {
         guard text.utf8.first == UInt8(ascii: "/") else { throw Failure(sentence: "does not begin with \"/\"") }
-        guard text.utf8.count <= Self.mostOctets else {
-            throw Failure(sentence: "is longer than \(Self.mostOctets) octets")
+        guard text.utf8.count <= Self.mostBytes else {
+            throw Failure(sentence: "is longer than \(Self.mostBytes) bytes")
         }
         var parts = text.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         isPrefix = parts.last.map { $0.elementsEqual("*".utf8) } == true
@@ -73,7 +73,7 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
         var text = ""
         for segment in segments {
             switch segment {
-            case .literal(let octets): text += "/" + String(decoding: octets, as: UTF8.self)
+            case .literal(let bytes): text += "/" + String(decoding: bytes, as: UTF8.self)
             case .parameter(let name): text += "/:" + name
             }
         }
@@ -85,7 +85,7 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
         var text = ""
         for segment in segments {
             switch segment {
-            case .literal(let octets): text += "/" + String(decoding: octets, as: UTF8.self)
+            case .literal(let bytes): text += "/" + String(decoding: bytes, as: UTF8.self)
             case .parameter: text += "/:"
             }
         }
@@ -93,14 +93,14 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
     }
 
     private static func segment(
-        _ octets: [UInt8], isLast: Bool, among before: [Segment]
+        _ bytes: [UInt8], isLast: Bool, among before: [Segment]
     ) throws(Failure) -> Segment {
-        if octets.isEmpty && !isLast { throw Failure(sentence: "has an empty segment (\"//\")") }
-        if octets.contains(UInt8(ascii: "*")) {
+        if bytes.isEmpty && !isLast { throw Failure(sentence: "has an empty segment (\"//\")") }
+        if bytes.contains(UInt8(ascii: "*")) {
             throw Failure(sentence: "has a \"*\" that does not stand alone as the last segment")
         }
-        if octets.first == UInt8(ascii: ":") {
-            let name = String(decoding: octets.dropFirst(), as: UTF8.self)
+        if bytes.first == UInt8(ascii: ":") {
+            let name = String(decoding: bytes.dropFirst(), as: UTF8.self)
             guard isIdentifier(name) else {
                 throw Failure(sentence: "has a parameter whose name is not letters, digits and \"_\"")
             }
@@ -109,7 +109,7 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
             }
             return .parameter(name)
         }
-        let literal = try normalised(octets)
+        let literal = try normalised(bytes)
         // RFC 3986 5.2.4: a request path has lost its dot segments before it is matched.
         if literal == [0x2E] || literal == [0x2E, 0x2E] {
             throw Failure(sentence: "has a segment \".\" or \"..\"")
@@ -122,34 +122,34 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
         return name.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") }
     }
 
-    private static func isAlphanumeric(_ octet: UInt8) -> Bool {
-        (0x30...0x39).contains(octet) || (0x41...0x5A).contains(octet) || (0x61...0x7A).contains(octet)
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
 
     // RFC 3986 2.3: unreserved characters.
-    private static func isUnreserved(_ octet: UInt8) -> Bool {
-        isAlphanumeric(octet) || "-._~".utf8.contains(octet)
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        isAlphanumeric(byte) || "-._~".utf8.contains(byte)
     }
 
     // RFC 3986 6.2.2: escapes of unreserved characters are undone, the other ones are written in capitals.
-    private static func normalised(_ octets: [UInt8]) throws(Failure) -> [UInt8] {
+    private static func normalised(_ bytes: [UInt8]) throws(Failure) -> [UInt8] {
         var result: [UInt8] = []
         var index = 0
-        while index < octets.count {
-            let octet = octets[index]
+        while index < bytes.count {
+            let byte = bytes[index]
             index += 1
-            if octet == UInt8(ascii: "%") {
-                guard index + 1 < octets.count, let high = digit(octets[index]), let low = digit(octets[index + 1])
+            if byte == UInt8(ascii: "%") {
+                guard index + 1 < bytes.count, let high = digit(bytes[index]), let low = digit(bytes[index + 1])
                 else { throw Failure(sentence: "has a \"%\" without two hexadecimal digits") }
                 index += 2
                 let meant = high << 4 | low
                 if meant < 0x20 || meant == 0x7F { throw Failure(sentence: "has an escaped control character") }
                 if isUnreserved(meant) { result.append(meant) } else { appendEscape(of: meant, to: &result) }
-            } else if octet >= 0x80 {
-                appendEscape(of: octet, to: &result)
-            } else if isUnreserved(octet) || "!$&'()+,;=:@".utf8.contains(octet) {
-                result.append(octet)
-            } else if octet == UInt8(ascii: "?") || octet == UInt8(ascii: "#") {
+            } else if byte >= 0x80 {
+                appendEscape(of: byte, to: &result)
+            } else if isUnreserved(byte) || "!$&'()+,;=:@".utf8.contains(byte) {
+                result.append(byte)
+            } else if byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#") {
                 throw Failure(sentence: "has a query or a fragment; a route is a path only")
             } else {
                 throw Failure(sentence: "has a character that is not allowed in a path (write it as %XX)")
@@ -158,17 +158,17 @@ package struct RoutePattern: Sendable, Hashable, CustomStringConvertible {
         return result
     }
 
-    private static func digit(_ octet: UInt8) -> UInt8? {
-        switch octet {
-        case 0x30...0x39: octet - 0x30
-        case 0x41...0x46: octet - 0x41 + 10
-        case 0x61...0x66: octet - 0x61 + 10
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x41 + 10
+        case 0x61...0x66: byte - 0x61 + 10
         default: nil
         }
     }
 
-    private static func appendEscape(of octet: UInt8, to result: inout [UInt8]) {
+    private static func appendEscape(of byte: UInt8, to result: inout [UInt8]) {
         let digits = Array("0123456789ABCDEF".utf8)
-        result += [UInt8(ascii: "%"), digits[Int(octet >> 4)], digits[Int(octet & 15)]]
+        result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
     }
 }

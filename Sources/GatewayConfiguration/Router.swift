@@ -15,7 +15,7 @@ package struct Router: Sendable {
     }
 
     private struct Exact: Sendable {
-        let octets: [UInt8]
+        let bytes: [UInt8]
         let route: Int
     }
 
@@ -25,7 +25,7 @@ package struct Router: Sendable {
         let parameterCount: Int
     }
 
-    /// By length, then by octets.
+    /// By length, then by bytes.
     private let exact: [Exact]
     /// By count of segments, then best first.
     private let variable: [Variable]
@@ -41,12 +41,12 @@ package struct Router: Sendable {
             let entry = Variable(
                 segments: pattern.segments, route: route, parameterCount: pattern.parameterNames.count)
             switch pattern.kind {
-            case .exact: exact.append(Exact(octets: Array(pattern.description.utf8), route: route))
+            case .exact: exact.append(Exact(bytes: Array(pattern.description.utf8), route: route))
             case .parameter: variable.append(entry)
             case .prefix: prefixes.append(entry)
             }
         }
-        self.exact = exact.sorted { Self.isBefore($0.octets, $1.octets) }
+        self.exact = exact.sorted { Self.isBefore($0.bytes, $1.bytes) }
         self.variable = variable.sorted { first, second in
             guard first.segments.count == second.segments.count else {
                 return first.segments.count < second.segments.count
@@ -85,8 +85,8 @@ package struct Router: Sendable {
         var high = exact.count
         while low < high {
             let middle = low + (high - low) / 2
-            if exact[middle].octets == path { return exact[middle].route }
-            if Self.isBefore(exact[middle].octets, path) { low = middle + 1 } else { high = middle }
+            if exact[middle].bytes == path { return exact[middle].route }
+            if Self.isBefore(exact[middle].bytes, path) { low = middle + 1 } else { high = middle }
         }
         return nil
     }
@@ -111,8 +111,8 @@ package struct Router: Sendable {
     private func fits(_ candidate: Variable, _ path: borrowing [UInt8], _ segments: [Range<Int>]) -> Bool {
         for (index, segment) in candidate.segments.enumerated() {
             switch segment {
-            case .literal(let octets):
-                guard Self.isEqual(octets, path, segments[index]) else { return false }
+            case .literal(let bytes):
+                guard Self.isEqual(bytes, path, segments[index]) else { return false }
             case .parameter:
                 guard !segments[index].isEmpty else { return false }
             }
@@ -120,9 +120,9 @@ package struct Router: Sendable {
         return true
     }
 
-    private static func isEqual(_ octets: [UInt8], _ path: borrowing [UInt8], _ range: Range<Int>) -> Bool {
-        guard octets.count == range.count, range.lowerBound >= 0, range.upperBound <= path.count else { return false }
-        for index in octets.indices where octets[index] != path[range.lowerBound + index] { return false }
+    private static func isEqual(_ bytes: [UInt8], _ path: borrowing [UInt8], _ range: Range<Int>) -> Bool {
+        guard bytes.count == range.count, range.lowerBound >= 0, range.upperBound <= path.count else { return false }
+        for index in bytes.indices where bytes[index] != path[range.lowerBound + index] { return false }
         return true
     }
 

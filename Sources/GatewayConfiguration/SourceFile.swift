@@ -1,16 +1,16 @@
-/// The octets of one configuration file and the name it is spoken of by.
+/// The bytes of one configuration file and the name it is spoken of by.
 struct SourceFile: Sendable {
     /// The path as the operator wrote it, or as an `include` made it.
     let path: String
     /// What the file holds.
-    let octets: [UInt8]
+    let bytes: [UInt8]
     private let lineStarts: [Int]
 
-    init(path: String, octets: [UInt8]) {
+    init(path: String, bytes: [UInt8]) {
         self.path = path
-        self.octets = octets
+        self.bytes = bytes
         var starts = [0]
-        for (index, octet) in octets.enumerated() where octet == UInt8(ascii: "\n") {
+        for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
             starts.append(index + 1)
         }
         lineStarts = starts
@@ -33,27 +33,27 @@ struct SourceFile: Sendable {
     /// The column of an offset in characters as people count them, from 1.
     func column(at offset: Int) -> Int {
         let start = lineStarts[line(at: offset) - 1]
-        let end = min(max(offset, start), octets.count)
-        return String(decoding: octets[start..<end], as: UTF8.self).unicodeScalars.count + 1
+        let end = min(max(offset, start), bytes.count)
+        return String(decoding: bytes[start..<end], as: UTF8.self).unicodeScalars.count + 1
     }
 
     /// The text of a line without its end, counted from 1; empty when there is no such line.
     func text(ofLine line: Int) -> String {
         guard line >= 1, line <= lineStarts.count else { return "" }
         let start = lineStarts[line - 1]
-        var end = line < lineStarts.count ? lineStarts[line] - 1 : octets.count
-        if end > start, octets[end - 1] == UInt8(ascii: "\r") { end -= 1 }
-        return String(decoding: octets[start..<end], as: UTF8.self)
+        var end = line < lineStarts.count ? lineStarts[line] - 1 : bytes.count
+        if end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+        return String(decoding: bytes[start..<end], as: UTF8.self)
     }
 }
 
-/// A stretch of octets in one of the files that were read.
+/// A stretch of bytes in one of the files that were read.
 struct SourceRange: Sendable {
     /// Index of the file in the order of reading.
     let file: Int
-    /// First octet.
+    /// First byte.
     let lower: Int
-    /// Behind the last octet.
+    /// Behind the last byte.
     let upper: Int
 
     /// The place right behind the stretch, where something is missing.

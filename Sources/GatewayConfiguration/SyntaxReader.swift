@@ -20,7 +20,7 @@ struct SyntaxReader {
 
     private init(source: SourceFile, file: Int) {
         self.source = source
-        lexer = Lexer(octets: source.octets, file: file)
+        lexer = Lexer(bytes: source.bytes, file: file)
     }
 
     /// The statements of a file that the report knows.

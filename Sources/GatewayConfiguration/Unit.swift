@@ -15,7 +15,7 @@ enum Unit {
     private static let durations: [(name: String, milliseconds: Int64)] = [
         ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
     ]
-    private static let sizes: [(name: String, octets: Int64)] = [("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)]
+    private static let sizes: [(name: String, bytes: Int64)] = [("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)]
 
     /// The milliseconds of `200ms`, `30s`, `5m`, `1h`, `1d`.
     static func milliseconds(_ text: String) throws(UnitError) -> Int64 {
@@ -31,12 +31,12 @@ enum Unit {
         return suffix == "us" ? number : try product(milliseconds(text), 1000)
     }
 
-    /// The octets of `512`, `64k`, `1m`, `1g`; capital letters mean the same.
-    static func octets(_ text: String) throws(UnitError) -> Int64 {
+    /// The bytes of `512`, `64k`, `1m`, `1g`; capital letters mean the same.
+    static func bytes(_ text: String) throws(UnitError) -> Int64 {
         let (number, suffix) = try split(text)
         if suffix.isEmpty { return number }
         guard let unit = sizes.first(where: { $0.name == suffix.lowercased() }) else { throw .unknown(suffix) }
-        return try product(number, unit.octets)
+        return try product(number, unit.bytes)
     }
 
     /// A number without a unit.
@@ -60,11 +60,11 @@ enum Unit {
     }
 
     /// A size as it is written, in the largest unit that loses nothing.
-    static func text(octets: Int64) -> String {
-        for unit in sizes.reversed() where octets != 0 && octets % unit.octets == 0 {
-            return "\(octets / unit.octets)\(unit.name)"
+    static func text(bytes: Int64) -> String {
+        for unit in sizes.reversed() where bytes != 0 && bytes % unit.bytes == 0 {
+            return "\(bytes / unit.bytes)\(unit.name)"
         }
-        return "\(octets)"
+        return "\(bytes)"
     }
 
     private static func split(_ text: String) throws(UnitError) -> (number: Int64, suffix: String) {

@@ -53,8 +53,8 @@ enum Quotation {
 
     /// The text as it has to be written in a file: bare when that reads back as itself, else in quotes.
     static func ifNeeded(_ text: String) -> String {
-        let isBare = text.utf8.allSatisfy { octet in
-            octet > 0x20 && octet != 0x7F && !";{}\"'#\\".utf8.contains(octet)
+        let isBare = text.utf8.allSatisfy { byte in
+            byte > 0x20 && byte != 0x7F && !";{}\"'#\\".utf8.contains(byte)
         }
         return isBare && !text.isEmpty ? text : full(text)
     }

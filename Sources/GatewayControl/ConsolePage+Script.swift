@@ -2,7 +2,7 @@ extension ConsolePage {
     /// The console's behaviour. What peers send is shown through `textContent` only, so it is never markup.
     static let script = #"""
         "use strict";
-        const shownOctets = 2048, keptEntries = 1000, keptPending = 2000, highWater = 4 << 20;
+        const shownBytes = 2048, keptEntries = 1000, keptPending = 2000, highWater = 4 << 20;
         const byId = id => document.getElementById(id);
         const make = (tag, text, more) => Object.assign(document.createElement(tag), { textContent: text }, more);
         const routes = JSON.parse(byId("routes-data").textContent);
@@ -11,23 +11,23 @@ extension ConsolePage {
         let numbered = 0, selected = null;
 
         // ---- values
-        const octetCount = n => n + (n === 1 ? " octet" : " octets");
+        const byteCount = n => n + (n === 1 ? " byte" : " bytes");
         const utf8Length = text => new TextEncoder().encode(text).length;
-        const equalOctets = (a, b) => a.length === b.length && a.every((octet, i) => octet === b[i]);
-        const same = (a, b) => typeof a === "string" || typeof b === "string" ? a === b : equalOctets(a, b);
-        function hexDump(octets) {
+        const equalBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
+        const same = (a, b) => typeof a === "string" || typeof b === "string" ? a === b : equalBytes(a, b);
+        function hexDump(bytes) {
           const lines = [];
-          for (let at = 0; at < Math.min(octets.length, shownOctets / 4); at += 16) {
-            const row = Array.from(octets.subarray(at, at + 16));
-            const ascii = row.map(octet => octet > 31 && octet < 127 ? String.fromCharCode(octet) : "·").join("");
-            lines.push(row.map(octet => octet.toString(16).padStart(2, "0")).join(" ").padEnd(49) + ascii);
+          for (let at = 0; at < Math.min(bytes.length, shownBytes / 4); at += 16) {
+            const row = Array.from(bytes.subarray(at, at + 16));
+            const ascii = row.map(byte => byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·").join("");
+            lines.push(row.map(byte => byte.toString(16).padStart(2, "0")).join(" ").padEnd(49) + ascii);
           }
-          return lines.join("\n") + (octets.length > shownOctets / 4 ? "\n…" : "");
+          return lines.join("\n") + (bytes.length > shownBytes / 4 ? "\n…" : "");
         }
         function parseHex(text) {
           const digits = text.replace(/0x/gi, "").replace(/[\s,:;_-]/g, "");
-          if (/[^0-9a-f]/i.test(digits)) throw new Error("hex is 0-9 and a-f; spaces may stand between octets");
-          if (digits.length % 2) throw new Error("hex needs two digits for each octet");
+          if (/[^0-9a-f]/i.test(digits)) throw new Error("hex is 0-9 and a-f; spaces may stand between bytes");
+          if (digits.length % 2) throw new Error("hex needs two digits for each byte");
           return Uint8Array.from(digits.match(/../g) || [], pair => parseInt(pair, 16));
         }
         const encodePath = text => text.split("/").map(encodeURIComponent).join("/");
@@ -36,7 +36,7 @@ extension ConsolePage {
         class Connection {
           constructor(path) {
             this.id = ++numbered;
-            this.sent = this.received = this.sentOctets = this.receivedOctets = this.unread = 0;
+            this.sent = this.received = this.sentBytes = this.receivedBytes = this.unread = 0;
             this.pending = [];
             this.trips = { last: 0, total: 0, count: 0 };
             this.history = [];
@@ -182,14 +182,14 @@ extension ConsolePage {
           transmit(socket, payload) {
             socket.send(payload);
             this.sent += 1;
-            this.sentOctets += typeof payload === "string" ? utf8Length(payload) : payload.length;
+            this.sentBytes += typeof payload === "string" ? utf8Length(payload) : payload.length;
             if (this.pending.length < keptPending) this.pending.push({ payload, at: performance.now() });
             this.logPayload("out", payload);
           }
           receive(data) {
             const payload = typeof data === "string" ? data : new Uint8Array(data);
             this.received += 1;
-            this.receivedOctets += typeof payload === "string" ? utf8Length(payload) : payload.length;
+            this.receivedBytes += typeof payload === "string" ? utf8Length(payload) : payload.length;
             this.logPayload("in", payload, this.roundTrip(payload));
             if (selected !== this) this.badge.textContent = this.unread += 1;
           }
@@ -206,8 +206,8 @@ extension ConsolePage {
           logPayload(direction, payload, trip) {
             const text = typeof payload === "string", length = text ? utf8Length(payload) : payload.length;
             const shown = !text ? hexDump(payload)
-              : payload.length > shownOctets ? payload.slice(0, shownOctets) + "…" : payload;
-            const note = `${text ? "text" : "binary"} ${octetCount(length)}${trip ? `, ${trip.toFixed(1)} ms` : ""}`;
+              : payload.length > shownBytes ? payload.slice(0, shownBytes) + "…" : payload;
+            const note = `${text ? "text" : "binary"} ${byteCount(length)}${trip ? `, ${trip.toFixed(1)} ms` : ""}`;
             this.log(direction, text ? "text" : "binary", shown, note);
           }
           log(direction, kind, text, note = "") {
@@ -223,8 +223,8 @@ extension ConsolePage {
             while (log.childElementCount > keptEntries) log.firstElementChild.remove();
             if (atEnd) log.scrollTop = log.scrollHeight;
             const { last, total, count } = this.trips;
-            this.part("stats").textContent = `sent ${this.sent} (${octetCount(this.sentOctets)}), `
-              + `received ${this.received} (${octetCount(this.receivedOctets)})`
+            this.part("stats").textContent = `sent ${this.sent} (${byteCount(this.sentBytes)}), `
+              + `received ${this.received} (${byteCount(this.receivedBytes)})`
               + (count ? `, round trip ${last.toFixed(1)} ms, mean ${(total / count).toFixed(1)} ms` : "");
           }
           key(event) {

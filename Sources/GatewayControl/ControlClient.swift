@@ -14,7 +14,7 @@ package enum ControlClient {
     }
 
     /// More than any status of a real gateway.
-    private static let mostOctets = 64 << 20
+    private static let mostBytes = 64 << 20
 
     /// Sends a command and waits for the whole answer, at most so many seconds for each part of it; nil = for ever.
     package static func ask(
@@ -24,17 +24,17 @@ package enum ControlClient {
         let line = Array((command.line + "\n").utf8)
         // One line fits into an empty socket buffer, so there is no rest to be sent.
         guard case .moved(line.count) = socket.write(line[...]) else { throw .cutShort }
-        var octets: [UInt8] = []
-        while octets.count < mostOctets {
+        var bytes: [UInt8] = []
+        while bytes.count < mostBytes {
             let began = Clock.monotonicNanoseconds()
-            switch socket.read(appendingTo: &octets, atMost: 65536) {
+            switch socket.read(appendingTo: &bytes, atMost: 65536) {
             case .moved: continue
             case .wouldBlock:
                 // A signal that stops us and lets us go on interrupts the call before its time.
                 let waited = (Clock.monotonicNanoseconds() &- began) / 1_000_000_000
                 if let seconds, waited >= UInt64(max(0, seconds &- 1)) { throw .silent(seconds: seconds) }
             case .endOfStream, .failed:
-                guard let answer = ControlAnswer(octets: octets) else { throw .cutShort }
+                guard let answer = ControlAnswer(bytes: bytes) else { throw .cutShort }
                 return answer
             }
         }

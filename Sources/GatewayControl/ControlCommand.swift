@@ -27,7 +27,7 @@ package enum ControlCommand: Sendable, Equatable {
         package let sentence: String
     }
 
-    /// Octets of the longest line, its end included: the longest name of a handler fits.
+    /// Bytes of the longest line, its end included: the longest name of a handler fits.
     package static let longestLine = 256
 
     /// Reads a line without its end.
@@ -70,8 +70,8 @@ package enum ControlCommand: Sendable, Equatable {
 
     /// Whether a word could be the name of a handler, as `handler` in gateway.conf takes it.
     package static func isHandlerName(_ word: String) -> Bool {
-        let isName = word.utf8.allSatisfy { octet in
-            switch octet {
+        let isName = word.utf8.allSatisfy { byte in
+            switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
                 true
@@ -94,16 +94,16 @@ package struct ControlAnswer: Sendable, Equatable {
     }
 
     /// On the wire: the text, then a last line `exit N`, which says that nothing is missing.
-    package var octets: [UInt8] {
-        var octets = Array(text.utf8)
-        if let last = octets.last, last != UInt8(ascii: "\n") { octets.append(UInt8(ascii: "\n")) }
-        return octets + Array("exit \(exit)\n".utf8)
+    package var bytes: [UInt8] {
+        var bytes = Array(text.utf8)
+        if let last = bytes.last, last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
+        return bytes + Array("exit \(exit)\n".utf8)
     }
 
     /// Reads everything that came; nil when the end is missing.
-    package init?(octets: [UInt8]) {
-        guard octets.last == UInt8(ascii: "\n") else { return nil }
-        let body = octets.dropLast()
+    package init?(bytes: [UInt8]) {
+        guard bytes.last == UInt8(ascii: "\n") else { return nil }
+        let body = bytes.dropLast()
         let start = body.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         let words = body[start...].split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         guard words.count == 2, words[0].elementsEqual("exit".utf8),

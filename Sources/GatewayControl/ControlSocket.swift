@@ -41,7 +41,7 @@ package struct ControlSocket: ~Copyable {
         let socket: Socket
         var phase = Phase.reading
         /// The line as far as it came, then the answer.
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         /// How much of the answer the kernel has taken.
         var sent = 0
         /// Monotonic nanoseconds; nil while it waits for us.
@@ -53,7 +53,7 @@ package struct ControlSocket: ~Copyable {
         }
 
         func begin(_ answer: ControlAnswer, _ now: UInt64) {
-            octets = answer.octets
+            bytes = answer.bytes
             sent = 0
             phase = .writing
             deadline = now &+ ControlSocket.patience
@@ -166,7 +166,7 @@ package struct ControlSocket: ~Copyable {
 
     /// Says why, if the kernel takes it at once, as it does with a fresh socket, and closes.
     private static func turnAway(_ socket: consuming Socket, _ reason: String, exit: Int32) {
-        _ = socket.write(ControlAnswer("error: \(reason)", exit: exit).octets[...])
+        _ = socket.write(ControlAnswer("error: \(reason)", exit: exit).bytes[...])
     }
 
     /// False when the client is to go.
@@ -184,20 +184,20 @@ package struct ControlSocket: ~Copyable {
     private func read(
         _ client: Client, token: UInt64, _ now: UInt64, _ requests: inout [ControlRequest]
     ) -> Bool {
-        let room = ControlCommand.longestLine - client.octets.count
-        switch client.socket.read(appendingTo: &client.octets, atMost: room) {
+        let room = ControlCommand.longestLine - client.bytes.count
+        switch client.socket.read(appendingTo: &client.bytes, atMost: room) {
         case .wouldBlock: return true
         case .endOfStream, .failed: return false
         case .moved: break
         }
-        guard let end = client.octets.firstIndex(of: UInt8(ascii: "\n")) else {
-            guard client.octets.count >= ControlCommand.longestLine else { return true }
+        guard let end = client.bytes.firstIndex(of: UInt8(ascii: "\n")) else {
+            guard client.bytes.count >= ControlCommand.longestLine else { return true }
             return refuse(client, token: token, "the line is too long", now)
         }
         do throws(ControlCommand.Failure) {
-            let command = try ControlCommand(line: client.octets[..<end])
+            let command = try ControlCommand(line: client.bytes[..<end])
             client.phase = .waiting
-            client.octets = []
+            client.bytes = []
             client.deadline = nil
             requests.append(ControlRequest(client: token, command: command))
             return watch(client, token, [])
@@ -213,8 +213,8 @@ package struct ControlSocket: ~Copyable {
 
     /// False when all is sent, or nobody is there to take it.
     private func write(_ client: Client, token: UInt64) -> Bool {
-        while client.sent < client.octets.count {
-            switch client.socket.write(client.octets[client.sent...]) {
+        while client.sent < client.bytes.count {
+            switch client.socket.write(client.bytes[client.sent...]) {
             case .moved(let count): client.sent += count
             case .wouldBlock: return watch(client, token, .writable)
             case .endOfStream, .failed: return false

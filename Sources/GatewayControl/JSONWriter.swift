@@ -84,7 +84,7 @@ package struct JSONWriter {
         array(strings) { $0.value($1) }
     }
 
-    // MARK: Octets
+    // MARK: Bytes
 
     private mutating func open(_ bracket: String) {
         separate()

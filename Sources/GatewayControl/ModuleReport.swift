@@ -25,7 +25,7 @@ package struct ModuleReport: Sendable {
     private init(_ facts: ModuleInfo) {
         var rows = [
             ("file", [facts.path]),
-            ("size", ["\(facts.size) octets, written \(Timestamp.text(facts.modifiedAt))"]),
+            ("size", ["\(facts.size) bytes, written \(Timestamp.text(facts.modifiedAt))"]),
             ("digest", [StatusReport.Generation.digestText(facts.digest) + " (xxh64)"]),
         ]
         var complaints: [String] = []

@@ -21,11 +21,11 @@ package struct RouteExplanation: Sendable, Equatable {
             isFound = false
             return
         }
-        let normal = String(decoding: path.octets, as: UTF8.self)
+        let normal = String(decoding: path.bytes, as: UTF8.self)
         var rows = [("path", normal == raw ? raw : "\(raw), which is \(normal)")]
         let segments = Array(path.segments)
         let router = Router(configuration.routes.map(\.pattern))
-        guard let match = router.match(path: path.octets, segments: segments) else {
+        guard let match = router.match(path: path.bytes, segments: segments) else {
             isFound = normal == configuration.consolePath
             rows.append(("route", "none"))
             rows.append(("answer", isFound ? "the built-in console" : "404 no-route"))

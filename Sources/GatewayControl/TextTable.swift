@@ -15,7 +15,7 @@ struct StyledText {
     let text: String
     let style: Style
 
-    /// Octets of handlers, files and peers cannot drive the terminal or end a line of a table.
+    /// Bytes of handlers, files and peers cannot drive the terminal or end a line of a table.
     init(_ text: String, _ style: Style = .plain) {
         self.text = PrintableText.escaped(text.split(separator: "\n").joined(separator: " "))
         self.style = style

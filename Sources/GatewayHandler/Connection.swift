@@ -37,7 +37,7 @@ extension Connection {
     @discardableResult
     public func close(_ code: CloseCode? = .normalClosure, reason: String = "") -> SendResult {
         guard let close = unsafe host.table.pointee.close else { return .unsupported }
-        // RFC 6455 5.5: a control frame carries at most 125 octets, two of which are the code.
+        // RFC 6455 5.5: a control frame carries at most 125 bytes, two of which are the code.
         var reason = code == nil ? "" : reason.prefix(bytes: 123)
         return reason.withUTF8 { bytes in
             unsafe bytes.withMemoryRebound(to: CChar.self) { characters in

@@ -7,9 +7,9 @@ public struct Listener: ~Copyable, Sendable {
     public enum Address: Equatable, Sendable {
         /// Every IPv4 and IPv6 address; IPv4 alone where the kernel has no IPv6.
         case any(port: UInt16)
-        /// One IPv4 address, 4 octets in network order.
+        /// One IPv4 address, 4 bytes in network order.
         case ipv4([UInt8], port: UInt16)
-        /// One IPv6 address, 16 octets in network order.
+        /// One IPv6 address, 16 bytes in network order.
         case ipv6([UInt8], port: UInt16)
         case unix(path: String)
         /// The same, but the socket file is for its owner alone (mode 0600).
@@ -62,24 +62,24 @@ public struct Listener: ~Copyable, Sendable {
         file?.remove()
     }
 
-    private init(ipv4 octets: [UInt8], port: UInt16) throws(Errno) {
+    private init(ipv4 bytes: [UInt8], port: UInt16) throws(Errno) {
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
         name.sin_port = port.bigEndian
-        guard octets.count == MemoryLayout.size(ofValue: name.sin_addr) else { throw Errno(EINVAL) }
-        unsafe withUnsafeMutableBytes(of: &name.sin_addr) { unsafe $0.copyBytes(from: octets) }
+        guard bytes.count == MemoryLayout.size(ofValue: name.sin_addr) else { throw Errno(EINVAL) }
+        unsafe withUnsafeMutableBytes(of: &name.sin_addr) { unsafe $0.copyBytes(from: bytes) }
         let socket = try Self.open(AF_INET)
         Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
         guard Self.bind(socket, &name) == 0 else { throw Errno.last }
         try self.init(listening: socket, file: nil)
     }
 
-    private init(ipv6 octets: [UInt8], port: UInt16, dualStack: Bool) throws(Errno) {
+    private init(ipv6 bytes: [UInt8], port: UInt16, dualStack: Bool) throws(Errno) {
         var name = sockaddr_in6()
         name.sin6_family = sa_family_t(AF_INET6)
         name.sin6_port = port.bigEndian
-        guard octets.count == MemoryLayout.size(ofValue: name.sin6_addr) else { throw Errno(EINVAL) }
-        unsafe withUnsafeMutableBytes(of: &name.sin6_addr) { unsafe $0.copyBytes(from: octets) }
+        guard bytes.count == MemoryLayout.size(ofValue: name.sin6_addr) else { throw Errno(EINVAL) }
+        unsafe withUnsafeMutableBytes(of: &name.sin6_addr) { unsafe $0.copyBytes(from: bytes) }
         let socket = try Self.open(AF_INET6)
         Self.enable(socket, SOL_SOCKET, SO_REUSEADDR, true)
         Self.enable(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, !dualStack)

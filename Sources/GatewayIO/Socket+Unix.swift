@@ -6,11 +6,11 @@ extension sockaddr_un {
     init(path: String) throws(Errno) {
         self.init()
         sun_family = sa_family_t(AF_UNIX)
-        let octets = Array(path.utf8)
+        let bytes = Array(path.utf8)
         // Without a name, or with a NUL in front, the kernel would bind an address that no file stands for.
-        guard !octets.isEmpty, !octets.contains(0) else { throw Errno(EINVAL) }
-        guard octets.count < MemoryLayout.size(ofValue: sun_path) else { throw Errno(ENAMETOOLONG) }
-        unsafe withUnsafeMutableBytes(of: &sun_path) { unsafe $0.copyBytes(from: octets) }
+        guard !bytes.isEmpty, !bytes.contains(0) else { throw Errno(EINVAL) }
+        guard bytes.count < MemoryLayout.size(ofValue: sun_path) else { throw Errno(ENAMETOOLONG) }
+        unsafe withUnsafeMutableBytes(of: &sun_path) { unsafe $0.copyBytes(from: bytes) }
     }
 }
 
@@ -45,17 +45,17 @@ extension Socket {
         return credentials[1] == .max ? nil : credentials[1]
     }
 
-    /// Reads once, at most so many octets, behind those that are there.
-    package func read(appendingTo octets: inout [UInt8], atMost count: Int) -> IOResult {
+    /// Reads once, at most so many bytes, behind those that are there.
+    package func read(appendingTo bytes: inout [UInt8], atMost count: Int) -> IOResult {
         var part = [UInt8](repeating: 0, count: count)
         let result = unsafe part.withUnsafeMutableBytes { unsafe read(into: $0) }
-        if case .moved(let moved) = result { octets += part[..<moved] }
+        if case .moved(let moved) = result { bytes += part[..<moved] }
         return result
     }
 
     /// Sends what the kernel takes, in one call.
-    package func write(_ octets: ArraySlice<UInt8>) -> IOResult {
-        let count = unsafe octets.withUnsafeBytes {
+    package func write(_ bytes: ArraySlice<UInt8>) -> IOResult {
+        let count = unsafe bytes.withUnsafeBytes {
             unsafe send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
         return count >= 0 ? .moved(count) : Self.interrupted()

@@ -50,15 +50,15 @@ public struct Socket: ~Copyable {
         return interrupted()
     }
 
-    /// Sends what the kernel takes of a run of octets.
-    public func write(_ octets: UnsafeRawBufferPointer) -> IOResult {
-        let count = unsafe clinux_send(number, octets.baseAddress, octets.count)
+    /// Sends what the kernel takes of a run of bytes.
+    public func write(_ bytes: UnsafeRawBufferPointer) -> IOResult {
+        let count = unsafe clinux_send(number, bytes.baseAddress, bytes.count)
         return count >= 0 ? .moved(count) : Self.interrupted()
     }
 
     /// Sends what the kernel takes of the queue, in one call, with `tail` behind it if there is one.
     ///
-    /// - Returns: `.moved` with the octets taken of both together, the queue's first; nothing is removed from it.
+    /// - Returns: `.moved` with the bytes taken of both together, the queue's first; nothing is removed from it.
     @inline(__always)
     public func write(_ queue: borrowing SendQueue, tail: UnsafeRawBufferPointer? = nil) -> IOResult {
         if unsafe tail == nil, let single = unsafe queue.single {
@@ -68,7 +68,7 @@ public struct Socket: ~Copyable {
         return unsafe writeVectors(queue, tail: tail)
     }
 
-    /// 1,024 octets of vectors: the most that a temporary allocation takes from the stack and not from the heap.
+    /// 1,024 bytes of vectors: the most that a temporary allocation takes from the stack and not from the heap.
     private static let vectorCount = 64
 
     @inline(never)

@@ -78,8 +78,8 @@ public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
     private static func text(_ address: UInt32) -> String {
         unsafe String(unsafeUninitializedCapacity: 15) { text in
             var count = 0
-            func append(_ octet: UInt8) {
-                unsafe text[count] = octet
+            func append(_ byte: UInt8) {
+                unsafe text[count] = byte
                 count += 1
             }
             for shift in stride(from: 24, through: 0, by: -8) {

@@ -44,10 +44,10 @@ struct Address {
 }
 
 extension Socket {
-    /// Sends what the kernel takes of the octets.
+    /// Sends what the kernel takes of the bytes.
     @inline(__always)
-    func send(_ octets: UnsafeRawBufferPointer) -> IOResult {
-        let count = unsafe Glibc.send(number, octets.baseAddress, octets.count, Int32(MSG_NOSIGNAL))
+    func send(_ bytes: UnsafeRawBufferPointer) -> IOResult {
+        let count = unsafe Glibc.send(number, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         if count >= 0 { return .moved(count) }
         let error = Errno.last
         // ENOTCONN: still connecting; the poller says when it is.

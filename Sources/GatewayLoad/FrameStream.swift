@@ -13,7 +13,7 @@ package struct FrameStream: Sendable {
     package let frameLength: Int
     /// How many different messages there are.
     package let variants: Int
-    /// Octets after which the stream begins again.
+    /// Bytes after which the stream begins again.
     package let period: Int
     /// 1 or 2.
     package let opcode: UInt8
@@ -78,24 +78,24 @@ package struct FrameStream: Sendable {
     }
 
     private static func payload(_ content: LoadPlan.Content, _ size: Int, _ random: inout Scramble) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(size + 4)
-        while octets.count < size {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(size + 4)
+        while bytes.count < size {
             let number = random.next()
             let wide = wideCharacters[Int(number % 3)]
             if content == .binary {
-                octets.append(UInt8(truncatingIfNeeded: number >> 24))
-            } else if content == .utf8, number >> 8 & 3 == 0, octets.count + wide.count <= size {
-                octets += wide
+                bytes.append(UInt8(truncatingIfNeeded: number >> 24))
+            } else if content == .utf8, number >> 8 & 3 == 0, bytes.count + wide.count <= size {
+                bytes += wide
             } else {
                 // 64 characters from "0" on: digits, letters, a few signs.
-                octets.append(0x30 + UInt8(truncatingIfNeeded: number >> 16 & 63))
+                bytes.append(0x30 + UInt8(truncatingIfNeeded: number >> 16 & 63))
             }
         }
-        return octets
+        return bytes
     }
 
-    /// One of two, of three and of four octets.
+    /// One of two, of three and of four bytes.
     private static let wideCharacters = ["é", "€", "🐧"].map { Array($0.utf8) }
 }
 

@@ -54,26 +54,26 @@ extension LoadGenerator {
         try poller.modify(peer.its.socket.number, token: peer.its.token, interest: interest)
     }
 
-    mutating func takeReply(_ octets: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
+    mutating func takeReply(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
         let held = peer.its.collected.count
         var outcome = OpeningReply.Outcome.needMore
-        if held == 0 { outcome = OpeningReply.evaluate(octets) }
+        if held == 0 { outcome = OpeningReply.evaluate(bytes) }
         if outcome == .needMore {
-            unsafe octets.withUnsafeBytes { unsafe peer.its.collected.append($0) }
-            let whole = unsafe UnsafeBufferPointer(peer.its.collected.octets.assumingMemoryBound(to: UInt8.self))
+            unsafe bytes.withUnsafeBytes { unsafe peer.its.collected.append($0) }
+            let whole = unsafe UnsafeBufferPointer(peer.its.collected.bytes.assumingMemoryBound(to: UInt8.self))
             outcome = unsafe OpeningReply.evaluate(whole.span)
         }
         switch outcome {
         case .needMore: return
         case .refused(let sentence): try ended(peer, sentence)
         case .open(let length):
-            // What was held before was no whole head, so the head ends in these octets.
+            // What was held before was no whole head, so the head ends in these bytes.
             peer.its.collected.free()
             peer.its.phase = .open
             opening -= 1
             live += 1
             if plan.mode == .connect { try beginClosing(peer) }
-            _ = try feed(octets.extracting(min(octets.count, max(0, length - held))...), to: peer)
+            _ = try feed(bytes.extracting(min(bytes.count, max(0, length - held))...), to: peer)
         }
     }
 

@@ -122,7 +122,7 @@ extension LoadGenerator {
         peer.its.variant = peer.its.variant &+ 1 == stream.variants ? 0 : peer.its.variant &+ 1
         if floods(peer) { return tally.countFlood() }
         completed &+= 1
-        tally.count(now > due ? now &- due : 0, octets: length, now: now)
+        tally.count(now > due ? now &- due : 0, bytes: length, now: now)
     }
 
     /// Sends what is due by the schedule. What finds all connections busy is late, and its latency counts from when it
@@ -168,7 +168,7 @@ struct Schedule {
 }
 
 extension Span<UInt8> {
-    /// Whether both are the same octets; as fast as the C library compares.
+    /// Whether both are the same bytes; as fast as the C library compares.
     @inline(__always)
     func isEqual(to other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }

@@ -88,7 +88,7 @@ extension LoadGenerator {
         guard peer.its.collected.count < 1 << 16 else { return }
         unsafe payload.withUnsafeBytes { unsafe peer.its.collected.append($0) }
         guard isWhole else { return }
-        let whole = unsafe UnsafeBufferPointer(peer.its.collected.octets.assumingMemoryBound(to: UInt8.self))
+        let whole = unsafe UnsafeBufferPointer(peer.its.collected.bytes.assumingMemoryBound(to: UInt8.self))
         unsafe deliver(whole.span, to: peer)
         peer.its.collected.removeAll()
     }
@@ -116,7 +116,7 @@ extension LoadGenerator {
             tally.longestPause = max(tally.longestPause, now &- min(now, peer.its.lastHeard))
         }
         peer.its.lastHeard = now
-        tally.count(now > time ? now &- time : 0, octets: message.count, now: now)
+        tally.count(now > time ? now &- time : 0, bytes: message.count, now: now)
     }
 }
 
@@ -158,8 +158,8 @@ struct Publications {
         guard tail.count >= 9 else { return nil }
         var number: UInt32 = 0
         for index in 1..<9 {
-            let octet = tail[index]
-            let digit = octet >= 0x61 ? octet &- 0x57 : octet &- 0x30
+            let byte = tail[index]
+            let digit = byte >= 0x61 ? byte &- 0x57 : byte &- 0x30
             guard digit < 16 else { return nil }
             number = number << 4 | UInt32(digit)
         }

@@ -36,7 +36,7 @@ package struct LoadGenerator: ~Copyable {
     var fullUsage = ServerUsage()
     var alive = 0
 
-    private static let readOctets = 256 << 10
+    private static let readBytes = 256 << 10
     /// Nobody who waits so long without any progress will wait for nothing.
     static let patience: UInt64 = 10_000_000_000
 
@@ -61,7 +61,7 @@ package struct LoadGenerator: ~Copyable {
         let tally = try Tally()
         let ring = plan.mode == .echo ? plan.depth * plan.connections + plan.flood : 1
         guard let times = ReservedArray<UInt64>(capacity: ring),
-            let readBuffer = ReservedArray<UInt8>(capacity: Self.readOctets)
+            let readBuffer = ReservedArray<UInt8>(capacity: Self.readBytes)
         else { throw Errno(ENOMEM) }
         self.plan = plan
         self.address = address
@@ -121,20 +121,20 @@ package struct LoadGenerator: ~Copyable {
         switch unsafe peer.its.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
         case .moved(let count):
             let window = unsafe UnsafeBufferPointer(rebasing: room[..<count])
-            let octets = unsafe window.span
-            try take(octets, from: peer)
+            let bytes = unsafe window.span
+            try take(bytes, from: peer)
         case .wouldBlock: return
         case .endOfStream: try ended(peer, "the server ended the connection")
         case .failed(let error): try ended(peer, "the connection broke: \(error)")
         }
     }
 
-    private mutating func take(_ octets: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
+    private mutating func take(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
         switch peer.its.phase {
-        case .connecting, .handshake: try takeReply(octets, from: peer)
+        case .connecting, .handshake: try takeReply(bytes, from: peer)
         case .open, .closing:
             let before = peer.its.underWay
-            guard try feed(octets, to: peer) else { return }
+            guard try feed(bytes, to: peer) else { return }
             let answered = before &- peer.its.underWay
             if answered > 0 { try heard(answered, from: peer) }
         }
@@ -142,17 +142,17 @@ package struct LoadGenerator: ~Copyable {
 
     /// Takes frames apart; false when the connection has ended by it.
     @inline(__always)
-    mutating func feed(_ octets: Span<UInt8>, to peer: PeerPlace) throws(Errno) -> Bool {
+    mutating func feed(_ bytes: Span<UInt8>, to peer: PeerPlace) throws(Errno) -> Bool {
         var position = 0
         while true {
-            switch peer.its.reader.step(octets, at: &position) {
+            switch peer.its.reader.step(bytes, at: &position) {
             case .needMore: return true
             case .violation(let violation):
                 faults.add(.violations, "connection \(peer.its.slot): \(violation.rawValue)")
                 drop(peer)
                 return false
             case .payload(let range, let isEnd):
-                let payload = octets.extracting(range)
+                let payload = bytes.extracting(range)
                 if peer.its.reader.isControl {
                     guard try takeControl(payload, isEnd, from: peer) else { return false }
                 } else if plan.mode == .echo {
@@ -182,14 +182,14 @@ package struct LoadGenerator: ~Copyable {
             peer.its.position = position >= stream.period ? position % stream.period : position
         }
         if !peer.its.own.isEmpty, peer.its.pending == 0 {
-            let result = unsafe peer.its.socket.send(UnsafeRawBufferPointer(peer.its.own.octets))
+            let result = unsafe peer.its.socket.send(UnsafeRawBufferPointer(peer.its.own.bytes))
             guard let sent = try sent(result, peer) else { return }
             peer.its.own.removeFirst(sent)
         }
         try want(writable: peer.its.pending > 0 || !peer.its.own.isEmpty, peer)
     }
 
-    /// - Returns: octets taken; nil when the connection has ended.
+    /// - Returns: bytes taken; nil when the connection has ended.
     @inline(__always)
     private mutating func sent(_ result: IOResult, _ peer: PeerPlace) throws(Errno) -> Int? {
         switch result {
@@ -209,28 +209,28 @@ package struct LoadGenerator: ~Copyable {
         unsafe frame.withUnsafeBytes { unsafe peer.its.own.append($0) }
     }
 
-    /// Takes octets of a control frame; false when the connection has ended by it.
+    /// Takes bytes of a control frame; false when the connection has ended by it.
     mutating func takeControl(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) throws(Errno) -> Bool {
         unsafe payload.withUnsafeBytes { unsafe peer.its.control.append($0) }
         guard isEnd else { return true }
-        let octets = unsafe Array(UnsafeRawBufferPointer(peer.its.control.octets))
+        let bytes = unsafe Array(UnsafeRawBufferPointer(peer.its.control.bytes))
         peer.its.control.removeAll()
         switch peer.its.reader.opcode {
         case 9:
             // RFC 6455 5.5.2: a Ping is answered, unless a Close has come.
-            queueControl(10, octets, on: peer)
+            queueControl(10, bytes, on: peer)
             try flush(peer)
             return true
         case 10:
-            if octets == Self.question { peer.its.hasAnswered = true }
+            if bytes == Self.question { peer.its.hasAnswered = true }
             return true
         default:
-            return try takeClose(octets, from: peer)
+            return try takeClose(bytes, from: peer)
         }
     }
 
-    private mutating func takeClose(_ octets: [UInt8], from peer: PeerPlace) throws(Errno) -> Bool {
-        let code = octets.count < 2 ? CloseCode.none : UInt16(octets[0]) << 8 | UInt16(octets[1])
+    private mutating func takeClose(_ bytes: [UInt8], from peer: PeerPlace) throws(Errno) -> Bool {
+        let code = bytes.count < 2 ? CloseCode.none : UInt16(bytes[0]) << 8 | UInt16(bytes[1])
         guard peer.its.phase == .closing, !peer.its.hasAnswered, code == CloseCode.normal else {
             try ended(peer, "the server sent Close with code \(code)")
             return false
@@ -243,7 +243,7 @@ package struct LoadGenerator: ~Copyable {
     static var question: [UInt8] { Array("alive?".utf8) }
 
     mutating func beginClosing(_ peer: PeerPlace) throws(Errno) {
-        tally.count(now &- min(now, peer.its.begun), octets: 0, now: now)
+        tally.count(now &- min(now, peer.its.begun), bytes: 0, now: now)
         peer.its.phase = .closing
         queueControl(8, [0x03, 0xE8], on: peer)
         try flush(peer)

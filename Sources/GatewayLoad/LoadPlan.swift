@@ -16,7 +16,7 @@ package struct LoadPlan: Sendable {
     package enum Content: String, Sendable {
         /// Text of ASCII.
         case text
-        /// Text with characters of one to four octets.
+        /// Text with characters of one to four bytes.
         case utf8
         case binary
     }
@@ -28,7 +28,7 @@ package struct LoadPlan: Sendable {
     package var depth = 1
     /// Messages under way on one connection more, which is not measured but makes a neighbour of itself; 0 = none.
     package var flood = 0
-    /// Octets of a message.
+    /// Bytes of a message.
     package var size = 20
     package var content = Content.text
     /// Messages a second over all connections; nil sends the next one when the last one is back.
@@ -54,8 +54,8 @@ package struct LoadPlan: Sendable {
 
     package init(destination: Destination) { self.destination = destination }
 
-    /// Octets that the frames under way on one connection may take together, as they are laid out in memory.
-    static let mostOctets = 256 << 20
+    /// Bytes that the frames under way on one connection may take together, as they are laid out in memory.
+    static let mostBytes = 256 << 20
     /// A publication carries its number.
     static let leastPublication = 16
 
@@ -130,10 +130,10 @@ package struct LoadPlan: Sendable {
     }
 
     private func check() throws(LoadUsageError) {
-        // The longest header of a client's frame has 14 octets.
+        // The longest header of a client's frame has 14 bytes.
         let frames = (size + 14).multipliedReportingOverflow(by: mode == .fanout ? window : max(depth, flood))
-        guard !frames.overflow, frames.partialValue <= Self.mostOctets else {
-            throw LoadUsageError("messages of \(size) octets are too many under way to hold in memory")
+        guard !frames.overflow, frames.partialValue <= Self.mostBytes else {
+            throw LoadUsageError("messages of \(size) bytes are too many under way to hold in memory")
         }
         if mode == .fanout, !(Self.leastPublication...4096).contains(size) {
             throw LoadUsageError("--size of a publication is from \(Self.leastPublication) to 4096")

@@ -44,7 +44,7 @@ extension LoadReport {
             add("flood", .count(run.plan.flood))
             add("flood_messages_per_s", .decimal(Double(run.tally.floodMessages) / run.seconds, 0))
         }
-        if run.plan.mode != .connect { add("mb_per_s", .decimal(Double(run.tally.octets) / run.seconds / 1e6, 2)) }
+        if run.plan.mode != .connect { add("mb_per_s", .decimal(Double(run.tally.bytes) / run.seconds / 1e6, 2)) }
     }
 
     private mutating func addLatencies(of run: borrowing LoadGenerator) {

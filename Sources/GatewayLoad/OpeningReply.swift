@@ -2,10 +2,10 @@ import HTTP
 
 /// The client's side of the opening handshake (RFC 6455 4.1): a request that never changes, and what answers it.
 package enum OpeningReply {
-    /// What the octets of a server begin with.
+    /// What the bytes of a server begin with.
     package enum Outcome: Equatable {
         case needMore
-        /// The connection is open; frames begin behind so many octets.
+        /// The connection is open; frames begin behind so many bytes.
         case open(length: Int)
         case refused(String)
     }
@@ -17,7 +17,7 @@ package enum OpeningReply {
     /// Longer heads are refused.
     package static let longest = 8192
 
-    /// The octets of the request.
+    /// The bytes of the request.
     package static func request(for plan: LoadPlan) -> [UInt8] {
         var lines = [
             "GET \(plan.destination.path) HTTP/1.1", "Host: \(plan.destination.authority)", "Upgrade: websocket",
@@ -29,46 +29,46 @@ package enum OpeningReply {
     }
 
     /// Judges the front of what a server sent.
-    package static func evaluate(_ octets: Span<UInt8>) -> Outcome {
+    package static func evaluate(_ bytes: Span<UInt8>) -> Outcome {
         var isUpgrade = false
         var isAccepted = false
         var lineStart = 0
         var number = 0
-        while let end = lineEnd(octets, from: lineStart) {
+        while let end = lineEnd(bytes, from: lineStart) {
             let line = lineStart..<end
             if line.isEmpty {
                 // RFC 6455 4.1: a reply without them fails the connection.
                 if isUpgrade, isAccepted { return .open(length: end + 2) }
                 return .refused(isUpgrade ? "the accept value is wrong or missing" : "the reply has no Upgrade header")
             }
-            if number == 0, !octets.extracting(line).starts(with: "HTTP/1.1 101") {
-                return .refused("the reply is \"\(text(octets, line.prefix(60)))\"")
+            if number == 0, !bytes.extracting(line).starts(with: "HTTP/1.1 101") {
+                return .refused("the reply is \"\(text(bytes, line.prefix(60)))\"")
             }
-            if let colon = octets.firstIndex(of: 0x3A, in: line), number > 0 {
+            if let colon = bytes.firstIndex(of: 0x3A, in: line), number > 0 {
                 let name = lineStart..<colon
-                let value = octets.trimmingWhitespace(colon + 1..<end)
-                if octets.equalsIgnoringCase("sec-websocket-accept", in: name) {
-                    isAccepted = octets.equals(accept, in: value)
-                } else if octets.equalsIgnoringCase("upgrade", in: name) {
-                    isUpgrade = octets.equalsIgnoringCase("websocket", in: value)
-                } else if octets.equalsIgnoringCase("sec-websocket-extensions", in: name) {
+                let value = bytes.trimmingWhitespace(colon + 1..<end)
+                if bytes.equalsIgnoringCase("sec-websocket-accept", in: name) {
+                    isAccepted = bytes.equals(accept, in: value)
+                } else if bytes.equalsIgnoringCase("upgrade", in: name) {
+                    isUpgrade = bytes.equalsIgnoringCase("websocket", in: value)
+                } else if bytes.equalsIgnoringCase("sec-websocket-extensions", in: name) {
                     return .refused("an extension was agreed to that was not offered")
                 }
             }
             lineStart = end + 2
             number += 1
         }
-        return octets.count > longest ? .refused("the head of the reply has no end") : .needMore
+        return bytes.count > longest ? .refused("the head of the reply has no end") : .needMore
     }
 
-    private static func lineEnd(_ octets: Span<UInt8>, from start: Int) -> Int? {
-        guard start < octets.count else { return nil }
-        for index in start..<octets.count - 1 where octets[index] == 0x0D && octets[index + 1] == 0x0A { return index }
+    private static func lineEnd(_ bytes: Span<UInt8>, from start: Int) -> Int? {
+        guard start < bytes.count else { return nil }
+        for index in start..<bytes.count - 1 where bytes[index] == 0x0D && bytes[index + 1] == 0x0A { return index }
         return nil
     }
 
-    private static func text(_ octets: Span<UInt8>, _ range: Range<Int>) -> String {
-        String(decoding: octets.copy(range).map { $0 < 0x20 || $0 > 0x7E ? 0x2E : $0 }, as: UTF8.self)
+    private static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
+        String(decoding: bytes.copy(range).map { $0 < 0x20 || $0 > 0x7E ? 0x2E : $0 }, as: UTF8.self)
     }
 }
 

@@ -29,10 +29,10 @@ struct Peer: ~Copyable {
     /// The payload of a control frame, which may stand between the fragments of a message.
     var control = ByteBuffer()
 
-    /// Place in the stream of the next octet to be sent, and how many from there are due.
+    /// Place in the stream of the next byte to be sent, and how many from there are due.
     var position = 0
     var pending = 0
-    /// Octets of their own that are due: publications, and control frames that must not land inside another frame.
+    /// Bytes of their own that are due: publications, and control frames that must not land inside another frame.
     var own = ByteBuffer()
 
     /// The message of the stream that has to come back next, and how much of it has.

@@ -7,18 +7,18 @@ package struct ServerFrameReader {
         /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was agreed on, and none is ever offered.
         case reservedBits = "a frame has a reserved bit"
         case reservedOpcode = "a frame has a reserved opcode"
-        /// RFC 6455 5.5: at most 125 octets, never fragmented.
+        /// RFC 6455 5.5: at most 125 bytes, never fragmented.
         case badControlFrame = "a control frame is long or fragmented"
-        /// RFC 6455 5.2: the minimal number of octets must be used.
-        case badLength = "a length is not written with the fewest octets"
+        /// RFC 6455 5.2: the minimal number of bytes must be used.
+        case badLength = "a length is not written with the fewest bytes"
         case badFragment = "a fragment is out of place"
     }
 
     /// What came next.
     package enum Step: Equatable {
-        /// All octets are used up.
+        /// All bytes are used up.
         case needMore
-        /// Octets of a payload, none in a frame without; `isEnd` when they are its last.
+        /// Bytes of a payload, none in a frame without; `isEnd` when they are its last.
         case payload(Range<Int>, isEnd: Bool)
         case violation(Violation)
     }
@@ -26,7 +26,7 @@ package struct ServerFrameReader {
     /// Of the frame whose payload is being read.
     package private(set) var opcode: UInt8 = 0
     package private(set) var isFinal = false
-    /// Octets of the payload that have not come yet.
+    /// Bytes of the payload that have not come yet.
     package private(set) var left: UInt64 = 0
     /// Of the message under way or just ended: 1 or 2.
     package private(set) var messageOpcode: UInt8 = 0
@@ -41,13 +41,13 @@ package struct ServerFrameReader {
 
     /// Takes one step behind `position` and moves it.
     @inline(__always)
-    package mutating func step(_ octets: Span<UInt8>, at position: inout Int) -> Step {
+    package mutating func step(_ bytes: Span<UInt8>, at position: inout Int) -> Step {
         if !isInside {
-            if position >= octets.count { return .needMore }
-            if let violation = begin(octets, at: &position) { return .violation(violation) }
+            if position >= bytes.count { return .needMore }
+            if let violation = begin(bytes, at: &position) { return .violation(violation) }
             if !isInside { return .needMore }
         }
-        let available = octets.count &- position
+        let available = bytes.count &- position
         let take = left < UInt64(available) ? Int(truncatingIfNeeded: left) : available
         if take == 0, left > 0 { return .needMore }
         let from = position
@@ -62,22 +62,22 @@ package struct ServerFrameReader {
 
     /// Reads a header; afterwards `isInside` tells whether it was there in full.
     @inline(__always)
-    private mutating func begin(_ octets: Span<UInt8>, at position: inout Int) -> Violation? {
-        if heldCount == 0, octets.count &- position >= 2 {
-            let second = octets[position &+ 1]
+    private mutating func begin(_ bytes: Span<UInt8>, at position: inout Int) -> Violation? {
+        if heldCount == 0, bytes.count &- position >= 2 {
+            let second = bytes[position &+ 1]
             // Most frames arrive whole and are short.
             if second < 126 {
-                let first = octets[position]
+                let first = bytes[position]
                 position &+= 2
                 return enter(first, UInt64(second))
             }
         }
-        return beginInParts(octets, at: &position)
+        return beginInParts(bytes, at: &position)
     }
 
-    private mutating func beginInParts(_ octets: Span<UInt8>, at position: inout Int) -> Violation? {
-        while position < octets.count {
-            held[Int(heldCount)] = octets[position]
+    private mutating func beginInParts(_ bytes: Span<UInt8>, at position: inout Int) -> Violation? {
+        while position < bytes.count {
+            held[Int(heldCount)] = bytes[position]
             heldCount += 1
             position += 1
             guard heldCount >= 2 else { continue }

@@ -54,10 +54,10 @@ package struct ServerUsage: Sendable {
         let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard number >= 0 else { return "" }
         let file = FileDescriptor(adopting: number)
-        var octets = [UInt8](repeating: 0, count: 8192)
-        let count = unsafe octets.withUnsafeMutableBytes { room in
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        let count = unsafe bytes.withUnsafeMutableBytes { room in
             unsafe read(file.number, room.baseAddress, room.count)
         }
-        return String(decoding: octets.prefix(max(0, count)), as: UTF8.self)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
     }
 }

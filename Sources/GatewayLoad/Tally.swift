@@ -6,7 +6,7 @@ struct Tally: ~Copyable {
     var timeline: Timeline?
     /// Messages that came back, deliveries, or handshakes.
     var operations = 0
-    var octets = 0
+    var bytes = 0
     /// Messages of `--flood` that came back.
     var floodMessages = 0
     /// The longest that any one connection with messages under way heard nothing, in nanoseconds.
@@ -37,10 +37,10 @@ struct Tally: ~Copyable {
     mutating func countFlood() { if isOn { floodMessages &+= 1 } }
 
     @inline(__always)
-    mutating func count(_ latency: UInt64, octets: Int, now: UInt64) {
+    mutating func count(_ latency: UInt64, bytes: Int, now: UInt64) {
         guard isOn else { return }
         operations &+= 1
-        self.octets &+= octets
+        self.bytes &+= bytes
         self.latency.add(latency)
         if timeline != nil { timeline?.add(latency, now: now) }
     }

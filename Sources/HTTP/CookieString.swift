@@ -3,20 +3,20 @@ public enum CookieString {
     /// The percent-decoded value of the first cookie called `name`, case-sensitive; nil if there is none.
     ///
     /// A pair of double quotes around the value is its envelope (RFC 6265 4.1.1) and is left out.
-    public static func value(of name: Span<UInt8>, in octets: Span<UInt8>, _ header: Range<Int>) -> [UInt8]? {
+    public static func value(of name: Span<UInt8>, in bytes: Span<UInt8>, _ header: Range<Int>) -> [UInt8]? {
         var start = header.lowerBound
         while start < header.upperBound {
-            let end = octets.firstIndex(of: Octet.semicolon, in: start..<header.upperBound) ?? header.upperBound
-            if let equals = octets.firstIndex(of: 0x3D, in: start..<end),
-                octets.equals(name, in: octets.trimmingWhitespace(start..<equals))
+            let end = bytes.firstIndex(of: Octet.semicolon, in: start..<header.upperBound) ?? header.upperBound
+            if let equals = bytes.firstIndex(of: 0x3D, in: start..<end),
+                bytes.equals(name, in: bytes.trimmingWhitespace(start..<equals))
             {
-                var value = octets.trimmingWhitespace(equals + 1..<end)
-                if value.count >= 2, octets[value.lowerBound] == Octet.quote,
-                    octets[value.upperBound - 1] == Octet.quote
+                var value = bytes.trimmingWhitespace(equals + 1..<end)
+                if value.count >= 2, bytes[value.lowerBound] == Octet.quote,
+                    bytes[value.upperBound - 1] == Octet.quote
                 {
                     value = value.lowerBound + 1..<value.upperBound - 1
                 }
-                return PercentEncoding.decode(octets, in: value)
+                return PercentEncoding.decode(bytes, in: value)
             }
             start = end + 1
         }

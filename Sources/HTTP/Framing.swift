@@ -11,24 +11,24 @@ struct Framing {
     var keepsAlive: Bool { !isClosing && (minorVersion == 1 || isKeptAlive) }
 
     /// Reads header lines whose names are in lower case.
-    init(_ octets: Span<UInt8>, _ fields: [RequestHead.Field], minorVersion: Int) throws(RequestHeadError) {
+    init(_ bytes: Span<UInt8>, _ fields: [RequestHead.Field], minorVersion: Int) throws(RequestHeadError) {
         self.minorVersion = minorVersion
         var codings = TransferCodings()
         for field in fields {
-            // The length tells nearly all names apart before any octet is compared.
+            // The length tells nearly all names apart before any byte is compared.
             switch field.name.count {
-            case 4 where octets.equals("host", in: field.name):
+            case 4 where bytes.equals("host", in: field.name):
                 // RFC 9112 3.2: 400 to "any request message that contains more than one Host header field line".
                 guard host == nil else { throw .duplicateHost }
-                guard let authority = Authority(octets, in: field.value) else { throw .badHost }
+                guard let authority = Authority(bytes, in: field.value) else { throw .badHost }
                 host = authority
-            case 10 where octets.equals("connection", in: field.name):
-                readConnection(octets, field.value)
-            case 14 where octets.equals("content-length", in: field.name):
+            case 10 where bytes.equals("connection", in: field.name):
+                readConnection(bytes, field.value)
+            case 14 where bytes.equals("content-length", in: field.name):
                 guard contentLength == nil else { throw .duplicateContentLength }
-                contentLength = try Self.length(octets, field.value)
-            case 17 where octets.equals("transfer-encoding", in: field.name):
-                codings.read(octets, field.value)
+                contentLength = try Self.length(bytes, field.value)
+            case 17 where bytes.equals("transfer-encoding", in: field.name):
+                codings.read(bytes, field.value)
             default: continue
             }
         }
@@ -42,26 +42,26 @@ struct Framing {
         isChunked = true
     }
 
-    private mutating func readConnection(_ octets: Span<UInt8>, _ value: Range<Int>) {
+    private mutating func readConnection(_ bytes: Span<UInt8>, _ value: Range<Int>) {
         var scanner = ElementScanner(value)
-        while let element = scanner.next(octets) {
+        while let element = scanner.next(bytes) {
             switch element.count {
-            case 5 where octets.equalsIgnoringCase("close", in: element): isClosing = true
-            case 10 where octets.equalsIgnoringCase("keep-alive", in: element): isKeptAlive = true
+            case 5 where bytes.equalsIgnoringCase("close", in: element): isClosing = true
+            case 10 where bytes.equalsIgnoringCase("keep-alive", in: element): isKeptAlive = true
             default: continue
             }
         }
     }
 
     /// RFC 9110 8.6: `1*DIGIT`. A list, even of equal numbers, is refused: nobody honest sends it.
-    private static func length(_ octets: Span<UInt8>, _ value: Range<Int>) throws(RequestHeadError) -> Int {
+    private static func length(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(RequestHeadError) -> Int {
         guard !value.isEmpty else { throw .badContentLength }
         var length = 0
         for offset in value {
-            let octet = octets[offset]
-            guard Octet.isDigit(octet) else { throw .badContentLength }
+            let byte = bytes[offset]
+            guard Octet.isDigit(byte) else { throw .badContentLength }
             let (tenfold, isTooLarge) = length.multipliedReportingOverflow(by: 10)
-            let (sum, isOverflow) = tenfold.addingReportingOverflow(Int(octet &- 0x30))
+            let (sum, isOverflow) = tenfold.addingReportingOverflow(Int(byte &- 0x30))
             guard !isTooLarge, !isOverflow else { throw .badContentLength }
             length = sum
         }
@@ -76,11 +76,11 @@ private struct TransferCodings {
     private var others = 0
     private var isLastChunked = false
 
-    mutating func read(_ octets: Span<UInt8>, _ value: Range<Int>) {
+    mutating func read(_ bytes: Span<UInt8>, _ value: Range<Int>) {
         isPresent = true
         var scanner = ElementScanner(value)
-        while let element = scanner.next(octets) {
-            isLastChunked = octets.equalsIgnoringCase("chunked", in: element)
+        while let element = scanner.next(bytes) {
+            isLastChunked = bytes.equalsIgnoringCase("chunked", in: element)
             if isLastChunked { chunked += 1 } else { others += 1 }
         }
     }

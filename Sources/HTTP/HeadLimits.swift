@@ -1,10 +1,10 @@
 /// How much of a request head the gateway is willing to read.
 public struct HeadLimits: Sendable {
-    /// Octets of the whole head, empty lines in front and the empty line behind included; more is a 431.
+    /// Bytes of the whole head, empty lines in front and the empty line behind included; more is a 431.
     public let maxHead: Int
     /// Header lines; more is a 431.
     public let maxHeaders: Int
-    /// Octets of the request line without its line end; more is a 414.
+    /// Bytes of the request line without its line end; more is a 414.
     public let maxRequestLine: Int
 
     /// Makes limits; `maxHead` ends at 1 GiB, because offsets into a head are kept in 32 bits.

@@ -2,21 +2,21 @@
 extension RequestHead {
     /// The value of the first line with a name, which has to be given in lower case; nil if there is none.
     public func first(_ name: String) -> Range<Int>? {
-        let span = octets.span
+        let span = bytes.span
         for field in fields where span.equals(name, in: field.name) { return field.value }
         return nil
     }
 
     /// The value of the first line with a name in any case; nil if there is none.
     public func first(named name: Span<UInt8>) -> Range<Int>? {
-        let span = octets.span
+        let span = bytes.span
         for field in fields where span.equalsIgnoringCase(name, in: field.name) { return field.value }
         return nil
     }
 
     /// How many lines have a name, which has to be given in lower case.
     public func count(_ name: String) -> Int {
-        let span = octets.span
+        let span = bytes.span
         var count = 0
         for field in fields where span.equals(name, in: field.name) { count += 1 }
         return count
@@ -29,7 +29,7 @@ extension RequestHead {
 
     /// Whether a list header names a token, in any case, at any position, on any line; its name in lower case.
     public func hasToken(_ token: String, in name: String) -> Bool {
-        let span = octets.span
+        let span = bytes.span
         for field in fields where span.equals(name, in: field.name) {
             var scanner = ElementScanner(field.value)
             while let element = scanner.next(span) {
@@ -42,12 +42,12 @@ extension RequestHead {
     /// The decoded value of the first query pair with a key; nil if there is none.
     public func queryValue(_ key: Span<UInt8>) -> [UInt8]? {
         guard let query = target.rawQuery else { return nil }
-        return QueryString.value(of: key, in: octets.span, query)
+        return QueryString.value(of: key, in: bytes.span, query)
     }
 
     /// The decoded value of the first cookie with a name, over all Cookie lines; nil if there is none.
     public func cookieValue(_ name: Span<UInt8>) -> [UInt8]? {
-        let span = octets.span
+        let span = bytes.span
         for field in fields where span.equals("cookie", in: field.name) {
             if let value = CookieString.value(of: name, in: span, field.value) { return value }
         }

@@ -3,27 +3,27 @@
 /// Several lines are one list (RFC 9110 5.3). Empty elements are skipped; a comma inside quotes separates nothing.
 /// Walking them allocates nothing.
 public struct ListElements: Sequence, IteratorProtocol, Sendable {
-    private let octets: [UInt8]
+    private let bytes: [UInt8]
     private let fields: [RequestHead.Field]
     private let name: String
     private var nextField = 0
     private var scanner = ElementScanner(0..<0)
 
     init(_ head: RequestHead, name: String) {
-        octets = head.octets
+        bytes = head.bytes
         fields = head.fields
         self.name = name
     }
 
     /// The next element as a range into the head, without whitespace around it.
     public mutating func next() -> Range<Int>? {
-        let octets = octets
+        let bytes = bytes
         while true {
-            if let element = scanner.next(octets.span) { return element }
+            if let element = scanner.next(bytes.span) { return element }
             repeat {
                 guard nextField < fields.count else { return nil }
                 nextField += 1
-            } while !octets.span.equals(name, in: fields[nextField - 1].name)
+            } while !bytes.span.equals(name, in: fields[nextField - 1].name)
             scanner = ElementScanner(fields[nextField - 1].value)
         }
     }
@@ -39,21 +39,21 @@ struct ElementScanner: Sendable {
         end = value.upperBound
     }
 
-    mutating func next(_ octets: Span<UInt8>) -> Range<Int>? {
+    mutating func next(_ bytes: Span<UInt8>) -> Range<Int>? {
         while position < end {
             let start = position
             var isQuoted = false
             scan: while position < end {
-                switch octets[position] {
+                switch bytes[position] {
                 case Octet.quote: isQuoted.toggle()
-                // RFC 9110 5.6.4: a backslash in a quoted string takes the next octet with it.
+                // RFC 9110 5.6.4: a backslash in a quoted string takes the next byte with it.
                 case 0x5C where isQuoted && position + 1 < end: position += 1
                 case Octet.comma where !isQuoted: break scan
                 default: break
                 }
                 position += 1
             }
-            let element = octets.trimmingWhitespace(start..<position)
+            let element = bytes.trimmingWhitespace(start..<position)
             position += 1
             if !element.isEmpty { return element }
         }

@@ -13,13 +13,13 @@ public enum Method: Sendable {
     case other
 
     /// Recognises a name. RFC 9110 9.1: the method token is case-sensitive.
-    init(_ octets: Span<UInt8>, in range: Range<Int>) {
+    init(_ bytes: Span<UInt8>, in range: Range<Int>) {
         guard range.count <= 7 else {
             self = .other
             return
         }
         var name: UInt64 = 0
-        for offset in range { name = name << 8 | UInt64(octets[offset]) }
+        for offset in range { name = name << 8 | UInt64(bytes[offset]) }
         self =
             switch name {
             case 0x47_4554: .get

@@ -5,62 +5,62 @@
 /// are kept, so such a path equals no route that is written without them.
 public struct NormalizedPath: Sendable, Hashable {
     /// The normalised path, which begins with a slash.
-    public let octets: [UInt8]
+    public let bytes: [UInt8]
     /// The path for handlers: valid UTF-8, everything decoded but `%2F`.
     public let decoded: [UInt8]
 
     /// The `*` of OPTIONS, which is no path.
-    static let asterisk = NormalizedPath(octets: [0x2A], decoded: [0x2A])
+    static let asterisk = NormalizedPath(bytes: [0x2A], decoded: [0x2A])
 
-    private init(octets: [UInt8], decoded: [UInt8]) {
-        self.octets = octets
+    private init(bytes: [UInt8], decoded: [UInt8]) {
+        self.bytes = bytes
         self.decoded = decoded
     }
 
     /// Normalises a path that begins with a slash or is empty, which means `/`.
     public init(_ raw: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) {
         guard let first = range.first else {
-            self.init(octets: [Octet.slash], decoded: [Octet.slash])
+            self.init(bytes: [Octet.slash], decoded: [Octet.slash])
             return
         }
         guard raw[first] == Octet.slash else { throw .badTarget }
         if Self.isNormal(raw, in: range) {
-            let octets = raw.copy(range)
-            self.init(octets: octets, decoded: octets)
+            let bytes = raw.copy(range)
+            self.init(bytes: bytes, decoded: bytes)
         } else {
-            let octets = try Self.normalize(raw, in: range)
-            self.init(octets: octets, decoded: try Self.decode(octets))
+            let bytes = try Self.normalize(raw, in: range)
+            self.init(bytes: bytes, decoded: try Self.decode(bytes))
         }
     }
 
     /// Normalises a text, such as a path in a configuration.
     public init(_ text: String) throws(RequestHeadError) {
-        let octets = Array(text.utf8)
-        try self.init(octets.span, in: octets.indices)
+        let bytes = Array(text.utf8)
+        try self.init(bytes.span, in: bytes.indices)
     }
 
-    /// The raw segments of the path, as ranges into `octets`: `/a//b` has `a`, an empty one and `b`; `/` an empty one.
-    public var segments: Segments { Segments(octets: octets) }
+    /// The raw segments of the path, as ranges into `bytes`: `/a//b` has `a`, an empty one and `b`; `/` an empty one.
+    public var segments: Segments { Segments(bytes: bytes) }
 
     /// A segment, or the rest of the path from one on, with everything decoded, `%2F` too.
     public func decode(_ range: Range<Int>) -> [UInt8] {
-        PercentEncoding.decode(octets.span, in: range)
+        PercentEncoding.decode(bytes.span, in: range)
     }
 
     /// The segments of a path in order; walking them allocates nothing.
     public struct Segments: Sequence, IteratorProtocol, Sendable {
-        private let octets: [UInt8]
+        private let bytes: [UInt8]
         private var slash = 0
 
-        fileprivate init(octets: [UInt8]) {
-            self.octets = octets
+        fileprivate init(bytes: [UInt8]) {
+            self.bytes = bytes
         }
 
         public mutating func next() -> Range<Int>? {
-            guard slash < octets.count, octets[slash] == Octet.slash else { return nil }
+            guard slash < bytes.count, bytes[slash] == Octet.slash else { return nil }
             let start = slash + 1
             var end = start
-            while end < octets.count, octets[end] != Octet.slash { end += 1 }
+            while end < bytes.count, bytes[end] != Octet.slash { end += 1 }
             slash = end
             return start..<end
         }
@@ -70,9 +70,9 @@ public struct NormalizedPath: Sendable, Hashable {
     private static func isNormal(_ raw: Span<UInt8>, in range: Range<Int>) -> Bool {
         var isSegmentStart = false
         for offset in range {
-            let octet = raw[offset]
-            if octet == Octet.percent || octet >= 0x80 || (octet == Octet.dot && isSegmentStart) { return false }
-            isSegmentStart = octet == Octet.slash
+            let byte = raw[offset]
+            if byte == Octet.percent || byte >= 0x80 || (byte == Octet.dot && isSegmentStart) { return false }
+            isSegmentStart = byte == Octet.slash
         }
         return true
     }
@@ -106,16 +106,16 @@ public struct NormalizedPath: Sendable, Hashable {
         return path
     }
 
-    /// Writes the octet or the escape at `position` in its normal form and returns where the next one begins.
+    /// Writes the byte or the escape at `position` in its normal form and returns where the next one begins.
     private static func appendNormalized(
         _ raw: Span<UInt8>, at position: Int, before end: Int, to path: inout [UInt8]
     ) throws(RequestHeadError) -> Int {
-        let octet = raw[position]
-        guard octet == Octet.percent else {
-            path.append(octet)
+        let byte = raw[position]
+        guard byte == Octet.percent else {
+            path.append(byte)
             return position + 1
         }
-        guard let decoded = PercentEncoding.octet(raw, at: position, before: end) else { throw .badPath }
+        guard let decoded = PercentEncoding.byte(raw, at: position, before: end) else { throw .badPath }
         guard !Octet.isControl(decoded) else { throw .badPath }
         if Octet.isUnreserved(decoded) {
             path.append(decoded)
@@ -131,11 +131,11 @@ public struct NormalizedPath: Sendable, Hashable {
     private static func decode(_ path: [UInt8]) throws(RequestHeadError) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(path.count)
-        let octets = path.span
+        let bytes = path.span
         var position = 0
         while position < path.count {
-            if let octet = PercentEncoding.octet(octets, at: position, before: path.count), octet != Octet.slash {
-                decoded.append(octet)
+            if let byte = PercentEncoding.byte(bytes, at: position, before: path.count), byte != Octet.slash {
+                decoded.append(byte)
                 position += 3
             } else {
                 decoded.append(path[position])

@@ -37,13 +37,13 @@ public struct PlainResponse: Sendable {
     ///   - dates: the worker's cache of the Date header.
     ///   - headOnly: true answers HEAD: everything but the body, with the length of the body (RFC 9110 9.3.2).
     public func append(to output: inout [UInt8], at second: Int64, _ dates: inout DateCache, headOnly: Bool = false) {
-        output.reserveCapacity(output.count + 256 + headers.octets.count + body.count)
+        output.reserveCapacity(output.count + 256 + headers.bytes.count + body.count)
         output.append(contentsOf: "HTTP/1.1 ".utf8)
         output.append(decimal: status)
         output.append(Octet.space)
         output.append(contentsOf: reasonPhrase(of: status).utf8)
         output.append(contentsOf: "\r\nDate: ".utf8)
-        output.append(contentsOf: dates.octets(at: second))
+        output.append(contentsOf: dates.bytes(at: second))
         output.append(contentsOf: "\r\n".utf8)
         // RFC 9110 8.6: no Content-Length in a 204; a 304 would have to give that of the 200, which is not known.
         let hasContent = status != 204 && status != 304
@@ -58,7 +58,7 @@ public struct PlainResponse: Sendable {
             line("Upgrade: ", "websocket", to: &output)
             line("Sec-WebSocket-Version: ", webSocketVersion, to: &output)
         }
-        output.append(contentsOf: headers.octets)
+        output.append(contentsOf: headers.bytes)
         line("Connection: ", connection, to: &output)
         output.append(contentsOf: "\r\n".utf8)
         if hasContent, !headOnly { output.append(contentsOf: body) }

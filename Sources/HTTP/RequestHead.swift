@@ -1,4 +1,4 @@
-/// A request head that keeps every rule of RFC 9112 the gateway relies on: one array of octets and ranges into it.
+/// A request head that keeps every rule of RFC 9112 the gateway relies on: one array of bytes and ranges into it.
 public struct RequestHead: Sendable {
     /// One header line.
     public struct Field: Sendable {
@@ -22,8 +22,8 @@ public struct RequestHead: Sendable {
         public var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
     }
 
-    /// The octets of the head, as sent but for header names, which are in lower case.
-    public let octets: [UInt8]
+    /// The bytes of the head, as sent but for header names, which are in lower case.
+    public let bytes: [UInt8]
     public let method: Method
     public let methodRange: Range<Int>
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
@@ -40,13 +40,13 @@ public struct RequestHead: Sendable {
     /// Whether the client expects the connection to stay open after the answer.
     public let keepsAlive: Bool
 
-    /// Copies the first `length` octets and judges what the header lines mean together.
+    /// Copies the first `length` bytes and judges what the header lines mean together.
     init(
         _ span: Span<UInt8>, length: Int, _ requestLine: RequestLine, _ fields: [Field]
     ) throws(RequestHeadError) {
-        var octets = span.copy(0..<length)
-        Self.lowercaseNames(in: &octets, fields)
-        let framing = try Framing(octets.span, fields, minorVersion: requestLine.minorVersion)
+        var bytes = span.copy(0..<length)
+        Self.lowercaseNames(in: &bytes, fields)
+        let framing = try Framing(bytes.span, fields, minorVersion: requestLine.minorVersion)
         method = requestLine.method
         methodRange = requestLine.methodRange
         minorVersion = requestLine.minorVersion
@@ -57,11 +57,11 @@ public struct RequestHead: Sendable {
         isChunked = framing.isChunked
         keepsAlive = framing.keepsAlive
         self.fields = fields
-        self.octets = octets
+        self.bytes = bytes
     }
 
-    private static func lowercaseNames(in octets: inout [UInt8], _ fields: [Field]) {
-        var span = octets.mutableSpan
+    private static func lowercaseNames(in bytes: inout [UInt8], _ fields: [Field]) {
+        var span = bytes.mutableSpan
         for field in fields {
             for offset in field.name { span[offset] = Octet.lowercased(span[offset]) }
         }
@@ -70,14 +70,14 @@ public struct RequestHead: Sendable {
     /// The host as sent, with its port.
     public var host: Range<Int>? { authority?.range }
 
-    /// Whether octets follow the head that belong to it.
+    /// Whether bytes follow the head that belong to it.
     public var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
     /// The name of the method as sent.
     public var methodName: String { string(methodRange) }
 
-    /// A range of the head as text; octets that are not UTF-8 become replacement characters.
+    /// A range of the head as text; bytes that are not UTF-8 become replacement characters.
     public func string(_ range: Range<Int>) -> String {
-        String(decoding: octets[range], as: UTF8.self)
+        String(decoding: bytes[range], as: UTF8.self)
     }
 }

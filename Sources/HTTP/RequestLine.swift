@@ -6,28 +6,28 @@ struct RequestLine: Sendable {
     let minorVersion: Int
 
     /// Reads the line that begins with `method` and ends before `end`; the method is a token already.
-    init(_ octets: Span<UInt8>, method: Range<Int>, end: Int) throws(RequestHeadError) {
+    init(_ bytes: Span<UInt8>, method: Range<Int>, end: Int) throws(RequestHeadError) {
         let targetStart = method.upperBound + 1
         var targetEnd = targetStart
-        while targetEnd < end, octets[targetEnd] != Octet.space { targetEnd &+= 1 }
+        while targetEnd < end, bytes[targetEnd] != Octet.space { targetEnd &+= 1 }
         // RFC 9112 3: exactly one space on each side. Being lenient about it is how requests get smuggled.
         guard targetEnd > targetStart, targetEnd < end else { throw .badRequestLine }
-        minorVersion = try Self.minorVersion(octets, in: targetEnd + 1..<end)
+        minorVersion = try Self.minorVersion(bytes, in: targetEnd + 1..<end)
         methodRange = method
-        self.method = Method(octets, in: method)
-        target = try RequestTarget(octets, in: targetStart..<targetEnd, of: self.method)
+        self.method = Method(bytes, in: method)
+        target = try RequestTarget(bytes, in: targetStart..<targetEnd, of: self.method)
     }
 
     /// RFC 9112 2.3: "HTTP-version is case-sensitive", `HTTP/` DIGIT `.` DIGIT.
-    private static func minorVersion(_ octets: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) -> Int {
-        guard range.count == 8, octets.equals("HTTP/", in: range.lowerBound..<range.lowerBound + 5),
-            Octet.isDigit(octets[range.lowerBound + 5]),
-            octets[range.lowerBound + 6] == Octet.dot,
-            Octet.isDigit(octets[range.lowerBound + 7])
+    private static func minorVersion(_ bytes: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) -> Int {
+        guard range.count == 8, bytes.equals("HTTP/", in: range.lowerBound..<range.lowerBound + 5),
+            Octet.isDigit(bytes[range.lowerBound + 5]),
+            bytes[range.lowerBound + 6] == Octet.dot,
+            Octet.isDigit(bytes[range.lowerBound + 7])
         else { throw .badRequestLine }
-        let minor = octets[range.lowerBound + 7] &- 0x30
+        let minor = bytes[range.lowerBound + 7] &- 0x30
         // There is no HTTP/1.2 and never will be: who says so is not to be trusted with framing.
-        guard octets[range.lowerBound + 5] == 0x31, minor <= 1 else { throw .unsupportedVersion }
+        guard bytes[range.lowerBound + 5] == 0x31, minor <= 1 else { throw .unsupportedVersion }
         return Int(minor)
     }
 }

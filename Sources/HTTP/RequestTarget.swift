@@ -22,13 +22,13 @@ public struct RequestTarget: Sendable {
     /// The one path to route and to authorise on; `*` for the asterisk form, which no route can match.
     public let path: NormalizedPath
 
-    init(_ octets: Span<UInt8>, in range: Range<Int>, of method: Method) throws(RequestHeadError) {
+    init(_ bytes: Span<UInt8>, in range: Range<Int>, of method: Method) throws(RequestHeadError) {
         // RFC 9110 9.3.6: an origin server may leave CONNECT out, "most origin servers do not implement" it.
         guard method != .connect else { throw .connectNotSupported }
-        for offset in range where !Octet.isTarget(octets[offset]) { throw .badTarget }
+        for offset in range where !Octet.isTarget(bytes[offset]) { throw .badTarget }
         self.range = range
         var pathStart = range.lowerBound
-        switch octets[pathStart] {
+        switch bytes[pathStart] {
         case Octet.slash:
             form = .origin
             authority = nil
@@ -42,31 +42,31 @@ public struct RequestTarget: Sendable {
             path = .asterisk
             return
         default:
-            let authority = try Self.authority(octets, in: range)
+            let authority = try Self.authority(bytes, in: range)
             form = .absolute
             self.authority = authority
             pathStart = authority.range.upperBound
         }
-        let question = octets.firstIndex(of: 0x3F, in: pathStart..<range.upperBound)
+        let question = bytes.firstIndex(of: 0x3F, in: pathStart..<range.upperBound)
         rawPath = pathStart..<(question ?? range.upperBound)
         rawQuery = question.map { $0 + 1..<range.upperBound }
-        path = try NormalizedPath(octets, in: rawPath)
+        path = try NormalizedPath(bytes, in: rawPath)
     }
 
     /// RFC 9112 3.2.2: a server "MUST accept the absolute-form in requests".
-    private static func authority(_ octets: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) -> Authority {
-        guard let colon = octets.firstIndex(of: Octet.colon, in: range) else { throw .badTarget }
+    private static func authority(_ bytes: Span<UInt8>, in range: Range<Int>) throws(RequestHeadError) -> Authority {
+        guard let colon = bytes.firstIndex(of: Octet.colon, in: range) else { throw .badTarget }
         let scheme = range.lowerBound..<colon
         let start = colon + 3
-        guard start < range.upperBound, octets.equals("//", in: colon + 1..<start),
-            octets.equalsIgnoringCase("http", in: scheme)
-                || octets.equalsIgnoringCase("https", in: scheme)
-                || octets.equalsIgnoringCase("ws", in: scheme)
-                || octets.equalsIgnoringCase("wss", in: scheme)
+        guard start < range.upperBound, bytes.equals("//", in: colon + 1..<start),
+            bytes.equalsIgnoringCase("http", in: scheme)
+                || bytes.equalsIgnoringCase("https", in: scheme)
+                || bytes.equalsIgnoringCase("ws", in: scheme)
+                || bytes.equalsIgnoringCase("wss", in: scheme)
         else { throw .badTarget }
         var end = start
-        while end < range.upperBound, octets[end] != Octet.slash, octets[end] != 0x3F { end += 1 }
-        guard let authority = Authority(octets, in: start..<end) else { throw .badHost }
+        while end < range.upperBound, bytes[end] != Octet.slash, bytes[end] != 0x3F { end += 1 }
+        guard let authority = Authority(bytes, in: start..<end) else { throw .badHost }
         return authority
     }
 }

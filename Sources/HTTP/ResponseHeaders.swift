@@ -11,7 +11,7 @@ public enum ResponseHeaderError: Error, Sendable {
 /// Header lines that were checked and are ready to be written.
 public struct ResponseHeaders: Sendable {
     /// The lines with their line ends.
-    public private(set) var octets: [UInt8] = []
+    public private(set) var bytes: [UInt8] = []
     /// Whether one of them is Content-Type, which then replaces the default.
     public private(set) var hasContentType = false
 
@@ -24,17 +24,17 @@ public struct ResponseHeaders: Sendable {
         guard !Self.isReserved(name) else { throw .reservedName }
         // RFC 9110 5.5: CR, LF and NUL are dangerous; the other controls are invalid. HTAB is fine.
         for offset in value.indices {
-            let octet = value[offset]
-            guard !Octet.isControl(octet) || octet == Octet.tab else { throw .badValue }
+            let byte = value[offset]
+            guard !Octet.isControl(byte) || byte == Octet.tab else { throw .badValue }
         }
         if name.equalsIgnoringCase("content-type", in: name.indices) { hasContentType = true }
-        octets.reserveCapacity(octets.count + name.count + value.count + 4)
-        for offset in name.indices { octets.append(name[offset]) }
-        octets.append(Octet.colon)
-        octets.append(Octet.space)
-        for offset in value.indices { octets.append(value[offset]) }
-        octets.append(Octet.carriageReturn)
-        octets.append(Octet.lineFeed)
+        bytes.reserveCapacity(bytes.count + name.count + value.count + 4)
+        for offset in name.indices { bytes.append(name[offset]) }
+        bytes.append(Octet.colon)
+        bytes.append(Octet.space)
+        for offset in value.indices { bytes.append(value[offset]) }
+        bytes.append(Octet.carriageReturn)
+        bytes.append(Octet.lineFeed)
     }
 
     /// Adds a line from text after the same checks.

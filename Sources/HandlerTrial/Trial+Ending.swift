@@ -1,6 +1,6 @@
 /// Steps about how connections end, and about many of them.
 extension Trial {
-    /// Octets that each of a thousand connections may leave behind: allocators round, logs grow.
+    /// Bytes that each of a thousand connections may leave behind: allocators round, logs grow.
     private static let mostLeftBehind = 4096
 
     /// Every code a client may send comes back to it.
@@ -87,7 +87,7 @@ extension Trial {
         let growth = (gateway.memory - before) / 1000
         if growth > Self.mostLeftBehind {
             throw .wrong(
-                "each connection leaves \(growth) octets of memory behind",
+                "each connection leaves \(growth) bytes of memory behind",
                 advice: "What open() or upgrade() allocates is freed in close() and in drop_conn().")
         }
         return ""

@@ -63,7 +63,7 @@ extension Trial {
         var codes: Set<UInt16> = []
         let sizes = [0, 1, 20, 125, 126, 1000, 65_535, 65_536, 1 << 20]
         for size in sizes {
-            let what = "\(size) octets"
+            let what = "\(size) bytes"
             var client = try opened(what)
             try send(what, &client, opcode, Self.payload(opcode, size))
             let condition = try settle(what, &client)
@@ -115,17 +115,17 @@ extension Trial {
         return ""
     }
 
-    /// Many messages that arrive with one read: each callback is lent its own octets.
+    /// Many messages that arrive with one read: each callback is lent its own bytes.
     func burst() throws(Stop) -> String {
         for opcode in [Self.text, Self.binary] {
             let what = "50 messages in one packet"
             var client = try opened(what)
-            var octets: [UInt8] = []
+            var bytes: [UInt8] = []
             for number in 0..<50 {
                 let payload = Self.payload(opcode, 20 + number)
-                octets += [0x80 | opcode, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
+                bytes += [0x80 | opcode, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
             }
-            try attempt(what) { () throws(TrialClient.Trouble) in try client.send(octets[...]) }
+            try attempt(what) { () throws(TrialClient.Trouble) in try client.send(bytes[...]) }
             try judge(what, try settle(what, &client))
         }
         return ""
@@ -140,13 +140,13 @@ extension Trial {
 
     // MARK: What they share
 
-    /// Octets that are valid text too, of characters of one to four octets: cutting them anywhere is a test.
+    /// Bytes that are valid text too, of characters of one to four bytes: cutting them anywhere is a test.
     static func payload(_ opcode: UInt8, _ size: Int) -> [UInt8] {
         if opcode == binary { return (0..<size).map { UInt8(truncatingIfNeeded: $0 % 199) } }
         let pattern = Array("{\"é\":\"€😀 text\"}".utf8)
-        var octets: [UInt8] = []
-        while octets.count + pattern.count <= size { octets += pattern }
-        return octets + [UInt8](repeating: 0x2E, count: size - octets.count)
+        var bytes: [UInt8] = []
+        while bytes.count + pattern.count <= size { bytes += pattern }
+        return bytes + [UInt8](repeating: 0x2E, count: size - bytes.count)
     }
 
     func opened(_ what: String) throws(Stop) -> TrialClient {

@@ -30,7 +30,7 @@ struct TrialClient: ~Copyable {
     static let patience = 10
 
     private let socket: Socket
-    private var octets: [UInt8] = []
+    private var bytes: [UInt8] = []
     private var position = 0
     private var reader = ServerFrameReader()
     private var control: [UInt8] = []
@@ -75,9 +75,9 @@ struct TrialClient: ~Copyable {
 
     // MARK: Sending
 
-    /// Sends octets as they are.
-    func send(_ octets: ArraySlice<UInt8>) throws(Trouble) {
-        var rest = octets
+    /// Sends bytes as they are.
+    func send(_ bytes: ArraySlice<UInt8>) throws(Trouble) {
+        var rest = bytes
         while !rest.isEmpty {
             switch socket.write(rest) {
             case .moved(let count): rest = rest.dropFirst(count)
@@ -115,9 +115,9 @@ struct TrialClient: ~Copyable {
     mutating func next() throws(Trouble) -> Event {
         while true {
             if let event = try parse() { return event }
-            octets.removeFirst(position)
+            bytes.removeFirst(position)
             position = 0
-            switch socket.read(appendingTo: &octets, atMost: 65536) {
+            switch socket.read(appendingTo: &bytes, atMost: 65536) {
             case .moved: continue
             case .wouldBlock: throw .silence
             case .endOfStream, .failed: throw .ended
@@ -128,13 +128,13 @@ struct TrialClient: ~Copyable {
     private mutating func parse() throws(Trouble) -> Event? {
         while true {
             var (frames, next) = (reader, position)
-            let step = frames.step(octets.span, at: &next)
+            let step = frames.step(bytes.span, at: &next)
             (reader, position) = (frames, next)
             switch step {
             case .needMore: return nil
             case .violation(let violation): throw .violation(violation.rawValue)
             case .payload(let range, let isEnd):
-                if reader.isControl { control += octets[range] } else { length += range.count }
+                if reader.isControl { control += bytes[range] } else { length += range.count }
                 guard isEnd else { continue }
                 if let event = frameEnded() { return event }
             }
@@ -195,13 +195,13 @@ struct TrialClient: ~Copyable {
 
     private mutating func readHead() throws(Trouble) -> (status: Int, subprotocol: String) {
         while true {
-            if let head = String(decoding: octets, as: UTF8.self).firstRange(of: "\r\n\r\n") {
-                let text = String(decoding: octets, as: UTF8.self)
+            if let head = String(decoding: bytes, as: UTF8.self).firstRange(of: "\r\n\r\n") {
+                let text = String(decoding: bytes, as: UTF8.self)
                 position = text.utf8.distance(from: text.startIndex, to: head.upperBound)
                 return Self.read(text[..<head.lowerBound])
             }
-            guard octets.count < 65536 else { throw .violation("the answer to the handshake has no end") }
-            switch socket.read(appendingTo: &octets, atMost: 4096) {
+            guard bytes.count < 65536 else { throw .violation("the answer to the handshake has no end") }
+            switch socket.read(appendingTo: &bytes, atMost: 4096) {
             case .moved: continue
             case .wouldBlock: throw .silence
             case .endOfStream, .failed: throw .ended

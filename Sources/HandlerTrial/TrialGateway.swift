@@ -79,7 +79,7 @@ final class TrialGateway {
     /// Asks it to end, as `systemctl stop` does.
     func stop() { kill(process, SIGTERM) }
 
-    /// Octets of memory that are its own.
+    /// Bytes of memory that are its own.
     var memory: Int {
         guard let text = try? Self.read("/proc/\(process)/smaps_rollup") else { return 0 }
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
@@ -94,13 +94,13 @@ final class TrialGateway {
 
     /// Its last words when a handler killed it: handler, callback and connection.
     func crash() -> String? {
-        guard let octets = try? Self.read("\(folder)/.gateway.crash"), !octets.isEmpty else { return nil }
-        return String(decoding: octets, as: UTF8.self)
+        guard let bytes = try? Self.read("\(folder)/.gateway.crash"), !bytes.isEmpty else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     // MARK: Reloads
 
-    /// Makes the file another one, so that the gateway takes it for a newer build: octets behind the end of an ELF file
+    /// Makes the file another one, so that the gateway takes it for a newer build: bytes behind the end of an ELF file
     /// mean nothing.
     func renewModule() throws(Failure) {
         let path = "\(folder)/plugins/\(handler).so"
@@ -116,7 +116,7 @@ final class TrialGateway {
 
     private static func makeFolder() throws(Failure) -> String {
         let wanted = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
-        // A path of a unix socket has room for 107 octets.
+        // A path of a unix socket has room for 107 bytes.
         let base = wanted.utf8.count < 60 && wanted.utf8.first == UInt8(ascii: "/") ? wanted : "/tmp"
         let folder = "\(base)/gateway-test-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
         guard unsafe mkdir(folder, 0o700) == 0 else { throw failure("cannot make the folder \(folder)") }
@@ -130,20 +130,20 @@ final class TrialGateway {
     private static func read(_ path: String) throws(Failure) -> [UInt8] {
         let file = FileDescriptor(adopting: unsafe open(path, O_RDONLY | O_CLOEXEC))
         guard file.number >= 0 else { throw failure("cannot read \(path)") }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(file.number, $0.baseAddress, $0.count) }
-            if count == 0 { return octets }
+            if count == 0 { return bytes }
             guard count > 0 else { throw failure("cannot read \(path)") }
-            octets += part[..<count]
+            bytes += part[..<count]
         }
     }
 
-    private static func write(_ octets: [UInt8], to path: String) throws(Failure) {
+    private static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
         let file = FileDescriptor(adopting: unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644))
         guard file.number >= 0 else { throw failure("cannot write \(path)") }
-        var rest = octets[...]
+        var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file.number, $0.baseAddress, $0.count) }
             guard count > 0 else { throw failure("cannot write \(path)") }

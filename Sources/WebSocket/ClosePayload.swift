@@ -2,7 +2,7 @@
 public struct ClosePayload: Equatable, Sendable {
     /// 1005 when the body is empty.
     public var code: UInt16
-    /// Octets of the reason behind the code; valid UTF-8.
+    /// Bytes of the reason behind the code; valid UTF-8.
     public var reasonCount: Int
 
     /// The longest reason that fits beside the code in a control frame.

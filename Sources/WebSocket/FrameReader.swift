@@ -1,15 +1,15 @@
-/// Turns the octets of one client into pieces of messages and control frames (RFC 6455 5), in place.
+/// Turns the bytes of one client into pieces of messages and control frames (RFC 6455 5), in place.
 ///
-/// A value without I/O: the caller keeps the octets contiguous, hands them over from where it stands, and acts
+/// A value without I/O: the caller keeps the bytes contiguous, hands them over from where it stands, and acts
 /// on what comes back. A frame that is not whole is passed on as far as it has come; only headers and control
 /// frames are waited for.
 ///
-///     octets ─ next ─┬─ piece     unmasked part of a data frame, with its place in the message
+///     bytes ─ next ─┬─ piece     unmasked part of a data frame, with its place in the message
 ///                    ├─ control   a whole ping, pong or close
-///                    ├─ needMore  keep what is left (less than 140 octets) and come back
+///                    ├─ needMore  keep what is left (less than 140 bytes) and come back
 ///                    └─ violation fail the connection
 public struct FrameReader: ~Copyable {
-    /// What a peer may send at most, in octets.
+    /// What a peer may send at most, in bytes.
     public struct Limits: Sendable {
         public var frame: Int
         public var message: Int
@@ -20,9 +20,9 @@ public struct FrameReader: ~Copyable {
         }
     }
 
-    /// A run of payload octets of one message.
+    /// A run of payload bytes of one message.
     public struct Piece: Equatable {
-        /// Where the octets stand in the buffer that was handed over.
+        /// Where the bytes stand in the buffer that was handed over.
         public var start: Int
         public var count: Int
         /// `text` or `binary`, also for continuations.
@@ -44,9 +44,9 @@ public struct FrameReader: ~Copyable {
         case violation(ProtocolViolation)
     }
 
-    /// Payload octets of the current data frame that have not come yet.
+    /// Payload bytes of the current data frame that have not come yet.
     public private(set) var remaining = 0
-    /// Octets of the current message in the frames announced so far.
+    /// Bytes of the current message in the frames announced so far.
     private var messageLength = 0
     private var key = MaskingKey(word: 0)
     /// The kind of the message under way; continuation when there is none.
@@ -61,7 +61,7 @@ public struct FrameReader: ~Copyable {
     @inline(__always)
     public var isBetweenMessages: Bool { remaining == 0 && kind == .continuation }
 
-    /// Octets of the last message, if it was read here; 0 while another one is under way.
+    /// Bytes of the last message, if it was read here; 0 while another one is under way.
     @inline(__always)
     public var lastLength: Int { isBetweenMessages ? messageLength : 0 }
 
@@ -124,7 +124,7 @@ public struct FrameReader: ~Copyable {
             isFirst = true
             messageLength = 0
         }
-        // RFC 6455 10.4: limits hold as soon as a header shows the excess, before any octet of it is kept.
+        // RFC 6455 10.4: limits hold as soon as a header shows the excess, before any byte of it is kept.
         if header.payloadLength > limits.frame {
             return limits.frame < limits.message ? .frameTooBig : .messageTooBig
         }
@@ -147,13 +147,13 @@ public struct FrameReader: ~Copyable {
         return piece(start: start, count: count)
     }
 
-    /// Accounts for octets of the current frame that were received straight into their place.
+    /// Accounts for bytes of the current frame that were received straight into their place.
     ///
-    /// - Parameter octets: at most `remaining`, not unmasked yet; unmasked here.
-    public mutating func take(_ octets: UnsafeMutableRawBufferPointer) -> Piece {
-        unsafe key.unmask(octets)
-        guard case .piece(let piece) = piece(start: 0, count: octets.count) else {
-            preconditionFailure("taking octets makes a piece")
+    /// - Parameter bytes: at most `remaining`, not unmasked yet; unmasked here.
+    public mutating func take(_ bytes: UnsafeMutableRawBufferPointer) -> Piece {
+        unsafe key.unmask(bytes)
+        guard case .piece(let piece) = piece(start: 0, count: bytes.count) else {
+            preconditionFailure("taking bytes makes a piece")
         }
         return piece
     }

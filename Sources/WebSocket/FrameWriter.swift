@@ -1,13 +1,13 @@
 /// The header of a frame to a client, as words ready to be stored (RFC 6455 5.2); servers do not mask (5.1).
 public struct FrameWriter: Sendable {
-    /// The first eight octets, the first one lowest.
+    /// The first eight bytes, the first one lowest.
     public let low: UInt64
     /// The two behind them.
     public let high: UInt16
     /// How many of the ten count.
     public let count: Int
 
-    /// A whole message of at most 64 KiB less one octet; `kind` is the opcode of text or binary.
+    /// A whole message of at most 64 KiB less one byte; `kind` is the opcode of text or binary.
     @inline(__always)
     public init(whole kind: UInt32, shortPayloadLength length: Int) {
         let first = UInt64(kind) | 0x80
@@ -21,7 +21,7 @@ public struct FrameWriter: Sendable {
         }
     }
 
-    /// Octets of a frame with so many octets of payload.
+    /// Bytes of a frame with so many bytes of payload.
     package static func size(payload length: Int) -> Int {
         length &+ (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10)
     }

@@ -122,12 +122,12 @@ public struct MessageAssembler: ~Copyable {
     ) -> Passage {
         if piece.isFirst { utf8 = UTF8Checker() }
         if unsafe !isText(piece, payload, checksText) { return .invalidUTF8 }
-        let tail = piece.kind == .text ? utf8.heldOctets : 0
+        let tail = piece.kind == .text ? utf8.heldBytes : 0
         if buffer.isEmpty, tail == 0 { return .asItIs }
         unsafe buffer.append(payload)
         let joined = takeMessage()
         let count = max(0, joined.count - tail)
-        unsafe buffer.append(UnsafeRawBufferPointer(rebasing: joined.octets[count...]))
+        unsafe buffer.append(UnsafeRawBufferPointer(rebasing: joined.bytes[count...]))
         return .joined(joined, count: count)
     }
 

@@ -38,41 +38,41 @@ public struct OpeningHandshake: Sendable {
         guard head.method == .get else { throw .methodNotAllowed }
         // RFC 6455 4.2.1 wants both. The wish to upgrade is plain, so it is refused rather than served as a page.
         guard head.hasToken("upgrade", in: "connection") else { throw .missingConnectionUpgrade }
-        // Octets of a body would be taken for frames: the classic way to smuggle past a proxy.
+        // Bytes of a body would be taken for frames: the classic way to smuggle past a proxy.
         guard !head.hasBody else { throw .bodyNotAllowed }
         guard head.count("sec-websocket-version") == 1, let version = head.first("sec-websocket-version"),
-            head.octets.span.equals("13", in: version)
+            head.bytes.span.equals("13", in: version)
         else { throw .unsupportedVersion }
         guard let key = head.first("sec-websocket-key") else { throw .missingKey }
         // RFC 6455 11.3.1: the key "MUST NOT appear more than once in an HTTP request".
-        guard head.count("sec-websocket-key") == 1, Self.isKey(head.octets.span, in: key) else { throw .badKey }
+        guard head.count("sec-websocket-key") == 1, Self.isKey(head.bytes.span, in: key) else { throw .badKey }
         subprotocols = try Self.subprotocols(of: head)
         extensions = Array(head.elements(of: "sec-websocket-extensions"))
-        guard let digest = AcceptDigest.sha1(of: head.octets.span.extracting(key)) else { throw .digestUnavailable }
+        guard let digest = AcceptDigest.sha1(of: head.bytes.span.extracting(key)) else { throw .digestUnavailable }
         accept = AcceptDigest.base64(digest)
     }
 
-    /// Whether a key is what 16 octets look like in base64: 22 characters of its alphabet and two pads.
+    /// Whether a key is what 16 bytes look like in base64: 22 characters of its alphabet and two pads.
     ///
-    /// The four bits that no octet uses may be anything: the key is never decoded, only echoed in a digest.
-    private static func isKey(_ octets: Span<UInt8>, in range: Range<Int>) -> Bool {
+    /// The four bits that no byte uses may be anything: the key is never decoded, only echoed in a digest.
+    private static func isKey(_ bytes: Span<UInt8>, in range: Range<Int>) -> Bool {
         guard range.count == 24 else { return false }
         for offset in range.dropLast(2) {
-            switch octets[offset] {
+            switch bytes[offset] {
             case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2B, 0x2F: continue
             default: return false
             }
         }
-        return octets[range.upperBound - 2] == 0x3D && octets[range.upperBound - 1] == 0x3D
+        return bytes[range.upperBound - 2] == 0x3D && bytes[range.upperBound - 1] == 0x3D
     }
 
     /// RFC 6455 4.1: the subprotocols are tokens "and MUST all be unique strings"; at least one if the header is there.
     private static func subprotocols(of head: RequestHead) throws(HandshakeRefusal) -> [Range<Int>] {
         var offered: [Range<Int>] = []
-        let octets = head.octets.span
+        let bytes = head.bytes.span
         for candidate in head.elements(of: "sec-websocket-protocol") {
-            for offset in candidate where !Octet.isToken(octets[offset]) { throw .badSubprotocol }
-            for other in offered where octets.equals(octets.extracting(other), in: candidate) { throw .badSubprotocol }
+            for offset in candidate where !Octet.isToken(bytes[offset]) { throw .badSubprotocol }
+            for other in offered where bytes.equals(bytes.extracting(other), in: candidate) { throw .badSubprotocol }
             guard offered.count < maxSubprotocols else { throw .tooManySubprotocols }
             offered.append(candidate)
         }
@@ -82,8 +82,8 @@ public struct OpeningHandshake: Sendable {
 
     /// The offered subprotocol with a name, which is compared with its case; nil if the client did not offer it.
     public func subprotocol(_ name: Span<UInt8>, in head: RequestHead) -> Range<Int>? {
-        let octets = head.octets.span
-        for candidate in subprotocols where octets.equals(name, in: candidate) { return candidate }
+        let bytes = head.bytes.span
+        for candidate in subprotocols where bytes.equals(name, in: candidate) { return candidate }
         return nil
     }
 
@@ -104,19 +104,19 @@ public struct OpeningHandshake: Sendable {
         to output: inout [UInt8], subprotocol: Range<Int>? = nil, of head: RequestHead,
         extensions: [UInt8] = [], headers: ResponseHeaders = ResponseHeaders()
     ) {
-        output.reserveCapacity(output.count + 256 + extensions.count + headers.octets.count)
+        output.reserveCapacity(output.count + 256 + extensions.count + headers.bytes.count)
         Self.front.withUTF8Buffer { unsafe output.append(contentsOf: $0) }
         unsafe accept.span.withUnsafeBufferPointer { unsafe output.append(contentsOf: $0) }
         if let subprotocol {
             output.append(contentsOf: "\r\nSec-WebSocket-Protocol: ".utf8)
-            output.append(contentsOf: head.octets[subprotocol])
+            output.append(contentsOf: head.bytes[subprotocol])
         }
         if !extensions.isEmpty {
             output.append(contentsOf: "\r\nSec-WebSocket-Extensions: ".utf8)
             output.append(contentsOf: extensions)
         }
         output.append(contentsOf: "\r\n".utf8)
-        output.append(contentsOf: headers.octets)
+        output.append(contentsOf: headers.bytes)
         output.append(contentsOf: "\r\n".utf8)
     }
 }
@@ -167,7 +167,7 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
         case .bodyNotAllowed: "An opening handshake has no body."
         case .unsupportedVersion: "The only version of WebSocket spoken here is 13."
         case .missingKey: "Sec-WebSocket-Key is missing."
-        case .badKey: "Sec-WebSocket-Key has to be 16 octets in base64, once."
+        case .badKey: "Sec-WebSocket-Key has to be 16 bytes in base64, once."
         case .badSubprotocol: "Sec-WebSocket-Protocol has to list tokens that differ from each other."
         case .tooManySubprotocols: "The request offers more subprotocols than the gateway compares."
         case .digestUnavailable: "The gateway's cryptographic library does not offer SHA-1."
@@ -193,7 +193,7 @@ private enum AcceptDigest {
     /// 135 ns). An EVP_MD never changes after its fetch and OpenSSL shares it between threads; it is never freed.
     private nonisolated(unsafe) static let algorithm: OpaquePointer? = unsafe EVP_MD_fetch(nil, "SHA1", nil)
 
-    /// The digest of a key of 24 octets; nil if the library has no SHA-1.
+    /// The digest of a key of 24 bytes; nil if the library has no SHA-1.
     static func sha1(of key: Span<UInt8>) -> InlineArray<20, UInt8>? {
         guard key.count == 24, let algorithm = unsafe algorithm else { return nil }
         var input = InlineArray<60, UInt8>(repeating: 0)
@@ -202,7 +202,7 @@ private enum AcceptDigest {
         for index in guid.indices { input[24 + index] = guid[index] }
         var digest = InlineArray<20, UInt8>(repeating: 0)
         var output = digest.mutableSpan
-        // The call reads 60 octets, writes 20, and keeps neither pointer.
+        // The call reads 60 bytes, writes 20, and keeps neither pointer.
         let result = unsafe input.span.withUnsafeBufferPointer { text in
             unsafe output.withUnsafeMutableBufferPointer { digest in
                 unsafe EVP_Digest(text.baseAddress, text.count, digest.baseAddress, nil, algorithm, nil)
@@ -211,7 +211,7 @@ private enum AcceptDigest {
         return result == 1 ? digest : nil
     }
 
-    /// 20 octets in base64: six groups of three, and two octets with one pad.
+    /// 20 bytes in base64: six groups of three, and two bytes with one pad.
     static func base64(_ digest: InlineArray<20, UInt8>) -> InlineArray<28, UInt8> {
         var text = InlineArray<28, UInt8>(repeating: 0x3D)
         for group in 0..<7 {

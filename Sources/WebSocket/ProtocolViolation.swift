@@ -6,15 +6,15 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
     case reservedBits
     /// RFC 6455 5.2: opcodes 3-7 and 11-15 are reserved.
     case reservedOpcode
-    /// RFC 6455 5.2: the minimal number of octets encodes the length, and its topmost bit is 0.
+    /// RFC 6455 5.2: the minimal number of bytes encodes the length, and its topmost bit is 0.
     case badLength
-    /// RFC 6455 5.5: control frames have at most 125 octets and are never fragmented.
+    /// RFC 6455 5.5: control frames have at most 125 bytes and are never fragmented.
     case badControlFrame
     /// RFC 6455 5.4: a continuation continues something.
     case unexpectedContinuation
     /// RFC 6455 5.4: fragments of two messages are not mixed.
     case expectedContinuation
-    /// RFC 6455 5.5.1: a Close body has no octets, or a code and a reason.
+    /// RFC 6455 5.5.1: a Close body has no bytes, or a code and a reason.
     case badClosePayload
     /// RFC 6455 7.4: the code may not be sent.
     case badCloseCode
@@ -37,7 +37,7 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
         }
     }
 
-    /// For the Close frame, the log and the handler's `error`; at most 123 octets.
+    /// For the Close frame, the log and the handler's `error`; at most 123 bytes.
     public var reason: String {
         switch self {
         case .unmasked: "a client frame is not masked"

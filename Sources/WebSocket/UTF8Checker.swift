@@ -1,35 +1,35 @@
 import CSimdjson
 
-/// Checks that octets which come in pieces are UTF-8, and says so at the first octet that makes it impossible.
+/// Checks that bytes which come in pieces are UTF-8, and says so at the first byte that makes it impossible.
 ///
 /// RFC 6455 8.1 and RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Between pieces it holds at
-/// most the three octets of an unfinished sequence.
+/// most the three bytes of an unfinished sequence.
 public struct UTF8Checker: Sendable {
-    /// The unfinished sequence, first octet lowest.
+    /// The unfinished sequence, first byte lowest.
     private var held: UInt32 = 0
     private var heldCount: UInt8 = 0
 
     public init() {}
 
-    /// The octets so far end between two characters.
+    /// The bytes so far end between two characters.
     public var isComplete: Bool { heldCount == 0 }
-    /// Octets of a character that is not finished.
-    public var heldOctets: Int { Int(heldCount) }
+    /// Bytes of a character that is not finished.
+    public var heldBytes: Int { Int(heldCount) }
 
-    /// Whether octets are UTF-8 from beginning to end.
+    /// Whether bytes are UTF-8 from beginning to end.
     @inline(__always)
-    public static func isValid(_ octets: UnsafeRawBufferPointer) -> Bool {
-        guard let base = octets.baseAddress, octets.count > 0 else { return true }
-        if octets.count >= 64 { return unsafe isValidSlow(octets) }
-        // Most text is short and ASCII: look eight octets at a time before asking anybody.
+    public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
+        if bytes.count >= 64 { return unsafe isValidSlow(bytes) }
+        // Most text is short and ASCII: look eight bytes at a time before asking anybody.
         var at = 0
-        while at &+ 8 <= octets.count {
+        while at &+ 8 <= bytes.count {
             if unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
             at &+= 8
         }
-        while at < octets.count {
+        while at < bytes.count {
             if unsafe base.load(fromByteOffset: at, as: UInt8.self) & 0x80 != 0 {
-                return unsafe isValidSlow(UnsafeRawBufferPointer(rebasing: octets[at...]))
+                return unsafe isValidSlow(UnsafeRawBufferPointer(rebasing: bytes[at...]))
             }
             at &+= 1
         }
@@ -37,8 +37,8 @@ public struct UTF8Checker: Sendable {
     }
 
     @inline(never)
-    private static func isValidSlow(_ octets: UnsafeRawBufferPointer) -> Bool {
-        unsafe csimdjson_is_utf8(octets.baseAddress, octets.count)
+    private static func isValidSlow(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        unsafe csimdjson_is_utf8(bytes.baseAddress, bytes.count)
     }
 
     /// Takes the next piece.
@@ -66,12 +66,12 @@ public struct UTF8Checker: Sendable {
         return tail == 0 || Self.state(held, tail) == .unfinished
     }
 
-    /// How many octets at the end begin a sequence that is longer than they are.
-    private static func unfinishedTail(of octets: UnsafeRawBufferPointer) -> Int {
-        for back in 1...3 where back <= octets.count {
-            let octet = unsafe octets[octets.count - back]
-            if octet & 0xC0 == 0x80 { continue }
-            return length(octet) > back ? back : 0
+    /// How many bytes at the end begin a sequence that is longer than they are.
+    private static func unfinishedTail(of bytes: UnsafeRawBufferPointer) -> Int {
+        for back in 1...3 where back <= bytes.count {
+            let byte = unsafe bytes[bytes.count - back]
+            if byte & 0xC0 == 0x80 { continue }
+            return length(byte) > back ? back : 0
         }
         return 0
     }
@@ -91,12 +91,12 @@ public struct UTF8Checker: Sendable {
         case whole
     }
 
-    /// Judges the first octets of one sequence (RFC 3629 4, the table UTF8-octets).
-    private static func state(_ octets: UInt32, _ count: Int) -> State {
-        let lead = UInt8(truncatingIfNeeded: octets)
+    /// Judges the first bytes of one sequence (RFC 3629 4, the table UTF8-bytes).
+    private static func state(_ bytes: UInt32, _ count: Int) -> State {
+        let lead = UInt8(truncatingIfNeeded: bytes)
         guard (0xC2...0xF4).contains(lead) else { return .invalid }
         if count >= 2 {
-            let second = UInt8(truncatingIfNeeded: octets >> 8)
+            let second = UInt8(truncatingIfNeeded: bytes >> 8)
             let allowed: ClosedRange<UInt8> =
                 switch lead {
                 case 0xE0: 0xA0...0xBF
@@ -107,7 +107,7 @@ public struct UTF8Checker: Sendable {
                 }
             guard allowed.contains(second) else { return .invalid }
         }
-        for index in 2..<max(2, count) where UInt8(truncatingIfNeeded: octets >> (UInt32(index) * 8)) & 0xC0 != 0x80 {
+        for index in 2..<max(2, count) where UInt8(truncatingIfNeeded: bytes >> (UInt32(index) * 8)) & 0xC0 != 0x80 {
             return .invalid
         }
         return count == length(lead) ? .whole : .unfinished

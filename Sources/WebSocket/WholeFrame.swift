@@ -8,12 +8,12 @@ public struct WholeFrame {
 
     /// The opcode: that of text or that of binary data.
     public let kind: UInt8
-    /// 6 or 8: that of the same frame from a server is four octets shorter, since it has no masking key.
+    /// 6 or 8: that of the same frame from a server is four bytes shorter, since it has no masking key.
     public let headerLength: Int
     public let payloadLength: Int
     private let key: UInt32
 
-    /// Reads the frame at the front of `left` octets; nil when there is none of this shape, or it is not whole.
+    /// Reads the frame at the front of `left` bytes; nil when there is none of this shape, or it is not whole.
     @inline(__always)
     public init?(at start: UnsafeMutableRawPointer, left: Int) {
         guard left >= 6 else { return nil }
@@ -62,31 +62,31 @@ public struct WholeFrame {
             at &+= 32
         }
         while at &+ 8 <= payloadLength {
-            let octets = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ wide
-            unsafe target.storeBytes(of: octets, toByteOffset: at, as: UInt64.self)
-            seen |= octets
+            let bytes = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ wide
+            unsafe target.storeBytes(of: bytes, toByteOffset: at, as: UInt64.self)
+            seen |= bytes
             at &+= 8
         }
         if payloadLength & 4 != 0 {
-            let octets = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt32.self) ^ key
-            unsafe target.storeBytes(of: octets, toByteOffset: at, as: UInt32.self)
-            seen |= UInt64(octets)
+            let bytes = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt32.self) ^ key
+            unsafe target.storeBytes(of: bytes, toByteOffset: at, as: UInt32.self)
+            seen |= UInt64(bytes)
             at &+= 4
         }
-        // The last octets meet the key's first ones, however many words went before.
+        // The last bytes meet the key's first ones, however many words went before.
         var rest = key.littleEndian
         if payloadLength & 2 != 0 {
-            let octets = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt16.self).littleEndian
-            let clear = octets ^ UInt16(truncatingIfNeeded: rest)
+            let bytes = unsafe source.loadUnaligned(fromByteOffset: at, as: UInt16.self).littleEndian
+            let clear = bytes ^ UInt16(truncatingIfNeeded: rest)
             unsafe target.storeBytes(of: clear.littleEndian, toByteOffset: at, as: UInt16.self)
             seen |= UInt64(clear)
             rest >>= 16
             at &+= 2
         }
         if payloadLength & 1 != 0 {
-            let octet = unsafe source.load(fromByteOffset: at, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
-            unsafe target.storeBytes(of: octet, toByteOffset: at, as: UInt8.self)
-            seen |= UInt64(octet)
+            let byte = unsafe source.load(fromByteOffset: at, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
+            unsafe target.storeBytes(of: byte, toByteOffset: at, as: UInt8.self)
+            seen |= UInt64(byte)
         }
         return seen & 0x8080_8080_8080_8080 == 0
     }

@@ -46,7 +46,7 @@ enum BenchCommand {
 
     private static let help = """
         examples:
-          gateway bench ws://127.0.0.1:8080/echo                          20 octets, one at a time on 64 connections
+          gateway bench ws://127.0.0.1:8080/echo                          20 bytes, one at a time on 64 connections
           gateway bench ws://127.0.0.1:8080/echo --depth 16 --size 1024 --binary --pid $(pgrep -o gateway)
           gateway bench ws://127.0.0.1:8080/echo --rate 20000 --depth 8   latency under a load the server can carry
           gateway bench ws://127.0.0.1:8080/echo --flood 1000             how fair it is, beside the same without
@@ -64,8 +64,8 @@ enum BenchCommand {
           --protocol NAME, -H 'NAME: VALUE'   added to the request
           --json                one line of JSON instead of a table
         echo and fanout:
-          -s, --size N          octets of a message: 20, fanout 64
-          --text, --utf8, --binary   what of: ASCII, text with characters of up to four octets, anything
+          -s, --size N          bytes of a message: 20, fanout 64
+          --text, --utf8, --binary   what of: ASCII, text with characters of up to four bytes, anything
         echo:
           -d, --depth N         messages under way on each connection (1)
           --flood N             beside them one connection with N messages under way: what do its neighbours feel?

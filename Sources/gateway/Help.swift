@@ -213,7 +213,7 @@ enum Help {
         Serves the handler with a real gateway in a process of its own, on a socket of its own, and lets clients at it:
         messages of all sizes, whole and in fragments, pings, every close code, clients that vanish, that do not read,
         200 at once, 1,000 that come and go, plain HTTP, two reloads under traffic, and a stop with clients connected.
-        Meanwhile the gateway watches for what a handler may not do: keep what it was only lent (octets are overwritten
+        Meanwhile the gateway watches for what a handler may not do: keep what it was only lent (bytes are overwritten
         when a callback returns), answer twice, call from a wrong thread, hold an event loop up for more than 50 ms.
 
         A line for each thing tried: ok, WRONG, or note for what may be meant; a crash is told with its callback.

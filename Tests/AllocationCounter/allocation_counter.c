@@ -10,12 +10,12 @@
 #endif
 
 static __thread int64_t allocations;
-static __thread int64_t octets;
+static __thread int64_t bytes;
 static __thread int64_t releases;
 
 int64_t allocation_count(void) { return allocations; }
 
-int64_t allocated_octets(void) { return octets; }
+int64_t allocated_bytes(void) { return bytes; }
 
 int64_t release_count(void) { return releases; }
 
@@ -36,7 +36,7 @@ bool allocation_counter_works(void) { return true; }
 
 static void count_allocation(size_t size) {
     allocations += 1;
-    octets += (int64_t)size;
+    bytes += (int64_t)size;
 }
 
 void *malloc(size_t size) {

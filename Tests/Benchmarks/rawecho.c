@@ -25,7 +25,7 @@ enum { ROOM = 256 << 10, FRONT = 4096, EVENTS = 1024 };
 
 typedef struct {
     uint64_t left;  /* of the payload under way */
-    uint32_t key;   /* turned to its next octet */
+    uint32_t key;   /* turned to its next byte */
     int fd, member; /* place among the members, -1 for none */
     uint8_t open, closing, kept_count, kept[14];
     uint8_t *waiting; /* output that the socket did not take, or the front of a request */
@@ -61,21 +61,21 @@ static void watch(peer *p, uint32_t events, int operation) {
     epoll_ctl(poller, operation, p->fd, &event);
 }
 
-static void hold(peer *p, const uint8_t *octets, size_t count) {
+static void hold(peer *p, const uint8_t *bytes, size_t count) {
     p->waiting = must(realloc(p->waiting, p->waiting_count + count + 1));
-    memcpy(p->waiting + p->waiting_count, octets, count);
+    memcpy(p->waiting + p->waiting_count, bytes, count);
     p->waiting_count += count;
     p->waiting[p->waiting_count] = 0;
 }
 
 /* False when the connection is broken. Nothing is read while output waits. */
-static bool put(peer *p, const uint8_t *octets, size_t count) {
-    ssize_t taken = p->waiting_count ? 0 : send(p->fd, octets, count, MSG_NOSIGNAL);
+static bool put(peer *p, const uint8_t *bytes, size_t count) {
+    ssize_t taken = p->waiting_count ? 0 : send(p->fd, bytes, count, MSG_NOSIGNAL);
     if (taken < 0 && errno != EAGAIN) return false;
     if (taken < 0) taken = 0;
     if ((size_t)taken == count) return true;
     if (!p->waiting_count) watch(p, EPOLLOUT, EPOLL_CTL_MOD);
-    hold(p, octets + taken, count - (size_t)taken);
+    hold(p, bytes + taken, count - (size_t)taken);
     return true;
 }
 
@@ -93,11 +93,11 @@ static void writable(peer *p) {
     watch(p, EPOLLIN, EPOLL_CTL_MOD);
 }
 
-/* The octets end with a zero behind them. A request that comes in one piece, as they do, is never copied. */
-static void shake_hands(peer *p, uint8_t *octets, size_t count) {
-    char *request = (char *)octets;
+/* The bytes end with a zero behind them. A request that comes in one piece, as they do, is never copied. */
+static void shake_hands(peer *p, uint8_t *bytes, size_t count) {
+    char *request = (char *)bytes;
     if (p->waiting_count || !strstr(request, "\r\n\r\n")) {
-        hold(p, octets, count);
+        hold(p, bytes, count);
         request = (char *)p->waiting;
     }
     if (!strstr(request, "\r\n\r\n")) {
@@ -136,7 +136,7 @@ static void shake_hands(peer *p, uint8_t *octets, size_t count) {
 static void unmask(uint8_t *to, const uint8_t *from, size_t count, uint32_t key) {
     uint64_t wide = (uint64_t)key << 32 | key, word;
     size_t at = 0;
-    /* `to` is always at least four octets in front of `from`: a block is read before it is overwritten. */
+    /* `to` is always at least four bytes in front of `from`: a block is read before it is overwritten. */
     for (; at + 32 <= count; at += 32) {
         uint64_t block[4];
         memcpy(block, from + at, 32);

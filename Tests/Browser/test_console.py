@@ -64,7 +64,7 @@ def test_click_type_and_see_the_echo(console, screenshot):
     console.hears("Hello, gateway! 🎈", "out", "text")
     console.hears("Hello, gateway! 🎈", "in", "text")
     console.until(lambda: "round trip" in console.part("stats").text)
-    assert "sent 1 (20 octets), received 1 (20 octets)" in console.part("stats").text
+    assert "sent 1 (20 bytes), received 1 (20 bytes)" in console.part("stats").text
     screenshot("console-echo")
 
 
@@ -80,13 +80,13 @@ def test_binary_is_shown_as_hex(console):
 
 
 def test_a_file_is_sent(console, tmp_path):
-    file = tmp_path / "octets"
+    file = tmp_path / "bytes"
     file.write_bytes(bytes(range(256)) * 400)
     console.open("/echo")
     console.mode("file")
     console.part("file").send_keys(str(file))
     console.part("send").click()
-    console.until(lambda: "received 1 (102400 octets)" in console.part("stats").text)
+    console.until(lambda: "received 1 (102400 bytes)" in console.part("stats").text)
 
 
 def test_send_many_times(console):

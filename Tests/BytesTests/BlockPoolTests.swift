@@ -35,20 +35,20 @@ struct BlockPoolTests {
     @Test("a reference takes one ownership over and lets go of it once")
     func reference() throws {
         let pool = BlockPool()
-        let octets = CountedOctets([1, 2, 3, 4])
-        octets.shared.pointee.retain()
-        let referred = pool.refer(to: octets.shared, from: 1)
+        let bytes = CountedBytes([1, 2, 3, 4])
+        bytes.shared.pointee.retain()
+        let referred = pool.refer(to: bytes.shared, from: 1)
         let block = try #require(referred)
         #expect(block.pointee.capacity == 0)
         #expect((block.pointee.start, block.pointee.end) == (1, 4))
-        #expect(UnsafeRawPointer(block.pointee.base) == octets.shared.pointee.start)
+        #expect(UnsafeRawPointer(block.pointee.base) == bytes.shared.pointee.start)
         pool.give(back: block)
-        #expect(octets.released == 0)
-        SharedBuffer.release(octets.shared)
-        #expect(octets.released == 1)
+        #expect(bytes.released == 0)
+        SharedBuffer.release(bytes.shared)
+        #expect(bytes.released == 1)
     }
 
-    @Test("octets that are nowhere cannot be referred to")
+    @Test("bytes that are nowhere cannot be referred to")
     func noReference() throws {
         let pool = BlockPool()
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)

@@ -2,7 +2,7 @@ import Bytes
 import TestSupport
 import Testing
 
-@Suite("An octet buffer holds what was appended and not removed")
+@Suite("A byte buffer holds what was appended and not removed")
 struct ByteBufferTests {
     @Test("against an array", arguments: 0..<60 as Range<UInt64>)
     func model(seed: UInt64) {
@@ -12,19 +12,19 @@ struct ByteBufferTests {
         for _ in 0..<200 {
             switch Int.random(in: 0..<12, using: &random) {
             case 0..<5:
-                let octets = random.octets(Int.random(in: 0...(random.once(in: 10) ? 3000 : 20), using: &random))
-                octets.withUnsafeBytes { buffer.append($0) }
-                model += octets
+                let bytes = random.bytes(Int.random(in: 0...(random.once(in: 10) ? 3000 : 20), using: &random))
+                bytes.withUnsafeBytes { buffer.append($0) }
+                model += bytes
             case 5..<8:
                 let count = Int.random(in: 0...model.count, using: &random)
                 buffer.removeFirst(count)
                 model.removeFirst(count)
             case 8: buffer.reserve(Int.random(in: 0...5000, using: &random))
             case 9:
-                let octets = random.octets(Int.random(in: 0...min(50, buffer.spare.count), using: &random))
-                buffer.spare.copyBytes(from: octets)
-                buffer.didFill(octets.count)
-                model += octets
+                let bytes = random.bytes(Int.random(in: 0...min(50, buffer.spare.count), using: &random))
+                buffer.spare.copyBytes(from: bytes)
+                buffer.didFill(bytes.count)
+                model += bytes
             case 10 where random.once(in: 3):
                 buffer.removeAll()
                 model = []
@@ -35,8 +35,8 @@ struct ByteBufferTests {
                 #expect(capacity == 0)
             default: break
             }
-            let octets = Array(buffer.octets)
-            #expect(octets == model)
+            let bytes = Array(buffer.bytes)
+            #expect(bytes == model)
             #expect(buffer.count == model.count)
             let (spare, capacity) = (buffer.spare.count, buffer.capacity)
             #expect(spare == capacity - model.count)
@@ -51,19 +51,19 @@ struct ByteBufferTests {
         buffer.removeFirst(0)
         buffer.reserve(0)
         buffer.reserve(-1)
-        let (capacity, isEmpty, base) = (buffer.capacity, buffer.isEmpty, buffer.octets.baseAddress)
+        let (capacity, isEmpty, base) = (buffer.capacity, buffer.isEmpty, buffer.bytes.baseAddress)
         #expect(capacity == 0)
         #expect(isEmpty)
         #expect(base == nil)
     }
 
-    @Test("growing doubles, so that appending octet by octet is linear")
+    @Test("growing doubles, so that appending byte by byte is linear")
     func growth() {
         var buffer = ByteBuffer()
         var growths = 0
-        for octet in 0..<100_000 {
+        for byte in 0..<100_000 {
             let before = buffer.capacity
-            withUnsafeBytes(of: UInt8(truncatingIfNeeded: octet)) { buffer.append($0) }
+            withUnsafeBytes(of: UInt8(truncatingIfNeeded: byte)) { buffer.append($0) }
             if buffer.capacity != before { growths += 1 }
         }
         #expect(growths <= 18)
@@ -73,16 +73,16 @@ struct ByteBufferTests {
     @Test("removing all keeps the memory; freeing gives it back, and it can be filled again")
     func free() {
         var buffer = ByteBuffer()
-        let octets: [UInt8] = [1, 2, 3]
-        octets.withUnsafeBytes { buffer.append($0) }
+        let bytes: [UInt8] = [1, 2, 3]
+        bytes.withUnsafeBytes { buffer.append($0) }
         let capacity = buffer.capacity
         buffer.removeAll()
         #expect(buffer.capacity == capacity)
         buffer.free()
         #expect(buffer.capacity == 0)
-        octets.withUnsafeBytes { buffer.append($0) }
-        let held = Array(buffer.octets)
-        #expect(held == octets)
+        bytes.withUnsafeBytes { buffer.append($0) }
+        let held = Array(buffer.bytes)
+        #expect(held == bytes)
     }
 
     @Test("claiming or removing more than there is ends the process")

@@ -21,7 +21,7 @@ struct LargeBufferCacheTests {
         #expect(count == 0)
         let none = largeBuffers.take().capacity
         #expect(none == 0)
-        #expect(largeBuffers.octets == 0)
+        #expect(largeBuffers.bytes == 0)
     }
 
     @Test(
@@ -33,12 +33,12 @@ struct LargeBufferCacheTests {
     }
 
     @Test(
-        "no more than it has places for, and no more octets", arguments: [(64 * 1024, 8), (2 << 20, 4), (3 << 20, 2)])
+        "no more than it has places for, and no more bytes", arguments: [(64 * 1024, 8), (2 << 20, 4), (3 << 20, 2)])
     func limits(_ capacity: Int, most: Int) {
         var largeBuffers = LargeBufferCache()
         for _ in 0..<20 { largeBuffers.put(away: buffer(capacity)) }
         #expect(largeBuffers.count == most)
-        #expect(largeBuffers.octets == most * capacity)
+        #expect(largeBuffers.bytes == most * capacity)
         for _ in 0..<most { _ = largeBuffers.take() }
         #expect(largeBuffers.count == 0)
     }

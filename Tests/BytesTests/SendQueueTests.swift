@@ -4,51 +4,51 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A queue beside the octets it should hold.
+/// A queue beside the bytes it should hold.
 private struct Checked: ~Copyable {
     private let pool = BlockPool()
     private var queue = SendQueue()
     private(set) var model: [UInt8] = []
     /// Everything that was referred to, to see that all of it comes back.
-    private var references: [CountedOctets] = []
+    private var references: [CountedBytes] = []
 
-    mutating func append(header octets: [UInt8], size: BlockPool.Size = .small) {
-        let padded = octets + Array(repeating: 0xEE, count: 10 - octets.count)
+    mutating func append(header bytes: [UInt8], size: BlockPool.Size = .small) {
+        let padded = bytes + Array(repeating: 0xEE, count: 10 - bytes.count)
         let low = padded[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let high = UInt16(padded[9]) << 8 | UInt16(padded[8])
-        queue.append(header: low, high, count: octets.count, pool: pool, size: size)
-        model += octets
+        queue.append(header: low, high, count: bytes.count, pool: pool, size: size)
+        model += bytes
     }
 
-    mutating func append(_ octets: [UInt8], size: BlockPool.Size = .small) {
-        octets.withUnsafeBytes { queue.append($0, pool: pool, size: size) }
-        model += octets
+    mutating func append(_ bytes: [UInt8], size: BlockPool.Size = .small) {
+        bytes.withUnsafeBytes { queue.append($0, pool: pool, size: size) }
+        model += bytes
     }
 
-    mutating func append(shared octets: [UInt8], from start: Int = 0) {
-        let counted = CountedOctets(octets)
+    mutating func append(shared bytes: [UInt8], from start: Int = 0) {
+        let counted = CountedBytes(bytes)
         references.append(counted)
         queue.append(shared: counted.shared, from: start, pool: pool)
-        model += octets.dropFirst(start)
+        model += bytes.dropFirst(start)
     }
 
-    /// Lends frames that lie one behind the other in `octets`, each of a two-octet header and its payload.
-    mutating func lend(_ octets: UnsafeMutableRawBufferPointer, payloads: [Range<Int>]) {
+    /// Lends frames that lie one behind the other in `bytes`, each of a two-byte header and its payload.
+    mutating func lend(_ bytes: UnsafeMutableRawBufferPointer, payloads: [Range<Int>]) {
         for payload in payloads {
-            let start = octets.baseAddress! + payload.lowerBound
+            let start = bytes.baseAddress! + payload.lowerBound
             let lent = queue.appendInPlace(
                 header: UInt64(payload.count) << 8 | 0x82, count: 2, payload: start, count: payload.count, pool: pool)
             #expect(lent)
-            model += [0x82, UInt8(payload.count)] + octets[payload]
+            model += [0x82, UInt8(payload.count)] + bytes[payload]
             let end = queue.endOfInPlaceRun(pool: pool)
-            #expect(end == octets.baseAddress! + payload.upperBound)
+            #expect(end == bytes.baseAddress! + payload.upperBound)
         }
     }
 
     /// False when there was no place for the frame; then nothing has changed.
-    mutating func tryToAppendInPlace(_ octets: UnsafeMutableRawBufferPointer, payload: Range<Int>) -> Bool {
+    mutating func tryToAppendInPlace(_ bytes: UnsafeMutableRawBufferPointer, payload: Range<Int>) -> Bool {
         queue.appendInPlace(
-            header: 0x8182, count: 2, payload: octets.baseAddress! + payload.lowerBound, count: payload.count,
+            header: 0x8182, count: 2, payload: bytes.baseAddress! + payload.lowerBound, count: payload.count,
             pool: pool)
     }
 
@@ -95,15 +95,15 @@ struct SendQueueTests {
     static let small = BlockPool.Size.small.rawValue - MemoryLayout<BlockPool.Block>.stride
     static let large = BlockPool.Size.large.rawValue - MemoryLayout<BlockPool.Block>.stride
 
-    private func octets(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) } }
+    private func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) } }
 
     @Test("a header of any length", arguments: 0...10)
     func header(_ count: Int) {
         guard count > 0 else { return }
         var checked = Checked()
-        checked.append(header: octets(count))
+        checked.append(header: bytes(count))
         checked.check()
-        checked.append(header: octets(2))
+        checked.append(header: bytes(2))
         checked.append([9, 9])
         checked.check()
         checked.end()
@@ -118,8 +118,8 @@ struct SendQueueTests {
         for size in [BlockPool.Size.small, .large] {
             for before in [0, 1, 10] {
                 var checked = Checked()
-                if before > 0 { checked.append(header: octets(before), size: size) }
-                checked.append(octets(count), size: size)
+                if before > 0 { checked.append(header: bytes(before), size: size) }
+                checked.append(bytes(count), size: size)
                 checked.check()
                 checked.append([1, 2, 3], size: size)
                 checked.check()
@@ -131,8 +131,8 @@ struct SendQueueTests {
     @Test("a header never straddles two blocks, at every filling of the first", arguments: 0...20)
     func headerAtTheEnd(_ left: Int) {
         var checked = Checked()
-        checked.append(octets(Self.small - left))
-        checked.append(header: octets(10))
+        checked.append(bytes(Self.small - left))
+        checked.append(header: bytes(10))
         let first = checked.vectors(10)[0].count
         #expect(first <= Self.small, "nothing is written behind the block")
         checked.append([7])
@@ -144,12 +144,12 @@ struct SendQueueTests {
     func removal() {
         for point in 0...72 {
             var checked = Checked()
-            checked.append(header: octets(2))
-            checked.append(octets(20))
-            checked.append(shared: octets(30))
-            checked.append(header: octets(10))
-            checked.append(octets(5))
-            checked.append(shared: octets(10), from: 5)
+            checked.append(header: bytes(2))
+            checked.append(bytes(20))
+            checked.append(shared: bytes(30))
+            checked.append(header: bytes(10))
+            checked.append(bytes(5))
+            checked.append(shared: bytes(10), from: 5)
             #expect(checked.model.count == 72)
             checked.removeFirst(point)
             checked.check()
@@ -173,10 +173,10 @@ struct SendQueueTests {
         checked.end()
     }
 
-    @Test("one set of octets in many queues is released by the last")
+    @Test("one set of bytes in many queues is released by the last")
     func broadcast() {
         let pool = BlockPool()
-        let counted = CountedOctets(octets(100))
+        let counted = CountedBytes(bytes(100))
         let memory = UnsafeMutableBufferPointer<SendQueue>.allocate(capacity: 50)
         for index in 0..<50 {
             memory.initializeElement(at: index, to: SendQueue())
@@ -194,7 +194,7 @@ struct SendQueueTests {
         memory.deallocate()
     }
 
-    @Test("lent octets go out from where they lie, and are copied when they are about to change", arguments: 0...25)
+    @Test("lent bytes go out from where they lie, and are copied when they are about to change", arguments: 0...25)
     func loan(_ sent: Int) {
         var checked = Checked()
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 100, alignment: 1)
@@ -287,12 +287,12 @@ struct SendQueueTests {
             let size = random.once(in: 2) ? BlockPool.Size.small : .large
             switch Int.random(in: 0..<8, using: &random) {
             case 0, 1:
-                checked.append(header: random.octets([2, 4, 10][Int.random(in: 0..<3, using: &random)]), size: size)
-            case 2, 3: checked.append(random.octets(Int.random(in: 0...60, using: &random)), size: size)
-            case 4: checked.append(random.octets(Int.random(in: 0...2500, using: &random)), size: size)
+                checked.append(header: random.bytes([2, 4, 10][Int.random(in: 0..<3, using: &random)]), size: size)
+            case 2, 3: checked.append(random.bytes(Int.random(in: 0...60, using: &random)), size: size)
+            case 4: checked.append(random.bytes(Int.random(in: 0...2500, using: &random)), size: size)
             case 5:
-                let octets = random.octets(Int.random(in: 0...300, using: &random))
-                checked.append(shared: octets, from: Int.random(in: 0...octets.count, using: &random))
+                let bytes = random.bytes(Int.random(in: 0...300, using: &random))
+                checked.append(shared: bytes, from: Int.random(in: 0...bytes.count, using: &random))
             case 6: checked.removeFirst(Int.random(in: 0...checked.model.count, using: &random))
             default: checked.removeFirst(Int.random(in: 0...min(30, checked.model.count), using: &random))
             }
@@ -303,25 +303,25 @@ struct SendQueueTests {
 
     @Test("headers between references cost small blocks, not large ones", .enabled(if: allocation_counter_works()))
     func headersBetweenReferences() throws {
-        let octets = octets(100)
-        let shared = try #require(octets.withUnsafeBytes { SharedBuffer.copy($0) })
+        let bytes = bytes(100)
+        let shared = try #require(bytes.withUnsafeBytes { SharedBuffer.copy($0) })
         let pool = BlockPool()
         var queue = SendQueue()
-        let before = allocated_octets()
+        let before = allocated_bytes()
         for _ in 0..<64 {
             shared.pointee.retain()
             queue.append(header: 0x6482, 0, count: 2, pool: pool, size: .large)
             queue.append(shared: shared, from: 0, pool: pool)
         }
-        // The first block is what was asked for. Then 64 messages of 102 octets that wait for a slow reader must not
+        // The first block is what was asked for. Then 64 messages of 102 bytes that wait for a slow reader must not
         // pin 32 KiB each.
         let most = BlockPool.Size.large.rawValue + 64 * (BlockPool.Size.small.rawValue + 64)
-        #expect(allocated_octets() - before <= most)
+        #expect(allocated_bytes() - before <= most)
         queue.removeAll(pool: pool)
         SharedBuffer.release(shared)
     }
 
-    @Test("removing more than there is, or leaving octets behind, ends the process")
+    @Test("removing more than there is, or leaving bytes behind, ends the process")
     func faults() async {
         await #expect(processExitsWith: .failure) {
             let pool = BlockPool()
@@ -346,13 +346,13 @@ struct SendQueueTests {
         [UInt8(3)].withUnsafeBytes { front.append($0, pool: pool, size: .small) }
         let counts = (front.count, back.count)
         #expect(counts == (sizes.0 + sizes.1 + 1, 0))
-        let octets = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
+        let bytes = withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
             vectors[..<front.gather(into: vectors)].flatMap {
                 Array(UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len))
             }
         }
-        #expect(octets.prefix(sizes.0).allSatisfy { $0 == 1 })
-        #expect(octets.dropFirst(sizes.0).prefix(sizes.1).allSatisfy { $0 == 2 })
+        #expect(bytes.prefix(sizes.0).allSatisfy { $0 == 1 })
+        #expect(bytes.dropFirst(sizes.0).prefix(sizes.1).allSatisfy { $0 == 2 })
         front.removeAll(pool: pool)
         back.removeAll(pool: pool)
     }

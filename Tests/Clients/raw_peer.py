@@ -1,4 +1,4 @@
-"""A WebSocket client of bare octets: it may send anything, right or wrong, and shows every frame it gets."""
+"""A WebSocket client of bare bytes: it may send anything, right or wrong, and shows every frame it gets."""
 import base64
 import hashlib
 import os
@@ -75,7 +75,7 @@ class RawPeer:
         while len(self.pending) < count:
             more = self.socket.recv(65536)
             if not more:
-                raise EOFError(f"closed after {len(self.pending)} of {count} octets")
+                raise EOFError(f"closed after {len(self.pending)} of {count} bytes")
             self.pending += more
         taken, self.pending = self.pending[:count], self.pending[count:]
         return taken
@@ -89,8 +89,8 @@ class RawPeer:
         assert "upgrade" in self.headers["connection"].lower()
         return self
 
-    def send(self, octets):
-        self.socket.sendall(octets)
+    def send(self, data):
+        self.socket.sendall(data)
 
     def read_frame(self):
         """The next frame as (opcode, FIN, payload); EOFError when the gateway has closed."""

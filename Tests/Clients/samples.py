@@ -68,6 +68,6 @@ def own(running, handler):
 
 def rebuilt(running, target, number):
     fresh = running.folder / "fresh.so"
-    # What stands behind the end of an ELF file belongs to nobody: other octets, the same code.
+    # What stands behind the end of an ELF file belongs to nobody: other bytes, the same code.
     fresh.write_bytes((BINARY.parent / f"lib{target.name}").read_bytes() + b"\0" * number)
     put(fresh, target, in_place=False)

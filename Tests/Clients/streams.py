@@ -15,7 +15,7 @@ def piece(opcode, payload, *, fin):
 
 
 def fragmented(opcode, payload, size):
-    """A message as frames of `size` octets."""
+    """A message as frames of `size` bytes."""
     for begin in range(0, max(len(payload), 1), size):
         yield piece(opcode if begin == 0 else 0, payload[begin:begin + size], fin=begin + size >= len(payload))
 
@@ -32,7 +32,7 @@ def frames(peer):
 
 
 class Sending(threading.Thread):
-    """Sends octets while somebody else reads; `join()` says whether it could."""
+    """Sends bytes while somebody else reads; `join()` says whether it could."""
 
     def __init__(self, peer, pieces):
         super().__init__(daemon=True)
@@ -69,5 +69,5 @@ class Peak:
         return self._read("VmHWM") - self.before
 
 
-def digest(octets):
-    return hashlib.sha256(octets).digest()
+def digest(data):
+    return hashlib.sha256(data).digest()

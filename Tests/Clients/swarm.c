@@ -29,8 +29,8 @@ struct client {
     uint64_t sent_at; /* 0: none is */
     uint64_t due;
     char version[24];
-    size_t length; /* octets of a frame that has come in part */
-    unsigned char octets[ROOM];
+    size_t length; /* bytes of a frame that has come in part */
+    unsigned char bytes[ROOM];
 };
 
 static struct client *clients;
@@ -138,20 +138,20 @@ static void answered(struct client *client, char *text, uint64_t time) {
 }
 
 static void hear(struct client *client) {
-    ssize_t got = recv(client->socket, client->octets + client->length, ROOM - 1 - client->length, MSG_DONTWAIT);
+    ssize_t got = recv(client->socket, client->bytes + client->length, ROOM - 1 - client->length, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) return lose(client, got == 0 ? "end of stream" : strerror(errno));
     client->length += (size_t)got;
     uint64_t time = now();
     while (client->socket >= 0 && client->length >= 2) {
-        size_t length = client->octets[1], opcode = client->octets[0] & 0x0F;
+        size_t length = client->bytes[1], opcode = client->bytes[0] & 0x0F;
         if (length > 125) return lose(client, "a frame too large");
         if (client->length < 2 + length) return;
         char text[ROOM];
-        memcpy(text, client->octets + 2, length);
+        memcpy(text, client->bytes + 2, length);
         text[length] = 0;
         client->length -= 2 + length;
-        memmove(client->octets, client->octets + 2 + length, client->length);
+        memmove(client->bytes, client->bytes + 2 + length, client->length);
         if (opcode == 8) return lose(client, "a Close frame");
         if (opcode == 1) answered(client, text, time);
     }
@@ -159,27 +159,27 @@ static void hear(struct client *client) {
 
 static void join(struct client *client, uint16_t port, const char *path) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
-    char octets[1024];
+    char bytes[1024];
     size_t length = 0;
     int on = 1;
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     client->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (client->socket < 0 || connect(client->socket, (struct sockaddr *)&name, sizeof name) != 0) die("connect");
     setsockopt(client->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int request = snprintf(octets, sizeof octets,
+    int request = snprintf(bytes, sizeof bytes,
                            "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
                            path);
-    if (send(client->socket, octets, (size_t)request, MSG_NOSIGNAL) != request) die("send");
+    if (send(client->socket, bytes, (size_t)request, MSG_NOSIGNAL) != request) die("send");
     /* Nothing comes behind the head before we have said something. */
     do {
-        ssize_t got = recv(client->socket, octets + length, sizeof octets - 1 - length, 0);
+        ssize_t got = recv(client->socket, bytes + length, sizeof bytes - 1 - length, 0);
         if (got <= 0) die("handshake");
         length += (size_t)got;
-        octets[length] = 0;
-    } while (strstr(octets, "\r\n\r\n") == NULL);
-    if (strncmp(octets, "HTTP/1.1 101 ", 13) != 0) {
-        fprintf(stderr, "refused: %s\n", octets);
+        bytes[length] = 0;
+    } while (strstr(bytes, "\r\n\r\n") == NULL);
+    if (strncmp(bytes, "HTTP/1.1 101 ", 13) != 0) {
+        fprintf(stderr, "refused: %s\n", bytes);
         exit(2);
     }
 }

@@ -33,20 +33,20 @@ def socket_of(running):
     return running.folder / ".gateway.sock"
 
 
-def control(running, octets=b""):
+def control(running, data=b""):
     """A client of the control socket that keeps to no rules."""
     peer = socket.socket(socket.AF_UNIX)
     peer.settimeout(DEADLINE)
     peer.connect(str(socket_of(running)))
-    peer.sendall(octets)
+    peer.sendall(data)
     return peer
 
 
 def rest(peer):
-    octets = b""
+    data = b""
     while more := peer.recv(65536):
-        octets += more
-    return octets.decode()
+        data += more
+    return data.decode()
 
 
 # ---- status
@@ -341,16 +341,16 @@ def test_the_socket_is_for_its_owner_alone(gateway):
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
 
 
-@pytest.mark.parametrize("octets, said", [
+@pytest.mark.parametrize("data, said", [
     (b"\n", "known are"), (b"GET / HTTP/1.1\r\n\r\n", "too many words"), (b"\xff\xfe\n", "not UTF-8"),
     (b"x" * 100_000, "too long"), (b"status\0\n", "known are"), (b"rollback\n", "needs the name"),
 ])
-def test_what_is_no_command_is_refused(gateway, octets, said):
+def test_what_is_no_command_is_refused(gateway, data, said):
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(DEADLINE)
         peer.connect(str(socket_of(gateway)))
         # The gateway may close before it has read all of it.
-        sender = threading.Thread(target=lambda: swallow(peer, octets))
+        sender = threading.Thread(target=lambda: swallow(peer, data))
         sender.start()
         answer = b""
         try:
@@ -362,9 +362,9 @@ def test_what_is_no_command_is_refused(gateway, octets, said):
     assert said in answer.decode() and answer.endswith(b"\nexit 2\n")
 
 
-def swallow(peer, octets):
+def swallow(peer, data):
     try:
-        peer.sendall(octets)
+        peer.sendall(data)
     except OSError:
         pass
 

@@ -57,8 +57,8 @@ def garbage(running):
 
 
 def truncated(running):
-    octets = compile_handler(running, "broken").read_bytes()
-    (running.plugins / "broken.so").write_bytes(octets[: len(octets) // 2])
+    data = compile_handler(running, "broken").read_bytes()
+    (running.plugins / "broken.so").write_bytes(data[: len(data) // 2])
 
 
 def refuses_to_start(running):

@@ -122,7 +122,7 @@ def test_the_first_offered_subprotocol_of_the_route_is_chosen(make_gateway):
             assert peer.headers["sec-websocket-protocol"] == "two"
 
 
-@pytest.mark.parametrize("octets, status", [
+@pytest.mark.parametrize("data, status", [
     (b"GET /echo HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20000 + b"\r\n\r\n", 431),
     (b"GET /echo HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 120 + b"\r\n", 431),
     (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
@@ -133,9 +133,9 @@ def test_the_first_offered_subprotocol_of_the_route_is_chosen(make_gateway):
     (b"GET /echo HTTP/2.0\r\nHost: a\r\n\r\n", 505),
 ], ids=["head too large", "too many headers", "long request line", "space before colon", "two hosts", "bare LF",
         "TLS to a plain port", "unknown version"])
-def test_a_bad_head_is_answered_and_closed(gateway, octets, status):
+def test_a_bad_head_is_answered_and_closed(gateway, data, status):
     with gateway.connect() as sock:
-        sock.sendall(octets)
+        sock.sendall(data)
         answer = b""
         while more := sock.recv(65536):
             answer += more

@@ -42,10 +42,10 @@ class Unread:
         assert not self._reader.is_alive()
         return self.text
 
-    def flood(self, connections, octets):
+    def flood(self, connections, data):
         """Connections that each leave two lines, one of them long."""
         for _ in range(connections):
-            with RawPeer(self.running, "/echo?" + "x" * octets).opened() as peer:
+            with RawPeer(self.running, "/echo?" + "x" * data).opened() as peer:
                 peer.send(frame(TEXT, b"served"))
                 assert peer.read_frame() == (TEXT, True, b"served")
 

@@ -1,4 +1,4 @@
-"""Messages through /echo, by two independent client libraries and by bare octets."""
+"""Messages through /echo, by two independent client libraries and by bare bytes."""
 import asyncio
 from contextlib import asynccontextmanager
 
@@ -15,11 +15,11 @@ MESSAGES = {
     "text of many scripts": "Grüße, 世界, مرحبا, 🎈👩‍👩‍👧",
     "text with NUL": "a\0b",
     "empty binary": b"",
-    "every octet": bytes(range(256)),
-    "125 octets": b"x" * 125,
-    "126 octets": b"x" * 126,
-    "65535 octets": b"x" * 65535,
-    "65536 octets": b"x" * 65536,
+    "every byte": bytes(range(256)),
+    "125 bytes": b"x" * 125,
+    "126 bytes": b"x" * 126,
+    "65535 bytes": b"x" * 65535,
+    "65536 bytes": b"x" * 65536,
     "1 MiB binary": bytes(range(256)) * (MIB // 256),
     "1 MiB text": "é" * (MIB // 2),
 }
@@ -137,7 +137,7 @@ def test_fragments_become_one_message(gateway, pieces):
     run(scenario())
 
 
-# ---- RFC 6455, by the octet
+# ---- RFC 6455, by the byte
 
 def test_control_frames_between_fragments(gateway):
     # RFC 6455 5.4: control frames MAY be injected in the middle of a fragmented message.
@@ -154,10 +154,10 @@ def test_utf8_split_between_fragments(gateway):
         assert peer.read_frame() == (TEXT, True, text)
 
 
-def test_one_octet_at_a_time(gateway):
+def test_one_byte_at_a_time(gateway):
     with RawPeer(gateway).opened() as peer:
-        for octet in frame(BINARY, b"slow"):
-            peer.send(bytes([octet]))
+        for byte in frame(BINARY, b"slow"):
+            peer.send(bytes([byte]))
         assert peer.read_frame() == (BINARY, True, b"slow")
 
 
@@ -176,27 +176,27 @@ def test_what_stands_before_a_close_is_echoed(gateway):
         assert peer.at_end()
 
 
-@pytest.mark.parametrize("octets, code", [
+@pytest.mark.parametrize("data, code", [
     pytest.param(frame(TEXT, b"x", masked=False), 1002, id="not masked"),
     pytest.param(frame(TEXT, b"x", rsv=4), 1002, id="RSV1 without an extension"),
     pytest.param(frame(3, b"x"), 1002, id="reserved opcode"),
-    pytest.param(frame(PING, b"x" * 126), 1002, id="ping over 125 octets"),
+    pytest.param(frame(PING, b"x" * 126), 1002, id="ping over 125 bytes"),
     pytest.param(frame(PING, b"x", fin=False), 1002, id="fragmented ping"),
     pytest.param(frame(CONTINUATION, b"x"), 1002, id="continuation of nothing"),
     pytest.param(frame(TEXT, b"x", fin=False) + frame(TEXT, b"y"), 1002, id="message inside a message"),
-    pytest.param(frame(CLOSE, b"\x03"), 1002, id="close of one octet"),
+    pytest.param(frame(CLOSE, b"\x03"), 1002, id="close of one byte"),
     pytest.param(frame(CLOSE, close_payload(1005)), 1002, id="close code 1005"),
     pytest.param(frame(CLOSE, close_payload(2999)), 1002, id="close code 2999"),
     pytest.param(b"\x82\xff" + b"\xff" * 8 + b"mask", 1002, id="length with its top bit set"),
     pytest.param(frame(TEXT, b"\xff"), 1007, id="not UTF-8"),
     pytest.param(frame(TEXT, b"\xed\xa0\x80"), 1007, id="a surrogate in UTF-8"),
     pytest.param(frame(CLOSE, close_payload(1000, b"\xff")), 1007, id="close reason not UTF-8"),
-    pytest.param(frame(TEXT, b"x" * (MIB + 1)), 1009, id="one octet over max_message"),
+    pytest.param(frame(TEXT, b"x" * (MIB + 1)), 1009, id="one byte over max_message"),
     pytest.param(b"\x82\xff\x7f" + b"\xff" * 7 + b"mask", 1009, id="length of 2^63 - 1"),
 ])
-def test_a_broken_peer_hears_the_right_code(gateway, octets, code):
+def test_a_broken_peer_hears_the_right_code(gateway, data, code):
     with RawPeer(gateway).opened() as broken, RawPeer(gateway).opened() as other:
-        broken.send(octets)
+        broken.send(data)
         assert broken.read_close() == code
         # The neighbour does not notice.
         other.send(frame(TEXT, b"still here"))

@@ -203,15 +203,15 @@ def stored(peer):
 
 def test_a_large_file_in_little_memory(uploads):
     running, folder = uploads
-    octets = bytes(range(256)) * (64 * MIB // 256) + b"end"
+    data = bytes(range(256)) * (64 * MIB // 256) + b"end"
     with RawPeer(running, "/upload", timeout=60).opened() as peer:
         peak = Peak(running)
-        sending = Sending(peer, fragmented(BINARY, octets, 1_000_003))
+        sending = Sending(peer, fragmented(BINARY, data, 1_000_003))
         name, size, reported = stored(peer)
         sending.join()
-        assert size == len(octets)
+        assert size == len(data)
         assert reported > 62 * MIB
-        assert (folder / name).read_bytes() == octets
+        assert (folder / name).read_bytes() == data
         assert peak.growth() < 4 * MIB
         assert [each.name for each in folder.iterdir()] == [name]
 

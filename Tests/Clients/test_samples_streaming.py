@@ -65,25 +65,25 @@ def test_one_that_does_not_read_is_not_read_from(running):
     with RawPeer(running, "/prefix", timeout=60).opened() as peer:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
         peak = Peak(running)
-        octets = memoryview(b"".join(fragmented(BINARY, EVERY, MIB)))
-        sent = until_blocked(peer, octets)
-        assert sent < len(octets) // 2, "the gateway took it all"
+        data = memoryview(b"".join(fragmented(BINARY, EVERY, MIB)))
+        sent = until_blocked(peer, data)
+        assert sent < len(data) // 2, "the gateway took it all"
         assert peak.growth() < ROOM
         incoming = frames(peer)
-        sending = Sending(peer, [octets[sent:]])
+        sending = Sending(peer, [data[sent:]])
         seen, length, _ = answer(incoming, BINARY)
         sending.join()
         assert (length, seen) == (len(PREFIX + EVERY), digest(PREFIX + EVERY))
         assert peak.growth() < ROOM
 
 
-def until_blocked(peer, octets):
-    """Sends until the other side has not taken an octet for a second; how many it took."""
+def until_blocked(peer, data):
+    """Sends until the other side has not taken a byte for a second; how many it took."""
     sent = 0
     peer.socket.settimeout(1)
     try:
-        while sent < len(octets):
-            sent += peer.socket.send(octets[sent:sent + MIB])
+        while sent < len(data):
+            sent += peer.socket.send(data[sent:sent + MIB])
     except TimeoutError:
         pass
     peer.socket.settimeout(60)

@@ -1,5 +1,5 @@
 /* A handler whose callbacks block for as long as a test likes. The gateway of a test runs in the test's own process, so
- * descriptors are how the two talk: `IN.OUT` makes a callback write one octet to OUT, to say that it is there, and wait
+ * descriptors are how the two talk: `IN.OUT` makes a callback write one byte to OUT, to say that it is there, and wait
  * for one from IN.
  *
  * BLOCKER_VERSION is what it calls itself, BLOCKER_FLAGS adds flags. */
@@ -37,9 +37,9 @@ struct state {
 static atomic_int broken;
 
 static void pass(struct gate gate) {
-    char octet = 'x';
-    if (gate.out > 0 && write(gate.out, &octet, 1) != 1) broken += 1;
-    if (gate.in > 0 && read(gate.in, &octet, 1) != 1) broken += 1;
+    char byte = 'x';
+    if (gate.out > 0 && write(gate.out, &byte, 1) != 1) broken += 1;
+    if (gate.in > 0 && read(gate.in, &byte, 1) != 1) broken += 1;
 }
 
 static struct gate find_gate(const gw_host *host, const gw_request *request, const char *name) {

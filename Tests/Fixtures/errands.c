@@ -41,9 +41,9 @@ static void allow(struct instance *self) {
     pthread_mutex_unlock(&self->lock);
 }
 
-static gw_status publish(const struct instance *self, const char *topic, uint32_t flags, const void *octets, size_t count,
+static gw_status publish(const struct instance *self, const char *topic, uint32_t flags, const void *bytes, size_t count,
                          gw_conn except, uint32_t *reached) {
-    return self->host->publish(self->host, self->number, topic, strlen(topic), GW_TEXT, flags, octets, count, except,
+    return self->host->publish(self->host, self->number, topic, strlen(topic), GW_TEXT, flags, bytes, count, except,
                                reached);
 }
 

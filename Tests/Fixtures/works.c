@@ -30,14 +30,14 @@ static void tell(const struct instance *instance, const void *bytes, size_t len)
 
 static gw_status start(const gw_host *host, const gw_config *config, void **self) {
     struct instance *instance = malloc(sizeof *instance);
-    char octet;
+    char byte;
     int wait = setting(config, "wait");
     (void)host;
     if (instance == NULL) {
         return GW_E_NOMEM;
     }
     instance->tell = setting(config, "tell");
-    while (wait >= 0 && read(wait, &octet, 1) > 0) {
+    while (wait >= 0 && read(wait, &byte, 1) > 0) {
     }
     tell(instance, config->route.ptr, config->route.len);
     tell(instance, " ", 1);

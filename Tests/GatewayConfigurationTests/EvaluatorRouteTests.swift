@@ -25,8 +25,8 @@ struct EvaluatorRouteTests {
         #expect(
             route.settings == [.init(key: "history", value: "50"), .init(key: "greeting", value: "hello there")])
         #expect(route.maxConnections == 5000)
-        #expect(route.limits.maxMessageOctets == 4096)
-        #expect(route.limits.maxFrameOctets == 4096)
+        #expect(route.limits.maxMessageBytes == 4096)
+        #expect(route.limits.maxFrameBytes == 4096)
         #expect(route.limits.idleTimeoutMilliseconds == 60_000)
         #expect(route.limits.pingIntervalMilliseconds == nil)
         #expect(route.limits.pongTimeoutMilliseconds == nil)
@@ -42,7 +42,7 @@ struct EvaluatorRouteTests {
         ]
         for (defaults, route, frame) in cases {
             let text = "listen 1; defaults { \(defaults) } route /x { handler h; \(route) }"
-            #expect(Reading(text).configuration?.routes.first?.limits.maxFrameOctets == frame, "\(text)")
+            #expect(Reading(text).configuration?.routes.first?.limits.maxFrameBytes == frame, "\(text)")
         }
     }
 

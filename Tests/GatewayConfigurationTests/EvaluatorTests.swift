@@ -11,7 +11,7 @@ struct EvaluatorTests {
                 "4:27+3 error: unknown directive \"odd\"",
             ])
         let late = Reading("listen 1; route /x { handler h; } defaults { max_message 2; }").configuration
-        #expect(late?.routes.first?.limits.maxMessageOctets == 2)
+        #expect(late?.routes.first?.limits.maxMessageBytes == 2)
     }
 
     @Test func `twenty errors are shown, with a word about the rest`() {

@@ -20,8 +20,8 @@ final class Folder {
                 if mkdir(folder, 0o700) == 0 { made.append(folder) }
             }
             let file = try #require(fopen(self.path(name), "w"))
-            let octets = Array(text.utf8)
-            #expect(fwrite(octets, 1, octets.count, file) == octets.count)
+            let bytes = Array(text.utf8)
+            #expect(fwrite(bytes, 1, bytes.count, file) == bytes.count)
             fclose(file)
             made.append(self.path(name))
         }

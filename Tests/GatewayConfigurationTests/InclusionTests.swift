@@ -77,7 +77,7 @@ struct InclusionTests {
         let found = folder.findings("gateway.conf")
         #expect(
             found == [
-                "gateway.conf:1:9+1 error: cannot include \"\(folder.path("a"))\": not a text file (octet 0 is NUL)"
+                "gateway.conf:1:9+1 error: cannot include \"\(folder.path("a"))\": not a text file (byte 0 is NUL)"
             ])
     }
 

@@ -22,14 +22,14 @@ struct LexerTests {
 
     @Test func `a file with NUL, or that is not UTF-8, or too large, is refused as a whole`() {
         let cases: [([UInt8], String)] = [
-            (Array("listen 1;\0".utf8), "not a text file (octet 9 is NUL)"),
+            (Array("listen 1;\0".utf8), "not a text file (byte 9 is NUL)"),
             ([0x61, 0xC3, 0x28], "not UTF-8 text"),
-            ([UInt8](repeating: 0x20, count: 1_048_577), "larger than 1048576 octets"),
+            ([UInt8](repeating: 0x20, count: 1_048_577), "larger than 1048576 bytes"),
         ]
-        for (octets, reason) in cases {
-            #expect(throws: ConfigurationError.self) { try Configuration.parse(octets, file: "f") }
+        for (bytes, reason) in cases {
+            #expect(throws: ConfigurationError.self) { try Configuration.parse(bytes, file: "f") }
             do throws(ConfigurationError) {
-                _ = try Configuration.parse(octets, file: "f")
+                _ = try Configuration.parse(bytes, file: "f")
             } catch {
                 #expect(error.rendered() == "f: error: cannot read the configuration: \(reason)\n")
             }

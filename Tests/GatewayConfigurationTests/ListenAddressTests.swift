@@ -33,13 +33,13 @@ struct ListenAddressTests {
         #expect(configuration?.listeners.map(\.address) == [address])
     }
 
-    @Test func `a socket path has 107 octets and not one more`() {
+    @Test func `a socket path has 107 bytes and not one more`() {
         let fits = "unix:/" + String(repeating: "a", count: 106)
         #expect(Reading("listen \(fits); console /;").findings == [])
         #expect(
             Reading("listen \(fits)a; console /;").findings
                 == [
-                    "1:8+113 error: \"unix:/\(String(repeating: "a", count: 54))...\" is longer than the 107 octets "
+                    "1:8+113 error: \"unix:/\(String(repeating: "a", count: 54))...\" is longer than the 107 bytes "
                         + "a socket path may have"
                 ])
     }

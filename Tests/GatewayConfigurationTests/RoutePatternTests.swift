@@ -24,7 +24,7 @@ struct RoutePatternTests {
         #expect(try RoutePattern("/a/:x").shape != RoutePattern("/:a/x").shape)
     }
 
-    @Test func `1024 octets and not one more`() throws {
+    @Test func `1024 bytes and not one more`() throws {
         let longest = "/" + String(repeating: "a", count: 1023)
         #expect(try RoutePattern(longest).description == longest)
         #expect(throws: RoutePattern.Failure.self) { try RoutePattern(longest + "a") }

@@ -14,9 +14,9 @@ struct TotalityTests {
         """
 
     /// Reads and renders everything, so that no part of it is left out.
-    private func read(_ octets: [UInt8]) -> Bool {
+    private func read(_ bytes: [UInt8]) -> Bool {
         do throws(ConfigurationError) {
-            let loaded = try Configuration.parse(octets, file: "gateway.conf")
+            let loaded = try Configuration.parse(bytes, file: "gateway.conf")
             let printed = loaded.configuration.effectiveText()
             let again = try Configuration.parse(printed, file: "gateway.conf")
             return again.configuration.routes.count == loaded.configuration.routes.count
@@ -29,19 +29,19 @@ struct TotalityTests {
         #expect(try Configuration.parse(Self.sample, file: "gateway.conf").warnings.isEmpty)
     }
 
-    @Test func `cut at every octet`() {
-        let octets = Array(Self.sample.utf8)
-        for count in 0...octets.count { #expect(read(Array(octets[..<count])), "cut at \(count)") }
+    @Test func `cut at every byte`() {
+        let bytes = Array(Self.sample.utf8)
+        for count in 0...bytes.count { #expect(read(Array(bytes[..<count])), "cut at \(count)") }
     }
 
-    @Test func `without each octet, and with each octet replaced by what the grammar cares about`() {
-        let octets = Array(Self.sample.utf8)
-        for index in octets.indices {
-            var shorter = octets
+    @Test func `without each byte, and with each byte replaced by what the grammar cares about`() {
+        let bytes = Array(Self.sample.utf8)
+        for index in bytes.indices {
+            var shorter = bytes
             shorter.remove(at: index)
             #expect(read(shorter), "without \(index)")
             for replacement in "{};\"'\\#*:%\n".utf8 {
-                var changed = octets
+                var changed = bytes
                 changed[index] = replacement
                 #expect(read(changed), "\(replacement) at \(index)")
             }
@@ -53,17 +53,17 @@ struct TotalityTests {
         var generator = SplitMix(state: seed)
         let interesting = Array("{};\"'\\#*:%/.\n\t 0919kmgsdh\u{80}".utf8) + [0, 0xFF, 0x7F]
         for round in 0..<300 {
-            var octets = Array(Self.sample.utf8)
-            for _ in 0..<Int.random(in: 1...12, using: &generator) where !octets.isEmpty {
-                let index = Int.random(in: octets.indices, using: &generator)
+            var bytes = Array(Self.sample.utf8)
+            for _ in 0..<Int.random(in: 1...12, using: &generator) where !bytes.isEmpty {
+                let index = Int.random(in: bytes.indices, using: &generator)
                 switch Int.random(in: 0..<4, using: &generator) {
-                case 0: octets[index] = interesting.randomElement(using: &generator) ?? 0
-                case 1: octets.insert(UInt8.random(in: .min ... .max, using: &generator), at: index)
-                case 2: octets.removeSubrange(index..<min(octets.count, index + 5))
-                default: octets.insert(contentsOf: octets[index...].prefix(20), at: index)
+                case 0: bytes[index] = interesting.randomElement(using: &generator) ?? 0
+                case 1: bytes.insert(UInt8.random(in: .min ... .max, using: &generator), at: index)
+                case 2: bytes.removeSubrange(index..<min(bytes.count, index + 5))
+                default: bytes.insert(contentsOf: bytes[index...].prefix(20), at: index)
                 }
             }
-            #expect(read(octets), "seed \(seed), round \(round)")
+            #expect(read(bytes), "seed \(seed), round \(round)")
         }
     }
 

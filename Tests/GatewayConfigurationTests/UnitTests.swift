@@ -6,9 +6,9 @@ struct UnitTests {
     @Test(arguments: [
         ("512", 512), ("1k", 1024), ("64K", 65536), ("1m", 1_048_576), ("1g", 1_073_741_824), ("007", 7),
     ])
-    func `sizes are octets`(_ text: String, _ octets: Int) {
+    func `sizes are bytes`(_ text: String, _ bytes: Int) {
         let configuration = Reading(complete("defaults { max_message \(text); }")).configuration
-        #expect(configuration?.limits.maxMessageOctets == octets)
+        #expect(configuration?.limits.maxMessageBytes == bytes)
     }
 
     @Test(arguments: [

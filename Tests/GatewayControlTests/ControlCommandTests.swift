@@ -28,7 +28,7 @@ struct ControlCommandTests {
         #expect(throws: ControlCommand.Failure.self) { try ControlCommand(line: Array(line.utf8)) }
     }
 
-    @Test func `octets that are no text are refused`() {
+    @Test func `bytes that are no text are refused`() {
         #expect(throws: ControlCommand.Failure.self) { try ControlCommand(line: [0xFF, 0xFE]) }
     }
 
@@ -38,9 +38,9 @@ struct ControlCommandTests {
             ("exit 1", 2, "exit 1\nexit 2\n"),
         ] as [(String, Int32, String)])
     func `an answer ends with the exit status`(_ text: String, _ exit: Int32, _ wire: String) {
-        let octets = ControlAnswer(text, exit: exit).octets
-        #expect(String(decoding: octets, as: UTF8.self) == wire)
-        let read = ControlAnswer(octets: octets)
+        let bytes = ControlAnswer(text, exit: exit).bytes
+        #expect(String(decoding: bytes, as: UTF8.self) == wire)
+        let read = ControlAnswer(bytes: bytes)
         #expect(read?.exit == exit)
         #expect(read?.text == (text.isEmpty || text.hasSuffix("\n") ? text : text + "\n"))
     }
@@ -50,6 +50,6 @@ struct ControlCommandTests {
         "some text\n", "exit 99999999999\n",
     ])
     func `an answer without its end is none`(_ wire: String) {
-        #expect(ControlAnswer(octets: Array(wire.utf8)) == nil)
+        #expect(ControlAnswer(bytes: Array(wire.utf8)) == nil)
     }
 }

@@ -24,16 +24,16 @@ struct ControlSocketTests {
 
     private func client(_ folder: Folder, _ text: String) throws -> Socket {
         let socket = try Socket(connectingTo: folder.socket, timeout: 20)
-        let octets = Array(text.utf8)
-        try #require(socket.write(octets[...]) == .moved(octets.count))
+        let bytes = Array(text.utf8)
+        try #require(socket.write(bytes[...]) == .moved(bytes.count))
         return socket
     }
 
     /// Everything that comes until the other end closes.
     private func answer(_ socket: borrowing Socket) -> String {
-        var octets: [UInt8] = []
-        while case .moved = socket.read(appendingTo: &octets, atMost: 65536) {}
-        return String(decoding: octets, as: UTF8.self)
+        var bytes: [UInt8] = []
+        while case .moved = socket.read(appendingTo: &bytes, atMost: 65536) {}
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Turns until so many commands have come; a unix socket delivers before `write` returns, so each turn gets on.
@@ -59,13 +59,13 @@ struct ControlSocketTests {
         #expect(control.deadline == nil)
     }
 
-    @Test func `a line that comes octet by octet is one command`() throws {
+    @Test func `a line that comes byte by byte is one command`() throws {
         let folder = try Folder()
         var control = try ControlSocket(path: folder.socket)
         let peer = try client(folder, "")
-        for octet in Array("drain\n".utf8) {
+        for byte in Array("drain\n".utf8) {
             #expect(try control.turn().isEmpty)
-            #expect(peer.write([octet]) == .moved(1))
+            #expect(peer.write([byte]) == .moved(1))
         }
         #expect(try requests(&control, 1).map(\.command) == [.drain])
     }
@@ -111,13 +111,13 @@ struct ControlSocketTests {
         let found = try requests(&control, 1)
         let long = String(repeating: "0123456789abcde\n", count: 1 << 16)
         control.answer(found[0].client, ControlAnswer(long, exit: 0))
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         while control.deadline != nil {
-            _ = peer.read(appendingTo: &octets, atMost: 65536)
+            _ = peer.read(appendingTo: &bytes, atMost: 65536)
             #expect(try control.turn().isEmpty)
         }
-        octets += Array(answer(peer).utf8)
-        #expect(ControlAnswer(octets: octets) == ControlAnswer(long, exit: 0))
+        bytes += Array(answer(peer).utf8)
+        #expect(ControlAnswer(bytes: bytes) == ControlAnswer(long, exit: 0))
     }
 
     @Test func `a client that says nothing, or leaves, is forgotten`() throws {

@@ -14,8 +14,8 @@ struct FileDescriptorTests {
         #expect(Loopback.isOpen(number))
         _ = consume writer
         // The end of the pipe is seen once the only writer is closed.
-        var octet: UInt8 = 0
-        #expect(Glibc.read(number, &octet, 1) == 0)
+        var byte: UInt8 = 0
+        #expect(Glibc.read(number, &byte, 1) == 0)
         close(number)
     }
 }

@@ -258,8 +258,8 @@ struct UnixListenerTests {
         guard let listing = opendir("/proc/self/fd") else { return false }
         defer { closedir(listing) }
         while let entry = readdir(listing) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { octets in
-                String(decoding: octets.prefix { $0 != 0 }, as: UTF8.self)
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             var target = [UInt8](repeating: 0, count: 256)
             let count = target.withUnsafeMutableBytes {

@@ -125,17 +125,17 @@ enum Loopback {
         }
     }
 
-    static func write(_ number: Int32, _ octets: [UInt8]) {
-        let count = send(number, octets, octets.count, Int32(MSG_NOSIGNAL))
-        #expect(count == octets.count)
+    static func write(_ number: Int32, _ bytes: [UInt8]) {
+        let count = send(number, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        #expect(count == bytes.count)
     }
 
-    /// Reads until so many octets are there or the stream ends.
+    /// Reads until so many bytes are there or the stream ends.
     static func read(_ number: Int32, _ count: Int) -> [UInt8] {
-        var octets = [UInt8](repeating: 0, count: count)
+        var bytes = [UInt8](repeating: 0, count: count)
         var filled = 0
         while filled < count {
-            let step = octets.withUnsafeMutableBytes { recv(number, $0.baseAddress! + filled, count - filled, 0) }
+            let step = bytes.withUnsafeMutableBytes { recv(number, $0.baseAddress! + filled, count - filled, 0) }
             if step < 0, errno == EAGAIN {
                 wait(number)
                 continue
@@ -143,14 +143,14 @@ enum Loopback {
             if step <= 0 { break }
             filled += step
         }
-        return Array(octets[..<filled])
+        return Array(bytes[..<filled])
     }
 
     /// One read of whatever is there; nothing when there is nothing.
     static func some(_ number: Int32) -> [UInt8] {
-        var octets = [UInt8](repeating: 0, count: 65536)
-        let count = recv(number, &octets, octets.count, Int32(MSG_DONTWAIT))
-        return Array(octets[..<max(0, count)])
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        let count = recv(number, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+        return Array(bytes[..<max(0, count)])
     }
 
     /// Closes one end of a pair.

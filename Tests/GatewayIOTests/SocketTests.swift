@@ -8,10 +8,10 @@ import Testing
 @Suite("Reading and writing: what the kernel says becomes one of four answers")
 struct SocketTests {
     private func read(_ socket: borrowing Socket, _ count: Int) -> (IOResult, [UInt8]) {
-        var octets = [UInt8](repeating: 0, count: count)
-        let result = octets.withUnsafeMutableBytes { socket.read(into: $0) }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let result = bytes.withUnsafeMutableBytes { socket.read(into: $0) }
         guard case .moved(let moved) = result else { return (result, []) }
-        return (result, Array(octets[..<moved]))
+        return (result, Array(bytes[..<moved]))
     }
 
     @Test("nothing there would block; what is there is moved; the end is the end")
@@ -19,9 +19,9 @@ struct SocketTests {
         let pair = try Loopback.pair()
         #expect(read(pair.ours, 10).0 == .wouldBlock)
         Loopback.write(pair.theirs.number, [1, 2, 3])
-        let (first, octets) = read(pair.ours, 2)
+        let (first, bytes) = read(pair.ours, 2)
         #expect(first == .moved(2))
-        #expect(octets == [1, 2])
+        #expect(bytes == [1, 2])
         #expect(read(pair.ours, 10).1 == [3])
         Loopback.end(pair.theirs)
         for _ in 0..<2 { #expect(read(pair.ours, 10).0 == .endOfStream) }
@@ -61,9 +61,9 @@ struct SocketTests {
         if reading {
             #expect(read(pair.ours, 10).0 == .failed(Errno(ECONNRESET)))
         } else {
-            let octets: [UInt8] = [1]
-            #expect(write(pair.ours, octets) == .failed(Errno(ECONNRESET)))
-            #expect(write(pair.ours, octets) == .failed(Errno(EPIPE)), "and no signal ends the process")
+            let bytes: [UInt8] = [1]
+            #expect(write(pair.ours, bytes) == .failed(Errno(ECONNRESET)))
+            #expect(write(pair.ours, bytes) == .failed(Errno(EPIPE)), "and no signal ends the process")
         }
     }
 
@@ -74,8 +74,8 @@ struct SocketTests {
             pair.ours.resetOnClose()
             Loopback.end(pair.ours)
             Loopback.wait(pair.theirs.number)
-            var octet: UInt8 = 0
-            #expect(recv(pair.theirs.number, &octet, 1, 0) == -1)
+            var byte: UInt8 = 0
+            #expect(recv(pair.theirs.number, &byte, 1, 0) == -1)
             #expect(errno == ECONNRESET)
         }
         let pair = try Loopback.tcp()
@@ -87,10 +87,10 @@ struct SocketTests {
         #expect(read(pair.ours, 10).1 == [7])
     }
 
-    private func write(_ socket: borrowing Socket, _ octets: [UInt8]) -> IOResult {
+    private func write(_ socket: borrowing Socket, _ bytes: [UInt8]) -> IOResult {
         let pool = BlockPool()
         var queue = SendQueue()
-        octets.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
+        bytes.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
         let result = socket.write(queue)
         queue.removeAll(pool: pool)
         return result
@@ -108,20 +108,20 @@ struct SocketTests {
     }
 
     @Test(
-        "a full socket takes a part, then blocks, then goes on; the octets keep their order", arguments: [false, true])
+        "a full socket takes a part, then blocks, then goes on; the bytes keep their order", arguments: [false, true])
     func shortWrites(_ tcp: Bool) throws {
         let pool = BlockPool()
         var queue = SendQueue()
         var random = SeededRandom(seed: tcp ? 1 : 2)
         var sent: [UInt8] = []
         for _ in 0..<400 {
-            let octets = random.octets(Int.random(in: 1...5000, using: &random))
-            if random.once(in: 3), let shared = octets.withUnsafeBytes({ SharedBuffer.copy($0) }) {
+            let bytes = random.bytes(Int.random(in: 1...5000, using: &random))
+            if random.once(in: 3), let shared = bytes.withUnsafeBytes({ SharedBuffer.copy($0) }) {
                 queue.append(shared: shared, from: 0, pool: pool)
             } else {
-                octets.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
+                bytes.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
             }
-            sent += octets
+            sent += bytes
         }
         let pair = try tcp ? Loopback.tcp() : Loopback.pair()
         var small: Int32 = 4096
@@ -158,10 +158,10 @@ struct SocketTests {
         var queue = SendQueue()
         var expected: [UInt8] = []
         for index in 0..<blocks {
-            let octets = [UInt8(index), 0xAA]
-            let shared = try #require(octets.withUnsafeBytes { SharedBuffer.copy($0) })
+            let bytes = [UInt8(index), 0xAA]
+            let shared = try #require(bytes.withUnsafeBytes { SharedBuffer.copy($0) })
             queue.append(shared: shared, from: 0, pool: pool)
-            expected += octets
+            expected += bytes
         }
         var tail: [UInt8] = [0xFF, 0xFE]
         let queued = expected.count

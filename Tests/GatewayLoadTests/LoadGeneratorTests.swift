@@ -19,7 +19,7 @@ struct LoadGeneratorTests {
     @Test(arguments: [
         (ScriptedServer.Manner.refuses, Faults.Kind.refused), (.falseAccept, .refused), (.masks, .violations),
         (.reservedBit, .violations), (.repeats, .violations), (.anotherType, .mismatched),
-        (.changesOctet, .mismatched), (.cutsShort, .mismatched), (.swapsOrder, .mismatched), (.endsAtOnce, .closed),
+        (.changesByte, .mismatched), (.cutsShort, .mismatched), (.swapsOrder, .mismatched), (.endsAtOnce, .closed),
         (.closes, .closed),
     ])
     func `a fault is counted as what it is`(_ manner: ScriptedServer.Manner, _ kind: Faults.Kind) throws {

@@ -5,7 +5,7 @@ import Testing
 struct LoadPlanTests {
     private static let url = "ws://127.0.0.1:8080/echo"
 
-    @Test func `a URL alone is an echo of 20 octets`() throws {
+    @Test func `a URL alone is an echo of 20 bytes`() throws {
         let plan = try LoadPlan([Self.url])
         #expect(plan.mode == .echo)
         #expect(plan.size == 20 && plan.connections == 64 && plan.depth == 1)

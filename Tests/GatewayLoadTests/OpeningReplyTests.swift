@@ -9,8 +9,8 @@ struct OpeningReplyTests {
     ]
 
     private static func evaluate(_ lines: [String], _ rest: [UInt8] = []) -> OpeningReply.Outcome {
-        let octets = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + rest
-        return OpeningReply.evaluate(octets.span)
+        let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + rest
+        return OpeningReply.evaluate(bytes.span)
     }
 
     @Test func `a right reply opens and says where frames begin`() {
@@ -20,8 +20,8 @@ struct OpeningReplyTests {
     }
 
     @Test func `a reply is awaited to its end`() {
-        let octets = Array((Self.good.joined(separator: "\r\n") + "\r\n\r\n").utf8)
-        for count in 0..<octets.count { #expect(OpeningReply.evaluate(Array(octets[..<count]).span) == .needMore) }
+        let bytes = Array((Self.good.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+        for count in 0..<bytes.count { #expect(OpeningReply.evaluate(Array(bytes[..<count]).span) == .needMore) }
     }
 
     @Test(arguments: [
@@ -40,8 +40,8 @@ struct OpeningReplyTests {
     }
 
     @Test func `a head without end is refused`() {
-        let octets = Array("HTTP/1.1 101 x\r\nX: ".utf8) + [UInt8](repeating: 0x61, count: OpeningReply.longest)
-        guard case .refused = OpeningReply.evaluate(octets.span) else {
+        let bytes = Array("HTTP/1.1 101 x\r\nX: ".utf8) + [UInt8](repeating: 0x61, count: OpeningReply.longest)
+        guard case .refused = OpeningReply.evaluate(bytes.span) else {
             Issue.record("not refused")
             return
         }

@@ -12,7 +12,7 @@ final class ScriptedServer: Sendable {
         case masks
         case reservedBit
         case anotherType
-        case changesOctet
+        case changesByte
         case cutsShort
         case swapsOrder
         case repeats
@@ -91,7 +91,7 @@ final class ScriptedServer: Sendable {
         case .masks: [0x80 | opcode, 0x80 | length, 0, 0, 0, 0] + payload
         case .reservedBit: [0xC0 | opcode, length] + payload
         case .anotherType: [0x80 | (3 - opcode), length] + payload
-        case .changesOctet: [0x80 | opcode, length] + changed
+        case .changesByte: [0x80 | opcode, length] + changed
         case .cutsShort: [0x80 | opcode, length - 1] + payload.dropLast()
         case .repeats: honest + honest
         case .closes: [0x88, 2, 0x03, 0xF3]
@@ -99,7 +99,7 @@ final class ScriptedServer: Sendable {
         }
     }
 
-    /// The first frame of a client with at most 125 octets, if it is whole.
+    /// The first frame of a client with at most 125 bytes, if it is whole.
     private static func takeFrame(_ input: inout [UInt8]) -> (UInt8, [UInt8])? {
         guard input.count >= 6, input.count >= 6 + Int(input[1] & 0x7F) else { return nil }
         let end = 6 + Int(input[1] & 0x7F)
@@ -110,12 +110,12 @@ final class ScriptedServer: Sendable {
     }
 
     private static func receive(_ peer: Int32) -> [UInt8]? {
-        var octets = [UInt8](repeating: 0, count: 4096)
-        let count = recv(peer, &octets, octets.count, 0)
-        return count > 0 ? Array(octets[..<count]) : nil
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = recv(peer, &bytes, bytes.count, 0)
+        return count > 0 ? Array(bytes[..<count]) : nil
     }
 
-    private static func transmit(_ peer: Int32, _ octets: [UInt8]) {
-        _ = send(peer, octets, octets.count, Int32(MSG_NOSIGNAL))
+    private static func transmit(_ peer: Int32, _ bytes: [UInt8]) {
+        _ = send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 }

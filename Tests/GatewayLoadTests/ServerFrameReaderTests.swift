@@ -34,20 +34,20 @@ struct ServerFrameReaderTests {
         return seen
     }
 
-    /// Whole, octet by octet, and cut at every point: always the same.
-    private static func readEveryWay(_ octets: [UInt8]) -> Seen {
-        let whole = read([octets[...]])
-        #expect(read(octets.indices.map { octets[$0...$0] }) == whole)
-        for cut in octets.indices.prefix(300) { #expect(read([octets[..<cut], octets[cut...]]) == whole) }
+    /// Whole, byte by byte, and cut at every point: always the same.
+    private static func readEveryWay(_ bytes: [UInt8]) -> Seen {
+        let whole = read([bytes[...]])
+        #expect(read(bytes.indices.map { bytes[$0...$0] }) == whole)
+        for cut in bytes.indices.prefix(300) { #expect(read([bytes[..<cut], bytes[cut...]]) == whole) }
         return whole
     }
 
     @Test func `frames of every length form`() {
         let medium = [UInt8](repeating: 7, count: 300)
         let long = [UInt8](repeating: 9, count: 65_536)
-        let octets =
+        let bytes =
             [0x81, 2, 104, 105, 0x82, 126, 1, 44] + medium + [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0] + long + [0x8A, 0]
-        let seen = Self.readEveryWay(octets)
+        let seen = Self.readEveryWay(bytes)
         #expect(seen == Seen(frames: [[104, 105], medium, long, []], opcodes: [1, 2, 2, 10]))
     }
 
@@ -64,7 +64,7 @@ struct ServerFrameReaderTests {
         ([0x82, 127, 128, 0, 0, 0, 0, 0, 0, 0], .badLength), ([0x80, 0], .badFragment),
         ([0x01, 0, 0x81, 0], .badFragment),
     ])
-    func `a broken rule is named`(_ octets: [UInt8], _ violation: ServerFrameReader.Violation) {
-        #expect(Self.readEveryWay(octets).violation == violation)
+    func `a broken rule is named`(_ bytes: [UInt8], _ violation: ServerFrameReader.Violation) {
+        #expect(Self.readEveryWay(bytes).violation == violation)
     }
 }

@@ -39,12 +39,12 @@ struct Ending: Sendable, CustomTestStringConvertible {
         },
         Ending("the peer closes in the packet of a message", frame: .close(3000), close: "close 3000 by 1 reason") {
             client, _ in
-            try client.send(ClientFrame(1, Array("last".utf8)).octets + ClientFrame(8, [0x0B, 0xB8]).octets)
+            try client.send(ClientFrame(1, Array("last".utf8)).bytes + ClientFrame(8, [0x0B, 0xB8]).bytes)
         },
         Ending("the peer's stream ends", close: "close 1006 by 4 reason") { client, _ in client.finishSending() },
         Ending("the peer resets", close: "close 1006 by 4 reason") { client, _ in client.reset() },
         Ending("the peer ends inside a frame", close: "close 1006 by 4 reason") { client, _ in
-            try client.send(Array(ClientFrame(1, Array("half".utf8)).octets.dropLast(2)))
+            try client.send(Array(ClientFrame(1, Array("half".utf8)).bytes.dropLast(2)))
             client.finishSending()
         },
     ]
@@ -153,8 +153,8 @@ struct ConnectionCloserTests {
         let gateway = try TestGateway()
         let client = try gateway.connect()
         try client.send(
-            ClientFrame(1, Array("close:1000:".utf8)).octets + ClientFrame(1, Array("unheard".utf8)).octets
-                + ClientFrame(9, Array("unheard".utf8)).octets)
+            ClientFrame(1, Array("close:1000:".utf8)).bytes + ClientFrame(1, Array("unheard".utf8)).bytes
+                + ClientFrame(9, Array("unheard".utf8)).bytes)
         #expect(try client.receiveAll() == [.close(1000)])
         try client.sendClose(1000)
         let record = try gateway.record(until: " close ")
@@ -257,7 +257,7 @@ struct ConnectionCloserTurnTests {
     @Test func `answers the peer's Close and frees the slot in the same turn`() throws {
         let (steps, peer) = try start()
         let id = try #require(peer.id)
-        peer.say(ClientFrame(1, Array("last".utf8)).octets + ClientFrame(8, [0x03, 0xE8, 0x62]).octets)
+        peer.say(ClientFrame(1, Array("last".utf8)).bytes + ClientFrame(8, [0x03, 0xE8, 0x62]).bytes)
         steps.step()
         #expect(peer.frames() == [.text("last"), .close(1000, "b")])
         // Both Close frames have passed: there is nothing to wait for.
@@ -278,7 +278,7 @@ struct ConnectionCloserTurnTests {
         #expect(steps.worker.port.sharedTable.module(of: id) != nil)
         #expect(endings(steps).isEmpty)
         peer.say("unheard")
-        peer.say(ClientFrame(9).octets)
+        peer.say(ClientFrame(9).bytes)
         steps.step()
         #expect(peer.phase == .closing && peer.frames().isEmpty)
         peer.sayClose(4000)
@@ -291,7 +291,7 @@ struct ConnectionCloserTurnTests {
 
     @Test func `where both sides close at once each says it once`() throws {
         let (steps, peer) = try start()
-        peer.say(ClientFrame(1, Array("close:4000:ours".utf8)).octets + ClientFrame(8, [0x0F, 0xA1]).octets)
+        peer.say(ClientFrame(1, Array("close:4000:ours".utf8)).bytes + ClientFrame(8, [0x0F, 0xA1]).bytes)
         steps.step()
         #expect(peer.frames() == [.close(4000, "ours")])
         #expect(peer.place == nil && steps.isDeserted)
@@ -325,7 +325,7 @@ struct ConnectionCloserTurnTests {
     func `a violation is told to both sides, and our side ends`(frame: ClientFrame, code: UInt16, error: String) throws
     {
         let (steps, peer) = try start("max_message 8;")
-        peer.say(ClientFrame(1, [0x68]).octets + frame.octets + ClientFrame(1, [0x69]).octets)
+        peer.say(ClientFrame(1, [0x68]).bytes + frame.bytes + ClientFrame(1, [0x69]).bytes)
         steps.step()
         let frames = peer.frames()
         #expect(frames.first == .text("h") && frames.count == 2 && frames.last?.closeCode == code)
@@ -366,7 +366,7 @@ struct ConnectionCloserTurnTests {
 
     @Test func `a peer that ends without a Close is 1006, and no error`() throws {
         let (steps, peer) = try start()
-        peer.say(Array(ClientFrame(1, Array("half".utf8)).octets.dropLast()))
+        peer.say(Array(ClientFrame(1, Array("half".utf8)).bytes.dropLast()))
         peer.finish()
         steps.step()
         #expect(peer.place == nil && steps.isDeserted)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A connection is small")
 struct ConnectionLayoutTests {
-    /// Every idle connection costs these octets. A larger slot needs a reason, a smaller one a lower number here.
+    /// Every idle connection costs these bytes. A larger slot needs a reason, a smaller one a lower number here.
     @Test func `the slot of a connection`() {
         // One word of it is for the layer between a connection and its socket.
         #expect(MemoryLayout<Connection>.stride == 184)

@@ -129,7 +129,7 @@ struct ConnectionMigratorTests {
     @Test func `migrate: half a message of the peer moves along, half a message to it is waited for`() throws {
         let steps = try start()
         let (receiving, sending) = (open(steps), open(steps))
-        receiving.say(ClientFrame(1, Array("ha".utf8), isFinal: false).octets + [0x80, 0x82, 0])
+        receiving.say(ClientFrame(1, Array("ha".utf8), isFinal: false).bytes + [0x80, 0x82, 0])
         sending.say("begin")
         steps.step()
         let handover = try begin(.migrate, steps)

@@ -13,10 +13,10 @@ struct ConnectionStreamTests {
         let steps = try StepWorker()
         let peer = steps.open()
         #expect(opened(peer))
-        peer.say(ClientFrame(1, Array("hello".utf8)).octets)
+        peer.say(ClientFrame(1, Array("hello".utf8)).bytes)
         steps.step()
         #expect(peer.heard() == [0x81, 5] + Array("hello".utf8))
-        peer.say(ClientFrame(8, [0x03, 0xE8]).octets)
+        peer.say(ClientFrame(8, [0x03, 0xE8]).bytes)
         steps.step()
         #expect(peer.heard() == [0x88, 2, 0x03, 0xE8])
         peer.finish()
@@ -30,7 +30,7 @@ struct ConnectionStreamTests {
         let peer = steps.open()
         #expect(opened(peer))
         let payload = (0..<300).map { UInt8(truncatingIfNeeded: $0) }
-        var bytes = (ClientFrame(2, payload).octets + ClientFrame(9, [1, 2]).octets)[...]
+        var bytes = (ClientFrame(2, payload).bytes + ClientFrame(9, [1, 2]).bytes)[...]
         while !bytes.isEmpty {
             peer.say(Array(bytes.prefix(size)))
             bytes = bytes.dropFirst(size)
@@ -43,7 +43,7 @@ struct ConnectionStreamTests {
         let steps = try StepWorker()
         let peers = [steps.open(), steps.open()]
         #expect(peers.allSatisfy(opened))
-        for (index, peer) in peers.enumerated() { peer.say(ClientFrame(2, [UInt8(index)]).octets) }
+        for (index, peer) in peers.enumerated() { peer.say(ClientFrame(2, [UInt8(index)]).bytes) }
         steps.step()
         #expect(peers[0].heard() == [0x82, 1, 0])
         #expect(peers[1].heard() == [0x82, 1, 1])
@@ -57,7 +57,7 @@ struct ConnectionStreamTests {
         let peer = steps.open(window: 200)
         #expect(opened(peer))
         let payload = [UInt8](repeating: 3, count: 40_000)
-        for _ in 0..<3 { peer.say(ClientFrame(2, payload).octets) }
+        for _ in 0..<3 { peer.say(ClientFrame(2, payload).bytes) }
         steps.step()
         let place = try #require(peer.place)
         #expect(peer.isBlocked)

@@ -55,12 +55,12 @@ struct ConnectionTimersTests {
     func slowUpload() throws {
         let gateway = try TestGateway(route: Self.eager)
         let client = try gateway.connect()
-        let octets = ClientFrame(2, Array(repeating: 1, count: 60)).octets
-        for octet in octets.dropLast() {
-            try client.send([octet])
+        let bytes = ClientFrame(2, Array(repeating: 1, count: 60)).bytes
+        for byte in bytes.dropLast() {
+            try client.send([byte])
             if client.socket.hears(within: 25) { #expect(try client.receive().opcode == 9) }
         }
-        try client.send([octets[octets.count - 1]])
+        try client.send([bytes[bytes.count - 1]])
         var answer = try client.receive()
         while answer.opcode == 9 { answer = try client.receive() }
         #expect(answer.payload.count == 60)
@@ -270,7 +270,7 @@ struct ConnectionTimersTurnTests {
         let steps = try start("ping_interval \(Self.limit); pong_timeout \(Self.limit);")
         let peer = steps.open()
         _ = peer.frames()
-        peer.say(Array(ClientFrame(2, [UInt8](repeating: 1, count: 600)).octets.prefix(500)))
+        peer.say(Array(ClientFrame(2, [UInt8](repeating: 1, count: 600)).bytes.prefix(500)))
         steps.step(ticks: 10)
         #expect(peer.frames().map(\.opcode) == [9])
         for _ in 0..<3 {
@@ -300,7 +300,7 @@ struct ConnectionTimersTurnTests {
         let steps = try start("close_timeout \(Self.limit);")
         let peer = steps.open(window: 200)
         _ = peer.heard()
-        peer.say(ClientFrame(1, [UInt8](repeating: 0x78, count: 250)).octets + ClientFrame(1, [0xFF]).octets)
+        peer.say(ClientFrame(1, [UInt8](repeating: 0x78, count: 250)).bytes + ClientFrame(1, [0xFF]).bytes)
         steps.step()
         #expect(peer.phase == .ending && peer.isBlocked)
         _ = peer.heard()

@@ -20,7 +20,7 @@ final class Errand {
 
     /// Several messages in one packet, and so in one turn.
     func tell(_ commands: [String]) throws {
-        try client.send(commands.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try client.send(commands.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
     }
 
     /// What a host function answered to a command, and a number of it.

@@ -13,25 +13,25 @@ final class Gate {
     }
 
     deinit {
-        // A callback that is still held up goes on, and finds an end where it expects an octet.
+        // A callback that is still held up goes on, and finds an end where it expects a byte.
         for descriptor in toHandler + fromHandler { close(descriptor) }
     }
 
     /// How the fixture knows it.
     var text: String { "\(toHandler[0]).\(fromHandler[1])" }
 
-    /// Returns when a callback stands in it, or has written so many octets otherwise, and answers them.
+    /// Returns when a callback stands in it, or has written so many bytes otherwise, and answers them.
     @discardableResult
     func entered(_ count: Int = 1) throws -> [UInt8] {
-        var octets: [UInt8] = []
-        while octets.count < count {
+        var bytes: [UInt8] = []
+        while bytes.count < count {
             var interest = pollfd(fd: fromHandler[0], events: Int16(POLLIN), revents: 0)
             try #require(poll(&interest, 1, 10_000) == 1, "nobody came to the gate")
-            var octet: UInt8 = 0
-            try #require(read(fromHandler[0], &octet, 1) == 1)
-            octets.append(octet)
+            var byte: UInt8 = 0
+            try #require(read(fromHandler[0], &byte, 1) == 1)
+            bytes.append(byte)
         }
-        return octets
+        return bytes
     }
 
     /// Whether nobody has come so far.
@@ -42,8 +42,8 @@ final class Gate {
 
     /// Lets so many callbacks pass, now or later.
     func release(_ count: Int = 1) {
-        let octets = [UInt8](repeating: 1, count: count)
-        _ = write(toHandler[1], octets, count)
+        let bytes = [UInt8](repeating: 1, count: count)
+        _ = write(toHandler[1], bytes, count)
     }
 }
 

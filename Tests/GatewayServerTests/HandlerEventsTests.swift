@@ -145,7 +145,7 @@ struct HandlerEventsTurnTests {
         }
     }
 
-    private var posted: Int { steps.worker.port.postedOctets.load(ordering: .relaxed) }
+    private var posted: Int { steps.worker.port.postedBytes.load(ordering: .relaxed) }
 
     // MARK: Timers
 

@@ -94,7 +94,7 @@ struct HostFunctionsTests {
     func serial() throws {
         let gateway = try TestGateway(handler: "fixture_probe_serial", threads: 2)
         let clients = try (0..<6).map { _ in try gateway.connect() }
-        let burst = (0..<300).flatMap { _ in ClientFrame(1, Array("hello".utf8)).octets }
+        let burst = (0..<300).flatMap { _ in ClientFrame(1, Array("hello".utf8)).bytes }
         for client in clients { try client.send(burst) }
         for client in clients {
             for _ in 0..<300 { #expect(try client.receive() == .text("hello")) }

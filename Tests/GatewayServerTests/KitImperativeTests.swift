@@ -15,7 +15,7 @@ struct KitImperativeTests {
     @Test func `frames come in order, as what they are`() throws {
         let gateway = try gateway()
         let client = try gateway.connect()
-        try client.send((0..<500).flatMap { ClientFrame(1, Array("\($0)".utf8)).octets })
+        try client.send((0..<500).flatMap { ClientFrame(1, Array("\($0)".utf8)).bytes })
         for number in 0..<500 { #expect(try client.receive() == TestClient.Frame(1, Array("\(number)".utf8))) }
         try client.send(ClientFrame(2, [0, 255, 128]))
         #expect(try client.receive() == TestClient.Frame(2, [0, 255, 128]))
@@ -38,7 +38,7 @@ struct KitImperativeTests {
         let gateway = try gateway()
         let client = try gateway.connect()
         for command in ["next", "race"] {
-            try client.send(ClientFrame(1, Array(command.utf8)).octets + ClientFrame(1, Array("x".utf8)).octets)
+            try client.send(ClientFrame(1, Array(command.utf8)).bytes + ClientFrame(1, Array("x".utf8)).bytes)
             #expect(try client.receive().text == (command == "next" ? "next x" : "x"))
         }
         // One that waits does not take what is for the next one once it has been given up.
@@ -66,7 +66,7 @@ struct KitImperativeTests {
         let (client, other, third) = (try gateway.connect(), try gateway.connect(), try gateway.connect())
         #expect(try ask(other, "a") == "a")
         #expect(try ask(third, "a") == "a")
-        try client.send(ClientFrame(1, Array("last".utf8)).octets + ClientFrame(8, [0x03, 0xE8]).octets)
+        try client.send(ClientFrame(1, Array("last".utf8)).bytes + ClientFrame(8, [0x03, 0xE8]).bytes)
         #expect(try client.receiveAll() == [TestClient.Frame(1, Array("last".utf8)), .close(1000)])
         #expect(try other.receive().text == "ended 1000 true")
         #expect(try third.receive().text == "ended 1000 true")
@@ -79,7 +79,7 @@ struct KitImperativeTests {
         let gateway = try gateway()
         let (client, other) = (try gateway.connect(), try gateway.connect())
         #expect(try ask(other, "a") == "a")
-        try client.send(ClientFrame(1, Array(command.utf8)).octets + ClientFrame(8, [0x03, 0xE8]).octets)
+        try client.send(ClientFrame(1, Array(command.utf8)).bytes + ClientFrame(8, [0x03, 0xE8]).bytes)
         #expect(try client.receiveAll() == [.close(1000)])
         client.close()
         #expect(try other.receive().text == news)
@@ -91,7 +91,7 @@ struct KitImperativeTests {
         let client = try gateway.connect()
         try client.send("wait")
         let payload = [UInt8](repeating: 7, count: 16384)
-        let flood = ClientFrame(2, payload).octets
+        let flood = ClientFrame(2, payload).bytes
         var sent = 0
         // The peer's socket fills up, since nobody reads at the other end.
         while client.socket.takes(within: 500), sent < 200_000 {
@@ -107,7 +107,7 @@ struct KitImperativeTests {
         for _ in 0..<sent {
             let frame = try client.receive()
             guard frame.payload == payload else {
-                Issue.record("\(frame.payload.count) octets")
+                Issue.record("\(frame.payload.count) bytes")
                 return
             }
         }
@@ -117,7 +117,7 @@ struct KitImperativeTests {
         let gateway = try gateway()
         let (client, other) = (try gateway.connect(), try gateway.connect())
         #expect(try ask(other, "a") == "a")
-        try client.send(ClientFrame(1, Array("linger".utf8)).octets + ClientFrame(8, [0x03, 0xE8]).octets)
+        try client.send(ClientFrame(1, Array("linger".utf8)).bytes + ClientFrame(8, [0x03, 0xE8]).bytes)
         #expect(try client.receiveAll() == [.close(1000)])
         client.close()
         #expect(try other.receive().text == "ended 1000 true")

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-@Suite("Every limit holds to the octet")
+@Suite("Every limit holds to the byte")
 struct LimitsTests {
-    @Test("max_frame and max_message: N octets are taken, N + 1 are 1009", arguments: [99, 100, 101])
+    @Test("max_frame and max_message: N bytes are taken, N + 1 are 1009", arguments: [99, 100, 101])
     func message(_ size: Int) throws {
         let gateway = try TestGateway(route: "max_message 100;")
         let payload = [UInt8](repeating: 7, count: size)
@@ -16,7 +16,7 @@ struct LimitsTests {
         ]
         for frames in ways {
             let client = try gateway.connect()
-            try client.send(frames.flatMap(\.octets))
+            try client.send(frames.flatMap(\.bytes))
             let answer = try client.receive()
             if size <= 100 {
                 #expect(answer == TestClient.Frame(2, payload))
@@ -30,9 +30,9 @@ struct LimitsTests {
     func large(_ size: Int) throws {
         let gateway = try TestGateway()
         var random = SeededRandom(seed: 5)
-        let payload = random.octets(size)
+        let payload = random.bytes(size)
         let whole = try gateway.connect()
-        try whole.send(ClientFrame(2, payload).octets + ClientFrame(1, Array("behind".utf8)).octets)
+        try whole.send(ClientFrame(2, payload).bytes + ClientFrame(1, Array("behind".utf8)).bytes)
         #expect(try whole.receive().payload == payload)
         #expect(try whole.receive() == .text("behind"))
         let cut = try gateway.connect()
@@ -44,7 +44,7 @@ struct LimitsTests {
         #expect(try cut.receive().payload == payload)
     }
 
-    @Test("max_head: a head of N octets is read, one of N + 1 is 431", arguments: [511, 512, 513])
+    @Test("max_head: a head of N bytes is read, one of N + 1 is 431", arguments: [511, 512, 513])
     func head(_ size: Int) throws {
         let gateway = try TestGateway(defaults: "max_head 512;")
         let client = try TestClient(port: gateway.port)
@@ -118,7 +118,7 @@ struct LimitsTests {
         return try gateway.connect()
     }
 
-    @Test("handshake_timeout: octets that trickle in do not extend it")
+    @Test("handshake_timeout: bytes that trickle in do not extend it")
     func trickle() throws {
         let gateway = try TestGateway(defaults: "handshake_timeout 100ms;")
         let client = try TestClient(port: gateway.port)

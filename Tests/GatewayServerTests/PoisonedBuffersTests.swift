@@ -7,8 +7,8 @@ struct PoisonedBuffersTests {
     @Test
     func `a copy is overwritten, what it was made of is not`() {
         var poisonedBuffers = PoisonedBuffers()
-        let octets: [UInt8] = Array(0..<100)
-        octets.withUnsafeBytes { source in
+        let bytes: [UInt8] = Array(0..<100)
+        bytes.withUnsafeBytes { source in
             let copy = poisonedBuffers.copy(source)
             #expect(copy.elementsEqual(source) && UnsafeRawPointer(copy.baseAddress) != source.baseAddress)
             poisonedBuffers.spoil(copy)
@@ -32,7 +32,7 @@ struct PoisonedBuffersTests {
             (Array(repeating: 0xDB, count: 8), true), ([1, 2] + Array(repeating: 0xDB, count: 8) + [3], true),
             ([1, 2] + Array(repeating: 0xDB, count: 7) + [3], false),
         ] as [([UInt8], Bool)])
-    func `is told by eight in a row, or by all`(_ octets: [UInt8], _ isPoisoned: Bool) {
-        #expect(octets.withUnsafeBytes { PoisonedBuffers.isPoisoned($0) } == isPoisoned)
+    func `is told by eight in a row, or by all`(_ bytes: [UInt8], _ isPoisoned: Bool) {
+        #expect(bytes.withUnsafeBytes { PoisonedBuffers.isPoisoned($0) } == isPoisoned)
     }
 }

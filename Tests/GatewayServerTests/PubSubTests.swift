@@ -102,7 +102,7 @@ struct PubSubTests {
         #expect(try room[0].ask("topics") == "= 0 1")
     }
 
-    @Test("a connection may have 256 topics; a name may have 255 octets")
+    @Test("a connection may have 256 topics; a name may have 255 bytes")
     func limits() throws {
         let gateway = try TestGateway(handler: "fixture_errands")
         for thread in ["", "thread "] {
@@ -269,7 +269,7 @@ struct PubSubTurnTests {
         steps.step()
         for peer in [peers[0], peers[2]] { #expect(peer.frames() == texts(large, "c")) }
         #expect(peers[1].frames().isEmpty)
-        #expect(steps.worker.port.publishedOctets.load(ordering: .relaxed) == 0)
+        #expect(steps.worker.port.publishedBytes.load(ordering: .relaxed) == 0)
     }
 
     @Test(arguments: [(2000, 60), (3, 15_000), (5, 16_384), (3, 200_000)])
@@ -384,7 +384,7 @@ struct PubSubTurnTests {
 struct PublicationBatchTests {
     private func runs(_ exceptions: [(UInt64, Range<Int>)], for connection: UInt64, from: Int) -> [Range<Int>] {
         var batch = PublicationBatch()
-        [UInt8](repeating: 0, count: 40).withUnsafeBytes { batch.octets.append($0) }
+        [UInt8](repeating: 0, count: 40).withUnsafeBytes { batch.bytes.append($0) }
         batch.exceptions = exceptions.map { (connection: $0.0, range: $0.1) }
         return batch.runs(for: connection, from: from)
     }

@@ -35,11 +35,11 @@ struct ReadBufferTests {
         let peer = steps.open()
         _ = peer.frames()
         let payload = (0..<3000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-        let octets = ClientFrame(2, payload).octets
-        peer.say(Array(octets.prefix(cut)))
+        let bytes = ClientFrame(2, payload).bytes
+        peer.say(Array(bytes.prefix(cut)))
         steps.step()
         #expect(peer.frames().isEmpty)
-        peer.say(Array(octets.dropFirst(cut)))
+        peer.say(Array(bytes.dropFirst(cut)))
         steps.step()
         #expect(peer.frames().map(\.payload) == [payload])
     }

@@ -166,7 +166,7 @@ struct ReloadConfigurationTests {
             #expect(try client.say("a").hasSuffix(" a"))
         }
         // A corrected file brings the route into service.
-        ReloadGateway.write(ReloadGateway.octets("counter_v2"), to: gateway.plugins + "/crash_constructor.so")
+        ReloadGateway.write(ReloadGateway.bytes("counter_v2"), to: gateway.plugins + "/crash_constructor.so")
         #expect(try gateway.command(.reload("crash_constructor")).exit == 0)
         #expect(try gateway.connect(path: "/bad").say("a") == "2 1 a")
     }

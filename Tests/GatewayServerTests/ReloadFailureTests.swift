@@ -100,7 +100,7 @@ struct ReloadFailureTests {
     @Test func `half a file is refused, whatever half`() throws {
         let gateway = try ReloadGateway()
         let client = try gateway.connect()
-        let whole = ReloadGateway.octets("counter_v2")
+        let whole = ReloadGateway.bytes("counter_v2")
         for part in [0, 1, 63, 64, 4096, whole.count / 2, whole.count - 1] {
             ReloadGateway.write(whole[..<part], to: gateway.plugins + "/counter.so")
             let answer = try gateway.command(.reload("counter"))

@@ -87,21 +87,21 @@ final class ReloadGateway {
         return String(runner[..<(runner.lastIndex(of: "/") ?? runner.startIndex)])
     }()
 
-    static func octets(_ fixture: String) -> [UInt8] {
+    static func bytes(_ fixture: String) -> [UInt8] {
         let descriptor = open(Fixture.file(fixture), O_RDONLY)
         precondition(descriptor >= 0, "no fixture \(fixture)")
         defer { close(descriptor) }
-        var octets = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
-        let count = octets.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        precondition(count == octets.count)
-        return octets
+        var bytes = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
+        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        precondition(count == bytes.count)
+        return bytes
     }
 
-    static func write(_ octets: some Collection<UInt8>, to path: String, appending: Bool = false) {
+    static func write(_ bytes: some Collection<UInt8>, to path: String, appending: Bool = false) {
         let descriptor = open(path, O_WRONLY | O_CREAT | (appending ? O_APPEND : O_TRUNC), 0o644)
         precondition(descriptor >= 0, "cannot write \(path)")
         defer { close(descriptor) }
-        var rest = Array(octets)[...]
+        var rest = Array(bytes)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             precondition(count > 0)
@@ -111,9 +111,9 @@ final class ReloadGateway {
 
     private static func copy(_ fixture: String, to path: String, _ way: Way) {
         switch way {
-        case .inPlace: write(octets(fixture), to: path)
+        case .inPlace: write(bytes(fixture), to: path)
         case .rename:
-            write(octets(fixture), to: path + ".new")
+            write(bytes(fixture), to: path + ".new")
             _ = rename(path + ".new", path)
         }
     }

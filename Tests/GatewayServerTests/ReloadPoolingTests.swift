@@ -63,7 +63,7 @@ struct ReloadPoolingTests {
         let (blocked, other) = (try gateway.connect(), try gateway.connect())
         #expect(try other.say("a") == "1 1 a")
         let messages = ["wait \(gate.text)", "b", "c"]
-        try blocked.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try blocked.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         try gate.entered()
         #expect(
             try gateway.reload("blocker_v2").timeless.hasSuffix(
@@ -163,7 +163,7 @@ struct ReloadPoolingTests {
                     var count = 0
                     while over.value == 0 {
                         let words = (1...20).map { "m\(count + $0)" }
-                        try? client.send(words.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+                        try? client.send(words.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
                         for word in words {
                             count += 1
                             let line = (try? client.hear()) ?? ""

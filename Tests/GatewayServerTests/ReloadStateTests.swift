@@ -88,7 +88,7 @@ struct ReloadStateTests {
     @Test func `a file that never comes to rest is tried once, and what serves goes on`() throws {
         let gateway = try ReloadGateway(watches: true)
         let client = try gateway.connect()
-        let whole = ReloadGateway.octets("counter_v2")
+        let whole = ReloadGateway.bytes("counter_v2")
         ReloadGateway.write(whole[..<(whole.count / 2)], to: gateway.plugins + "/counter.so")
         #expect(try eventually { try gateway.status().contains("reload: settling") })
         #expect(try client.say("a") == "1 1 a")

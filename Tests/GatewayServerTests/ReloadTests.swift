@@ -39,14 +39,14 @@ struct ReloadTests {
     @Test func `half a frame and half a message go along`() throws {
         let gateway = try ReloadGateway()
         let (frame, message) = (try gateway.connect(), try gateway.connect())
-        let octets = ClientFrame(1, Array("whole".utf8)).octets
-        try frame.send(Array(octets[..<8]))
+        let bytes = ClientFrame(1, Array("whole".utf8)).bytes
+        try frame.send(Array(bytes[..<8]))
         try message.send(ClientFrame(1, Array("one ".utf8), isFinal: false))
         // Both have arrived when a ping behind them has been answered; inside a frame nothing can be asked.
         try message.send(ClientFrame(9, []))
         #expect(try message.receive().opcode == 10)
         #expect(try gateway.reload("counter_v2").timeless.hasSuffix("2 connections moved"))
-        try frame.send(Array(octets[8...]))
+        try frame.send(Array(bytes[8...]))
         #expect(try frame.hear() == "2 1 whole")
         try message.send(ClientFrame(0, Array("message".utf8)))
         #expect(try message.hear() == "2 1 one message")

@@ -34,7 +34,7 @@ struct ReloadWatchTests {
     @Test func `a linker that writes in many pieces`() throws {
         let gateway = try ReloadGateway(watches: true)
         let client = try gateway.connect()
-        let whole = ReloadGateway.octets("counter_v2")
+        let whole = ReloadGateway.bytes("counter_v2")
         var said = 0
         let path = gateway.plugins + "/counter.so"
         ReloadGateway.write([], to: path)
@@ -55,7 +55,7 @@ struct ReloadWatchTests {
         for version in ["1", "2"] {
             _ = mkdir("\(gateway.plugins)/\(version)", 0o755)
             ReloadGateway.write(
-                ReloadGateway.octets("counter_v\(version)"), to: "\(gateway.plugins)/\(version)/counter.so")
+                ReloadGateway.bytes("counter_v\(version)"), to: "\(gateway.plugins)/\(version)/counter.so")
         }
         let path = gateway.plugins + "/counter.so"
         for version in ["1", "2", "1"] {

@@ -125,7 +125,7 @@ struct RequestResponderTests {
     @Test("frames in the packet of the handshake are frames")
     func framesBehindHandshake() throws {
         let gateway = try TestGateway()
-        let frames = ClientFrame(1, Array("early".utf8)).octets + ClientFrame(9, [1, 2]).octets
+        let frames = ClientFrame(1, Array("early".utf8)).bytes + ClientFrame(9, [1, 2]).bytes
         let client = try gateway.connect("?greet=welcome", with: frames)
         #expect(try client.receive() == .text("welcome"))
         #expect(try client.receive() == .text("early"))
@@ -136,7 +136,7 @@ struct RequestResponderTests {
     func framesBehindHeldHandshake() throws {
         let gateway = try TestGateway()
         let client = try TestClient(port: gateway.port)
-        try client.send(TestClient.handshake("/probe?upgrade=held") + ClientFrame(1, Array("early".utf8)).octets)
+        try client.send(TestClient.handshake("/probe?upgrade=held") + ClientFrame(1, Array("early".utf8)).bytes)
         try gateway.record(until: "held")
         try client.send("late")
         try gateway.answerHeld()

@@ -166,9 +166,9 @@ final class StepWorker {
         }
 
         /// Says text messages, all in one turn.
-        func say(_ texts: String...) { say(texts.flatMap { ClientFrame(1, Array($0.utf8)).octets }) }
+        func say(_ texts: String...) { say(texts.flatMap { ClientFrame(1, Array($0.utf8)).bytes }) }
 
-        func say(_ frame: ClientFrame) { say(frame.octets) }
+        func say(_ frame: ClientFrame) { say(frame.bytes) }
 
         func sayClose(_ code: UInt16, _ reason: String = "") {
             say(ClientFrame(8, TestClient.Frame.close(code, reason).payload))

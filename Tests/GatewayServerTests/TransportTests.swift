@@ -20,9 +20,9 @@ struct TransportTests {
         var random = SeededRandom(seed: 7)
         for round in 0..<20 {
             let burst = (0..<Int.random(in: 1...20, using: &random)).map { _ in
-                random.octets(Int.random(in: 0...(round % 10 == 0 ? 60_000 : 400), using: &random))
+                random.bytes(Int.random(in: 0...(round % 10 == 0 ? 60_000 : 400), using: &random))
             }
-            try client.send(burst.flatMap { ClientFrame(2, $0).octets })
+            try client.send(burst.flatMap { ClientFrame(2, $0).bytes })
             for (index, message) in burst.enumerated() {
                 let frame = try client.receive()
                 try #require(

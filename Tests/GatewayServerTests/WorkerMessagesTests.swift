@@ -5,9 +5,9 @@ import Testing
 struct WorkerMessagesTests {
     private func frames(_ random: inout SeededRandom, _ lengths: [Int]) -> [ClientFrame] {
         lengths.map { length in
-            let key = random.octets(4)
+            let key = random.bytes(4)
             let isText = random.once(in: 2)
-            let payload = isText ? random.octets(length).map { 0x61 + $0 % 20 } : random.octets(length)
+            let payload = isText ? random.bytes(length).map { 0x61 + $0 % 20 } : random.bytes(length)
             return ClientFrame(isText ? 1 : 2, payload).with { $0.key = key }
         }
     }
@@ -22,7 +22,7 @@ struct WorkerMessagesTests {
         let sizes = [0, 1, 4, 7, 20, 125, 126, 127, 1000, 4096, 0xFFFF, 0x10000]
         let lengths = (0..<40).map { _ in sizes[Int.random(in: 0..<sizes.count, using: &random)] }
         let sent = frames(&random, lengths)
-        try client.send(sent.flatMap(\.octets))
+        try client.send(sent.flatMap(\.bytes))
         for frame in sent { #expect(try client.receive() == echo(frame)) }
     }
 
@@ -39,7 +39,7 @@ struct WorkerMessagesTests {
         let expected = ["one", "own", "two", "\u{1}\u{2}", "three", "four", "five", "own", "own", "six"]
         // More than once: what stood behind the first answers must not come back with the second ones.
         for _ in 0..<3 {
-            try client.send(sent.flatMap(\.octets))
+            try client.send(sent.flatMap(\.bytes))
             for word in expected { #expect(try client.receive().text == word) }
         }
     }
@@ -51,12 +51,12 @@ struct WorkerMessagesTests {
         var random = SeededRandom(seed: 7)
         for _ in 0..<10 {
             let sent = frames(&random, Array(repeating: 0, count: 150).map { 900 + $0 })
-            try client.send(sent.flatMap(\.octets))
+            try client.send(sent.flatMap(\.bytes))
             for frame in sent { #expect(try client.receive() == echo(frame)) }
         }
-        // All of it waits in the gateway before the first octet is read.
+        // All of it waits in the gateway before the first byte is read.
         let sent = frames(&random, Array(repeating: 5000, count: 300))
-        try client.send(sent.flatMap(\.octets))
+        try client.send(sent.flatMap(\.bytes))
         for frame in sent { #expect(try client.receive() == echo(frame)) }
     }
 
@@ -68,11 +68,11 @@ struct WorkerMessagesTests {
         for _ in 0..<20 {
             // From the next one on only the front is read at first, and the rest where it belongs.
             let large = frames(&random, [100_000])
-            try client.send(large[0].octets)
+            try client.send(large[0].bytes)
             #expect(try client.receive() == echo(large[0]))
             let lengths = Array(repeating: 100, count: 10) + [length] + Array(repeating: 100, count: 30)
             let sent = frames(&random, lengths)
-            try client.send(sent.flatMap(\.octets))
+            try client.send(sent.flatMap(\.bytes))
             for frame in sent { #expect(try client.receive() == echo(frame)) }
         }
     }
@@ -83,10 +83,10 @@ struct WorkerMessagesTests {
         let client = try gateway.connect(receiveBuffer: 4096)
         var random = SeededRandom(seed: 3)
         let sent = frames(&random, Array(repeating: 1 << 20, count: 8))
-        let octets = sent.flatMap(\.octets)
+        let bytes = sent.flatMap(\.bytes)
         let socket = client.socket
         nonisolated(unsafe) let sender = socket
-        let thread = RunningThread { try? sender.send(octets) }
+        let thread = RunningThread { try? sender.send(bytes) }
         for frame in sent { #expect(try client.receive() == echo(frame)) }
         thread.join()
     }
@@ -99,7 +99,7 @@ struct WorkerMessagesTests {
             ClientFrame(1, Array("größer".utf8)), ClientFrame(2, [0xFF]), ClientFrame(1, [0x61, 0xC3]),
             ClientFrame(1, Array("never".utf8)),
         ]
-        try client.send(sent.flatMap(\.octets))
+        try client.send(sent.flatMap(\.bytes))
         #expect(try client.receiveAll() == [.text("größer"), .init(2, [0xFF]), .close(1007, "text is not UTF-8")])
     }
 
@@ -108,7 +108,7 @@ struct WorkerMessagesTests {
         let gateway = try TestGateway(threads: 1)
         let client = try gateway.connect()
         let sent = ["one", command, "two", "three"].map { ClientFrame(1, Array($0.utf8)) }
-        try client.send(sent.flatMap(\.octets))
+        try client.send(sent.flatMap(\.bytes))
         let received = (try? client.receiveAll()) ?? []
         #expect(!received.contains(.text("two")))
         client.finishSending()
@@ -121,7 +121,7 @@ struct WorkerMessagesTests {
         let gateway = try TestGateway(route: "max_message \(most); max_frame \(most);", threads: 1)
         let client = try gateway.connect()
         let sent = [most, most + 1].map { ClientFrame(2, [UInt8](repeating: 9, count: $0)) }
-        try client.send(sent.flatMap(\.octets))
+        try client.send(sent.flatMap(\.bytes))
         let received = try client.receiveAll()
         #expect(received.count == 2)
         #expect(received.first == echo(sent[0]))

@@ -33,7 +33,7 @@ struct WorkerPoolingTests {
         let clients = try gates.map { gate in
             let client = try gateway.connect()
             let messages = ["wait \(gate.text)"] + (2..<200).map { "m\($0)" }
-            try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+            try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
             return client
         }
         // All of them are inside at once.
@@ -85,7 +85,7 @@ struct WorkerPoolingTests {
         let client = try gateway.connect()
         try client.send("wait \(gate.text)")
         try gate.entered()
-        let message = ClientFrame(1, Array(String(repeating: "x", count: 30_000).utf8)).octets
+        let message = ClientFrame(1, Array(String(repeating: "x", count: 30_000).utf8)).bytes
         var sent = 0
         // Far more than the kernel keeps for a socket.
         while sent < 2000, client.socket.takes(within: 500) {
@@ -105,7 +105,7 @@ struct WorkerPoolingTests {
         let gate = try Gate()
         let client = try gateway.connect()
         let messages = ["wait \(gate.text)"] + (2...5000).map { "m\($0)" }
-        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         try gate.entered()
         gate.release()
         #expect(try client.hear() == "1 1 wait \(gate.text)")
@@ -118,7 +118,7 @@ struct WorkerPoolingTests {
         let client = try gateway.connect()
         for round in 0..<20 {
             let messages = ["pause", "a", "b"]
-            try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+            try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
             let count = round * 3
             #expect(try client.hear() == "1 \(count + 1) pause")
             #expect(try client.hear() == "1 event 5")
@@ -173,7 +173,7 @@ struct WorkerPoolingTests {
         let client = try gateway.connect()
         #expect(try client.say("end \(end.text)") == "1 1 end \(end.text)")
         let messages = [way] + (0..<100).map { "m\($0)" }
-        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         if way == "close" { #expect(try client.receiveAll() == [.close(1000)]) } else { try client.expectEnd() }
         client.close()
         let report = try end.entered(4)
@@ -189,7 +189,7 @@ struct WorkerPoolingTests {
         let client = try gateway.connect()
         #expect(try client.say("end \(end.text)") == "1 1 end \(end.text)")
         let messages = ["wait \(gate.text)"] + (0..<5).map { "m\($0)" }
-        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         try gate.entered()
         if isClean {
             // The closing handshake waits for the handler no longer than close_timeout.
@@ -231,7 +231,7 @@ struct WorkerPoolingTests {
         let client = try gateway.connect()
         #expect(try client.say("end \(end.text)") == "1 1 end \(end.text)")
         let messages = ["wait \(gate.text)", "a", "b"]
-        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).octets })
+        try client.send(messages.flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         try gate.entered()
         gateway.beginStopping()
         #expect(try client.receiveAll().last?.closeCode == 1001)

@@ -7,7 +7,7 @@ struct WorkerReceivingTests {
     func readingOff() throws {
         let gateway = try TestGateway()
         let client = try gateway.connect()
-        let burst = ["reading:0", "one", "two"].flatMap { ClientFrame(1, Array($0.utf8)).octets }
+        let burst = ["reading:0", "one", "two"].flatMap { ClientFrame(1, Array($0.utf8)).bytes }
         try client.send(burst)
         try gateway.record(until: "1 reading 0")
         try client.send("three")
@@ -51,14 +51,14 @@ struct WorkerReceivingTests {
     @Test("RFC 6455 5.4 and 8.1: pieces of text are cut between characters, whatever the frames cut")
     func pieces() throws {
         let text = "aé€😀z"
-        let octets = Array(text.utf8)
+        let bytes = Array(text.utf8)
         let gateway = try TestGateway(handler: "fixture_probe_stream")
         for cut in 1...4 {
             let client = try gateway.connect()
             var frames: [ClientFrame] = []
-            for start in stride(from: 0, to: octets.count, by: cut) {
-                let part = Array(octets[start..<min(start + cut, octets.count)])
-                frames.append(ClientFrame(start == 0 ? 1 : 0, part, isFinal: start + cut >= octets.count))
+            for start in stride(from: 0, to: bytes.count, by: cut) {
+                let part = Array(bytes[start..<min(start + cut, bytes.count)])
+                frames.append(ClientFrame(start == 0 ? 1 : 0, part, isFinal: start + cut >= bytes.count))
             }
             for frame in frames {
                 try client.send(frame)
@@ -82,7 +82,7 @@ struct WorkerReceivingTests {
     func unfinishedText(_ handler: String) throws {
         let gateway = try TestGateway(handler: handler)
         let client = try gateway.connect()
-        try client.send(ClientFrame(1, [0x61, 0xE2], isFinal: false).octets + ClientFrame(0, [0x82]).octets)
+        try client.send(ClientFrame(1, [0x61, 0xE2], isFinal: false).bytes + ClientFrame(0, [0x82]).bytes)
         #expect(try client.receiveAll().last?.closeCode == 1007)
         #expect(try gateway.record(until: "close").endings.count == 1)
     }

@@ -85,7 +85,7 @@ struct WorkerSendingTests {
     func peerIsThrottled() throws {
         let gateway = try TestGateway(route: "send_buffer 64k;")
         let client = try gateway.connect(receiveBuffer: 4096)
-        let ping = ClientFrame(9, Array(repeating: 1, count: 125)).octets
+        let ping = ClientFrame(9, Array(repeating: 1, count: 125)).bytes
         let pings = (0..<200).flatMap { _ in ping }
         // The client stops when the gateway has stopped reading: 2 GB would not fit anywhere.
         var sent = 0

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("RFC 9110 7.2, Host")
 struct AuthorityTests {
-    private func parse(_ octets: [UInt8]) -> Authority? { Authority(octets.span, in: octets.indices) }
+    private func parse(_ bytes: [UInt8]) -> Authority? { Authority(bytes.span, in: bytes.indices) }
 
     @Test(arguments: [
         ("a", "a", nil),
@@ -16,11 +16,11 @@ struct AuthorityTests {
         ("[::ffff:10.0.0.1]:1", "[::ffff:10.0.0.1]", 1),
     ])
     func taken(_ text: String, _ host: String, _ port: Int?) throws {
-        let octets = Array(text.utf8)
-        let authority = try #require(parse(octets))
-        #expect(String(decoding: octets[authority.host], as: UTF8.self) == host)
+        let bytes = Array(text.utf8)
+        let authority = try #require(parse(bytes))
+        #expect(String(decoding: bytes[authority.host], as: UTF8.self) == host)
         #expect(authority.port == port)
-        #expect(authority.range == octets.indices)
+        #expect(authority.range == bytes.indices)
     }
 
     @Test(arguments: [
@@ -29,8 +29,8 @@ struct AuthorityTests {
         "[fe80::1%25eth0]", "[1:2:3:4:5:6:7:8:9]", "a\"b",
     ])
     func refused(_ text: String) {
-        let octets = Array(text.utf8)
-        #expect(parse(octets)?.range == nil)
+        let bytes = Array(text.utf8)
+        #expect(parse(bytes)?.range == nil)
         #expect(HTTPTests.refusal("GET / HTTP/1.1\r\nHost: \(text)\r\n\r\n") == .badHost)
     }
 }

@@ -25,7 +25,7 @@ struct CookieStringTests {
     }
 
     private func look(_ name: String, _ cookies: String) -> String? {
-        let octets = Array(cookies.utf8)
-        return text(CookieString.value(of: name.utf8.span, in: octets.span, octets.indices))
+        let bytes = Array(cookies.utf8)
+        return text(CookieString.value(of: name.utf8.span, in: bytes.span, bytes.indices))
     }
 }

@@ -18,13 +18,13 @@ struct DateCacheTests {
     ])
     func formatted(_ second: Int64, _ expected: String) {
         var dates = DateCache()
-        #expect(text(dates.octets(at: second)) == expected)
-        #expect(text(dates.octets(at: second)) == expected)
+        #expect(text(dates.bytes(at: second)) == expected)
+        #expect(text(dates.bytes(at: second)) == expected)
     }
 
     @Test func `follows the clock`() {
         var dates = DateCache()
-        #expect(dates.octets(at: 1) != dates.octets(at: 2))
-        #expect(text(dates.octets(at: 1)) == "Thu, 01 Jan 1970 00:00:01 GMT")
+        #expect(dates.bytes(at: 1) != dates.bytes(at: 2))
+        #expect(text(dates.bytes(at: 1)) == "Thu, 01 Jan 1970 00:00:01 GMT")
     }
 }

@@ -1,22 +1,22 @@
 import HTTP
 
-/// What a reader made of some octets, in a form that can be compared and printed.
+/// What a reader made of some bytes, in a form that can be compared and printed.
 enum Reading: Equatable {
     case needMore
     case refused(RequestHeadError)
     case head(String, length: Int)
 }
 
-/// Feeds octets to a reader in growing prefixes that end at `cuts` and then whole.
-func read(_ octets: [UInt8], cuts: some Sequence<Int> = [], limits: HeadLimits = HeadLimits()) -> Reading {
+/// Feeds bytes to a reader in growing prefixes that end at `cuts` and then whole.
+func read(_ bytes: [UInt8], cuts: some Sequence<Int> = [], limits: HeadLimits = HeadLimits()) -> Reading {
     var reader = RequestHeadReader(limits: limits)
     do throws(RequestHeadError) {
         for cut in cuts {
-            if case .head(let head, let length) = try reader.read(octets.span.extracting(first: cut).bytes) {
+            if case .head(let head, let length) = try reader.read(bytes.span.extracting(first: cut).bytes) {
                 return .head(describe(head), length: length)
             }
         }
-        switch try reader.read(octets.span.bytes) {
+        switch try reader.read(bytes.span.bytes) {
         case .needMore: return .needMore
         case .head(let head, let length): return .head(describe(head), length: length)
         }
@@ -28,8 +28,8 @@ func read(_ octets: [UInt8], cuts: some Sequence<Int> = [], limits: HeadLimits =
 /// The head of a text that has to be whole and right.
 func head(_ text: String, limits: HeadLimits = HeadLimits()) throws -> RequestHead {
     var reader = RequestHeadReader(limits: limits)
-    let octets = Array(text.utf8)
-    guard case .head(let head, _) = try reader.read(octets.span.bytes) else { throw RequestHeadError.badRequestLine }
+    let bytes = Array(text.utf8)
+    guard case .head(let head, _) = try reader.read(bytes.span.bytes) else { throw RequestHeadError.badRequestLine }
     return head
 }
 
@@ -51,8 +51,8 @@ extension RequestHead {
     func value(_ name: String) -> String? { first(named: name.utf8.span).map(string) }
 }
 
-func text(_ octets: [UInt8]?) -> String? {
-    octets.map { String(decoding: $0, as: UTF8.self) }
+func text(_ bytes: [UInt8]?) -> String? {
+    bytes.map { String(decoding: $0, as: UTF8.self) }
 }
 
 private func describe(_ head: RequestHead) -> String {
@@ -61,12 +61,12 @@ private func describe(_ head: RequestHead) -> String {
     let host = head.host.map(head.string) ?? "-"
     return """
         \(head.methodName) \(head.method) \(head.minorVersion) \(head.target.form) \(query) \(host) \
-        \(String(decoding: head.target.path.octets, as: UTF8.self)) \(head.contentLength ?? -1) \(head.isChunked) \
+        \(String(decoding: head.target.path.bytes, as: UTF8.self)) \(head.contentLength ?? -1) \(head.isChunked) \
         \(head.keepsAlive) \(fields)
         """
 }
 
-/// SplitMix64: the same octets in every run.
+/// SplitMix64: the same bytes in every run.
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 

@@ -32,11 +32,11 @@ struct NormalizedPathTests {
         ("/A", "/A", "/A"),
         ("/a+b", "/a+b", "/a+b"),
     ])
-    func normalised(_ raw: String, _ octets: String, _ decoded: String) throws {
+    func normalised(_ raw: String, _ bytes: String, _ decoded: String) throws {
         let path = try NormalizedPath(raw)
-        #expect(text(path.octets) == octets)
+        #expect(text(path.bytes) == bytes)
         #expect(text(path.decoded) == decoded)
-        #expect(try NormalizedPath(octets) == path, "normalising is done after once")
+        #expect(try NormalizedPath(bytes) == path, "normalising is done after once")
     }
 
     @Test(arguments: [
@@ -55,7 +55,7 @@ struct NormalizedPathTests {
     ])
     func segments(_ raw: String, _ segments: [String]) throws {
         let path = try NormalizedPath(raw)
-        #expect(path.segments.map { String(decoding: path.octets[$0], as: UTF8.self) } == segments)
+        #expect(path.segments.map { String(decoding: path.bytes[$0], as: UTF8.self) } == segments)
     }
 
     @Test func `a segment is decoded fully once the route is found`() throws {
@@ -66,6 +66,6 @@ struct NormalizedPathTests {
 
     @Test func `a long climb takes linear time and ends at the root`() throws {
         let deep = String(repeating: "/a", count: 4000) + String(repeating: "/..", count: 4000)
-        #expect(text(try NormalizedPath(deep).octets) == "/")
+        #expect(text(try NormalizedPath(deep).bytes) == "/")
     }
 }

@@ -25,7 +25,7 @@ struct QueryStringTests {
     }
 
     private func look(_ key: String, _ query: String) -> String? {
-        let octets = Array(query.utf8)
-        return text(QueryString.value(of: key.utf8.span, in: octets.span, octets.indices))
+        let bytes = Array(query.utf8)
+        return text(QueryString.value(of: key.utf8.span, in: bytes.span, bytes.indices))
     }
 }

@@ -31,35 +31,35 @@ struct CutTests {
     ]
 
     @Test(arguments: heads)
-    func `octet by octet`(_ text: String) {
-        let octets = Array(text.utf8)
-        let whole = read(octets)
+    func `byte by byte`(_ text: String) {
+        let bytes = Array(text.utf8)
+        let whole = read(bytes)
         #expect(whole != .needMore)
-        #expect(read(octets, cuts: 0..<octets.count) == whole)
+        #expect(read(bytes, cuts: 0..<bytes.count) == whole)
     }
 
     @Test(arguments: heads)
     func `cut at every point`(_ text: String) {
-        let octets = Array(text.utf8)
-        let whole = read(octets)
-        for cut in octets.indices { #expect(read(octets, cuts: [cut]) == whole, "cut at \(cut)") }
+        let bytes = Array(text.utf8)
+        let whole = read(bytes)
+        for cut in bytes.indices { #expect(read(bytes, cuts: [cut]) == whole, "cut at \(cut)") }
     }
 
     @Test func `a prefix of a right head is never refused`() {
-        let octets = Array(browser.utf8)
-        for count in octets.indices { #expect(read(Array(octets.prefix(count))) == .needMore) }
+        let bytes = Array(browser.utf8)
+        for count in bytes.indices { #expect(read(Array(bytes.prefix(count))) == .needMore) }
     }
 
-    @Test func `octets behind the head are left alone, and the reader is ready for the next one`() throws {
-        let octets = Array("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n".utf8)
+    @Test func `bytes behind the head are left alone, and the reader is ready for the next one`() throws {
+        let bytes = Array("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n".utf8)
         var reader = RequestHeadReader()
-        guard case .head(let first, let length) = try reader.read(octets.span.bytes) else {
+        guard case .head(let first, let length) = try reader.read(bytes.span.bytes) else {
             Issue.record("no head")
             return
         }
         #expect(first.target.path.decoded == Array("/1".utf8))
         #expect(reader.isAtStart)
-        let rest = Array(octets[length...])
+        let rest = Array(bytes[length...])
         guard case .head(let second, let end) = try reader.read(rest.span.bytes) else {
             Issue.record("no second head")
             return
@@ -69,11 +69,11 @@ struct CutTests {
     }
 
     @Test func `a refused head stays refused`() {
-        var octets = Array("GET / HTTP/1.1\r\n\r\n".utf8)
+        var bytes = Array("GET / HTTP/1.1\r\n\r\n".utf8)
         var reader = RequestHeadReader()
-        #expect(throws: RequestHeadError.missingHost) { try reader.read(octets.span.bytes) }
-        octets += Array("Host: a\r\n\r\n".utf8)
-        #expect(throws: RequestHeadError.missingHost) { try reader.read(octets.span.bytes) }
+        #expect(throws: RequestHeadError.missingHost) { try reader.read(bytes.span.bytes) }
+        bytes += Array("Host: a\r\n\r\n".utf8)
+        #expect(throws: RequestHeadError.missingHost) { try reader.read(bytes.span.bytes) }
     }
 }
 
@@ -150,7 +150,7 @@ struct RefusalTests {
     }
 }
 
-@Suite("Limits hold to the octet, before the end has arrived")
+@Suite("Limits hold to the byte, before the end has arrived")
 struct LimitTests {
     @Test(arguments: [(-1, nil), (0, nil), (1, RequestHeadError.requestLineTooLong)])
     func `request line`(_ excess: Int, _ error: RequestHeadError?) {
@@ -166,10 +166,10 @@ struct LimitTests {
     func `head`(_ excess: Int, _ error: RequestHeadError?) {
         let limits = HeadLimits(maxHead: 200)
         let fixed = request("X: ").utf8.count
-        let octets = Array(request("X: " + String(repeating: "x", count: 200 + excess - fixed)).utf8)
-        #expect(octets.count == 200 + excess)
-        let whole = read(octets, limits: limits)
-        #expect(read(octets, cuts: octets.indices, limits: limits) == whole)
+        let bytes = Array(request("X: " + String(repeating: "x", count: 200 + excess - fixed)).utf8)
+        #expect(bytes.count == 200 + excess)
+        let whole = read(bytes, limits: limits)
+        #expect(read(bytes, cuts: bytes.indices, limits: limits) == whole)
         if let error { #expect(whole == .refused(error)) } else { #expect(whole != .needMore) }
     }
 
@@ -207,30 +207,30 @@ struct MutationTests {
         var random = SeededGenerator(seed: seed)
         let interesting = Array("\r\n\0\t :,;%/.?&=+\"\\#*2eF{}[]\u{7F}".utf8) + [0x80, 0xC0, 0xFF]
         for _ in 0..<400 {
-            var octets = Array(CutTests.heads.randomElement(using: &random)!.utf8)
-            for _ in 0..<Int.random(in: 1...6, using: &random) where !octets.isEmpty {
-                let place = Int.random(in: 0..<octets.count, using: &random)
+            var bytes = Array(CutTests.heads.randomElement(using: &random)!.utf8)
+            for _ in 0..<Int.random(in: 1...6, using: &random) where !bytes.isEmpty {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
                 switch Int.random(in: 0..<5, using: &random) {
-                case 0: octets[place] = interesting.randomElement(using: &random)!
-                case 1: octets.insert(interesting.randomElement(using: &random)!, at: place)
-                case 2: octets.remove(at: place)
-                case 3: octets[place] = UInt8.random(in: 0...255, using: &random)
-                default: octets.insert(contentsOf: octets[..<place].suffix(20), at: place)
+                case 0: bytes[place] = interesting.randomElement(using: &random)!
+                case 1: bytes.insert(interesting.randomElement(using: &random)!, at: place)
+                case 2: bytes.remove(at: place)
+                case 3: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                default: bytes.insert(contentsOf: bytes[..<place].suffix(20), at: place)
                 }
             }
-            let whole = read(octets)
-            let cuts = (0..<4).map { _ in Int.random(in: 0...octets.count, using: &random) }.sorted()
-            #expect(read(octets, cuts: cuts) == whole, "\(octets)")
-            #expect(read(octets, cuts: octets.indices) == whole, "\(octets)")
-            exercise(octets)
+            let whole = read(bytes)
+            let cuts = (0..<4).map { _ in Int.random(in: 0...bytes.count, using: &random) }.sorted()
+            #expect(read(bytes, cuts: cuts) == whole, "\(bytes)")
+            #expect(read(bytes, cuts: bytes.indices) == whole, "\(bytes)")
+            exercise(bytes)
         }
     }
 
     /// Calls every look-up on what was accepted.
-    private func exercise(_ octets: [UInt8]) {
+    private func exercise(_ bytes: [UInt8]) {
         var reader = RequestHeadReader()
-        guard case .head(let head, let length)? = try? reader.read(octets.span.bytes) else { return }
-        #expect(length <= octets.count)
+        guard case .head(let head, let length)? = try? reader.read(bytes.span.bytes) else { return }
+        #expect(length <= bytes.count)
         let path = head.target.path
         #expect(String(validating: path.decoded, as: UTF8.self) != nil)
         for segment in path.segments { _ = path.decode(segment) }

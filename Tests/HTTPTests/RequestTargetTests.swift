@@ -37,7 +37,7 @@ struct RequestTargetTests {
         #expect(head.target.form == .absolute)
         #expect(head.host.map(head.string) == "example.com:81")
         #expect(head.authority?.port == 81)
-        #expect(head.target.path.octets == Array("/".utf8))
+        #expect(head.target.path.bytes == Array("/".utf8))
         #expect(head.target.rawQuery.map(head.string) == "q=1")
         #expect(head.first("host").map(head.string) == "other")
     }
@@ -47,7 +47,7 @@ struct RequestTargetTests {
         #expect(head.target.form == .origin)
         #expect(head.string(head.target.rawPath) == "/a/%41")
         #expect(head.target.rawQuery.map(head.string) == "x=/..?y")
-        #expect(text(head.target.path.octets) == "/a/A")
+        #expect(text(head.target.path.bytes) == "/a/A")
         #expect(try self.head(request(line: "GET /? HTTP/1.1")).target.rawQuery?.isEmpty == true)
         #expect(try self.head(request(line: "GET / HTTP/1.1")).target.rawQuery == nil)
     }

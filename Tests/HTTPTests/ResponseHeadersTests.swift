@@ -15,7 +15,7 @@ struct ResponseHeadersTests {
     func refused(_ name: String, _ value: String, _ error: ResponseHeaderError) {
         var headers = ResponseHeaders()
         #expect(throws: error) { try headers.append(name, value) }
-        #expect(headers.octets.isEmpty)
+        #expect(headers.bytes.isEmpty)
     }
 
     @Test func `taken in order`() throws {
@@ -25,6 +25,6 @@ struct ResponseHeadersTests {
         #expect(!headers.hasContentType)
         try headers.append("content-TYPE", "")
         #expect(headers.hasContentType)
-        #expect(text(headers.octets) == "Set-Cookie: a=1\r\nSet-Cookie: b=é\t2\r\ncontent-TYPE: \r\n")
+        #expect(text(headers.bytes) == "Set-Cookie: a=1\r\nSet-Cookie: b=é\t2\r\ncontent-TYPE: \r\n")
     }
 }

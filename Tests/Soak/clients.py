@@ -1,4 +1,4 @@
-"""Kinds of clients: what each sends, and what must come back, to the octet."""
+"""Kinds of clients: what each sends, and what must come back, to the byte."""
 import struct
 import time
 from collections import deque
@@ -10,11 +10,11 @@ PATTERN_SIZE = 1 << 20
 
 def make_pattern():
     """As pattern.h makes it."""
-    x, octets = 1, bytearray(PATTERN_SIZE)
+    x, data = 1, bytearray(PATTERN_SIZE)
     for i in range(PATTERN_SIZE):
         x = (x * 1664525 + 1013904223) & 0xFFFFFFFF
-        octets[i] = x >> 24
-    return bytes(octets)
+        data[i] = x >> 24
+    return bytes(data)
 
 
 PATTERN = make_pattern()
@@ -32,27 +32,27 @@ def pattern_message(stream, number, most):
     return b"J" + struct.pack("<II", stream, number) + PATTERN[offset:offset + length]
 
 
-def differing(octets, due):
-    same = next((i for i, (a, b) in enumerate(zip(octets, due)) if a != b), min(len(octets), len(due)))
-    return f"{len(octets)} octets instead of {len(due)}, the same up to {same}"
+def differing(data, due):
+    same = next((i for i, (a, b) in enumerate(zip(data, due)) if a != b), min(len(data), len(due)))
+    return f"{len(data)} bytes instead of {len(due)}, the same up to {same}"
 
 
 class Payloads:
-    """Octets and characters to send pieces of."""
+    """Bytes and characters to send pieces of."""
 
     def __init__(self, random):
-        self.octets = random.randbytes(1 << 20)
+        self.data = random.randbytes(1 << 20)
         letters = "abcdefghijk lmnop äöüß€ иероглиф 漢字かな 😀🦊"
         self.text = "".join(random.choices(letters, k=1 << 17))
 
     def message(self, random, most):
-        """Kind and octets; small ones more often than large ones."""
+        """Kind and bytes; small ones more often than large ones."""
         length = int(2 ** random.uniform(0, most.bit_length())) - 1
         length = min(length, most)
         if random.random() < 0.5:
-            at = random.randrange(len(self.octets) - length)
-            return BINARY, self.octets[at:at + length]
-        # At most four octets a character.
+            at = random.randrange(len(self.data) - length)
+            return BINARY, self.data[at:at + length]
+        # At most four bytes a character.
         length = min(length // 4, len(self.text) - 1)
         at = random.randrange(len(self.text) - length)
         return TEXT, self.text[at:at + length].encode()
@@ -62,7 +62,7 @@ class Echo(Peer):
     """What it sends comes back as it was, in its order."""
     answers_at_once = True
     most = 100_000
-    # What a message costs of the window beside its octets.
+    # What a message costs of the window beside its bytes.
     EACH = 1000
 
     def __init__(self, loop, port, random, life, number, payloads, path):
@@ -180,7 +180,7 @@ class Jobs(Peer):
         if number != job[0]:
             return self.wrong(f"message {number} of job {stream} came instead of {job[0]} (how {self.how})")
         if payload != pattern_message(stream, number, job[2]):
-            return self.wrong(f"message {number} of job {stream} has other octets (how {self.how})")
+            return self.wrong(f"message {number} of job {stream} has other bytes (how {self.how})")
         job[0] += 1
         return None
 
@@ -266,11 +266,11 @@ class Member(Peer):
         self.path, self.payloads = path, payloads
         self.room = random.choice(rooms)
         self.is_member = False
-        # The last number it published under, and the octets of the last ones.
+        # The last number it published under, and the bytes of the last ones.
         self.sequence, self.recent = 0, {}
         # By publisher: the number that came last.
         self.latest = {}
-        # By number of a publisher: the publications that must come next, as author, sequence, octets.
+        # By number of a publisher: the publications that must come next, as author, sequence, bytes.
         self.due = {}
         # Of what it published: sequence, and for how many members it has not come yet.
         self.pending = {}
@@ -300,7 +300,7 @@ class Member(Peer):
         self.sequence += 1
         size = int(2 ** self.random.uniform(0, 12.5))
         at = self.random.randrange(1 << 19)
-        payload = struct.pack("<II", self.number, self.sequence) + self.payloads.octets[at:at + size]
+        payload = struct.pack("<II", self.number, self.sequence) + self.payloads.data[at:at + size]
         excepts = self.random.random() < 0.5
         # Whoever has left or is about to may hear it or not.
         waited = {m for m in self.room.members.values() if m.is_member and m.phase == "open"}
@@ -359,7 +359,7 @@ class Member(Peer):
         if sequence <= self.latest.get(publisher, 0):
             return self.wrong(f"publication {sequence} of {publisher} came twice or late")
         if author is not None and author.recent.get(sequence, payload) != payload:
-            return self.wrong(f"publication {sequence} of {publisher} has other octets")
+            return self.wrong(f"publication {sequence} of {publisher} has other bytes")
         self.latest[publisher] = sequence
         return None
 

@@ -89,7 +89,7 @@ class Peer:
         self.habits = Habits(random)
         self.until = loop.now + life
         self.phase = "opening"
-        self.output, self.out_at, self.out_octets = deque(), 0, 0
+        self.output, self.out_at, self.out_data = deque(), 0, 0
         self.input = bytearray()
         self.parts, self.kind = None, 0
         self.pings = deque()
@@ -98,7 +98,7 @@ class Peer:
         self.budget = random.randint(1000, 300_000)
         self.interest = 0
         self.has_ended = False
-        self.messages = self.octets = 0
+        self.messages = self.data = 0
         self.socket = socket.socket()
         if self.habits.receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.habits.receive_buffer)
@@ -120,7 +120,7 @@ class Peer:
         return True
 
     def heard(self, kind, payload):
-        self.wrong(f"a message of {len(payload)} octets came, and none was due")
+        self.wrong(f"a message of {len(payload)} bytes came, and none was due")
 
     def opened(self):
         pass
@@ -153,7 +153,7 @@ class Peer:
             return self.check_patience()
         if self.phase == "open":
             over = self.loop.now >= self.until
-            while not over and not self.has_ended and self.out_octets < 200_000 and self.more():
+            while not over and not self.has_ended and self.out_data < 200_000 and self.more():
                 pass
             if self.has_ended:
                 return
@@ -177,7 +177,7 @@ class Peer:
 
     def standing(self):
         """Where it is, in words."""
-        return (f"{self.phase}, {self.out_octets} octets wait to be sent, "
+        return (f"{self.phase}, {self.out_data} bytes wait to be sent, "
                 + ("all has come, " if self.is_settled() else f"not all has come, the last {self.loop.now - self.heard_at:.1f} s ago, ")
                 + f"{len(self.pings)} pongs are due, {'does not read now' if self.read_pause else 'reads'}")
 
@@ -187,9 +187,9 @@ class Peer:
             self.wrong(f"nothing has come for {self.PATIENCE:.0f} s: {self.standing()}")
 
     # ---- sending
-    def write(self, octets):
-        self.output.append(octets)
-        self.out_octets += len(octets)
+    def write(self, data):
+        self.output.append(data)
+        self.out_data += len(data)
         self.watch()
 
     def say(self, kind, payload):
@@ -210,7 +210,7 @@ class Peer:
         while self.output:
             chunk = memoryview(self.output[0])[self.out_at:]
             if self.habits.writing == "in cuts" and self.phase != "opening":
-                chunk = chunk[:self.random.randint(1, self.habits.cuts + self.out_octets // 20)]
+                chunk = chunk[:self.random.randint(1, self.habits.cuts + self.out_data // 20)]
                 if self.random.random() < 0.1:
                     self.pause("write_pause", self.random.uniform(0.0, 0.01))
             try:
@@ -218,7 +218,7 @@ class Peer:
             except BlockingIOError:
                 return
             self.out_at += sent
-            self.out_octets -= sent
+            self.out_data -= sent
             if self.out_at == len(self.output[0]):
                 self.output.popleft()
                 self.out_at = 0
@@ -344,7 +344,7 @@ class Peer:
             whole = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
             self.parts = None
             self.messages += 1
-            self.octets += len(whole)
+            self.data += len(whole)
             self.heard(self.kind, whole)
         return None
 
@@ -363,7 +363,7 @@ class Peer:
         self.closed_by_gateway(code, payload[2:])
         if not self.has_ended:
             self.output.clear()
-            self.out_octets = self.out_at = 0
+            self.out_data = self.out_at = 0
             self.write(frame(CLOSE, payload[:2]))
         return None
 

@@ -1,4 +1,4 @@
-/// A frame as a client sends it (RFC 6455 5.2), written octet by octet and able to break every rule.
+/// A frame as a client sends it (RFC 6455 5.2), written byte by byte and able to break every rule.
 package struct ClientFrame: Sendable {
     /// How the payload length is written.
     package enum LengthForm: Sendable {
@@ -30,20 +30,20 @@ package struct ClientFrame: Sendable {
         return frame
     }
 
-    /// The octets up to the payload.
+    /// The bytes up to the payload.
     package var header: [UInt8] {
         let length = claimedLength ?? UInt64(payload.count)
         let mask: UInt8 = isMasked ? 0x80 : 0
-        var octets = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
+        var bytes = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
         switch lengthForm {
-        case .minimal where length < 126: octets.append(mask | UInt8(length))
-        case .minimal where length <= 0xFFFF, .two: octets += [mask | 126] + Self.bigEndian(length, 2)
-        case .minimal, .eight: octets += [mask | 127] + Self.bigEndian(length, 8)
+        case .minimal where length < 126: bytes.append(mask | UInt8(length))
+        case .minimal where length <= 0xFFFF, .two: bytes += [mask | 126] + Self.bigEndian(length, 2)
+        case .minimal, .eight: bytes += [mask | 127] + Self.bigEndian(length, 8)
         }
-        return isMasked ? octets + key : octets
+        return isMasked ? bytes + key : bytes
     }
 
-    package var octets: [UInt8] {
+    package var bytes: [UInt8] {
         header + payload.enumerated().map { isMasked ? $1 ^ key[$0 % 4] : $1 }
     }
 

@@ -11,10 +11,10 @@ package final class LoopbackSocket {
     }
 
     private var number: Int32
-    /// What every octet is changed with on its way, both ways.
+    /// What every byte is changed with on its way, both ways.
     package var key: UInt8 = 0
 
-    /// - Parameter receiveBuffer: octets the kernel may hold for us; nil for what it likes.
+    /// - Parameter receiveBuffer: bytes the kernel may hold for us; nil for what it likes.
     package init(port: UInt16, receiveBuffer: Int32? = nil) throws {
         number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard number >= 0 else { throw Failure(call: "socket", code: errno) }
@@ -39,26 +39,26 @@ package final class LoopbackSocket {
     deinit { close() }
 
     /// Sends everything.
-    package func send(_ octets: [UInt8]) throws {
-        let octets = key == 0 ? octets : octets.map { $0 ^ key }
+    package func send(_ bytes: [UInt8]) throws {
+        let bytes = key == 0 ? bytes : bytes.map { $0 ^ key }
         var sent = 0
-        while sent < octets.count {
-            let count = octets.withUnsafeBytes { raw in
-                Glibc.send(number, raw.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL))
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { raw in
+                Glibc.send(number, raw.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw Failure(call: "send", code: errno) }
             sent += count
         }
     }
 
-    /// What is there, waiting for the first octet; empty at the end of the stream.
+    /// What is there, waiting for the first byte; empty at the end of the stream.
     package func receive() throws -> [UInt8] {
         let count = Self.room
-        var octets = [UInt8](repeating: 0, count: count)
-        let got = octets.withUnsafeMutableBytes { recv(number, $0.baseAddress, count, 0) }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = bytes.withUnsafeMutableBytes { recv(number, $0.baseAddress, count, 0) }
         guard got >= 0 else { throw Failure(call: "recv", code: errno) }
-        octets.removeLast(count - got)
-        return key == 0 ? octets : octets.map { $0 ^ key }
+        bytes.removeLast(count - got)
+        return key == 0 ? bytes : bytes.map { $0 ^ key }
     }
 
     private static let room = 64 * 1024

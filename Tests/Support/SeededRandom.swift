@@ -12,13 +12,13 @@ package struct SeededRandom: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 
-    /// So many octets.
-    package mutating func octets(_ count: Int) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(count + 7)
-        while octets.count < count { withUnsafeBytes(of: next()) { octets.append(contentsOf: $0) } }
-        octets.removeLast(octets.count - count)
-        return octets
+    /// So many bytes.
+    package mutating func bytes(_ count: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + 7)
+        while bytes.count < count { withUnsafeBytes(of: next()) { bytes.append(contentsOf: $0) } }
+        bytes.removeLast(bytes.count - count)
+        return bytes
     }
 
     /// True once in so many times.

@@ -1,4 +1,4 @@
-/// A client that speaks HTTP and WebSocket octet by octet, and can break every rule of both.
+/// A client that speaks HTTP and WebSocket byte by byte, and can break every rule of both.
 package final class TestClient {
     /// A frame of the server.
     package struct Frame: Equatable, CustomStringConvertible {
@@ -27,7 +27,7 @@ package final class TestClient {
 
         package var description: String {
             if let closeCode { return "close \(closeCode) \(String(decoding: payload.dropFirst(2), as: UTF8.self))" }
-            return "\(isFinal ? "" : "unfinished ")\(opcode) \(payload.count < 80 ? text : "\(payload.count) octets")"
+            return "\(isFinal ? "" : "unfinished ")\(opcode) \(payload.count < 80 ? text : "\(payload.count) bytes")"
         }
     }
 
@@ -82,8 +82,8 @@ package final class TestClient {
 
     // MARK: Sending
 
-    package func send(_ octets: [UInt8]) throws { try socket.send(octets) }
-    package func send(_ frame: ClientFrame) throws { try socket.send(frame.octets) }
+    package func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
+    package func send(_ frame: ClientFrame) throws { try socket.send(frame.bytes) }
     package func send(_ text: String) throws { try send(ClientFrame(1, Array(text.utf8))) }
 
     package func sendClose(_ code: UInt16, _ reason: String = "") throws {
@@ -93,9 +93,9 @@ package final class TestClient {
     // MARK: Receiving
 
     private func fill() throws {
-        let octets = try socket.receive()
-        guard !octets.isEmpty else { throw Surprise(description: "the stream has ended") }
-        pending += octets
+        let bytes = try socket.receive()
+        guard !bytes.isEmpty else { throw Surprise(description: "the stream has ended") }
+        pending += bytes
     }
 
     private func take(_ count: Int) throws -> [UInt8] {
@@ -145,12 +145,12 @@ package final class TestClient {
         var frames: [Frame] = []
         while true {
             if pending.isEmpty {
-                let octets: [UInt8]
-                do { octets = try socket.receive() } catch let failure as LoopbackSocket.Failure where failure.isReset {
+                let bytes: [UInt8]
+                do { bytes = try socket.receive() } catch let failure as LoopbackSocket.Failure where failure.isReset {
                     return frames
                 }
-                if octets.isEmpty { return frames }
-                pending += octets
+                if bytes.isEmpty { return frames }
+                pending += bytes
             }
             frames.append(try receive())
             if frames.last?.opcode == 8 { return frames }

@@ -31,11 +31,11 @@ struct AllocationTests {
                 queue.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
                 queue.append(body, pool: pool, size: .small)
             case .piece(let piece):
-                let octets = UnsafeRawBufferPointer(rebasing: buffer[piece.start..<piece.start + piece.count])
-                guard checker.accept(octets) else { return -1 }
+                let bytes = UnsafeRawBufferPointer(rebasing: buffer[piece.start..<piece.start + piece.count])
+                guard checker.accept(bytes) else { return -1 }
                 let header = FrameWriter(piece.kind, isFinal: piece.isLast, payloadLength: piece.count)
                 queue.append(header: header.low, header.high, count: header.count, pool: pool, size: .large)
-                queue.append(octets, pool: pool, size: .large)
+                queue.append(bytes, pool: pool, size: .large)
                 pieces += 1
             }
         }
@@ -47,18 +47,18 @@ struct AllocationTests {
     @Test("1,000 messages read, unmasked, checked, queued and sent", arguments: [5, 125, 126, 4000, 100_000])
     func messages(_ length: Int) {
         let payload = Array(String(repeating: "größe ", count: length / 8 + 1).utf8)
-        let octets =
-            ClientFrame(9, [1, 2, 3]).octets + ClientFrame(1, payload, isFinal: false).octets
-            + ClientFrame(0, payload).octets
+        let bytes =
+            ClientFrame(9, [1, 2, 3]).bytes + ClientFrame(1, payload, isFinal: false).bytes
+            + ClientFrame(0, payload).bytes
         let pool = BlockPool()
         var queue = SendQueue()
         var reader = FrameReader()
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: octets.count, alignment: 8)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 8)
         defer { buffer.deallocate() }
         var allocations: Int64 = 0
         var pieces = 0
         for round in 0...1000 {
-            buffer.copyBytes(from: octets)
+            buffer.copyBytes(from: bytes)
             let before = allocation_count()
             pieces += echo(buffer, &reader, &queue, pool)
             // The first round warms the pool up.

@@ -26,12 +26,12 @@ struct ClosePayloadTests {
         [UInt8(code >> 8), UInt8(code & 0xFF)] + reason
     }
 
-    @Test("no body means 1005; one octet is malformed")
+    @Test("no body means 1005; one byte is malformed")
     func short() {
         #expect(parse([]) == .close(1005, reasonCount: 0))
         let nothing = Parsed(ClosePayload.parse(UnsafeRawBufferPointer(start: nil, count: 0)))
         #expect(nothing == .close(1005, reasonCount: 0))
-        for octet in UInt8.min...UInt8.max { #expect(parse([octet]) == .violation(.badClosePayload)) }
+        for byte in UInt8.min...UInt8.max { #expect(parse([byte]) == .violation(.badClosePayload)) }
     }
 
     @Test("every code, with and without a reason")
@@ -47,16 +47,16 @@ struct ClosePayloadTests {
     }
 
     @Test(
-        "a reason is UTF-8, to its last octet",
+        "a reason is UTF-8, to its last byte",
         arguments: [
             ([], true), (Array("größer".utf8), true), (Array(repeating: 0x61, count: 123), true), ([0x00], true),
             ([0xC3], false), ([0xFF], false), ([0x61, 0xED, 0xA0, 0x80], false), ([0xF0, 0x9F, 0x98], false),
             (Array(repeating: 0x61, count: 122) + [0xC3], false),
         ] as [([UInt8], Bool)])
-    func reason(_ octets: [UInt8], isValid: Bool) {
+    func reason(_ bytes: [UInt8], isValid: Bool) {
         let expected: Parsed =
-            isValid ? .close(1000, reasonCount: octets.count) : .violation(.invalidReason)
-        #expect(parse(body(1000, octets)) == expected)
+            isValid ? .close(1000, reasonCount: bytes.count) : .violation(.invalidReason)
+        #expect(parse(body(1000, bytes)) == expected)
     }
 
     @Test("a code and the longest reason fill a control frame")

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import WebSocket
 
-/// What a stream of frames came to, whatever way its octets were cut.
+/// What a stream of frames came to, whatever way its bytes were cut.
 enum Seen: Equatable {
     case message(Opcode, [UInt8])
     case control(Opcode, [UInt8])
@@ -13,7 +13,7 @@ enum Seen: Equatable {
 
 /// Drives a reader as its caller does: hands over what arrived behind what was left, keeps what was not used.
 struct FrameSession: ~Copyable {
-    /// How octets of a payload under way reach the reader.
+    /// How bytes of a payload under way reach the reader.
     enum Way: CaseIterable {
         case buffer
         /// With `take`, as if they were read straight into their place.
@@ -22,7 +22,7 @@ struct FrameSession: ~Copyable {
 
     private var reader = FrameReader()
     private var left: [UInt8] = []
-    private var message: (kind: Opcode, octets: [UInt8])?
+    private var message: (kind: Opcode, bytes: [UInt8])?
     private var isOver = false
     private var seen: [Seen] = []
     private let limits: FrameReader.Limits
@@ -35,13 +35,13 @@ struct FrameSession: ~Copyable {
 
     /// Runs a whole stream, cut behind each of the positions.
     static func run(
-        _ octets: [UInt8], cuts: [Int] = [], limits: FrameReader.Limits = .init(frame: 1 << 20, message: 1 << 20),
+        _ bytes: [UInt8], cuts: [Int] = [], limits: FrameReader.Limits = .init(frame: 1 << 20, message: 1 << 20),
         way: Way = .buffer
     ) -> [Seen] {
         var session = FrameSession(limits: limits, way: way)
         var start = 0
-        for end in cuts + [octets.count] {
-            session.feed(Array(octets[start..<end]))
+        for end in cuts + [bytes.count] {
+            session.feed(Array(bytes[start..<end]))
             start = end
         }
         return session.finish()
@@ -64,7 +64,7 @@ struct FrameSession: ~Copyable {
         stepping: while true {
             steps += 1
             guard steps <= buffer.count + 2 else {
-                Issue.record("more steps than octets: the reader does not come to an end")
+                Issue.record("more steps than bytes: the reader does not come to an end")
                 isOver = true
                 return
             }
@@ -84,18 +84,18 @@ struct FrameSession: ~Copyable {
         #expect(left.count < 140, "only headers and control frames are waited for")
     }
 
-    private mutating func note(_ piece: FrameReader.Piece, _ octets: [UInt8]) {
+    private mutating func note(_ piece: FrameReader.Piece, _ bytes: [UInt8]) {
         #expect(piece.isFirst == (message == nil), "the first piece of a message says so, and no other")
         #expect(piece.kind == .text || piece.kind == .binary)
         if let message { #expect(piece.kind == message.kind, "a message keeps its kind") }
-        let whole = (message?.octets ?? []) + octets
+        let whole = (message?.bytes ?? []) + bytes
         message = piece.isLast ? nil : (piece.kind, whole)
         if piece.isLast { seen.append(.message(piece.kind, whole)) }
         #expect(reader.isInsideMessage == (message != nil))
     }
 
     consuming func finish() -> [Seen] {
-        if let message, !isOver { seen.append(.unfinished(message.kind, message.octets)) }
+        if let message, !isOver { seen.append(.unfinished(message.kind, message.bytes)) }
         return seen
     }
 }

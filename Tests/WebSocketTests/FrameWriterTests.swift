@@ -3,7 +3,7 @@ import Glibc
 import Testing
 import WebSocket
 
-/// What a client makes of a frame from a server, read octet by octet as RFC 6455 5.2 draws it.
+/// What a client makes of a frame from a server, read byte by byte as RFC 6455 5.2 draws it.
 private struct ServerFrame: Equatable {
     var opcode: UInt8
     var isFinal: Bool
@@ -12,14 +12,14 @@ private struct ServerFrame: Equatable {
     var length: UInt64
     var headerLength: Int
 
-    init(_ octets: [UInt8]) {
-        isFinal = octets[0] >> 7 == 1
-        reserved = octets[0] >> 4 & 7
-        opcode = octets[0] & 15
-        isMasked = octets[1] >> 7 == 1
-        let short = octets[1] & 127
+    init(_ bytes: [UInt8]) {
+        isFinal = bytes[0] >> 7 == 1
+        reserved = bytes[0] >> 4 & 7
+        opcode = bytes[0] & 15
+        isMasked = bytes[1] >> 7 == 1
+        let short = bytes[1] & 127
         let wide = short == 126 ? 2 : short == 127 ? 8 : 0
-        length = wide == 0 ? UInt64(short) : octets[2..<2 + wide].reduce(0) { $0 << 8 | UInt64($1) }
+        length = wide == 0 ? UInt64(short) : bytes[2..<2 + wide].reduce(0) { $0 << 8 | UInt64($1) }
         headerLength = 2 + wide
     }
 }
@@ -35,10 +35,10 @@ struct FrameWriterTests {
         for opcode in [Opcode.continuation, .text, .binary, .close, .ping, .pong] {
             for isFinal in [true, false] {
                 let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: length)
-                let octets =
+                let bytes =
                     withUnsafeBytes(of: header.low.littleEndian) { Array($0) }
                     + withUnsafeBytes(of: header.high.littleEndian) { Array($0) }
-                let frame = ServerFrame(octets)
+                let frame = ServerFrame(bytes)
                 #expect(frame.opcode == opcode.rawValue)
                 #expect(frame.isFinal == isFinal)
                 #expect(frame.reserved == 0)
@@ -46,12 +46,12 @@ struct FrameWriterTests {
                 #expect(frame.length == UInt64(length))
                 #expect(frame.headerLength == header.count)
                 #expect(header.count == (length < 126 ? 2 : length < 65536 ? 4 : 10))
-                #expect(octets[header.count...].allSatisfy { $0 == 0 }, "what does not count is zero")
+                #expect(bytes[header.count...].allSatisfy { $0 == 0 }, "what does not count is zero")
             }
         }
     }
 
-    @Test("through a send queue the octets come out in the order of the wire", arguments: [5, 300, 70_000])
+    @Test("through a send queue the bytes come out in the order of the wire", arguments: [5, 300, 70_000])
     func throughQueue(_ length: Int) {
         let pool = BlockPool()
         var queue = SendQueue()
@@ -59,15 +59,15 @@ struct FrameWriterTests {
         let header = FrameWriter(.binary, isFinal: true, payloadLength: length)
         queue.append(header: header.low, header.high, count: header.count, pool: pool, size: .small)
         payload.withUnsafeBytes { queue.append($0, pool: pool, size: .small) }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { vectors in
             for index in 0..<queue.gather(into: vectors) {
-                octets += UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
+                bytes += UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
             }
         }
-        let frame = ServerFrame(octets)
+        let frame = ServerFrame(bytes)
         #expect(frame.length == UInt64(length))
-        #expect(Array(octets[frame.headerLength...]) == payload)
+        #expect(Array(bytes[frame.headerLength...]) == payload)
         queue.removeAll(pool: pool)
     }
 }

@@ -87,7 +87,7 @@ struct MessageAssemblerTests {
             case .whole: messages.append(payload)
             case .assembled:
                 let message = assembler.takeMessage()
-                messages.append(Array(message.octets))
+                messages.append(Array(message.bytes))
             case .incomplete: break
             case .invalidUTF8: fails = true
             }
@@ -104,7 +104,7 @@ struct MessageAssemblerTests {
             payload.withUnsafeBytes {
                 switch assembler.pass(piece, $0, checksText: true) {
                 case .asItIs: break
-                case .joined(let joined, let count): part = Array(joined.octets[..<count])
+                case .joined(let joined, let count): part = Array(joined.bytes[..<count])
                 case .invalidUTF8: fails = true
                 }
             }
@@ -120,7 +120,7 @@ struct MessageAssemblerTests {
 
     @Test(arguments: rows)
     func `whole, byte by byte, and cut everywhere`(_ row: Row) {
-        let stream = row.frames.flatMap(\.octets)
+        let stream = row.frames.flatMap(\.bytes)
         var cuts: [(Int) -> Int] = [{ _ in stream.count }, { _ in 1 }, { _ in 3 }, { $0 % 7 + 1 }]
         if stream.count < 100 { cuts += (1..<stream.count).map { cut in { $0 == 0 ? cut : stream.count } } }
         for runs in cuts {
@@ -145,7 +145,7 @@ struct MessageAssemblerTests {
         room.copyBytes(from: [2, 2, 2, 2, 2])
         let last = FrameReader.Piece(start: 0, count: 5, kind: .binary, isFirst: false, isLast: true)
         #expect(assembler.fill(last, UnsafeRawBufferPointer(room), checksText: true) == .assembled)
-        #expect(Array(assembler.takeMessage().octets) == [1, 1, 1, 2, 2, 2, 2, 2])
+        #expect(Array(assembler.takeMessage().bytes) == [1, 1, 1, 2, 2, 2, 2, 2])
         #expect(assembler.count == 0)
     }
 }

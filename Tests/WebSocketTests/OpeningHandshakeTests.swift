@@ -8,9 +8,9 @@ private let right = [
 ]
 
 private func head(_ lines: [String], line: String = "GET /chat HTTP/1.1") throws -> RequestHead {
-    let octets = Array(([line] + lines + ["", ""]).joined(separator: "\r\n").utf8)
+    let bytes = Array(([line] + lines + ["", ""]).joined(separator: "\r\n").utf8)
     var reader = RequestHeadReader()
-    guard case .head(let head, _) = try reader.read(octets.span.bytes) else { throw RequestHeadError.badRequestLine }
+    guard case .head(let head, _) = try reader.read(bytes.span.bytes) else { throw RequestHeadError.badRequestLine }
     return head
 }
 
@@ -78,7 +78,7 @@ struct OpeningHandshakeTests {
         ]
         for head in plain {
             guard case .notWebSocket = OpeningHandshake.evaluate(head) else {
-                Issue.record("not plain: \(head.string(0..<head.octets.count))")
+                Issue.record("not plain: \(head.string(0..<head.bytes.count))")
                 continue
             }
         }

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import WebSocket
 
-/// RFC 3629 4, the table UTF8-octets, row by row: a sequence is one octet from each range of a row.
+/// RFC 3629 4, the table UTF8-bytes, row by row: a sequence is one byte from each range of a row.
 private enum Table {
     static let rows: [[ClosedRange<UInt8>]] = [
         [0x00...0x7F],
@@ -16,11 +16,11 @@ private enum Table {
         [0xF4...0xF4, 0x80...0x8F, 0x80...0xBF, 0x80...0xBF],
     ]
 
-    /// Where the first octet stands that no continuation can mend, and how many octets are unfinished at the end.
-    static func judge(_ octets: [UInt8]) -> (offence: Int?, unfinished: Int) {
+    /// Where the first byte stands that no continuation can mend, and how many bytes are unfinished at the end.
+    static func judge(_ bytes: [UInt8]) -> (offence: Int?, unfinished: Int) {
         var sequence: [UInt8] = []
-        for (index, octet) in octets.enumerated() {
-            sequence.append(octet)
+        for (index, byte) in bytes.enumerated() {
+            sequence.append(byte)
             let fitting = rows.filter { row in
                 sequence.count <= row.count && zip(row, sequence).allSatisfy { $0.contains($1) }
             }
@@ -31,30 +31,30 @@ private enum Table {
     }
 }
 
-private func isValid(_ octets: [UInt8]) -> Bool { octets.withUnsafeBytes { UTF8Checker.isValid($0) } }
+private func isValid(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { UTF8Checker.isValid($0) } }
 
-/// Feeds pieces; answers how many were accepted before one was refused, and how many octets were held at the end.
+/// Feeds pieces; answers how many were accepted before one was refused, and how many bytes were held at the end.
 private func feed(_ pieces: [[UInt8]]) -> (accepted: Int, held: Int) {
     var checker = UTF8Checker()
     for (index, piece) in pieces.enumerated() {
         if !piece.withUnsafeBytes({ checker.accept($0) }) { return (index, 0) }
     }
-    #expect(checker.isComplete == (checker.heldOctets == 0))
-    return (pieces.count, checker.heldOctets)
+    #expect(checker.isComplete == (checker.heldBytes == 0))
+    return (pieces.count, checker.heldBytes)
 }
 
-/// Compares one string of octets with the table: whole, by octet, and in all the given cuts.
-private func check(_ octets: [UInt8], cuts: [Int]) {
-    let (offence, unfinished) = Table.judge(octets)
-    #expect(isValid(octets) == (offence == nil && unfinished == 0), "\(octets)")
-    let byOctet = feed(octets.map { [$0] })
-    #expect(byOctet.accepted == offence ?? octets.count, "refused at the offending octet: \(octets)")
-    if offence == nil { #expect(byOctet.held == unfinished) }
+/// Compares one string of bytes with the table: whole, by byte, and in all the given cuts.
+private func check(_ bytes: [UInt8], cuts: [Int]) {
+    let (offence, unfinished) = Table.judge(bytes)
+    #expect(isValid(bytes) == (offence == nil && unfinished == 0), "\(bytes)")
+    let byByte = feed(bytes.map { [$0] })
+    #expect(byByte.accepted == offence ?? bytes.count, "refused at the offending byte: \(bytes)")
+    if offence == nil { #expect(byByte.held == unfinished) }
     for cut in cuts {
-        let pieces = [Array(octets[..<cut]), Array(octets[cut...])]
+        let pieces = [Array(bytes[..<cut]), Array(bytes[cut...])]
         let result = feed(pieces)
         let expected = offence.map { $0 < cut ? 0 : 1 } ?? 2
-        #expect(result.accepted == expected, "\(octets) cut at \(cut)")
+        #expect(result.accepted == expected, "\(bytes) cut at \(cut)")
         if offence == nil { #expect(result.held == unfinished) }
     }
 }
@@ -70,12 +70,12 @@ struct UTF8CheckerTests {
         [0xFC, 0x84, 0x80, 0x80, 0x80, 0x80],
         // 2.3 other borders
         [0xED, 0x9F, 0xBF], [0xEE, 0x80, 0x80], [0xEF, 0xBF, 0xBD], [0xF4, 0x90, 0x80, 0x80],
-        // 3.1 unexpected continuations, 3.2 lonely starts, 3.3 sequences that lack their last octet
+        // 3.1 unexpected continuations, 3.2 lonely starts, 3.3 sequences that lack their last byte
         [0x80], [0xBF], [0x80, 0xBF, 0x80], [0xC0, 0x20], [0xC2, 0x20], [0xE1, 0x20], [0xF1, 0x20], [0xC3],
         [0xE0, 0xA0],
         [0xE1, 0x80], [0xF0, 0x90, 0x80], [0xF1, 0x80, 0x80], [0xE1, 0x80, 0xE1, 0x80, 0x80],
         [0xF1, 0x80, 0x80, 0xC3, 0xA9],
-        // 3.5 impossible octets
+        // 3.5 impossible bytes
         [0xFE], [0xFF], [0xFE, 0xFE, 0xFF, 0xFF], [0xC0], [0xC1], [0xF5], [0xF5, 0x80, 0x80, 0x80],
         // 4 overlong forms
         [0xC0, 0xAF], [0xE0, 0x80, 0xAF], [0xF0, 0x80, 0x80, 0xAF], [0xC1, 0xBF], [0xE0, 0x9F, 0xBF],
@@ -85,34 +85,34 @@ struct UTF8CheckerTests {
         [0xED, 0xA0, 0x80, 0xED, 0xB0, 0x80], [0xEF, 0xBF, 0xBE], [0xEF, 0xB7, 0x90], [0xF0, 0x9F, 0xBF, 0xBF],
     ]
 
-    @Test("whole, octet by octet, and cut at every point; with text before and behind", arguments: strings)
-    func table(_ octets: [UInt8]) {
+    @Test("whole, byte by byte, and cut at every point; with text before and behind", arguments: strings)
+    func table(_ bytes: [UInt8]) {
         for before in ["", "a", "seven77", "eight888", "nine ascii and ü"] {
             for behind in ["", "z", "eight888", "ünd"] {
-                let whole = Array(before.utf8) + octets + Array(behind.utf8)
+                let whole = Array(before.utf8) + bytes + Array(behind.utf8)
                 check(whole, cuts: Array(0...whole.count))
             }
         }
     }
 
-    @Test("every two octets, with something behind them")
+    @Test("every two bytes, with something behind them")
     func everyPair() {
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
-                let octets = [first, second]
-                let (offence, unfinished) = Table.judge(octets)
-                let byOctet = feed(octets.map { [$0] })
-                let whole = feed([octets])
-                if byOctet.accepted != offence ?? 2 || whole.accepted != (offence == nil ? 1 : 0)
-                    || isValid(octets) != (offence == nil && unfinished == 0)
+                let bytes = [first, second]
+                let (offence, unfinished) = Table.judge(bytes)
+                let byByte = feed(bytes.map { [$0] })
+                let whole = feed([bytes])
+                if byByte.accepted != offence ?? 2 || whole.accepted != (offence == nil ? 1 : 0)
+                    || isValid(bytes) != (offence == nil && unfinished == 0)
                 {
-                    Issue.record("\(octets)")
+                    Issue.record("\(bytes)")
                 }
             }
         }
     }
 
-    @Test("every three and four octets around the borders")
+    @Test("every three and four bytes around the borders")
     func borders() {
         let edges: [UInt8] = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF]
         let leads: [UInt8] = [0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5]
@@ -134,21 +134,21 @@ struct UTF8CheckerTests {
         let alphabet = Array("abc xyz 0123456789 äöüß €λж中文 😀👍🏽\u{10FFFF}\u{D7FF}\u{E000}\u{FFFD}".unicodeScalars)
         let length = Int.random(in: 0...80, using: &random)
         let scalars = (0..<length).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &random)] }
-        var octets = Array(String(String.UnicodeScalarView(scalars)).utf8)
-        for _ in 0..<Int.random(in: 0...3, using: &random) where !octets.isEmpty {
-            let at = Int.random(in: 0..<octets.count, using: &random)
+        var bytes = Array(String(String.UnicodeScalarView(scalars)).utf8)
+        for _ in 0..<Int.random(in: 0...3, using: &random) where !bytes.isEmpty {
+            let at = Int.random(in: 0..<bytes.count, using: &random)
             switch Int.random(in: 0..<3, using: &random) {
-            case 0: octets[at] = UInt8.random(in: .min ... .max, using: &random)
-            case 1: octets.remove(at: at)
-            default: octets.removeLast(octets.count - at)
+            case 0: bytes[at] = UInt8.random(in: .min ... .max, using: &random)
+            case 1: bytes.remove(at: at)
+            default: bytes.removeLast(bytes.count - at)
             }
         }
-        let expected = String(validating: octets, as: UTF8.self) != nil
-        #expect(isValid(octets) == expected)
-        #expect(feed([octets]).accepted == (Table.judge(octets).offence == nil ? 1 : 0))
-        check(octets, cuts: Array(0...octets.count))
+        let expected = String(validating: bytes, as: UTF8.self) != nil
+        #expect(isValid(bytes) == expected)
+        #expect(feed([bytes]).accepted == (Table.judge(bytes).offence == nil ? 1 : 0))
+        check(bytes, cuts: Array(0...bytes.count))
         var pieces: [[UInt8]] = []
-        var rest = octets[...]
+        var rest = bytes[...]
         while !rest.isEmpty {
             let piece = rest.prefix(Int.random(in: 0...9, using: &random))
             pieces.append(Array(piece))
@@ -158,24 +158,24 @@ struct UTF8CheckerTests {
         #expect((result.accepted == pieces.count && result.held == 0) == expected)
     }
 
-    @Test("a long text is checked to its last octet", arguments: [64, 1000, 65536])
+    @Test("a long text is checked to its last byte", arguments: [64, 1000, 65536])
     func long(_ count: Int) {
-        let octets = Array(String(repeating: "é", count: count).utf8)
-        #expect(isValid(octets))
-        #expect(!isValid(octets.dropLast()))
-        #expect(!isValid(octets + [0xFF]))
-        #expect(feed([Array(octets.dropLast())]).held == 1)
+        let bytes = Array(String(repeating: "é", count: count).utf8)
+        #expect(isValid(bytes))
+        #expect(!isValid(bytes.dropLast()))
+        #expect(!isValid(bytes + [0xFF]))
+        #expect(feed([Array(bytes.dropLast())]).held == 1)
     }
 
-    @Test("at most three octets are held, and nothing changes nothing")
+    @Test("at most three bytes are held, and nothing changes nothing")
     func held() {
         var checker = UTF8Checker()
-        for (index, octet) in ([0xF0, 0x9F, 0x98] as [UInt8]).enumerated() {
-            let isFine = withUnsafeBytes(of: octet) { checker.accept($0) }
+        for (index, byte) in ([0xF0, 0x9F, 0x98] as [UInt8]).enumerated() {
+            let isFine = withUnsafeBytes(of: byte) { checker.accept($0) }
             #expect(isFine)
             let empty = checker.accept(UnsafeRawBufferPointer(start: nil, count: 0))
             #expect(empty)
-            #expect(checker.heldOctets == index + 1)
+            #expect(checker.heldBytes == index + 1)
             #expect(!checker.isComplete)
         }
         let isFine = withUnsafeBytes(of: 0x80 as UInt8) { checker.accept($0) }

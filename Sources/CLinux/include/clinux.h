@@ -37,11 +37,11 @@ static inline void clinux_set_callback_queue(void *queue) { clinux_current_callb
 /* recv and send (without SIGPIPE) as bare system calls: in a program with threads the C library's are points where a
  * thread may be cancelled, which costs as much again as the rest of a call's way to the kernel, and no thread of ours
  * is ever cancelled. -1 with errno set. */
-static inline ptrdiff_t clinux_receive(int descriptor, void *memory, size_t octets) {
-    return syscall(SYS_recvfrom, descriptor, memory, octets, 0, NULL, NULL);
+static inline ptrdiff_t clinux_receive(int descriptor, void *memory, size_t bytes) {
+    return syscall(SYS_recvfrom, descriptor, memory, bytes, 0, NULL, NULL);
 }
-static inline ptrdiff_t clinux_send(int descriptor, const void *memory, size_t octets) {
-    return syscall(SYS_sendto, descriptor, memory, octets, MSG_NOSIGNAL, NULL, 0);
+static inline ptrdiff_t clinux_send(int descriptor, const void *memory, size_t bytes) {
+    return syscall(SYS_sendto, descriptor, memory, bytes, MSG_NOSIGNAL, NULL, 0);
 }
 
 /* Accepts one peer, non-blocking and close-on-exec; -1 with errno set. */
@@ -56,8 +56,8 @@ int clinux_signal_descriptor(void);
 /* The next signal number that waits on a signal descriptor; 0 when there is none. */
 int clinux_next_signal(int descriptor);
 
-/* Fills memory with randomness of the kernel; how many octets, or -1. */
-ptrdiff_t clinux_random(void *memory, size_t octets);
+/* Fills memory with randomness of the kernel; how many bytes, or -1. */
+ptrdiff_t clinux_random(void *memory, size_t bytes);
 
 /* Opens a file for appending, private to this user, close-on-exec; -1 with errno set. A link is refused, ELOOP, and what
  * is no regular file or has a second name, EINVAL. */
@@ -70,7 +70,7 @@ int clinux_open_standard_descriptors(void);
 /* How many cores this process may run on. */
 int clinux_available_cores(void);
 
-/* Names the calling thread for ps, top and debuggers (at most 15 octets count). */
+/* Names the calling thread for ps, top and debuggers (at most 15 bytes count). */
 void clinux_name_thread(const char *name);
 
 #endif

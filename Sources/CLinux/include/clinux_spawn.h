@@ -9,7 +9,7 @@
 struct clinux_end {
     int32_t signal;         /* that killed it; 0 when it exited by itself */
     int32_t status;         /* with which it exited, when it did */
-    uint64_t largest_memory; /* octets it had resident at most */
+    uint64_t largest_memory; /* bytes it had resident at most */
 };
 
 /* Makes a close-on-exec pipe, whose end for reading does not block; 0, or -1 with errno set. */
@@ -35,7 +35,7 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 /* From now on this process is killed when the thread that started it ends; 0, or -1 with errno set. */
 int clinux_end_with_parent(void);
 
-/* Limits this process, for good: octets of memory on top of what it has, seconds of processor time, open files; no
+/* Limits this process, for good: bytes of memory on top of what it has, seconds of processor time, open files; no
  * core file, nobody else's handlers for faults. It dies with the thread that started it, and by SIGALRM after `seconds` whatever happens. */
 int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds);
 

@@ -1,4 +1,4 @@
-/* The one function of simdjson that is used here, as C: whether octets are UTF-8, many at a time on any processor. */
+/* The one function of simdjson that is used here, as C: whether bytes are UTF-8, many at a time on any processor. */
 #ifndef CSIMDJSON_H
 #define CSIMDJSON_H
 
@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Any thread. `octets` may be NULL when there are none. */
-bool csimdjson_is_utf8(const void *octets, size_t count);
+/* Any thread. `bytes` may be NULL when there are none. */
+bool csimdjson_is_utf8(const void *bytes, size_t count);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@ import WebSocket
 /// A route served by an instance of a handler: everything the data path asks about either, in one place.
 ///
 /// Immutable but for its counters, and never freed: other threads may look at it through the shared table at any time, and
-/// a few hundred octets for each reload are little beside the image that stays mapped.
+/// a few hundred bytes for each reload are little beside the image that stays mapped.
 @unsafe struct Binding: ~Copyable {
     /// The handler's callbacks, absent ones nil whatever header it was built with.
     let handler: HandlerCallbacks
@@ -28,7 +28,7 @@ import WebSocket
     private let twin = Atomic<UInt>(0)
     /// Messages that come in one frame need nothing but `message` being called.
     let takesWholeMessages: Bool
-    /// The longest of those, in octets.
+    /// The longest of those, in bytes.
     let longestWhole: Int
     /// Requests and connections that hold on to it, until their last callback has returned.
     let references = Atomic<Int>(0)
@@ -56,7 +56,7 @@ import WebSocket
         unsafe self.route = route
         unsafe limits = route.limits
         // Only of what is not a part of `self` yet: where an autoclosure reads a part, Swift 6.3.1 releases the classes
-        // that are still to be set, record and lock, whatever octets stand there.
+        // that are still to be set, record and lock, whatever bytes stand there.
         unsafe takesWholeMessages =
             callbacks.message != nil && callbacks.fragment == nil && flags & Self.special == 0 && !isPooled
         unsafe self.isPooled = isPooled
@@ -96,7 +96,7 @@ import WebSocket
     }
 }
 
-/// The limits of a route in the units the data path counts in: octets and ticks.
+/// The limits of a route in the units the data path counts in: bytes and ticks.
 struct RouteLimits: Sendable {
     var frames: FrameReader.Limits
     var body: Int

@@ -12,9 +12,9 @@ import WebSocket
 /// Only the worker that owns the slot touches it; what other threads may know stands in `SharedConnectionTable`.
 @safe struct Connection: ~Copyable {
     enum Phase: UInt8 {
-        /// Octets of a request head are awaited or collected.
+        /// Bytes of a request head are awaited or collected.
         case head
-        /// Octets of a plain request's body are collected.
+        /// Bytes of a plain request's body are collected.
         case body
         /// The handler owes a reply; what the peer sends meanwhile waits.
         case answering
@@ -24,7 +24,7 @@ import WebSocket
         case closing
         /// Nothing more is sent but what is queued; then the end of our side is sent.
         case ending
-        /// Our side has ended; the peer's octets are thrown away until it ends too, so that a reset does not
+        /// Our side has ended; the peer's bytes are thrown away until it ends too, so that a reset does not
         /// destroy what we sent last.
         case lingering
         /// To be taken out of its slot at the end of the turn.
@@ -107,8 +107,8 @@ import WebSocket
 
     var messagesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
-    var octetsIn: UInt64 = 0
-    var octetsOut: UInt64 = 0
+    var bytesIn: UInt64 = 0
+    var bytesOut: UInt64 = 0
 
     init(slot: UInt32, serial: UInt32, worker: UInt8, transport: consuming Transport, now: UInt32) {
         id = ConnectionID(worker: worker, slot: slot, serial: serial)

@@ -36,7 +36,7 @@ final class ConnectionTimers {
     /// Sets the time by which the phase must be over; 0 ticks for never.
     func setDeadline(_ peer: ConnectionPointer, ticks: UInt32, on worker: Worker) {
         peer.pointee.deadline = ticks == 0 ? 0 : worker.now + ticks
-        peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.octetsOut)
+        peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.bytesOut)
         schedule(peer, on: worker)
     }
 
@@ -62,13 +62,13 @@ final class ConnectionTimers {
         if peer.pointee.phase != .gone { schedule(peer, on: worker) }
     }
 
-    /// So many octets in the time of a handshake are a slow peer; fewer are none.
+    /// So many bytes in the time of a handshake are a slow peer; fewer are none.
     private static let slowestReading: UInt32 = 4096
 
     /// Whether a plain request's answer is still being read, if slowly.
     private func takesItsAnswer(_ peer: ConnectionPointer, on worker: Worker) -> Bool {
         !peer.pointee.outbox.isEmpty && !peer.pointee.flags.contains(.opened) && !worker.isStopping
-            && UInt32(truncatingIfNeeded: peer.pointee.octetsOut) &- peer.pointee.mark >= Self.slowestReading
+            && UInt32(truncatingIfNeeded: peer.pointee.bytesOut) &- peer.pointee.mark >= Self.slowestReading
     }
 
     private func headTimedOut(_ peer: ConnectionPointer, on worker: Worker) {
@@ -103,7 +103,7 @@ final class ConnectionTimers {
         guard peer.pointee.pingDue != 0, worker.now >= peer.pointee.pingDue else { return }
         if peer.pointee.flags.contains(.pinged) {
             if cannotAnswer(peer) {
-                peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.octetsIn)
+                peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.bytesIn)
                 peer.pointee.pingDue = worker.now + limits.pongTimeout
                 return
             }
@@ -121,7 +121,7 @@ final class ConnectionTimers {
     private func cannotAnswer(_ peer: ConnectionPointer) -> Bool {
         peer.pointee.flags.contains(.readingOff) || peer.pointee.isHeldByPool
             || (peer.pointee.reader.remaining > 0
-                && UInt32(truncatingIfNeeded: peer.pointee.octetsIn) != peer.pointee.mark)
+                && UInt32(truncatingIfNeeded: peer.pointee.bytesIn) != peer.pointee.mark)
     }
 
     private func sendPing(_ peer: ConnectionPointer, _ limits: RouteLimits, on worker: Worker) {
@@ -133,7 +133,7 @@ final class ConnectionTimers {
             peer.pointee.pingDue = worker.now + limits.pingInterval
         } else {
             peer.pointee.flags.insert(.pinged)
-            peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.octetsIn)
+            peer.pointee.mark = UInt32(truncatingIfNeeded: peer.pointee.bytesIn)
             peer.pointee.pingDue = worker.now + limits.pongTimeout
         }
     }

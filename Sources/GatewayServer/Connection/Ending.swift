@@ -17,8 +17,8 @@ struct Ending: Sendable {
         reason = peer.pointee.rareState?.closeReason ?? []
         messagesIn = peer.pointee.messagesIn
         messagesOut = peer.pointee.messagesOut
-        bytesIn = peer.pointee.octetsIn
-        bytesOut = peer.pointee.octetsOut
+        bytesIn = peer.pointee.bytesIn
+        bytesOut = peer.pointee.bytesOut
         osError = Int32(peer.pointee.osError)
     }
 

@@ -20,8 +20,8 @@ import Synchronization
                 unsafe release?(context)
                 return nil
             }
-            let octets = unsafe UnsafeRawBufferPointer(start: start, count: count)
-            let shared = unsafe SharedBuffer.wrap(octets, release: release, context: context, keeper: keeper)
+            let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
+            let shared = unsafe SharedBuffer.wrap(bytes, release: release, context: context, keeper: keeper)
             // The header promises that release is called exactly once, also when this fails.
             if unsafe shared == nil { unsafe release?(context) }
             return unsafe shared.map { OpaquePointer($0) }
@@ -29,7 +29,7 @@ import Synchronization
         unsafe table.buf_retain = { _, buffer in
             guard let shared = unsafe BufferFunctions.shared(buffer) else { return nil }
             if unsafe shared.pointee.isBorrowed {
-                return unsafe BufferFunctions.keep(shared.pointee.octets).map { OpaquePointer($0) }
+                return unsafe BufferFunctions.keep(shared.pointee.bytes).map { OpaquePointer($0) }
             }
             unsafe shared.pointee.retain()
             return unsafe buffer
@@ -39,12 +39,12 @@ import Synchronization
         }
         unsafe table.buf_bytes = { _, buffer in
             guard let shared = unsafe BufferFunctions.shared(buffer) else { return unsafe gw_bytes(ptr: nil, len: 0) }
-            return unsafe gw_bytes(shared.pointee.octets)
+            return unsafe gw_bytes(shared.pointee.bytes)
         }
     }
 
     /// Copies what a callback was lent, within the budget of the instance it was lent to.
-    private static func keep(_ octets: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedBuffer>? {
+    private static func keep(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedBuffer>? {
         let record: InstanceContext?? =
             unsafe HostFunctions.onCallbackQueue { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
             ?? HostFunctions.onWorker { worker in
@@ -53,10 +53,10 @@ import Synchronization
             }
         // The body of a request is bounded by itself, and its callback belongs to no connection.
         guard let record = record ?? nil, let retained = unsafe record.retained else {
-            return unsafe SharedBuffer.copy(octets)
+            return unsafe SharedBuffer.copy(bytes)
         }
-        if unsafe retained.pointee.load(ordering: .relaxed) + octets.count > InstanceContext.mostRetained { return nil }
-        return unsafe SharedBuffer.copy(octets, keeper: retained)
+        if unsafe retained.pointee.load(ordering: .relaxed) + bytes.count > InstanceContext.mostRetained { return nil }
+        return unsafe SharedBuffer.copy(bytes, keeper: retained)
     }
 
     /// What a `gw_buf` points at.

@@ -48,9 +48,9 @@ final class CallbackQueue: Sendable {
         var input = Fifo<Entry>()
         var rest = Fifo<Entry>()
         var last: UInt64 = 0
-        /// Octets in `input`.
-        var octets = 0
-        /// More octets are too many.
+        /// Bytes in `input`.
+        var bytes = 0
+        /// More bytes are too many.
         var room = 0
         /// It is with the pool, or on one of its threads.
         var isActive = false
@@ -67,20 +67,20 @@ final class CallbackQueue: Sendable {
         var canGoOn: Bool { !rest.isEmpty || takesInput && !input.isEmpty }
         /// The next call is one that input may be held back at.
         var isInputNext: Bool { takesInput && (input.first?.number ?? .max) < (rest.first?.number ?? .max) }
-        var isFull: Bool { input.count > CallbackQueue.mostInput || octets > room }
-        var isEased: Bool { input.count <= CallbackQueue.mostInput / 2 && octets <= room / 2 }
+        var isFull: Bool { input.count > CallbackQueue.mostInput || bytes > room }
+        var isEased: Bool { input.count <= CallbackQueue.mostInput / 2 && bytes <= room / 2 }
 
         mutating func append(_ call: Call) {
             last += 1
             let entry = Entry(number: last, call: call)
             if call.isInput { input.append(entry) } else { rest.append(entry) }
-            octets += call.weight
+            bytes += call.weight
             if case .call(.close) = call { (isEnding, isThrottled) = (true, false) }
         }
 
         mutating func popFirst() -> Call? {
             guard let call = isInputNext ? input.popFirst()?.call : rest.popFirst()?.call else { return nil }
-            octets -= call.weight
+            bytes -= call.weight
             return call
         }
     }
@@ -162,7 +162,7 @@ final class CallbackQueue: Sendable {
 
     /// Worker: puts a call behind the others.
     ///
-    /// - Parameter room: how many octets of input may wait.
+    /// - Parameter room: how many bytes of input may wait.
     /// - Returns: whether too much waits, and the peer is to be held until `poolEased` comes.
     func add(_ call: Call, room: Int) -> Bool {
         let (begins, isFull) = queue.withLock { queue in

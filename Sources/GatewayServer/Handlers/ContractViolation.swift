@@ -2,7 +2,7 @@
 package struct ContractViolation: Sendable, Equatable {
     /// What sort of mistake; the raw value is its name in the log and in the report of `gateway test`.
     package enum Kind: String, CaseIterable, Sendable {
-        /// Octets were sent that had been lent to a callback which has returned.
+        /// Bytes were sent that had been lent to a callback which has returned.
         case keptPayload = "kept payload"
         /// Text was sent that is not UTF-8.
         case notText = "text that is none"
@@ -30,9 +30,9 @@ package struct ContractViolation: Sendable, Equatable {
             switch self {
             case .keptPayload:
                 "What a callback is lent is gone when it returns (R2): copy it, or keep it with buf_retain()."
-            case .notText: "send() answered GW_E_INVALID and nothing was sent: use GW_BINARY for octets."
+            case .notText: "send() answered GW_E_INVALID and nothing was sent: use GW_BINARY for bytes."
             case .badClose:
-                "close() answered GW_E_INVALID: 1000-1003, 1007-1014 and 3000-4999 may be sent, and reasons to 123 octets."
+                "close() answered GW_E_INVALID: 1000-1003, 1007-1014 and 3000-4999 may be sent, and reasons to 123 bytes."
             case .secondReply: "reply() answered GW_E_STATE; only the first one counts."
             case .badReply:
                 "reply() answered GW_E_INVALID: a header with a line break, or a subprotocol that was not offered."

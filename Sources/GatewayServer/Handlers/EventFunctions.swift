@@ -26,7 +26,7 @@ import Synchronization
 }
 
 extension HostContext {
-    /// Octets of posts that may wait for one worker; more answer GW_E_LIMIT.
+    /// Bytes of posts that may wait for one worker; more answer GW_E_LIMIT.
     private static let mostPosted = 64 << 20
     /// A timer's number while a module is only being tried.
     private static let probeTimer: gw_timer = 1
@@ -48,7 +48,7 @@ extension HostContext {
     func post(
         _ instance: gw_instance, _ connection: gw_conn, _ token: UInt64, _ start: UnsafeRawPointer?, _ count: Int
     ) -> gw_status {
-        guard let octets = unsafe Self.octets(start, count) else { return Status.invalid }
+        guard let bytes = unsafe Self.bytes(start, count) else { return Status.invalid }
         if server.isProbe { return Status.ok }
         let record: InstanceContext
         switch find(instance: instance) {
@@ -62,9 +62,9 @@ extension HostContext {
         }
         if count > Self.mostPosted { return Status.limit }
         let event = HandlerEvent(
-            record: record, connection: connection, token: token, kind: .post(unsafe Array(octets)))
-        if port.postedOctets.add(event.weight, ordering: .relaxed).newValue > Self.mostPosted {
-            port.postedOctets.subtract(event.weight, ordering: .relaxed)
+            record: record, connection: connection, token: token, kind: .post(unsafe Array(bytes)))
+        if port.postedBytes.add(event.weight, ordering: .relaxed).newValue > Self.mostPosted {
+            port.postedBytes.subtract(event.weight, ordering: .relaxed)
             return Status.limit
         }
         if connection == 0 { record.pending.add(1, ordering: .relaxed) }

@@ -19,7 +19,7 @@ struct HandlerEvent: Sendable {
     let token: UInt64
     let kind: Kind
 
-    /// What it counts against the octets that may wait for a worker.
+    /// What it counts against the bytes that may wait for a worker.
     var weight: Int {
         switch kind {
         case .post(let payload): payload.count + 128
@@ -40,7 +40,7 @@ struct HandlerEvent: Sendable {
         case .timer: break
         case .post:
             let worker = connection == 0 ? record.home : ConnectionID(connection).worker
-            server.ports[worker].postedOctets.subtract(weight, ordering: .relaxed)
+            server.ports[worker].postedBytes.subtract(weight, ordering: .relaxed)
             if connection == 0 { record.pending.subtract(1, ordering: .releasing) }
         case .workDone:
             record.pending.subtract(1, ordering: .releasing)
@@ -65,8 +65,8 @@ struct HandlerEvent: Sendable {
             unsafe body(&event)
         case .post(let payload):
             unsafe event.kind = UInt32(GW_EV_POST)
-            unsafe payload.withUnsafeBytes { octets in
-                unsafe event.data = gw_bytes(octets)
+            unsafe payload.withUnsafeBytes { bytes in
+                unsafe event.data = gw_bytes(bytes)
                 unsafe body(&event)
             }
         }

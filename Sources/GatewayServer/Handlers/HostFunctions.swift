@@ -92,8 +92,8 @@ extension HostContext {
         let level = Log.Level(rawValue: Int(max(0, min(4, level)))) ?? .info
         guard server.log.writes(level), let text = unsafe text else { return }
         // A line of a handler is bounded, so that none can hold a worker up for long.
-        let octets = unsafe UnsafeRawBufferPointer(start: text, count: min(max(0, length), 4096))
-        let message = unsafe String(decoding: octets, as: UTF8.self)
+        let bytes = unsafe UnsafeRawBufferPointer(start: text, count: min(max(0, length), 4096))
+        let message = unsafe String(decoding: bytes, as: UTF8.self)
         let place = connection == 0 ? "" : " [\(String(connection, radix: 16))]"
         server.log.write(level, "handler \"\(handler)\"\(place): \(message)")
     }

@@ -34,7 +34,7 @@ final class InstanceContext: Sendable {
     let isRetiring = Atomic<Bool>(false)
     /// The address of `retained`.
     private let retainedAddress: UInt
-    /// Octets of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
+    /// Bytes of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
     static let mostRetained = 64 << 20
     /// Serializes [home] with the control thread's own events; `stop` of the handler is called behind it.
     private let gate = SerialLock()
@@ -60,7 +60,7 @@ final class InstanceContext: Sendable {
         home = Int(truncatingIfNeeded: instance.id % UInt64(max(1, workers)))
     }
 
-    /// Octets of received messages that it keeps; never freed, since a buffer may be released at any time.
+    /// Bytes of received messages that it keeps; never freed, since a buffer may be released at any time.
     var retained: UnsafeMutablePointer<Atomic<Int>>? { unsafe UnsafeMutablePointer(bitPattern: retainedAddress) }
 
     /// A job of it is about to be queued; false when it has been stopped.

@@ -1,9 +1,9 @@
-/// Where octets lie that a watched handler is lent: each lending has memory of its own, which is overwritten when the
-/// callback returns and kept a while, so that whoever looks later finds nothing but the same octet again and again.
+/// Where bytes lie that a watched handler is lent: each lending has memory of its own, which is overwritten when the
+/// callback returns and kept a while, so that whoever looks later finds nothing but the same byte again and again.
 @safe struct PoisonedBuffers: ~Copyable {
     /// What is written over them. It is no UTF-8 beside itself.
     static let poison: UInt8 = 0xDB
-    /// So many octets of them are kept.
+    /// So many bytes of them are kept.
     private static let room = 16 << 20
 
     private var kept: [UnsafeMutableRawBufferPointer]
@@ -16,10 +16,10 @@
     }
 
     /// A copy to be lent; `spoil` takes it back. Of nothing there is none.
-    func copy(_ octets: UnsafeRawBufferPointer) -> UnsafeMutableRawBufferPointer {
-        if octets.count == 0 { return unsafe UnsafeMutableRawBufferPointer(mutating: octets) }
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: octets.count, alignment: 16)
-        unsafe copy.copyMemory(from: octets)
+    func copy(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutableRawBufferPointer {
+        if bytes.count == 0 { return unsafe UnsafeMutableRawBufferPointer(mutating: bytes) }
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+        unsafe copy.copyMemory(from: bytes)
         return unsafe copy
     }
 
@@ -38,13 +38,13 @@
         if count > 0 { unsafe kept.removeFirst(count) }
     }
 
-    /// Whether octets come from a copy that was overwritten: eight of them in a row, or nothing else.
-    static func isPoisoned(_ octets: UnsafeRawBufferPointer) -> Bool {
-        let wanted = min(8, octets.count)
+    /// Whether bytes come from a copy that was overwritten: eight of them in a row, or nothing else.
+    static func isPoisoned(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let wanted = min(8, bytes.count)
         guard wanted >= 2 else { return false }
         var run = 0
-        for index in octets.indices {
-            run = unsafe octets[index] == poison ? run + 1 : 0
+        for index in bytes.indices {
+            run = unsafe bytes[index] == poison ? run + 1 : 0
             if run == wanted { return true }
         }
         return false

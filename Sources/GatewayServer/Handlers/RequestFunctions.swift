@@ -23,7 +23,7 @@ import Synchronization
                 return Status.invalid
             }
             let query = unsafe Array(view: request.pointee.query)
-            let value = unsafe QueryString.value(of: RequestFunctions.octets(name).span, in: query.span, query.indices)
+            let value = unsafe QueryString.value(of: RequestFunctions.bytes(name).span, in: query.span, query.indices)
             return unsafe RequestFunctions.giveView(value, with: request, out)
         }
         unsafe table.req_cookie = { _, request, name, out in
@@ -31,7 +31,7 @@ import Synchronization
                 return Status.invalid
             }
             return unsafe RequestFunctions.giveView(
-                RequestFunctions.cookie(RequestFunctions.octets(name), request), with: request, out)
+                RequestFunctions.cookie(RequestFunctions.bytes(name), request), with: request, out)
         }
         unsafe table.reply = { host, ticket, raw in
             guard let raw = unsafe raw else { return Status.invalid }
@@ -39,8 +39,8 @@ import Synchronization
         }
     }
 
-    /// The octets of a NUL-terminated name.
-    private static func octets(_ name: UnsafePointer<CChar>) -> [UInt8] {
+    /// The bytes of a NUL-terminated name.
+    private static func bytes(_ name: UnsafePointer<CChar>) -> [UInt8] {
         unsafe Array(UnsafeRawBufferPointer(start: name, count: strlen(name)))
     }
 

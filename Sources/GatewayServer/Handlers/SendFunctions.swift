@@ -52,7 +52,7 @@ import WebSocket
 }
 
 extension HostContext {
-    /// The first octet of a frame.
+    /// The first byte of a frame.
     private static func head(_ opcode: Opcode, isFinal: Bool) -> UInt8 { opcode.rawValue | (isFinal ? 0x80 : 0) }
 
     static func dataOpcode(_ kind: UInt32) -> Opcode? {
@@ -63,8 +63,8 @@ extension HostContext {
         }
     }
 
-    /// Octets that a handler lends; nil when it lends none and says there are some.
-    static func octets(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
+    /// Bytes that a handler lends; nil when it lends none and says there are some.
+    static func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, unsafe start != nil || count == 0 else { return nil }
         return unsafe UnsafeRawBufferPointer(start: start, count: count)
     }
@@ -73,7 +73,7 @@ extension HostContext {
 
     @inline(__always)
     func send(_ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int) -> gw_status {
-        guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.octets(start, count) else {
+        guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.bytes(start, count) else {
             return Status.invalid
         }
         let answer = unsafe HostFunctions.onWorker { worker in
@@ -92,11 +92,11 @@ extension HostContext {
         return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
     }
 
-    /// Sends shared octets; their reference is taken over in any case.
+    /// Sends shared bytes; their reference is taken over in any case.
     func send(
         _ connection: gw_conn, _ kind: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
-        // A borrowed buffer dies with its callback: it goes the way of octets that are copied.
+        // A borrowed buffer dies with its callback: it goes the way of bytes that are copied.
         if unsafe shared.pointee.isBorrowed {
             return unsafe send(connection, kind, shared.pointee.start, shared.pointee.count)
         }
@@ -119,7 +119,7 @@ extension HostContext {
         let status: gw_status
         if notice.isStreaming {
             status = Status.state
-        } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.octets) {
+        } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.bytes) {
             status = Status.invalid
         } else {
             status = unsafe post(notice, Self.head(opcode, isFinal: true), count: shared.pointee.count) { head in
@@ -136,7 +136,7 @@ extension HostContext {
         _ connection: gw_conn, _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int
     ) -> gw_status {
         guard accepts(flags: flags, of: "send_fragment"), let opcode = Self.dataOpcode(kind),
-            let payload = unsafe Self.octets(start, count)
+            let payload = unsafe Self.bytes(start, count)
         else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let isFinal = flags & UInt32(GW_FIN) != 0
@@ -160,8 +160,8 @@ extension HostContext {
     func sendControl(
         _ connection: gw_conn, _ opcode: Opcode, _ start: UnsafeRawPointer?, _ count: Int
     ) -> gw_status {
-        // RFC 6455 5.5: at most 125 octets.
-        guard count <= 125, let payload = unsafe Self.octets(start, count) else { return Status.invalid }
+        // RFC 6455 5.5: at most 125 bytes.
+        guard count <= 125, let payload = unsafe Self.bytes(start, count) else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
         let local = unsafe HostFunctions.onWorker { unsafe $0.sendPiece(connection, opcode, isFinal: true, payload) }
         if let local, let local { return local }
@@ -274,7 +274,7 @@ extension Worker {
         if peer.pointee.outbox.isStreaming || isStreamedTo(peer), hasOpenStream(peer) {
             refusal = Status.state
         } else if opcode == .text, unsafe !binding.pointee.has(GW_HF_NO_UTF8),
-            unsafe !UTF8Checker.isValid(shared.pointee.octets)
+            unsafe !UTF8Checker.isValid(shared.pointee.bytes)
         {
             refusal = Status.invalid
         }

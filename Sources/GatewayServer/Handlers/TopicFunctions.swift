@@ -26,7 +26,7 @@ import WebSocket
         _ reached: UnsafeMutablePointer<UInt32>?
     ) -> gw_status {
         unsafe reached?.pointee = 0
-        guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.octets(start, count) else {
+        guard let opcode = HostContext.dataOpcode(kind), let payload = unsafe HostContext.bytes(start, count) else {
             return Status.invalid
         }
         return unsafe HostContext.with(host, else: Status.invalid) { context in
@@ -36,15 +36,15 @@ import WebSocket
 }
 
 extension HostContext {
-    /// Octets of publications that may be on their way to one worker; more are not queued for anybody.
+    /// Bytes of publications that may be on their way to one worker; more are not queued for anybody.
     private static let mostPublished = 64 << 20
 
     /// A topic's name; nil when there is none, or it is not text.
     private static func name(_ start: UnsafePointer<CChar>?, _ count: Int) -> [UInt8]? {
         guard count > 0, let start = unsafe start else { return nil }
-        let octets = unsafe UnsafeRawBufferPointer(start: start, count: min(count, TopicKey.maximumName + 1))
-        if count > TopicKey.maximumName { return unsafe Array(octets) }
-        return unsafe UTF8Checker.isValid(octets) ? Array(octets) : nil
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: min(count, TopicKey.maximumName + 1))
+        if count > TopicKey.maximumName { return unsafe Array(bytes) }
+        return unsafe UTF8Checker.isValid(bytes) ? Array(bytes) : nil
     }
 
     private func scope(of notice: FoundConnection) -> String {
@@ -145,7 +145,7 @@ extension HostContext {
         let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
         let others = server.ports.filter { Int($0.index) != here && topic.count(in: Int($0.index)) > 0 }
         let size = header.count + payload.count
-        for port in others where port.publishedOctets.load(ordering: .relaxed) > Self.mostPublished {
+        for port in others where port.publishedBytes.load(ordering: .relaxed) > Self.mostPublished {
             return (Status.dropped, 0)
         }
         if others.isEmpty, size < PublicationBatch.large {
@@ -171,7 +171,7 @@ extension HostContext {
         _ topic: Topic, _ frame: UnsafeMutablePointer<SharedBuffer>, _ except: gw_conn, to port: WorkerPort
     ) -> Int {
         unsafe frame.pointee.retain()
-        unsafe port.publishedOctets.add(frame.pointee.count, ordering: .relaxed)
+        unsafe port.publishedBytes.add(frame.pointee.count, ordering: .relaxed)
         let count = topic.count(in: Int(port.index))
         port.post(.publication(topic, address: UInt(bitPattern: frame), except: except))
         // Only its own worker knows whether it is subscribed; whoever excepts somebody means a subscriber.

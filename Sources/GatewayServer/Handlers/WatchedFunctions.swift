@@ -93,10 +93,10 @@ extension HostContext {
         server.contractChecker?.note(ContractViolation(kind, what()), of: handler, generation: generation)
     }
 
-    /// Octets that are to be sent: were they lent to a callback that has returned?
+    /// Bytes that are to be sent: were they lent to a callback that has returned?
     func look(at start: UnsafeRawPointer?, _ count: Int, _ function: String) {
-        guard let octets = unsafe Self.octets(start, count), unsafe PoisonedBuffers.isPoisoned(octets) else { return }
-        note(.keptPayload, "\(function)() got octets that were lent to a callback which has returned")
+        guard let bytes = unsafe Self.bytes(start, count), unsafe PoisonedBuffers.isPoisoned(bytes) else { return }
+        note(.keptPayload, "\(function)() got bytes that were lent to a callback which has returned")
     }
 
     /// What a send came to.

@@ -22,7 +22,7 @@ final class PubSub {
         let local = topics[topic.key] ?? WorkerTopic(topic)
         topics[topic.key] = local
         // What was published before is not for it.
-        let from = batch.topic === local ? batch.octets.count : 0
+        let from = batch.topic === local ? batch.bytes.count : 0
         rareState.memberships.append(.init(topic: local, index: local.members.count))
         local.members.append(.init(place: peer, from: from))
         peer.pointee.flags.insert(.member)
@@ -83,11 +83,11 @@ final class PubSub {
         on worker: Worker
     ) -> Int {
         openBatch(local, room: header.count + payload.count, on: worker)
-        let start = batch.octets.count
+        let start = batch.bytes.count
         unsafe withUnsafeBytes(of: (header.low.littleEndian, header.high.littleEndian)) {
-            unsafe batch.octets.append(UnsafeRawBufferPointer(rebasing: $0[..<header.count]))
+            unsafe batch.bytes.append(UnsafeRawBufferPointer(rebasing: $0[..<header.count]))
         }
-        unsafe batch.octets.append(payload)
+        unsafe batch.bytes.append(payload)
         return notePublication(start, local, except, on: worker)
     }
 
@@ -98,13 +98,13 @@ final class PubSub {
         let count = unsafe frame.pointee.count
         if count >= PublicationBatch.large { return unsafe publishAlone(local, frame, except: except, on: worker) }
         openBatch(local, room: count, on: worker)
-        let start = batch.octets.count
-        unsafe batch.octets.append(frame.pointee.octets)
+        let start = batch.bytes.count
+        unsafe batch.bytes.append(frame.pointee.bytes)
         return notePublication(start, local, except, on: worker)
     }
 
     private func openBatch(_ local: WorkerTopic, room: Int, on worker: Worker) {
-        if let topic = batch.topic, topic !== local || batch.octets.count + room > PublicationBatch.most {
+        if let topic = batch.topic, topic !== local || batch.bytes.count + room > PublicationBatch.most {
             closeBatch(isTurnOver: false, on: worker)
         }
         // Whoever reads too slowly may have been dropped by that, and be the last member.
@@ -114,7 +114,7 @@ final class PubSub {
     private func notePublication(_ start: Int, _ local: WorkerTopic, _ except: UInt64, on worker: Worker) -> Int {
         batch.starts.append(start)
         guard except != 0, isMember(except, local, on: worker) else { return local.members.count }
-        batch.exceptions.append((except, start..<batch.octets.count))
+        batch.exceptions.append((except, start..<batch.bytes.count))
         return local.members.count - 1
     }
 
@@ -152,7 +152,7 @@ final class PubSub {
     /// A publication of another thread.
     func receivePublication(_ topic: Topic, _ address: UInt, except: UInt64, on worker: Worker) {
         guard let frame = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: address) else { return }
-        unsafe worker.port.publishedOctets.subtract(frame.pointee.count, ordering: .relaxed)
+        unsafe worker.port.publishedBytes.subtract(frame.pointee.count, ordering: .relaxed)
         if let local = topics[topic.key] { _ = unsafe publish(local, frame, except: except, on: worker) }
         unsafe SharedBuffer.release(frame)
     }
@@ -167,7 +167,7 @@ final class PubSub {
         batch.topic = nil
         let wasDelivering = worker.closer.isDelivering
         worker.closer.isDelivering = true
-        let whole = unsafe UnsafeRawBufferPointer(batch.octets.octets)
+        let whole = unsafe UnsafeRawBufferPointer(batch.bytes.bytes)
         var shared: UnsafeMutablePointer<SharedBuffer>?
         var index = local.members.count - 1
         while index >= 0 {
@@ -195,11 +195,11 @@ final class PubSub {
         batch.empty()
     }
 
-    /// The batch in octets that queues can refer to; made when the first member needs it.
+    /// The batch in bytes that queues can refer to; made when the first member needs it.
     private func keepBatch(
         _ shared: inout UnsafeMutablePointer<SharedBuffer>?
     ) -> UnsafeMutablePointer<SharedBuffer>? {
-        if unsafe shared == nil { unsafe shared = SharedBuffer.copy(UnsafeRawBufferPointer(batch.octets.octets)) }
+        if unsafe shared == nil { unsafe shared = SharedBuffer.copy(UnsafeRawBufferPointer(batch.bytes.bytes)) }
         return unsafe shared
     }
 
@@ -211,11 +211,11 @@ final class PubSub {
 
     /// Hands the batch to the kernel where it lies; only what the kernel leaves is kept, once for all members.
     private func writeAtOnce(
-        _ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer,
+        _ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer,
         _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
     ) {
         var taken = 0
-        switch unsafe peer.pointee.transport.write(octets) {
+        switch unsafe peer.pointee.transport.write(bytes) {
         case .moved(let count): taken = count
         case .wouldBlock, .endOfStream: break
         case .failed(let error): return worker.closer.lose(peer, error, on: worker)
@@ -223,7 +223,7 @@ final class PubSub {
         peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.starts.count)
         peer.pointee.lastMessage = worker.now
         worker.noteWritten(peer, taken)
-        if taken == octets.count { return }
+        if taken == bytes.count { return }
         peer.pointee.outbox.isBlocked = true
         guard let block = unsafe keepBatch(&shared) else { return worker.closer.lose(peer, Errno(12), on: worker) }
         unsafe block.pointee.retain()
@@ -240,7 +240,7 @@ final class PubSub {
         worker.closer.closeSlowConsumer(peer, on: worker)
     }
 
-    /// Queues a run of shared octets within the limits of the member; who reads too slowly is dropped.
+    /// Queues a run of shared bytes within the limits of the member; who reads too slowly is dropped.
     private func give(
         _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, messages: Int,
         on worker: Worker
@@ -273,11 +273,11 @@ final class PubSub {
             }
         } else {
             // A reference ends where the block ends; the runs of whoever publishes in between are copied.
-            let octets = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.octets[run])
+            let bytes = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.bytes[run])
             if mustWait {
-                worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
+                worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: worker.pool)
+                unsafe peer.pointee.outbox.append(bytes, pool: worker.pool)
             }
         }
         if !mustWait { worker.markDirty(peer) }
@@ -294,20 +294,20 @@ final class PubSub {
             let membership = peer.pointee.rareState?.memberships.first(where: { $0.topic === local })
         else { return }
         let from = local.members[membership.index].from
-        local.members[membership.index].from = batch.octets.count
+        local.members[membership.index].from = batch.bytes.count
         guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
         for run in batch.runs(for: peer.pointee.id.number, from: from) {
             // Most wait behind an open stream, for as long as that takes.
             if peer.pointee.outbox.isStreaming, worker.unsentBytes(peer) + run.count > most {
                 return worker.closer.noteSlowConsumer(peer)
             }
-            let octets = unsafe UnsafeRawBufferPointer(rebasing: batch.octets.octets[run])
+            let bytes = unsafe UnsafeRawBufferPointer(rebasing: batch.bytes.bytes[run])
             peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.publications(in: run))
             peer.pointee.lastMessage = worker.now
             if peer.pointee.outbox.isStreaming {
-                worker.hold(peer) { unsafe $0.append(octets, pool: worker.pool, size: .small) }
+                worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }
             } else {
-                unsafe peer.pointee.outbox.append(octets, pool: worker.pool)
+                unsafe peer.pointee.outbox.append(bytes, pool: worker.pool)
                 worker.markDirty(peer)
             }
         }

@@ -6,7 +6,7 @@ struct TopicKey: Hashable, Sendable {
     let scope: String
     let name: [UInt8]
 
-    /// The longest name, in octets.
+    /// The longest name, in bytes.
     static let maximumName = 255
 }
 

@@ -4,7 +4,7 @@ import Bytes
 final class WorkerTopic {
     struct Member {
         let place: ConnectionPointer
-        /// Octets of the open batch that the member has got already, or came too late for.
+        /// Bytes of the open batch that the member has got already, or came too late for.
         var from = 0
     }
 
@@ -14,18 +14,18 @@ final class WorkerTopic {
     init(_ topic: Topic) { self.topic = topic }
 }
 
-/// Publications of this turn in one topic: framed once, one run of octets for all members.
+/// Publications of this turn in one topic: framed once, one run of bytes for all members.
 ///
 /// It is sent at the end of the turn, so that many publications cost each member one system call. There is one batch
 /// at a time: publishing in another topic ends it, which keeps the order in which a thread published.
 struct PublicationBatch: ~Copyable {
-    /// So many octets end a batch.
+    /// So many bytes end a batch.
     static let most = 64 * 1024
     /// Publications from here on go by themselves, and are never copied for anybody.
     static let large = 16 * 1024
 
     var topic: WorkerTopic?
-    var octets = ByteBuffer()
+    var bytes = ByteBuffer()
     /// Where each publication begins.
     var starts: [Int] = []
     /// Runs that one subscriber does not get: it is the `except` of a publication.
@@ -41,7 +41,7 @@ struct PublicationBatch: ~Copyable {
             if exception.range.lowerBound > position { runs.append(position..<exception.range.lowerBound) }
             position = exception.range.upperBound
         }
-        if position < octets.count { runs.append(position..<octets.count) }
+        if position < bytes.count { runs.append(position..<bytes.count) }
         return runs
     }
 
@@ -49,7 +49,7 @@ struct PublicationBatch: ~Copyable {
     func publications(in run: Range<Int>) -> Int { starts.count { run.contains($0) } }
 
     mutating func empty() {
-        octets.removeAll()
+        bytes.removeAll()
         starts.removeAll(keepingCapacity: true)
         exceptions.removeAll(keepingCapacity: true)
     }

@@ -11,7 +11,7 @@ struct ConfigurationDifference {
     private static let immediate: [Entry] = [
         Entry(name: "max_connections") { "\($0.maxConnections)" },
         Entry(name: "handshake_timeout") { "\($0.handshake.timeoutMilliseconds)ms" },
-        Entry(name: "max_head") { "\($0.handshake.maxHeadOctets)" },
+        Entry(name: "max_head") { "\($0.handshake.maxHeadBytes)" },
         Entry(name: "max_headers") { "\($0.handshake.maxHeaders)" },
         Entry(name: "console") { $0.consolePath ?? "off" },
         Entry(name: "access_log") { $0.accessLog.map { "stderr \($0.rawValue)" } ?? "off" },

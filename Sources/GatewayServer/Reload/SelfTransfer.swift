@@ -13,7 +13,7 @@ final class SelfTransfer {
     /// What `save_self` answered, and what it wrote.
     private struct Saved: Sendable {
         let status: gw_status
-        let octets: [UInt8]
+        let bytes: [UInt8]
     }
 
     private enum Phase {
@@ -107,10 +107,10 @@ final class SelfTransfer {
         let status = unsafe instance.generation.callbacks.saveSelf?(instance.selfPointer, OpaquePointer(sink))
         CrashSite.leave()
         let isWhole = unsafe !sink.pointee.isOverflown
-        let octets = unsafe Array(sink.pointee.octets.octets)
+        let bytes = unsafe Array(sink.pointee.bytes.bytes)
         unsafe sink.deinitialize(count: 1)
         unsafe sink.deallocate()
-        return Saved(status: isWhole ? status ?? 0 : gw_status(GW_E_LIMIT), octets: octets)
+        return Saved(status: isWhole ? status ?? 0 : gw_status(GW_E_LIMIT), bytes: bytes)
     }
 
     private func complainOfSaving(_ why: String) {
@@ -122,12 +122,12 @@ final class SelfTransfer {
 
     private func take(_ saved: Saved) {
         guard saved.status >= 0 else { return complainOfSaving(StatusName.of(saved.status)) }
-        let (old, new, octets) = (old, new, saved.octets)
+        let (old, new, bytes) = (old, new, saved.bytes)
         setDeadline(next)
         do throws(SystemError) {
             phase = .restoring(
                 try next.instance.begin(bell: handlerManager.ring) { instance in
-                    unsafe octets.withUnsafeBytes { state in
+                    unsafe bytes.withUnsafeBytes { state in
                         var saved = unsafe gw_saved(
                             struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: old.stateVersion,
                             state_format: old.stateFormat, generation: old.number, data: gw_bytes(state))

@@ -2,12 +2,12 @@ import Bytes
 import CGatewayABI
 import HandlerModules
 
-/// What a `gw_sink` points at: the octets that a save callback writes.
+/// What a `gw_sink` points at: the bytes that a save callback writes.
 struct StateSink: ~Copyable {
     /// More than this is no state of a connection or a route but a leak of one.
     static let maximum = 64 << 20
 
-    private(set) var octets = ByteBuffer()
+    private(set) var bytes = ByteBuffer()
     /// A write that did not fit; what was saved is then not whole.
     private(set) var isOverflown = false
 
@@ -15,22 +15,22 @@ struct StateSink: ~Copyable {
 
     mutating func write(_ start: UnsafeRawPointer?, _ count: Int) -> gw_status {
         guard count >= 0, unsafe start != nil || count == 0 else { return Status.invalid }
-        guard octets.count + count <= Self.maximum else {
+        guard bytes.count + count <= Self.maximum else {
             isOverflown = true
             return Status.limit
         }
-        unsafe octets.append(UnsafeRawBufferPointer(start: start, count: count))
+        unsafe bytes.append(UnsafeRawBufferPointer(start: start, count: count))
         return Status.ok
     }
 
     mutating func clear() {
-        octets.removeAll()
+        bytes.removeAll()
         isOverflown = false
     }
 
-    /// The octets as the next generation gets them; they are borrowed from this sink.
+    /// The bytes as the next generation gets them; they are borrowed from this sink.
     func saved(by generation: Generation) -> gw_saved {
-        let run = unsafe octets.octets
+        let run = unsafe bytes.bytes
         return unsafe gw_saved(
             struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: generation.stateVersion,
             state_format: generation.stateFormat, generation: generation.number,

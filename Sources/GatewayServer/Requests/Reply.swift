@@ -44,7 +44,7 @@ struct Reply: Sendable {
 }
 
 extension Array where Element == UInt8 {
-    /// Copies the octets of a view that the other side lends.
+    /// Copies the bytes of a view that the other side lends.
     init(view: gw_str) {
         guard let start = unsafe view.ptr, unsafe view.len > 0 else {
             self = []

@@ -29,15 +29,15 @@ import WebSocket
 
     /// The request; nil before it was filled.
     var request: UnsafePointer<gw_request>? {
-        guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return nil }
+        guard let base = unsafe memory.bytes.baseAddress, memory.count > 0 else { return nil }
         return unsafe UnsafePointer(base.assumingMemoryBound(to: gw_request.self))
     }
 
-    /// Keeps octets with a request until it ends. Any thread while the request lives.
-    static func keep(_ octets: [UInt8], with request: UnsafePointer<gw_request>) -> gw_str? {
+    /// Keeps bytes with a request until it ends. Any thread while the request lives.
+    static func keep(_ bytes: [UInt8], with request: UnsafePointer<gw_request>) -> gw_str? {
         let header = MemoryLayout<Decoded>.size
-        guard let node = unsafe malloc(header + octets.count) else { return nil }
-        unsafe (node + header).copyMemory(from: octets, byteCount: octets.count)
+        guard let node = unsafe malloc(header + bytes.count) else { return nil }
+        unsafe (node + header).copyMemory(from: bytes, byteCount: bytes.count)
         let block = unsafe UnsafeRawPointer(request).assumingMemoryBound(to: Block.self)
         var head = unsafe block.pointee.decoded.load(ordering: .acquiring)
         while true {
@@ -47,7 +47,7 @@ import WebSocket
             if done { break }
             head = seen
         }
-        return unsafe gw_str(ptr: (node + header).assumingMemoryBound(to: CChar.self), len: octets.count)
+        return unsafe gw_str(ptr: (node + header).assumingMemoryBound(to: CChar.self), len: bytes.count)
     }
 
     /// Frees everything.
@@ -57,7 +57,7 @@ import WebSocket
     }
 
     private func freeDecoded() {
-        guard memory.count > 0, let base = unsafe memory.octets.baseAddress else { return }
+        guard memory.count > 0, let base = unsafe memory.bytes.baseAddress else { return }
         let block = unsafe base.assumingMemoryBound(to: Block.self)
         var next = unsafe block.pointee.decoded.load(ordering: .acquiring)
         while let node = unsafe UnsafeMutableRawPointer(bitPattern: next) {
@@ -74,8 +74,8 @@ import WebSocket
         let head = exchange.head
         let layout = Layout(exchange)
         var text: [UInt8] = []
-        text.reserveCapacity(head.octets.count + head.target.path.decoded.count + route.utf8.count + 128)
-        text.append(contentsOf: head.octets)
+        text.reserveCapacity(head.bytes.count + head.target.path.decoded.count + route.utf8.count + 128)
+        text.append(contentsOf: head.bytes)
         let path = text.place(head.target.path.decoded)
         let routeText = text.place(route.utf8)
         let peerText = text.place((peer?.isUnix == false ? peer?.host ?? "" : "").utf8)
@@ -83,7 +83,7 @@ import WebSocket
         let names = exchange.parameters.map { (text.place($0.name.utf8), text.place($0.value)) }
         memory.reserve(layout.text + text.count)
         memory.didFill(layout.text + text.count)
-        guard let base = unsafe memory.octets.baseAddress else { return }
+        guard let base = unsafe memory.bytes.baseAddress else { return }
         unsafe (base + layout.text).copyMemory(from: text, byteCount: text.count)
         let texts = unsafe TextBase(start: UnsafeRawPointer(base + layout.text).assumingMemoryBound(to: CChar.self))
 
@@ -129,8 +129,8 @@ import WebSocket
 
     /// Says which of the offered subprotocols was agreed upon.
     mutating func setSubprotocol(_ chosen: Range<Int>, of exchange: Exchange) {
-        guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return }
-        // The text begins with the octets of the head.
+        guard let base = unsafe memory.bytes.baseAddress, memory.count > 0 else { return }
+        // The text begins with the bytes of the head.
         let text = unsafe UnsafeRawPointer(base + Layout(exchange).text).assumingMemoryBound(to: CChar.self)
         unsafe base.assumingMemoryBound(to: gw_request.self).pointee.subprotocol =
             unsafe gw_str(ptr: text + chosen.lowerBound, len: chosen.count)
@@ -138,14 +138,14 @@ import WebSocket
 
     /// Says in the request that its connection came from another generation.
     mutating func markMigrated() -> UnsafePointer<gw_request>? {
-        guard let base = unsafe memory.octets.baseAddress, memory.count > 0 else { return nil }
+        guard let base = unsafe memory.bytes.baseAddress, memory.count > 0 else { return nil }
         unsafe base.assumingMemoryBound(to: gw_request.self).pointee.flags |= UInt32(GW_REQ_MIGRATED)
         return unsafe request
     }
 
     /// Lends the body of a plain request to the record for the length of a callback.
     mutating func setBody(_ body: UnsafeRawBufferPointer, owner: UnsafeMutablePointer<SharedBuffer>?) {
-        guard let base = unsafe memory.octets.baseAddress else { return }
+        guard let base = unsafe memory.bytes.baseAddress else { return }
         let block = unsafe base.assumingMemoryBound(to: Block.self)
         unsafe block.pointee.request.body = gw_bytes(
             ptr: body.baseAddress?.assumingMemoryBound(to: UInt8.self), len: body.count)
@@ -178,10 +178,10 @@ import WebSocket
 }
 
 extension Array where Element == UInt8 {
-    /// Appends octets and says where they stand.
-    fileprivate mutating func place(_ octets: some Sequence<UInt8>) -> Range<Int> {
+    /// Appends bytes and says where they stand.
+    fileprivate mutating func place(_ bytes: some Sequence<UInt8>) -> Range<Int> {
         let start = count
-        append(contentsOf: octets)
+        append(contentsOf: bytes)
         return start..<count
     }
 }

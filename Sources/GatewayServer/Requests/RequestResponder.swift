@@ -22,10 +22,10 @@ final class RequestResponder {
     /// Reads a request head and acts on it.
     ///
     /// - Returns: false when it is not whole.
-    func readHead(_ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
+    func readHead(_ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
         -> Bool
     {
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: octets[position...])
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
         var reader = peer.pointee.rareState?.head ?? RequestHeadReader(limits: worker.routing.headLimits)
         do throws(RequestHeadError) {
             switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
@@ -38,7 +38,7 @@ final class RequestResponder {
                 route(peer, head, on: worker)
             }
         } catch {
-            position = octets.count
+            position = bytes.count
             // RFC 9112 2.2 and 11.2: after a framing error nothing that follows can be trusted.
             worker.server.log.debug("request refused: \(error.word)")
             worker.server.rejections.note(error.word)
@@ -56,7 +56,7 @@ final class RequestResponder {
         if case .notWebSocket = outcome, serveConsole(peer, head, on: worker) { return }
         let path = head.target.path
         let segments = Array(path.segments)
-        guard let match = worker.routing.router.match(path: path.octets, segments: segments) else {
+        guard let match = worker.routing.router.match(path: path.bytes, segments: segments) else {
             return reject(peer, head, .noRoute, on: worker)
         }
         let route = worker.routing.routes[match.route]
@@ -80,7 +80,7 @@ final class RequestResponder {
     }
 
     private func serveConsole(_ peer: ConnectionPointer, _ head: RequestHead, on worker: Worker) -> Bool {
-        guard let console = worker.routing.consolePath, head.target.path.octets.elementsEqual(console.utf8),
+        guard let console = worker.routing.consolePath, head.target.path.bytes.elementsEqual(console.utf8),
             head.method == .get || head.method == .head
         else { return false }
         let routes = worker.routing.routes.map { route in
@@ -120,7 +120,7 @@ final class RequestResponder {
             exchange.ticket,
             PendingReplies.Ticket(
                 connection: peer.pointee.id, module: unsafe exchange.binding.pointee.module,
-                offered: exchange.handshake?.subprotocols.map { Array(head.octets[$0]) } ?? [],
+                offered: exchange.handshake?.subprotocols.map { Array(head.bytes[$0]) } ?? [],
                 isUpgrade: exchange.handshake != nil))
     }
 
@@ -220,7 +220,7 @@ final class RequestResponder {
         var chosen = handshake.subprotocol(reply.subprotocol.span, in: head)
         if reply.subprotocol.isEmpty {
             let listed = unsafe binding.pointee.route.subprotocols
-            chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.octets[offer]) } }
+            chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.bytes[offer]) } }
         }
         response.removeAll(keepingCapacity: true)
         handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
@@ -295,12 +295,12 @@ final class RequestResponder {
     /// Collects the body of a plain request.
     ///
     /// - Returns: false when it is not whole.
-    func readBody(_ peer: ConnectionPointer, _ octets: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
+    func readBody(_ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, _ position: inout Int, on worker: Worker)
         -> Bool
     {
         guard let exchange = peer.pointee.exchange, let length = exchange.head.contentLength else { return false }
-        let wanted = min(length - exchange.body.count, octets.count - position)
-        unsafe exchange.body.append(contentsOf: octets[position..<position + wanted])
+        let wanted = min(length - exchange.body.count, bytes.count - position)
+        unsafe exchange.body.append(contentsOf: bytes[position..<position + wanted])
         position += wanted
         guard exchange.body.count == length else { return false }
         ask(peer, exchange, on: worker)
@@ -372,7 +372,7 @@ final class RequestResponder {
         guard worker.routing.logsAccess else { return }
         Log.access(
             "id=\(String(peer.pointee.id.number, radix: 16)) closed \(peer.pointee.closeCode)"
-                + " in=\(peer.pointee.messagesIn)/\(peer.pointee.octetsIn) out=\(peer.pointee.messagesOut)/\(peer.pointee.octetsOut)"
+                + " in=\(peer.pointee.messagesIn)/\(peer.pointee.bytesIn) out=\(peer.pointee.messagesOut)/\(peer.pointee.bytesOut)"
         )
     }
 

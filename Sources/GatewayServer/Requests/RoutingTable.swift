@@ -26,7 +26,7 @@ final class RoutingTable: Sendable {
         self.routes = routes
         consolePath = configuration.consolePath
         headLimits = HeadLimits(
-            maxHead: configuration.handshake.maxHeadOctets, maxHeaders: configuration.handshake.maxHeaders)
+            maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
         maxConnections = configuration.maxConnections
         logsAccess = configuration.accessLog != nil
@@ -85,10 +85,10 @@ extension RouteLimits {
         func ticks(_ milliseconds: Int64?) -> UInt32 {
             milliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
         }
-        frames = FrameReader.Limits(frame: limits.maxFrameOctets, message: limits.maxMessageOctets)
-        body = limits.maxBodyOctets
+        frames = FrameReader.Limits(frame: limits.maxFrameBytes, message: limits.maxMessageBytes)
+        body = limits.maxBodyBytes
         connections = route.maxConnections ?? .max
-        sendBuffer = limits.sendBufferOctets
+        sendBuffer = limits.sendBufferBytes
         pingInterval = ticks(limits.pingIntervalMilliseconds)
         pongTimeout = ticks(limits.pongTimeoutMilliseconds)
         idleTimeout = ticks(limits.idleTimeoutMilliseconds)

@@ -51,12 +51,12 @@ package struct Log: Sendable {
     /// Writes a line at once and waits until it is written: for commands, never for a gateway that serves.
     package static func line(_ text: String) {
         var text = text + "\n"
-        text.withUTF8 { octets in
-            var rest = unsafe octets[...]
+        text.withUTF8 { bytes in
+            var rest = unsafe bytes[...]
             while unsafe !rest.isEmpty {
                 let count = unsafe Glibc.write(
                     STDERR_FILENO,
-                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(octets)[rest.startIndex...]).baseAddress,
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[rest.startIndex...]).baseAddress,
                     rest.count)
                 // Where nobody can read it the line is lost; serving goes on.
                 guard count > 0 else { return }

@@ -375,8 +375,8 @@ extension Listener.Address {
     init(_ address: ListenAddress) {
         switch address {
         case .any(let port): self = .any(port: port)
-        case .ipv4(let octets, let port): self = .ipv4(octets, port: port)
-        case .ipv6(let octets, let port): self = .ipv6(octets, port: port)
+        case .ipv4(let bytes, let port): self = .ipv4(bytes, port: port)
+        case .ipv6(let bytes, let port): self = .ipv6(bytes, port: port)
         case .unix(let path): self = .unix(path: path)
         case .descriptor(let number): self = .inherited(number)
         }

@@ -16,12 +16,12 @@ extension Worker {
     /// same looked up once. A message goes, unmasked, to where the answers to those before it end: a handler that sends
     /// it back as it is (`echo`) has it stand in its place already.
     ///
-    /// - Parameter octets: in the worker's own read buffer.
-    /// - Returns: how many octets are done with; whatever follows them is for `consume`.
-    func readWholeMessages(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) -> Int {
+    /// - Parameter bytes: in the worker's own read buffer.
+    /// - Returns: how many bytes are done with; whatever follows them is for `consume`.
+    func readWholeMessages(_ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer) -> Int {
         guard peer.pointee.reader.isBetweenMessages, let binding = unsafe peer.pointee.binding,
             unsafe binding.pointee.takesWholeMessages, let callback = unsafe binding.pointee.handler.message,
-            let base = octets.baseAddress
+            let base = bytes.baseAddress
         else { return 0 }
         let longest = unsafe binding.pointee.longestWhole
         let highWater = unsafe binding.pointee.limits.highWater
@@ -33,11 +33,11 @@ extension Worker {
         running.echoHost = unsafe UInt(bitPattern: binding.pointee.host)
         var position = 0
         var isText = true
-        while let frame = unsafe WholeFrame(at: base + position, left: octets.count &- position) {
+        while let frame = unsafe WholeFrame(at: base + position, left: bytes.count &- position) {
             if frame.payloadLength > longest { break }
             let payload = unsafe base + position + frame.headerLength
             var target = unsafe payload
-            // Our header is four octets shorter than the peer's, so this never lies behind the payload.
+            // Our header is four bytes shorter than the peer's, so this never lies behind the payload.
             if let end = unsafe peer.pointee.outbox.endOfInPlaceRun(pool: pool) {
                 unsafe target = end + frame.headerLength - 4
             }
@@ -108,11 +108,11 @@ extension Worker {
     /// A run of payload, unmasked, of a message that is or is not whole.
     @inline(__always)
     func take(
-        _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ octets: UnsafeMutableRawBufferPointer
+        _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ bytes: UnsafeMutableRawBufferPointer
     ) {
         // RFC 6455 5.5.1: after our Close data is of no use to anybody.
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
-        let payload = UnsafeRawBufferPointer(octets)
+        let payload = UnsafeRawBufferPointer(bytes)
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         if unsafe binding.pointee.handler.fragment != nil { return unsafe passPiece(peer, piece, payload, checksText) }
         let remaining = peer.pointee.reader.remaining
@@ -128,7 +128,7 @@ extension Worker {
 
     func deliverAssembled(_ peer: ConnectionPointer, _ kind: Opcode) {
         let message = peer.pointee.assembler.takeMessage()
-        unsafe deliverWhole(peer, kind, UnsafeRawBufferPointer(message.octets))
+        unsafe deliverWhole(peer, kind, UnsafeRawBufferPointer(message.bytes))
         largeBuffers.put(away: message)
     }
 
@@ -153,7 +153,7 @@ extension Worker {
         switch unsafe peer.pointee.assembler.pass(piece, payload, checksText: checksText) {
         case .asItIs: unsafe deliverPiece(peer, piece, payload)
         case .joined(let joined, let count):
-            unsafe deliverPiece(peer, piece, UnsafeRawBufferPointer(rebasing: joined.octets[..<count]))
+            unsafe deliverPiece(peer, piece, UnsafeRawBufferPointer(rebasing: joined.bytes[..<count]))
         case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         }
     }

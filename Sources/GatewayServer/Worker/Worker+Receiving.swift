@@ -9,9 +9,9 @@ import WebSocket
 extension Worker {
     /// What is read at first of a message that is probably large.
     private static let frontSize = 4096
-    /// From so many octets that are still to come of a frame on, they are received straight into the message.
+    /// From so many bytes that are still to come of a frame on, they are received straight into the message.
     private static let directThreshold = 16 * 1024
-    /// From so many octets of answers that are not read on, no further request is answered.
+    /// From so many bytes of answers that are not read on, no further request is answered.
     static let unreadAnswers = 64 * 1024
 
     /// The socket has something, an end or an error.
@@ -74,23 +74,23 @@ extension Worker {
         if pool.hasInPlaceRun { peer.pointee.outbox.keep(pool: pool) }
     }
 
-    /// Octets of the socket lie in the read buffer, behind its margin.
+    /// Bytes of the socket lie in the read buffer, behind its margin.
     @inline(__always)
     private func use(_ peer: ConnectionPointer, count: Int) {
-        peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        peer.pointee.bytesIn &+= UInt64(truncatingIfNeeded: count)
         let left = peer.pointee.leftover.count
         if left == 0 {
-            let octets = unsafe input.front(count)
+            let bytes = unsafe input.front(count)
             var used = 0
             if peer.pointee.phase == .open {
                 port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
-                used = unsafe readWholeMessages(peer, octets)
+                used = unsafe readWholeMessages(peer, bytes)
             }
-            if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: octets[used...])) }
+            if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: bytes[used...])) }
         } else if left <= ReadBuffer.margin, peer.pointee.phase == .open {
             port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
             // The front of a frame goes before the rest of it, so that the reader sees one run.
-            let joined = unsafe input.join(UnsafeRawBufferPointer(peer.pointee.leftover.octets), with: count)
+            let joined = unsafe input.join(UnsafeRawBufferPointer(peer.pointee.leftover.bytes), with: count)
             peer.pointee.leftover.free()
             unsafe process(peer, joined)
         } else {
@@ -104,7 +104,7 @@ extension Worker {
         if !peer.pointee.leftover.isEmpty {
             var taken = ByteBuffer()
             swap(&taken, &peer.pointee.leftover)
-            let used = unsafe consume(peer, taken.octets)
+            let used = unsafe consume(peer, taken.bytes)
             if used < taken.count, peer.pointee.phase != .gone {
                 taken.removeFirst(used)
                 swap(&taken, &peer.pointee.leftover)
@@ -115,33 +115,33 @@ extension Worker {
 
     /// Uses a run of input and keeps what is left of it.
     @inline(__always)
-    private func process(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) {
-        let used = unsafe consume(peer, octets)
-        if used < octets.count, peer.pointee.phase != .gone {
-            unsafe peer.pointee.leftover.append(UnsafeRawBufferPointer(rebasing: octets[used...]))
+    private func process(_ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer) {
+        let used = unsafe consume(peer, bytes)
+        if used < bytes.count, peer.pointee.phase != .gone {
+            unsafe peer.pointee.leftover.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
         }
     }
 
     /// Walks over input as long as the phase of the connection allows.
     ///
-    /// - Returns: how many octets are done with.
-    private func consume(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) -> Int {
+    /// - Returns: how many bytes are done with.
+    private func consume(_ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer) -> Int {
         var position = 0
-        while position < octets.count {
+        while position < bytes.count {
             switch peer.pointee.phase {
             case .open, .closing:
-                guard peer.pointee.mayRead, unsafe readFrames(peer, octets, &position) else { return position }
+                guard peer.pointee.mayRead, unsafe readFrames(peer, bytes, &position) else { return position }
             case .head:
                 guard takesRequests(peer) else { return position }
-                guard unsafe responder.readHead(peer, UnsafeRawBufferPointer(octets), &position, on: self) else {
+                guard unsafe responder.readHead(peer, UnsafeRawBufferPointer(bytes), &position, on: self) else {
                     return position
                 }
             case .body:
-                guard unsafe responder.readBody(peer, UnsafeRawBufferPointer(octets), &position, on: self) else {
+                guard unsafe responder.readBody(peer, UnsafeRawBufferPointer(bytes), &position, on: self) else {
                     return position
                 }
             case .answering: return position
-            case .ending, .lingering, .gone: return octets.count
+            case .ending, .lingering, .gone: return bytes.count
             }
         }
         return position
@@ -158,20 +158,20 @@ extension Worker {
 
     /// Takes frame after frame.
     ///
-    /// - Returns: false when more octets are needed, or input is held back, and the rest has to be kept.
+    /// - Returns: false when more bytes are needed, or input is held back, and the rest has to be kept.
     private func readFrames(
-        _ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer, _ position: inout Int
+        _ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer, _ position: inout Int
     ) -> Bool {
         guard let binding = unsafe peer.pointee.binding else { return false }
         let limits = unsafe binding.pointee.limits.frames
-        while position < octets.count {
-            switch unsafe peer.pointee.reader.next(in: octets, from: &position, limits: limits) {
+        while position < bytes.count {
+            switch unsafe peer.pointee.reader.next(in: bytes, from: &position, limits: limits) {
             case .needMore: return false
             case .piece(let piece):
-                let run = unsafe octets[piece.start..<piece.start &+ piece.count]
+                let run = unsafe bytes[piece.start..<piece.start &+ piece.count]
                 unsafe take(peer, piece, UnsafeMutableRawBufferPointer(rebasing: run))
             case .control(let opcode, let start, let count):
-                let run = unsafe octets[start..<start &+ count]
+                let run = unsafe bytes[start..<start &+ count]
                 unsafe control(peer, opcode, UnsafeRawBufferPointer(rebasing: run))
             case .violation(let violation): closer.fail(peer, violation, on: self)
             }
@@ -222,7 +222,7 @@ extension Worker {
         let second = unsafe input.front(behind)
         let result = unsafe peer.pointee.transport.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
-        peer.pointee.octetsIn &+= UInt64(truncatingIfNeeded: count)
+        peer.pointee.bytesIn &+= UInt64(truncatingIfNeeded: count)
         port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
         let direct = min(count, first.count)
         unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
@@ -232,11 +232,11 @@ extension Worker {
         return result
     }
 
-    private func takeDirectly(_ peer: ConnectionPointer, _ octets: UnsafeMutableRawBufferPointer) {
-        let piece = unsafe peer.pointee.reader.take(octets)
+    private func takeDirectly(_ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer) {
+        let piece = unsafe peer.pointee.reader.take(bytes)
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
-        switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(octets), checksText: checksText) {
+        switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(bytes), checksText: checksText) {
         case .assembled: deliverAssembled(peer, piece.kind)
         case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         case .whole, .incomplete: break
@@ -256,7 +256,7 @@ extension Worker {
 
     private func ping(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
         guard let binding = unsafe peer.pointee.binding else { return }
-        // RFC 6455 5.5.3: the pong carries the same octets.
+        // RFC 6455 5.5.3: the pong carries the same bytes.
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
         if unsafe binding.pointee.handler.ping != nil { unsafe run(peer, .ping(BorrowedBytes(payload))) }
     }
@@ -292,7 +292,7 @@ extension Worker {
 }
 
 extension gw_bytes {
-    init(_ octets: UnsafeRawBufferPointer) {
-        unsafe self.init(ptr: octets.baseAddress?.assumingMemoryBound(to: UInt8.self), len: octets.count)
+    init(_ bytes: UnsafeRawBufferPointer) {
+        unsafe self.init(ptr: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), len: bytes.count)
     }
 }

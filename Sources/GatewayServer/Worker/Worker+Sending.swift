@@ -7,7 +7,7 @@ import Synchronization
 import WebSocket
 
 extension Worker {
-    /// From so many octets on a payload is handed to the kernel where it lies instead of being copied first.
+    /// From so many bytes on a payload is handed to the kernel where it lies instead of being copied first.
     private static let directSize = 16 * 1024
 
     // MARK: Queueing
@@ -37,7 +37,7 @@ extension Worker {
         if peer.pointee.outbox.note(opcode, isFinal: isFinal) { releaseHeld(peer) }
     }
 
-    /// Queues one whole message in shared octets, taking over one ownership.
+    /// Queues one whole message in shared bytes, taking over one ownership.
     func queueShared(_ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>) {
         pubSub.settle(peer, on: self)
         let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
@@ -75,7 +75,7 @@ extension Worker {
         return pressure(peer, limit: most)
     }
 
-    /// The same with shared octets, one ownership of which is taken over in any case.
+    /// The same with shared bytes, one ownership of which is taken over in any case.
     func send(
         _ peer: ConnectionPointer, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
@@ -98,9 +98,9 @@ extension Worker {
 
     /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
     /// `slow_consumer close` ends it, with what was queued going first.
-    func makeRoom(_ peer: ConnectionPointer, for octets: Int, atMost most: Int) -> Bool {
+    func makeRoom(_ peer: ConnectionPointer, for bytes: Int, atMost most: Int) -> Bool {
         if !peer.pointee.outbox.isBlocked { write(peer) }
-        if Outbox.admits(octets, behind: unsentBytes(peer), atMost: most) { return peer.pointee.phase == .open }
+        if Outbox.admits(bytes, behind: unsentBytes(peer), atMost: most) { return peer.pointee.phase == .open }
         closer.closeSlowConsumer(peer, on: self)
         return false
     }
@@ -143,7 +143,7 @@ extension Worker {
         if index > 0 { dirty.removeAll(keepingCapacity: true) }
     }
 
-    /// The socket takes octets again.
+    /// The socket takes bytes again.
     func writable(_ peer: ConnectionPointer) {
         peer.pointee.outbox.isBlocked = false
         flush(peer)
@@ -176,7 +176,7 @@ extension Worker {
 
     @inline(__always)
     func noteWritten(_ peer: ConnectionPointer, _ count: Int) {
-        peer.pointee.octetsOut &+= UInt64(truncatingIfNeeded: count)
+        peer.pointee.bytesOut &+= UInt64(truncatingIfNeeded: count)
         if peer.pointee.phase == .open { port.sharedTable[peer.pointee.slot].lastOut.store(now, ordering: .relaxed) }
     }
 

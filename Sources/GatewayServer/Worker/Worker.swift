@@ -90,7 +90,7 @@ import Synchronization
         unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
         defer { clinux_set_worker(nil) }
         while !isFinished { turn() }
-        // What came meanwhile finds nobody, but descriptors and shared octets in it have to be let go of.
+        // What came meanwhile finds nobody, but descriptors and shared bytes in it have to be let go of.
         mailbox.drain(on: self)
         events.runPending(on: self)
     }

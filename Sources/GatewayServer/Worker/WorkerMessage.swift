@@ -8,13 +8,13 @@ enum WorkerMessage: Sendable {
 
     /// A peer that another worker accepted; the descriptor changes its owner.
     case adopt(Int32, ListenerOptions, isSurplus: Bool)
-    /// A whole frame: opcode and final bit as in the first octet of the wire.
+    /// A whole frame: opcode and final bit as in the first byte of the wire.
     case frame(ConnectionID, head: UInt8, payload: [UInt8])
-    /// A whole message in shared octets, one ownership of which travels with it.
+    /// A whole message in shared bytes, one ownership of which travels with it.
     case shared(ConnectionID, head: UInt8, address: UInt)
     case subscribe(ConnectionID, Topic)
     case unsubscribe(ConnectionID, TopicKey)
-    /// A frame for the subscribers of a topic, in shared octets one ownership of which travels with it.
+    /// A frame for the subscribers of a topic, in shared bytes one ownership of which travels with it.
     case publication(Topic, address: UInt, except: UInt64)
     /// Something a handler asked for earlier.
     case event(HandlerEvent)

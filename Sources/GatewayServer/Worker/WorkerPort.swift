@@ -7,10 +7,10 @@ final class WorkerPort: Sendable {
     let sharedTable: SharedConnectionTable
     /// Peers that it has or will have; whoever accepts counts before handing over.
     let load = Atomic<Int>(0)
-    /// Octets of publications in the mailbox.
-    let publishedOctets = Atomic<Int>(0)
-    /// Octets of posts that wait for the worker.
-    let postedOctets = Atomic<Int>(0)
+    /// Bytes of publications in the mailbox.
+    let publishedBytes = Atomic<Int>(0)
+    /// Bytes of posts that wait for the worker.
+    let postedBytes = Atomic<Int>(0)
     let timers: TimerRegistry
     let waker: Waker
     private let mailbox = Mutex(Mailbox())

@@ -12,8 +12,8 @@ bool allocation_counter_works(void);
 /* Allocations of the calling thread so far: malloc, calloc, realloc and the aligned ones. */
 int64_t allocation_count(void);
 
-/* Octets the calling thread has asked for so far. */
-int64_t allocated_octets(void);
+/* Bytes the calling thread has asked for so far. */
+int64_t allocated_bytes(void);
 
 /* Blocks the calling thread has given back so far. */
 int64_t release_count(void);

@@ -10,7 +10,7 @@ struct item {
     struct item *next;
     size_t count;
     enum lws_write_protocol kind;
-    unsigned char octets[]; /* behind LWS_PRE octets for the library */
+    unsigned char bytes[]; /* behind LWS_PRE bytes for the library */
 };
 
 struct session {
@@ -24,13 +24,13 @@ struct session {
 
 static struct session *room;
 
-static void queue(struct session *s, const void *octets, size_t count, enum lws_write_protocol kind) {
+static void queue(struct session *s, const void *bytes, size_t count, enum lws_write_protocol kind) {
     struct item *item = malloc(sizeof *item + LWS_PRE + count);
     if (!item) abort();
     item->next = NULL;
     item->count = count;
     item->kind = kind;
-    memcpy(item->octets + LWS_PRE, octets, count);
+    memcpy(item->bytes + LWS_PRE, bytes, count);
     *s->last = item;
     s->last = &item->next;
     lws_callback_on_writable(s->wsi);
@@ -56,7 +56,7 @@ static int write_one(struct lws *wsi, struct session *s) {
     if (!item) return 0;
     s->first = item->next;
     if (!s->first) s->last = &s->first;
-    int result = lws_write(wsi, item->octets + LWS_PRE, item->count, item->kind);
+    int result = lws_write(wsi, item->bytes + LWS_PRE, item->count, item->kind);
     free(item);
     if (s->first) lws_callback_on_writable(wsi);
     return result < 0 ? -1 : 0;

@@ -34,8 +34,8 @@ class Echo(WSListener):
             self.parts.clear()
             self.answer(transport, whole)
 
-    def answer(self, transport, octets):
-        transport.send(self.kind, octets)
+    def answer(self, transport, data):
+        transport.send(self.kind, data)
 
 
 class Chat(Echo):
@@ -46,10 +46,10 @@ class Chat(Echo):
     def on_ws_disconnected(self, transport):
         members.discard(transport)
 
-    def answer(self, transport, octets):
-        octets = bytes(octets)
+    def answer(self, transport, data):
+        data = bytes(data)
         for member in members:
-            member.send(self.kind, octets)
+            member.send(self.kind, data)
 
 
 def listener(request):

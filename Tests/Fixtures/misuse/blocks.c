@@ -1,4 +1,4 @@
-/* Is busy for 200 ms with a message of 20 octets. */
+/* Is busy for 200 ms with a message of 20 bytes. */
 #define MISUSE_MESSAGE blocks
 #include "misuse.h"
 

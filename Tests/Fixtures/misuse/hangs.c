@@ -1,4 +1,4 @@
-/* Never comes back from a text of 1,000 octets. */
+/* Never comes back from a text of 1,000 bytes. */
 #define MISUSE_MESSAGE hangs
 #include "misuse.h"
 

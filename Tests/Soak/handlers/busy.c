@@ -1,5 +1,5 @@
 /* Does everything a handler may ask the gateway for, at the word of its clients and all at once. A command is its first
- * octet; numbers are of 32 bits, little-endian:
+ * byte; numbers are of 32 bits, little-endian:
  *
  *   E payload                       back as E, the number of E so far (64 bits), payload
  *   J stream count most how         count messages J stream number pattern, and at their end D stream count
@@ -37,7 +37,7 @@ static void *run(void *argument) {
         pthread_mutex_unlock(&office->lock);
         if (job == NULL) return NULL;
         int must_say = job_run(job) && job->how == HOW_THEN_POST;
-        /* The octets are those of the end message, for the callback to send. */
+        /* The bytes are those of the end message, for the callback to send. */
         uint8_t end[9];
         size_t length = job_end_message(end, job);
         gw_conn connection = job->guest->head.connection;
@@ -290,7 +290,7 @@ static gw_status restore_conn(void *self, gw_conn connection, const gw_request *
                               void **state) {
     struct guest *guest = guest_make();
     if (saved->data.len != sizeof guest->count + sizeof guest->doom + sizeof guest->timers)
-        wrong(connection, "busy: %zu octets of saved state", saved->data.len);
+        wrong(connection, "busy: %zu bytes of saved state", saved->data.len);
 #ifdef REFUSES
     if (connection % 3 == 0) {
         guest_release(guest);

@@ -15,7 +15,7 @@ struct timer {
     gw_timer id;
 };
 
-/* What a client has asked for: `count` messages of up to `most` octets each. */
+/* What a client has asked for: `count` messages of up to `most` bytes each. */
 struct job {
     struct job *next;
     struct guest *guest;

@@ -1,4 +1,4 @@
-/* Octets that the driver knows without being told: a piece of one long pattern, chosen by stream and number. */
+/* Bytes that the driver knows without being told: a piece of one long pattern, chosen by stream and number. */
 #ifndef SOAK_PATTERN_H
 #define SOAK_PATTERN_H
 
@@ -23,7 +23,7 @@ static uint32_t pattern_mix(uint32_t stream, uint32_t number) {
     return x ^ x >> 13;
 }
 
-/* A message of a stream: 'J', stream, number, and a piece of the pattern of up to `most` octets. Answers its length. */
+/* A message of a stream: 'J', stream, number, and a piece of the pattern of up to `most` bytes. Answers its length. */
 static size_t pattern_message(uint8_t *to, uint32_t stream, uint32_t number, uint32_t most) {
     uint32_t chosen = pattern_mix(stream, number);
     uint32_t length = pattern_mix(number, stream) % (most + 1);

@@ -72,7 +72,7 @@ static gw_status save_conn(void *self, gw_conn connection, void *state, gw_sink 
 static gw_status restore_conn(void *self, gw_conn connection, const gw_request *request, const gw_saved *saved,
                               void **state) {
     struct passer *passer = allocated(sizeof *passer);
-    if (saved->data.len != 12) wrong(connection, "pieces: %zu octets of saved state", saved->data.len);
+    if (saved->data.len != 12) wrong(connection, "pieces: %zu bytes of saved state", saved->data.len);
     memcpy(&passer->messages, saved->data.ptr, 8);
     memcpy(&passer->is_held, saved->data.ptr + 8, 4);
     client_begin(self, &passer->head, connection, 1);

@@ -1,4 +1,4 @@
-/* Sends octets back as text. */
+/* Sends bytes back as text. */
 #define MISUSE_MESSAGE sends
 #include "misuse.h"
 
@@ -8,4 +8,4 @@ static void sends(void *self, gw_conn conn, void *state, const gw_message *messa
     host->send(host, conn, GW_TEXT, 0, message->data.ptr, message->data.len);
 }
 
-MISUSE_TABLE("octets_as_text")
+MISUSE_TABLE("bytes_as_text")

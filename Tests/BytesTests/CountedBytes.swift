@@ -1,17 +1,17 @@
 import Bytes
 import Synchronization
 
-/// Shared octets that count how often they were handed back, and whose keeper is watched.
-final class CountedOctets {
+/// Shared bytes that count how often they were handed back, and whose keeper is watched.
+final class CountedBytes {
     private let memory: UnsafeMutableRawBufferPointer
     private let releases: UnsafeMutablePointer<Atomic<Int>>
     private let keeper: UnsafeMutablePointer<Atomic<Int>>
     /// Dangles once `released` is 1.
     let shared: UnsafeMutablePointer<SharedBuffer>
 
-    init(_ octets: [UInt8]) {
-        memory = .allocate(byteCount: octets.count, alignment: 1)
-        memory.copyBytes(from: octets)
+    init(_ bytes: [UInt8]) {
+        memory = .allocate(byteCount: bytes.count, alignment: 1)
+        memory.copyBytes(from: bytes)
         releases = .allocate(capacity: 1)
         releases.initialize(to: Atomic(0))
         keeper = .allocate(capacity: 1)
@@ -35,6 +35,6 @@ final class CountedOctets {
 
     /// How often the release function was called.
     var released: Int { releases.pointee.load(ordering: .acquiring) }
-    /// What the keeper stands at: 1 while the octets live.
+    /// What the keeper stands at: 1 while the bytes live.
     var kept: Int { keeper.pointee.load(ordering: .acquiring) }
 }
