@@ -180,6 +180,7 @@ def test_a_room_remembers_so_many_lines_and_no_more(gateway):
 def test_who_comes_in_the_middle_misses_nothing(make_gateway):
     """Also when speakers and listeners are on different threads; a line may come twice then, but not be lost."""
     running = make_gateway(main="threads 2;", routes="route /rooms/:room { handler rooms; set history 10000; }").start()
+    present = None
 
     async def listen(connection, speakers):
         got, over = [], set()
@@ -192,6 +193,9 @@ def test_who_comes_in_the_middle_misses_nothing(make_gateway):
     async def speak(n):
         async with connect(running, f"/rooms/tea?name=m{n}") as connection:
             listener = asyncio.create_task(listen(connection, 4))
+            # All are there before the first speaks: to a newcomer a line may come twice.
+            await (await connection.ping())
+            await present.wait()
             for number in range(150):
                 await connection.send(str(number))
                 await (await connection.ping())
@@ -203,6 +207,8 @@ def test_who_comes_in_the_middle_misses_nothing(make_gateway):
             return await listen(connection, 4)
 
     async def scenario():
+        nonlocal present
+        present = asyncio.Barrier(4)
         speakers = [asyncio.create_task(speak(n)) for n in range(4)]
         newcomers = []
         while not all(task.done() for task in speakers):

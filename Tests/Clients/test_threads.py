@@ -23,7 +23,8 @@ def serving(make_gateway):
 
 
 def number(running, word, at=-1):
-    """What a handler told the log under a word."""
+    """What a handler told the log under a word; the line may be on its way."""
+    running.wait_for(f": {word} ")
     lines = [line for line in running.log().splitlines() if f": {word} " in line]
     return int(lines[at].rpartition(" ")[2])
 
