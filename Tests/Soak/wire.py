@@ -355,7 +355,8 @@ class Peer:
             # Both sides may begin at once.
             if code != 1000 and code not in self.allowed:
                 return self.wrong(f"Close 1000 was answered with {code} {payload[2:]!r}")
-            if self.answers_at_once and not self.is_settled():
+            # One that the gateway began is no answer to ours, and what crossed it is not read.
+            if code == 1000 and self.answers_at_once and not self.is_settled():
                 return self.wrong("answers to what came before Close are missing")
             return None
         if code not in self.allowed:

@@ -117,11 +117,12 @@ final class ConnectionCloser {
             )
         }
         worker.pubSub.leaveTopics(peer, on: worker)
-        worker.port.timers.end(.connection(peer.pointee.id.number))
         peer.pointee.closeCode = code == 0 ? CloseCode.none : code
         if !reason.isEmpty { peer.pointee.ownRareState.closeReason = reason }
         peer.pointee.closeBy = UInt8(truncatingIfNeeded: by)
         worker.port.sharedTable.withdraw(peer.pointee.slot)
+        // Behind that: as long as other threads find the connection open, its timers can be cancelled.
+        worker.port.timers.end(.connection(peer.pointee.id.number))
         worker.port.streams.end(peer.pointee.id, worker.port)
     }
 
