@@ -10,7 +10,7 @@ public struct BlockPool: ~Copyable {
     @unsafe
     public struct Block {
         public var next: UnsafeMutablePointer<Block>?
-        /// The bytes of this block: behind its header, or somebody else's that it refers to.
+        /// The bytes of this block: behind its header, or those of another owner that it refers to.
         public var base: UnsafeMutableRawPointer
         /// The first byte that has not been sent.
         public var start: Int

@@ -69,7 +69,7 @@ public struct SendQueue: ~Copyable {
                 return false
             }
         } else {
-            // It may have stood before another block when it was lent last.
+            // The run may have stood before another block when it was lent last.
             unsafe inPlaceRun.pointee.next = nil
             unsafe inPlaceRun.pointee.base = front
             unsafe inPlaceRun.pointee.start = 0

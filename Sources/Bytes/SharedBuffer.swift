@@ -3,9 +3,9 @@ public import Synchronization
 
 /// Immutable bytes with many owners, counted; this is what a `gw_buf` points at.
 ///
-/// Any thread may retain and release. Three kinds: bytes behind the header in one allocation, bytes of a
-/// handler that are handed back through its release function, and bytes that are only lent for the length of a
-/// callback (these are not counted; whoever wants to keep them copies).
+/// Any thread may retain and release. Three kinds: bytes behind the header in one allocation, bytes of a handler that
+/// are handed back through its release function, and bytes that are only lent for the length of a callback (these are
+/// not counted; a callee that wants to keep them copies).
 @unsafe
 public struct SharedBuffer: ~Copyable {
     public typealias Release = @convention(c) (UnsafeMutableRawPointer?) -> Void
@@ -88,7 +88,7 @@ public struct SharedBuffer: ~Copyable {
         return unsafe shared
     }
 
-    /// One borrowedBuffer's header, which is pointed at other bytes for every callback.
+    /// A header for bytes that are lent, which is pointed at other ones for every callback.
     public static func borrowed() -> UnsafeMutablePointer<SharedBuffer> {
         let shared = UnsafeMutablePointer<SharedBuffer>.allocate(capacity: 1)
         unsafe shared.initialize(to: SharedBuffer(start: nil, count: 0, isBorrowed: true))
