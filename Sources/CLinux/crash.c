@@ -272,7 +272,7 @@ static void record(int signal, const siginfo_t *information, const void *context
     put_site(&text, &clinux_crash_note);
     put(&text, ": ");
     put(&text, fault_names[fault_index(signal)]);
-    /* A signal that somebody sent has no address; si_code tells. */
+    /* A signal that a process sent has no address; si_code tells. */
     if (information->si_code > 0) {
         put(&text, " at address ");
         put_address(&text, (uint64_t)(uintptr_t)information->si_addr);
@@ -314,8 +314,8 @@ static void on_fault(int signal, siginfo_t *information, void *context) {
         }
     }
     record(signal, information, context);
-    /* Not whoever handled it before: the Swift runtime's handler starts a process to print a backtrace, which does not
-     * always come to an end, and survives a signal that was only sent. */
+    /* Not the handler from before: the Swift runtime's starts a process to print a backtrace, which does not always
+     * come to an end, and survives a signal that was only sent. */
     memset(&usual, 0, sizeof usual);
     usual.sa_handler = SIG_DFL;
     sigaction(signal, &usual, NULL);

@@ -116,7 +116,7 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end) {
     if (information.si_pid == 0) {
         return 0;
     }
-    /* While it is not reaped nobody else can have its number, nor its group's. */
+    /* While it is not reaped no other process can have its number, nor its group's. */
     kill(-process, SIGKILL);
     do {
         result = wait4(process, &status, 0, &usage);

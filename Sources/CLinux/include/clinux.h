@@ -59,8 +59,8 @@ int clinux_next_signal(int descriptor);
 /* Fills memory with randomness of the kernel; how many bytes, or -1. */
 ptrdiff_t clinux_random(void *memory, size_t bytes);
 
-/* Opens a file for appending, private to this user, close-on-exec; -1 with errno set. A link is refused, ELOOP, and what
- * is no regular file or has a second name, EINVAL. */
+/* Opens a file for appending, private to this user, close-on-exec; -1 with errno set. A link is refused, ELOOP, and
+ * what is no regular file or has a second name, EINVAL. */
 int clinux_open_record(const char *path);
 
 /* Makes /dev/null of those of the descriptors 0 to 2 that are closed, so that no socket becomes one of them; before

@@ -1,4 +1,4 @@
-/* The last words of a process that a handler kills: who was running, and where. Nothing is recovered. */
+/* The last words of a process that a handler kills: which handler was running, and where. Nothing is recovered. */
 #ifndef CLINUX_CRASH_H
 #define CLINUX_CRASH_H
 

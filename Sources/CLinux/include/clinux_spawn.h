@@ -36,7 +36,8 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 int clinux_end_with_parent(void);
 
 /* Limits this process, for good: bytes of memory on top of what it has, seconds of processor time, open files; no
- * core file, nobody else's handlers for faults. It dies with the thread that started it, and by SIGALRM after `seconds` whatever happens. */
+ * core file, no handlers for faults that were set before. The process dies with the thread that started it, and by
+ * SIGALRM after `seconds` whatever happens. */
 int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds);
 
 #endif
