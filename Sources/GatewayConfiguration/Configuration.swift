@@ -79,7 +79,7 @@ package struct Configuration: Sendable, Equatable {
     /// The routes, in the order of the file.
     package var routes: [RouteConfiguration] = []
 
-    /// Where the control socket is when nobody says, seen from the folder of the file.
+    /// Where the control socket is when the file does not say, seen from the folder of the file.
     static let standardControlPath = ".gateway.sock"
 
     /// A configuration that says nothing: every value has its default.

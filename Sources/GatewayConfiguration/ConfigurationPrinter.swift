@@ -1,7 +1,8 @@
 extension Configuration {
     /// The whole configuration in the language it is read from, with every value in effect.
     ///
-    /// Reading it again gives the same values; the comments say what nobody has set and what comes from `defaults`.
+    /// Reading it again gives the same values; the comments say what is not set in the file and what comes from
+    /// `defaults`.
     package func effectiveText() -> String {
         var printer = ConfigurationPrinter()
         printer.print(self)

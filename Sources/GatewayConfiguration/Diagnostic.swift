@@ -4,7 +4,7 @@ package struct Diagnostic: Sendable, Equatable {
     package enum Severity: String, Sendable {
         /// The configuration cannot be used.
         case error
-        /// It can be used, but says something that has no effect or is likely a mistake.
+        /// The configuration can be used, but says something that has no effect or is likely a mistake.
         case warning
     }
 

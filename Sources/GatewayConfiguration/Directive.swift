@@ -82,11 +82,11 @@ enum Setting: Sendable {
 struct Directive: Sendable {
     /// Whether braces follow.
     enum Block: Sendable {
-        /// It ends in `;`.
+        /// The directive ends in `;`.
         case never
-        /// It may have a block.
+        /// The directive may have a block.
         case optional
-        /// It is nothing without its block.
+        /// The directive is nothing without its block.
         case required
     }
 

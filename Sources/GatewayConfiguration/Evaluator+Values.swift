@@ -149,7 +149,7 @@ extension Evaluator {
                 notes: ["A frame is part of a message, so the smaller limit is the one that counts."])
         }
         if scope.ranges["max_frame"] == nil, !inheritsFrame {
-            // Who raises max_message alone means messages of that size, however they are cut into frames.
+            // A block that raises max_message alone means messages of that size, however they are cut into frames.
             scope.limits.maxFrameBytes = limits.maxMessageBytes
         } else {
             scope.limits.maxFrameBytes = min(limits.maxFrameBytes, limits.maxMessageBytes)

@@ -27,7 +27,7 @@ enum FileReader {
     /// The bytes of a file that holds text.
     ///
     /// The file the operator names may be a pipe, as in `-c /dev/stdin`; what a pattern finds has to be a plain file,
-    /// since opening a pipe that nobody writes to would wait for ever.
+    /// since opening a pipe without a writer would wait for ever.
     static func text(of path: String, isPlainFile: Bool = false) throws(Failure) -> [UInt8] {
         let bytes = try bytes(of: path, isPlainFile: isPlainFile)
         return try checked(bytes)

@@ -1,4 +1,4 @@
-/// One limit of a route as it is in effect, and who says so.
+/// One limit of a route as it is in effect, and where it is set.
 package struct LimitRow: Sendable, Equatable {
     /// The directive.
     package let name: String
@@ -16,7 +16,7 @@ extension Configuration {
         scope.routeConnections = route.maxConnections
         var rows: [LimitRow] = []
         for directive in Directive.table where directive.places.contains(.route) {
-            // Those that can only say what happens anyway are no choice of anybody.
+            // Directives that can only say what happens anyway leave the operator no choice.
             if case .fixed = directive.setting { continue }
             guard let value = directive.text(in: scope) else { continue }
             let inherited = directive.places.contains(.defaults) ? limitOrigins[directive.name] : nil

@@ -2,19 +2,19 @@
 package struct Limits: Sendable, Equatable {
     /// What happens to a peer that does not read what is sent to it.
     package enum SlowConsumer: String, Sendable, CaseIterable {
-        /// It is closed with 1013.
+        /// The connection is closed with 1013.
         case close
     }
 
     /// What happens to the connections of a route when its handler is replaced.
     package enum ReloadPolicy: String, Sendable, CaseIterable {
-        /// They move where both generations can hand over their state, and drain otherwise.
+        /// Connections move where both generations can hand over their state, and drain otherwise.
         case automatic = "auto"
-        /// They move; a new generation that cannot take the state is refused.
+        /// Connections move; a new generation that cannot take the state is refused.
         case migrate
-        /// They stay with the generation they have until they end, at most `drain_timeout`.
+        /// Connections stay with the generation they have until they end, at most `drain_timeout`.
         case drain
-        /// They are closed with 1012, spread over a while, and come back to the new generation.
+        /// Connections are closed with 1012, spread over a while, and come back to the new generation.
         case close
         /// A loaded handler stays as it is until the gateway is started again.
         case off
@@ -22,7 +22,7 @@ package struct Limits: Sendable, Equatable {
 
     /// Which threads the callbacks of a route's connections run on.
     package enum Dispatch: String, Sendable, CaseIterable {
-        /// Those of the event loops: nothing is faster, and no callback may block.
+        /// Threads of the event loops: nothing is faster, and no callback may block.
         case loop
         /// Threads beside the loops: in order for each connection, and each may block.
         case pool

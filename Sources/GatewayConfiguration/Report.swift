@@ -1,6 +1,6 @@
 /// Collects what is wrong while files are read; it knows the files, so a finding needs only a range.
 struct Report: Sendable {
-    /// More errors than this help nobody: the rest is most likely caused by the first.
+    /// More errors than this are no help: the rest is most likely caused by the first.
     static let mostErrors = 20
 
     private struct Entry: Sendable {

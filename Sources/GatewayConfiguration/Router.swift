@@ -1,7 +1,7 @@
 /// Finds the route of a path. Built once per configuration, then only read: any thread may ask it.
 ///
-/// Order: the exact path; then patterns with parameters; then the longest `/*`. Among patterns with parameters that fit,
-/// the one whose literal segments come first wins, so `/a/:x/c` goes before `/:x/b/c`. `/feed/*` stands for
+/// Order: the exact path; then patterns with parameters; then the longest `/*`. Among patterns with parameters that
+/// fit, the one whose literal segments come first wins, so `/a/:x/c` goes before `/:x/b/c`. `/feed/*` stands for
 /// everything below `/feed/`, that path included, but not for `/feed`. A parameter never stands for an empty segment.
 package struct Router: Sendable {
     /// The route a path belongs to, and what its variable parts stand for.

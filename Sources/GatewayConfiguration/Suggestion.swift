@@ -1,6 +1,7 @@
-/// Finds the word somebody most likely meant.
+/// Finds the word that was most likely meant.
 package enum Suggestion {
-    /// The candidate that needs the fewest edits, else one that is longer or shorter at its end; nil when none is close.
+    /// The candidate that needs the fewest edits, else one that is longer or shorter at its end; nil when none is
+    /// close.
     package static func nearest(to text: String, among candidates: [String]) -> String? {
         let word = Array(text.utf8)
         // Longer than every name by far: not a slip of the finger, and not worth the quadratic time.

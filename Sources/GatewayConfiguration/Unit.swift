@@ -1,6 +1,6 @@
 /// Why a word is not the number it should be.
 enum UnitError: Error, Sendable, Equatable {
-    /// It does not begin with digits, or has something else in it.
+    /// The word does not begin with digits, or has something else in it.
     case notANumber
     /// Digits only, where a unit decides what is meant.
     case missing
