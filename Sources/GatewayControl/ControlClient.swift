@@ -5,11 +5,11 @@ import Glibc
 package enum ControlClient {
     /// Why there is no answer.
     package enum Failure: Error, Sendable, Equatable {
-        /// Nobody listens there, or we may not connect; the kernel's reason.
+        /// No gateway listens there, or we may not connect; the kernel's reason.
         case unreachable(String)
         /// The gateway took the command and did not answer in time.
         case silent(seconds: Int)
-        /// It ended, or the connection broke, before the answer was complete.
+        /// The gateway ended, or the connection broke, before the answer was complete.
         case cutShort
     }
 

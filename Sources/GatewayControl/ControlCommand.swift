@@ -22,7 +22,7 @@ package enum ControlCommand: Sendable, Equatable {
     /// Whether it only asks, so that whatever is answered is what was wanted.
     package var isQuestion: Bool { if case .status = self { true } else { false } }
 
-    /// Why a line is no command; the text is the sentence for whoever sent it.
+    /// Why a line is no command; the text is the sentence for the client.
     package struct Failure: Error, Equatable, Sendable {
         package let sentence: String
     }
@@ -82,7 +82,7 @@ package enum ControlCommand: Sendable, Equatable {
     }
 }
 
-/// The answer to a command: text, and the exit status for whoever asked.
+/// The answer to a command: text, and the exit status for the client.
 package struct ControlAnswer: Sendable, Equatable {
     package var text: String
     package var exit: Int32

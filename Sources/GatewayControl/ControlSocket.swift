@@ -1,7 +1,7 @@
 package import GatewayIO
 import Glibc
 
-/// A command that came over the control socket, and whom to answer.
+/// A command that came over the control socket, and the client to answer.
 package struct ControlRequest: Sendable, Equatable {
     /// Names the client; one that has gone meanwhile is no error.
     package let client: UInt64
@@ -11,7 +11,8 @@ package struct ControlRequest: Sendable, Equatable {
 /// The socket for `gateway status`, `reload` and the like: commands in, answers out. It belongs to the control thread.
 ///
 /// It has a poller of its own, so that its owner registers one number and calls `turn` when that is readable or
-/// `deadline` has come. Nothing here blocks: whoever reads slowly waits in a buffer of its own, and not for long.
+/// `deadline` has come. Nothing here blocks: the answer to a slow reader waits in a buffer of its own, and not for
+/// long.
 ///
 ///     accept ─▶ reading ──line──▶ waiting ──answer──▶ writing ─▶ gone
 ///                  └── no command: answered here ─────────┘
@@ -21,13 +22,13 @@ package struct ControlSocket: ~Copyable {
     /// How long a client may take to send its line, and to take its answer.
     package static let patience: UInt64 = 10_000_000_000
 
-    /// How long nobody is accepted after the descriptors ran out: the poller would report the same peer for ever.
+    /// How long no client is accepted after the descriptors ran out: the poller would report the same client for ever.
     private static let pause: UInt64 = 1_000_000_000
     private static let listenerToken: UInt64 = 0
 
     private enum Phase {
         case reading
-        /// Its answer is being worked on, as long as that takes.
+        /// The answer is being worked on, as long as that takes.
         case waiting
         case writing
     }
@@ -62,12 +63,12 @@ package struct ControlSocket: ~Copyable {
 
     /// Where it listens.
     package let path: String
-    /// Nil once nobody new is heard.
+    /// Nil once no new client is accepted.
     private var listener: OwnedListener?
     private let poller: Poller
     private var clients: [UInt64: Client] = [:]
     private var nextToken: UInt64 = 1
-    /// Nobody is accepted until then; nil while somebody would be.
+    /// No client is accepted until then; nil while clients are accepted.
     private var pausedUntil: UInt64?
 
     /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
@@ -121,7 +122,8 @@ package struct ControlSocket: ~Copyable {
         if !write(asking, token: client) { clients[client] = nil }
     }
 
-    /// Hears nobody new and removes the file, so that the next gateway can listen there; answers can still be given.
+    /// Accepts no new client and removes the file, so that the next gateway can listen there; answers can still be
+    /// given.
     package mutating func stopListening() { listener = nil }
 
     // MARK: Clients
@@ -133,7 +135,7 @@ package struct ControlSocket: ~Copyable {
 
     private mutating func accept(_ now: UInt64) throws(Errno) {
         guard let listener else { return }
-        // A bound for one turn: whoever still waits is reported again.
+        // A bound for one turn: clients that still wait are reported again.
         for _ in 0..<Self.mostClients {
             switch listener.listener.accept() {
             case .socket(let socket): admit(socket, now)
@@ -211,7 +213,7 @@ package struct ControlSocket: ~Copyable {
         return write(client, token: token)
     }
 
-    /// False when all is sent, or nobody is there to take it.
+    /// False when all is sent, or the client does not take it any more.
     private func write(_ client: Client, token: UInt64) -> Bool {
         while client.sent < client.bytes.count {
             switch client.socket.write(client.bytes[client.sent...]) {

@@ -1,7 +1,7 @@
 package import GatewayConfiguration
 import HTTP
 
-/// What the gateway would do with a path, by the configuration alone: no handler is loaded and nobody is asked.
+/// What the gateway would do with a path, by the configuration alone: no handler is loaded or asked.
 package struct RouteExplanation: Sendable, Equatable {
     /// The explanation, lines with an end.
     package let text: String

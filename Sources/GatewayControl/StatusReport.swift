@@ -11,13 +11,13 @@ package struct StatusReport: Sendable, Equatable {
     /// What handlers count, in the order in which they have defined it; as JSON only.
     package var metrics: [Metric] = []
 
-    /// Routes that nobody serves.
+    /// Routes that no instance serves.
     package var missing: Int { routes.count { $0.unavailable != nil } }
 
     /// Handlers with something wrong that their routes do not show.
     package var troubled: [String] { handlers.filter { $0.trouble != nil && $0.file != nil }.map(\.name) }
 
-    /// It serves, but not all that it should.
+    /// The gateway serves, but not all that it should.
     package var isDegraded: Bool { process.phase == .serving && (missing > 0 || !troubled.isEmpty) }
 
     /// Makes a report; the lists are filled afterwards.
@@ -29,7 +29,7 @@ extension StatusReport {
     package struct Process: Sendable, Equatable {
         /// What it is doing.
         package enum Phase: String, Sendable {
-            /// Handlers are being loaded and started; nobody is served yet.
+            /// Handlers are being loaded and started; no peer is served yet.
             case starting
             case serving
             /// No new connections; it ends when the last has left.
@@ -97,7 +97,7 @@ extension StatusReport {
     package struct Route: Sendable, Equatable {
         package var pattern: String
         package var handler: String
-        /// Why nobody serves it; nil while somebody does.
+        /// Why no instance serves it; nil while one does.
         package var unavailable: String?
         package var connections: Int
         /// `reload`, as it is written in the file.
@@ -144,7 +144,7 @@ extension StatusReport {
             case loading
             /// Gets the new connections.
             case live
-            /// Its connections move to a newer one.
+            /// The connections move to a newer generation.
             case handingOver = "handing over"
             /// Keeps the connections it has.
             case retiring
@@ -163,7 +163,7 @@ extension StatusReport {
         package var digest: UInt64
         /// The copy that is mapped.
         package var file: String
-        /// When the file it was copied from was written, in seconds since 1970; nil when nobody knows.
+        /// When the file it was copied from was written, in seconds since 1970; nil when that is not known.
         package var builtAt: Int64?
         /// What the handler says of itself; empty when it says nothing.
         package var version: String
