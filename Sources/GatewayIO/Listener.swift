@@ -14,19 +14,19 @@ public struct Listener: ~Copyable, Sendable {
         case unix(path: String)
         /// The same, but the socket file is for its owner alone (mode 0600).
         case privateUnix(path: String)
-        /// A listening descriptor that whoever started us has opened.
+        /// A listening descriptor that the parent process has opened.
         case inherited(Int32)
     }
 
     /// What accepting came to.
     public enum Accepted: ~Copyable {
         case socket(Socket)
-        /// Nobody waits any more.
+        /// No peer waits any more.
         case none
         /// This peer is gone already; the next one may be fine.
         case lost
-        /// No descriptor or no memory is left, or the socket does not listen any more: pause, serve whom we have,
-        /// try again later.
+        /// No descriptor or no memory is left, or the socket does not listen any more: pause, serve the peers that are
+        /// here, try again later.
         case exhausted(Errno)
     }
 
@@ -143,10 +143,10 @@ public struct Listener: ~Copyable, Sendable {
         }
     }
 
-    /// Refuses new peers from now on, also those in the backlog, whoever still holds the descriptor, and removes the file
-    /// of a unix socket.
+    /// Refuses new peers from now on, also those in the backlog, even if another process still holds the descriptor,
+    /// and removes the file of a unix socket.
     ///
-    /// An inherited socket goes on listening for whoever has opened it.
+    /// An inherited socket goes on listening for the process that has opened it.
     public func close() {
         if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
         file?.remove()
@@ -160,8 +160,8 @@ public struct Listener: ~Copyable, Sendable {
         switch error.code {
         case EAGAIN: return .none
         case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(error)
-        // Whoever gave us an inherited socket may shut it down. It stays readable in the poller, so taking this for
-        // one lost peer would spin for ever.
+        // The process that gave us an inherited socket may shut it down. It stays readable in the poller, so taking
+        // this for one lost peer would spin for ever.
         case EINVAL, EBADF, ENOTSOCK: return .exhausted(error)
         // Whatever else befell this peer on its way in (ECONNABORTED, EINTR, EPROTO, network errors that accept
         // passes on) says nothing about the next one: a listener never ends over it.

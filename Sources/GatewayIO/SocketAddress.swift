@@ -65,7 +65,8 @@ public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         self = parsed
     }
 
-    /// The IPv4 address in an IPv6 one: a dual-stack listener shows IPv4 peers so, and people know them by four numbers.
+    /// The IPv4 address in an IPv6 one: a dual-stack listener shows IPv4 peers so, and people know them by four
+    /// numbers.
     private static func mapped(_ address: UnsafeRawBufferPointer) -> UInt32? {
         // RFC 4291 2.5.5.2: 80 bits of zero, 16 of one, and the address.
         guard unsafe address.loadUnaligned(as: UInt64.self) == 0,

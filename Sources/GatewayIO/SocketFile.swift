@@ -7,7 +7,7 @@ struct SocketFile: Sendable {
     private let device: dev_t
     private let inode: ino_t
 
-    /// Calls `listen`, which binds there and listens, once nobody else does; nobody else tries meanwhile.
+    /// Calls `listen`, which binds there and listens, once no other socket does; no other gateway tries meanwhile.
     static func claim(
         _ path: String, _ name: inout sockaddr_un, _ listen: (inout sockaddr_un) throws(Errno) -> Void
     ) throws(Errno) -> SocketFile {
@@ -35,7 +35,7 @@ struct SocketFile: Sendable {
         unsafe unlink(path)
     }
 
-    /// A socket file that nobody listens on any more is left over from a crash; one that answers is in use.
+    /// A socket file without a listener is left over from a crash; one that answers is in use.
     private static func removeStale(_ path: String, _ name: inout sockaddr_un) throws(Errno) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return }
@@ -53,8 +53,8 @@ struct SocketFile: Sendable {
         unsafe unlink(path)
     }
 
-    /// Nobody holds the lock for longer than a few system calls; whoever else locks folders does not stop us for longer
-    /// than so many milliseconds.
+    /// A gateway holds the lock for no longer than a few system calls; another program that locks folders does not stop
+    /// us for longer than so many milliseconds.
     private static let patience: Int32 = 5000
 
     /// Keeps other gateways from looking at socket files in a folder and binding there, as long as the descriptor is

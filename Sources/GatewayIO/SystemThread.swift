@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// A thread of the operating system with a name, to be joined by whoever started it.
+/// A thread of the operating system with a name, to be joined by the thread that started it.
 public struct SystemThread: ~Copyable, @unchecked Sendable {
     // @unchecked: a pthread_t is a number to the C library, which lets any thread join it.
     private let handle: pthread_t
@@ -36,7 +36,7 @@ public struct SystemThread: ~Copyable, @unchecked Sendable {
         self.handle = handle
     }
 
-    /// Lets it run on its own; nobody will join it.
+    /// Lets the thread run on its own; it will not be joined.
     public consuming func detach() { pthread_detach(handle) }
 
     /// Waits until the thread has ended.

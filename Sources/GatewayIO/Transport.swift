@@ -15,8 +15,8 @@ public struct Transport: ~Copyable {
         self.layer = layer
     }
 
-    /// A stream without a socket of its own. Its layer tells the owner of the connection when there is input, or room for
-    /// output: the poller knows nothing of it.
+    /// A stream without a socket of its own. Its layer tells the owner of the connection when there is input, or room
+    /// for output: the poller knows nothing of it.
     public init(stream layer: TransportLayer) {
         socket = Socket(adopting: -1)
         self.layer = layer

@@ -1,8 +1,8 @@
 /// What stands between a connection and its socket and changes the bytes on their way, as TLS does.
 ///
-/// One for each connection, owned by the worker that owns the socket, which is lent for each call. A layer may keep bytes
-/// of either direction: `isDrained` and `hasInput` say so. Where the layer is a stream of something else, the socket it is
-/// lent is none, and it must not use it.
+/// One for each connection, owned by the worker that owns the socket, which is lent for each call. A layer may keep
+/// bytes of either direction: `isDrained` and `hasInput` say so. Where the layer is a stream of something else, the
+/// socket it is lent is none, and it must not use it.
 open class TransportLayer {
     public init() {}
 

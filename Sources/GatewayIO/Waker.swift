@@ -3,8 +3,8 @@ import Glibc
 
 /// Wakes a thread out of its poller from any other thread.
 ///
-/// The descriptor is registered as readable with the thread's poller. Ringing twice before the thread has
-/// answered is one wake-up; whoever keeps a mailbox beside it rings only when the mailbox was empty.
+/// The descriptor is registered as readable with the thread's poller. Ringing twice before the thread has answered is
+/// one wake-up; a sender that fills a mailbox beside it rings only when the mailbox was empty.
 public struct Waker: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
