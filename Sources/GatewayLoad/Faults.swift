@@ -6,7 +6,7 @@ package struct Faults: Sendable {
         case refused
         /// A message came back different, out of order or of another type.
         case mismatched
-        /// A frame broke RFC 6455, or a message came that nobody sent.
+        /// A frame broke RFC 6455, or a message came that no client sent.
         case violations
         /// The server ended a connection.
         case closed = "closed_by_server"

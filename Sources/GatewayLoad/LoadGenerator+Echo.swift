@@ -20,7 +20,7 @@ extension LoadGenerator {
         }
     }
 
-    /// Runs turns until the time is over or so much is completed, or nobody is connected any more.
+    /// Runs turns until the time is over or so much is completed, or no peer is connected any more.
     ///
     /// `prepare` is called before each turn with the time and answers how long the turn may wait.
     mutating func measure(

@@ -37,7 +37,7 @@ package struct LoadGenerator: ~Copyable {
     var alive = 0
 
     private static let readBytes = 256 << 10
-    /// Nobody who waits so long without any progress will wait for nothing.
+    /// A run that makes no progress for so long stops waiting.
     static let patience: UInt64 = 10_000_000_000
 
     /// Does what the plan says, and answers what it came to.
@@ -160,7 +160,7 @@ package struct LoadGenerator: ~Copyable {
                 } else if plan.mode == .fanout {
                     takePublication(payload, isEnd, from: peer)
                 }
-            // A handler may greet who only connects; that is its affair.
+            // A handler may greet a client that only connects; that is its affair.
             }
         }
     }
@@ -201,7 +201,7 @@ package struct LoadGenerator: ~Copyable {
         }
     }
 
-    /// Any key does: the mask protects nobody here.
+    /// Any key does: there is no proxy here that the mask would protect.
     static var key: UInt32 { 0x5AA5_C33C }
 
     func queueControl(_ opcode: UInt8, _ payload: [UInt8], on peer: PeerPlace) {

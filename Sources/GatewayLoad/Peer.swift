@@ -71,7 +71,7 @@ struct Peer: ~Copyable {
     }
 }
 
-/// The slots of all peers. A slot's serial is odd while it is taken, so that a stale event finds nobody.
+/// The slots of all peers. A slot's serial is odd while it is taken, so that a stale event finds no peer.
 struct PeerTable: ~Copyable {
     private let slots: ReservedArray<Peer>
     private let serials: ReservedArray<UInt32>
@@ -114,7 +114,7 @@ struct PeerTable: ~Copyable {
         return unsafe PeerPlace(slots.address(slot))
     }
 
-    /// Whoever is in a slot.
+    /// The peer that is in a slot.
     func occupant(_ slot: UInt32) -> PeerPlace? {
         guard serials[slot] & 1 == 1 else { return nil }
         return unsafe PeerPlace(slots.address(slot))
