@@ -1,4 +1,4 @@
-/// Who is asked: a host and perhaps a port, as ranges into the bytes they were read from.
+/// The host that is asked and perhaps a port, as ranges into the bytes they were read from.
 public struct Authority: Sendable {
     /// The whole of it, as sent.
     public let range: Range<Int>
@@ -9,8 +9,9 @@ public struct Authority: Sendable {
 
     /// Reads `uri-host [ ":" port ]` (RFC 9110 7.2); nil if it is anything else.
     ///
-    /// Refuses what the grammar allows but nobody means: an empty host (RFC 9110 4.2.1), percent-encoded names,
-    /// sub-delims such as the comma of two Hosts that a proxy joined, and addresses of future versions. User information is never part of it (RFC 9110 4.2.4).
+    /// Refuses what the grammar allows but no client means: an empty host (RFC 9110 4.2.1), percent-encoded names,
+    /// sub-delims such as the comma of two Hosts that a proxy joined, and addresses of future versions. User
+    /// information is never part of it (RFC 9110 4.2.4).
     public init?(_ bytes: Span<UInt8>, in range: Range<Int>) {
         guard let first = range.first else { return nil }
         let hostEnd: Int

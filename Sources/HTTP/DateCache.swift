@@ -5,7 +5,7 @@ public struct DateCache: Sendable {
 
     public init() {}
 
-    /// The date of a second since the epoch as an IMF-fixdate (RFC 9110 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The date of a second since the epoch as an IMF-fixdate (RFC 9110 5.6.7), like `Sun, 06 Nov 1994 08:49:37 GMT`.
     ///
     /// Seconds before 1970 or after 9999 are taken as the nearest that can be written.
     public mutating func bytes(at second: Int64) -> [UInt8] {

@@ -1,4 +1,4 @@
-/// What the header lines of a request say about where its body ends and whom it is for (RFC 9112 3.2, 6 and 9).
+/// What the header lines of a request say about where its body ends and which host it is for (RFC 9112 3.2, 6 and 9).
 struct Framing {
     private(set) var host: Authority?
     private(set) var contentLength: Int?
@@ -53,7 +53,7 @@ struct Framing {
         }
     }
 
-    /// RFC 9110 8.6: `1*DIGIT`. A list, even of equal numbers, is refused: nobody honest sends it.
+    /// RFC 9110 8.6: `1*DIGIT`. A list, even of equal numbers, is refused: no honest client sends it.
     private static func length(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(RequestHeadError) -> Int {
         guard !value.isEmpty else { throw .badContentLength }
         var length = 0

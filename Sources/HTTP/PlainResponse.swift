@@ -64,7 +64,7 @@ public struct PlainResponse: Sendable {
         if hasContent, !headOnly { output.append(contentsOf: body) }
     }
 
-    /// RFC 9110 7.8: who sends Upgrade has to name it in Connection, too.
+    /// RFC 9110 7.8: a sender of Upgrade has to name it in Connection, too.
     private var connection: String {
         switch (webSocketVersion != nil, keepsAlive) {
         case (false, false): "close"

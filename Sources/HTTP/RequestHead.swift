@@ -31,7 +31,8 @@ public struct RequestHead: Sendable {
     public let target: RequestTarget
     /// The header lines in the order of the wire.
     public let fields: [Field]
-    /// Who is asked: of the target if it says so, else of the Host header; nil for an HTTP/1.0 request without either.
+    /// The host that is asked: of the target if it says so, else of the Host header; nil for an HTTP/1.0 request
+    /// without either.
     public let authority: Authority?
     /// The length of the body as announced; nil if it is not.
     public let contentLength: Int?

@@ -26,7 +26,7 @@ struct RequestLine: Sendable {
             Octet.isDigit(bytes[range.lowerBound + 7])
         else { throw .badRequestLine }
         let minor = bytes[range.lowerBound + 7] &- 0x30
-        // There is no HTTP/1.2 and never will be: who says so is not to be trusted with framing.
+        // There is no HTTP/1.2 and never will be: a client that says so is not to be trusted with framing.
         guard bytes[range.lowerBound + 5] == 0x31, minor <= 1 else { throw .unsupportedVersion }
         return Int(minor)
     }
