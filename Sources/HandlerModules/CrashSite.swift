@@ -22,7 +22,7 @@ public struct CrashSite: Sendable {
         unsafe clinux_enter_callback(UnsafePointer(bitPattern: address), callback.rawValue, connection)
     }
 
-    /// One store: nothing of a handler runs on this thread any more.
+    /// No code of a handler runs on this thread any more; a single store.
     @inline(__always)
     public static func leave() {
         clinux_leave_callback()

@@ -10,9 +10,9 @@ package struct Debouncer {
     /// What became of a file.
     package enum Outcome: Equatable, Sendable {
         case ready(String)
-        /// It changes and changes, or never becomes whole: try it once, and say so.
+        /// The file changes and changes, or never becomes whole: try it once, and say so.
         case stillBeingWritten(String)
-        /// It is not there any more.
+        /// The file is not there any more.
         case deleted(String)
     }
 

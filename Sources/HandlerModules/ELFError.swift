@@ -1,21 +1,21 @@
 /// Why a file is not a module that this process could load.
 package enum ELFError: Error, Equatable, Sendable {
     case notELF
-    /// Its class byte is not "64-bit".
+    /// The class byte is not "64-bit".
     case not64Bit
     case notLittleEndian
     /// Numbers of the machines.
     case otherMachine(found: Int, ours: Int)
-    /// It is not a shared library but ...
+    /// The file is not a shared library but ...
     case otherType(Int)
-    /// This part of it reaches beyond its end.
+    /// This part of the file reaches beyond its end.
     case truncated(String)
-    /// This part of it makes no sense.
+    /// This part of the file makes no sense.
     case malformed(String)
     case noEntry
     /// The entry is there, but it is no function, or of no use outside.
     case entryNotCallable
-    /// It has entries for these major versions of the ABI, and not for ours.
+    /// The file has entries for these major versions of the ABI, and not for ours.
     case otherMajors([Int])
     case unreadable(SystemError)
 }

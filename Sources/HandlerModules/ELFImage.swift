@@ -10,11 +10,11 @@ package struct ELFImage: Equatable, Sendable {
     package var searchPaths: [String] = []
     /// Hexadecimal; empty when the linker was not asked for one.
     package var buildID = ""
-    /// It has Swift in it, and must never be unloaded.
+    /// The module has Swift in it, and must never be unloaded.
     package var isSwift = false
-    /// It has the Go runtime in it, and cannot be unloaded.
+    /// The module has the Go runtime in it, and cannot be unloaded.
     package var isGo = false
-    /// It wants a place in the static TLS block, which every generation uses up a bit more.
+    /// The module wants a place in the static TLS block, which every generation uses up a bit more.
     package var usesStaticTLS = false
     /// Symbols that are one for the whole process, so that a new generation runs code of the old one.
     package var uniqueSymbols = 0

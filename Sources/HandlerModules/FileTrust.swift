@@ -43,7 +43,8 @@ package enum FileTrust {
         // stand above a module, because the next folder down was just found to be ours. It may not hold the module
         // itself: that folder is searched by name, and others could add names.
         if place == .parent && mode & S_ISVTX != 0 { return nil }
-        // The mode of a link means nothing: it is never written to, only replaced by a user who can write to its folder.
+        // The mode of a link means nothing: it is never written to, only replaced by a user who can write to its
+        // folder.
         if place == .link { return nil }
         if mode & S_IWOTH != 0 { return "can be written by every user (mode \(octal(mode)))" }
         // Where each user has a private group of the same number, umask 002 is the custom and the group is the owner.

@@ -93,12 +93,12 @@ import Synchronization
         currentPhase.store(.live, ordering: .releasing)
     }
 
-    /// It gets no new connections. Control thread.
+    /// The generation gets no new connections. Control thread.
     package func retire() {
         currentPhase.store(.retiring, ordering: .releasing)
     }
 
-    /// Its instances have been stopped, and nothing calls into it any more. Control thread.
+    /// The instances have been stopped, and nothing calls into the module any more. Control thread.
     package func end() {
         currentPhase.store(.ended, ordering: .releasing)
     }

@@ -70,9 +70,9 @@ package enum HandlerTableError: Error, Equatable {
     /// struct_size says this.
     case size(Int)
     case otherMajor(ABIVersion)
-    /// It wants a host of at least this version.
+    /// The handler wants a host of at least this version.
     case newerHost(ABIVersion)
-    /// These bits of its flags have no name.
+    /// These bits of the flags have no name.
     case flags(UInt32)
     /// reserved0 is not 0.
     case reserved

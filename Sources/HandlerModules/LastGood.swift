@@ -34,8 +34,8 @@ package struct LastGood: Sendable {
         folder = "\(plugins)/.last-good"
     }
 
-    /// Keeps a copy of a staged module that proved good; the one that did so before it is kept as well. An older copy is
-    /// replaced at once or not at all.
+    /// Keeps a copy of a staged module that proved good; the one that did so before it is kept as well. An older copy
+    /// is replaced at once or not at all.
     package func remember(_ staged: String, handler: String) throws(Failure) {
         try keep(handler) { () throws(SystemError) in
             let path = path(.last, handler)
@@ -123,7 +123,7 @@ package struct LastGood: Sendable {
         try check()
     }
 
-    /// It is a folder, not a link to one, and only we can look or write into it.
+    /// Checks that the folder is a folder, not a link to one, and that only we can look or write into it.
     private func check() throws(Objection) {
         var status = stat()
         guard unsafe lstat(folder, &status) == 0 else { throw Objection("is of no use (\(SystemError("lstat")))") }

@@ -24,7 +24,7 @@ package struct ModuleError: Error, Equatable, Sendable {
     package let aside: String?
     /// The generation that goes on serving; nil when there is none.
     package var serving: UInt64?
-    /// It is about one route alone; the handler serves others.
+    /// The error is about one route alone; the handler serves others.
     package var isOfRoute = false
 
     package init(

@@ -95,8 +95,8 @@ package final class ModuleProbe {
 }
 
 extension ModuleProbe {
-    /// Tries a candidate and waits for the verdict, for a caller that has nothing else to do; answers how long that took.
-    /// A route whose start says no is an error like any other.
+    /// Tries a candidate and waits for the verdict, for a caller that has nothing else to do; answers how long that
+    /// took. A route whose start says no is an error like any other.
     @discardableResult
     package static func judge(
         _ candidate: Candidate, routes: [RouteSettings], timeout: Duration, memory: Int = usualMemory,

@@ -7,7 +7,7 @@ struct ProbeProcess: ~Copyable {
     enum End: Equatable {
         case exited(status: Int32)
         case killed(signal: Int32)
-        /// It was still busy after its time, and we killed it.
+        /// The process was still busy after its time, and we killed it.
         case timedOut
     }
 
@@ -59,8 +59,8 @@ struct ProbeProcess: ~Copyable {
         guard !isReaped else { return }
         _ = kill(-process, SIGKILL)
         let process = process
-        // It is dead in a moment, unless the kernel has much to clear away: that is not waited for. Where there is no
-        // thread for it either, the end of this process reaps both.
+        // The process is dead in a moment, unless the kernel has much to clear away: that is not waited for. Where
+        // there is no thread for it either, the end of this process reaps both.
         try? CallThread.run {
             var end = clinux_end()
             _ = unsafe clinux_reap(process, 1, &end)
@@ -92,7 +92,7 @@ struct ProbeProcess: ~Copyable {
         return isKilled ? .timedOut : end
     }
 
-    /// Its time is up.
+    /// Kills the process: its time is up.
     mutating func end() {
         if isKilled || isReaped { return }
         isKilled = true

@@ -8,7 +8,7 @@ enum ProbeStep: Equatable {
     case routeRefused(route: String, ProbeRefusal)
     /// Everything was tried and stopped.
     case passed
-    /// It lives, but the module is of no use.
+    /// The probe process lives, but the module is of no use.
     case refused(ProbeRefusal)
 
     var bytes: [UInt8] {

@@ -80,7 +80,7 @@ package struct StagedModule: ~Copyable, Sendable {
 
 /// Why a module could not be copied.
 package enum StagingError: Error, Equatable {
-    /// It changed during the copy.
+    /// The file changed during the copy.
     case changing
     case tooLarge(Int)
     case system(SystemError)

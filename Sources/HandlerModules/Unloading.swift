@@ -3,9 +3,9 @@ import Glibc
 
 /// What became of the image of a generation that has ended.
 package enum UnloadOutcome: Equatable, Sendable, CustomStringConvertible {
-    /// It is not in memory any more, and its copy is removed.
+    /// The image is not in memory any more, and its copy is removed.
     case unloaded
-    /// It stays mapped, for this reason, and so does its copy, for debuggers.
+    /// The image stays mapped, for this reason, and so does its copy, for debuggers.
     case pinned(String)
 
     package var description: String {
@@ -38,7 +38,7 @@ extension Generation {
     private func tryToUnload() -> UnloadOutcome {
         if image.isSwift { return .pinned("contains Swift") }
         if image.isGo { return .pinned("contains the Go runtime") }
-        // It would go with the module, and what is in it is not known.
+        // The library would go with the module, and what is in it is not known.
         if let library = image.privateLibraries.first { return .pinned("needs \(library), which may not be unloaded") }
         guard has(GW_HF_UNLOAD) else { return .pinned("its author does not vouch for it (GW_HF_UNLOAD)") }
         guard handle.close() else { return .pinned("dlclose refused it") }
