@@ -17,7 +17,7 @@ extension Trial {
         let target = gateway.target
         var client = try attempt("a client") { () throws(TrialClient.Trouble) in try TrialClient.open(target) }
         try judge("a client", try settle("a client", &client))
-        // Nobody has to speak what is offered here; but a handler has to bear the offer.
+        // A handler does not have to speak what is offered here; but it has to bear the offer.
         let offers = ["no-such-protocol", String(repeating: "x", count: 2000)]
         for offered in [[offers[0]], offers] {
             do throws(TrialClient.Trouble) {
@@ -168,7 +168,7 @@ extension Trial {
         do throws(TrialClient.Trouble) {
             try client.send(opcode, payload)
         } catch {
-            // It may have been closed before all was sent; `settle` reads why.
+            // The connection may have been closed before all was sent; `settle` reads why.
             if error != .ended { throw stop(what, error) }
         }
     }

@@ -7,7 +7,7 @@ import Synchronization
 extension Trial {
     private static let residents = 16
 
-    /// Replaces the handler by itself while clients talk: nobody may notice.
+    /// Replaces the handler by itself while clients talk: none of them may notice.
     mutating func reload() throws(Stop) -> String {
         var clients: [ObjectBox] = []
         for _ in 0..<Self.residents { clients.append(ObjectBox(try opened("a client before the reload"))) }
@@ -50,7 +50,7 @@ extension Trial {
         return String(outcome[start.upperBound..<end])
     }
 
-    /// A message and a ping: whoever is closed, for whatever reason, has noticed the reload.
+    /// A message and a ping: a client that is closed, for whatever reason, has noticed the reload.
     private func say(_ box: ObjectBox) throws(Stop) {
         let what = "a client during the reload"
         do throws(TrialClient.Trouble) {

@@ -18,7 +18,7 @@ package struct Trial {
 
     /// Why a step found nothing out.
     enum Stop: Error {
-        /// It was noticed that the process had died.
+        /// The gateway's process has died.
         case crashed
         /// The handler holds everything up, or answers no pings.
         case silent(String)

@@ -168,7 +168,7 @@ struct TrialClient: ~Copyable {
         do throws(Trouble) {
             try send(9, token)
         } catch {
-            // It may have been closed already; then the Close is still to be read.
+            // The connection may have been closed already; then the Close is still to be read.
             guard error == .ended else { throw error }
         }
         var messages = 0

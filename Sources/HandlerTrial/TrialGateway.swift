@@ -92,7 +92,7 @@ final class TrialGateway {
     /// All it has written so far.
     func log() -> String { (try? Self.read("\(folder)/log")).map { String(decoding: $0, as: UTF8.self) } ?? "" }
 
-    /// Its last words when a handler killed it: handler, callback and connection.
+    /// The last words of the process when a handler killed it: handler, callback and connection.
     func crash() -> String? {
         guard let bytes = try? Self.read("\(folder)/.gateway.crash"), !bytes.isEmpty else { return nil }
         return String(decoding: bytes, as: UTF8.self)

@@ -2,7 +2,7 @@ import CLinux
 import GatewayIO
 import Glibc
 
-/// What may make a difference to who waits for a process: that it ends, or writes to its log.
+/// News of a process to wait for: that it ends, or writes to its log.
 struct TrialNews: ~Copyable {
     private let end: FileDescriptor
     private let log: FileDescriptor
