@@ -1,6 +1,7 @@
 public import Bytes
 
-/// Makes messages of the pieces that a `FrameReader` passes on: joins them, and holds text to UTF-8 (RFC 6455 5.4, 8.1).
+/// Makes messages of the pieces that a `FrameReader` passes on: joins them, and holds text to UTF-8 (RFC 6455 5.4,
+/// 8.1).
 ///
 /// A value without I/O, one for each connection. A message that comes in one piece is never copied; one without memory
 /// costs nothing while the connection is idle.
@@ -115,8 +116,8 @@ public struct MessageAssembler: ~Copyable {
 
     // MARK: Piece by piece
 
-    /// Takes the next piece of a message that is passed on as it comes. Text is cut between characters: up to three bytes
-    /// wait for the piece that completes them.
+    /// Takes the next piece of a message that is passed on as it comes. Text is cut between characters: up to three
+    /// bytes wait for the piece that completes them.
     public mutating func pass(
         _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, checksText: Bool
     ) -> Passage {

@@ -21,7 +21,7 @@ public struct UTF8Checker: Sendable {
     public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let base = bytes.baseAddress, bytes.count > 0 else { return true }
         if bytes.count >= 64 { return unsafe isValidSlow(bytes) }
-        // Most text is short and ASCII: look eight bytes at a time before asking anybody.
+        // Most text is short and ASCII: look eight bytes at a time before simdjson is called.
         var at = 0
         while at &+ 8 <= bytes.count {
             if unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
