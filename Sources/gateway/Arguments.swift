@@ -4,7 +4,7 @@ import GatewayConfiguration
 package struct Arguments: Equatable, Sendable {
     /// What is wanted of the command.
     package enum Wish: Equatable, Sendable {
-        /// That it does its work.
+        /// The command is carried out.
         case work
         /// How it is used; of everything when no command was named.
         case help
@@ -18,7 +18,7 @@ package struct Arguments: Equatable, Sendable {
     package struct Failure: Error, Equatable, Sendable {
         /// One sentence without a full stop.
         package let sentence: String
-        /// Whose help would tell more.
+        /// The command of which the help would tell more.
         package let command: Command?
     }
 

@@ -63,7 +63,7 @@ enum Help {
     private struct Options: OptionSet {
         let rawValue: Int
         static let configuration = Options(rawValue: 1)
-        /// It speaks to a running gateway.
+        /// The command speaks to a running gateway.
         static let socket = Options(rawValue: 2)
         static let json = Options(rawValue: 4)
     }
