@@ -5,8 +5,8 @@ import WebSocket
 
 /// A route served by an instance of a handler: everything the data path asks about either, in one place.
 ///
-/// Immutable but for its counters, and never freed: other threads may look at it through the shared table at any time, and
-/// a few hundred bytes for each reload are little beside the image that stays mapped.
+/// Immutable but for its counters, and never freed: other threads may look at it through the shared table at any time,
+/// and a few hundred bytes for each reload are little beside the image that stays mapped.
 @unsafe struct Binding: ~Copyable {
     /// The handler's callbacks, absent ones nil whatever header it was built with.
     let handler: HandlerCallbacks
@@ -122,7 +122,7 @@ extension Connection {
         unsafe binding = next
     }
 
-    /// It belongs to none any more: its last callback has returned.
+    /// The connection belongs to no route any more: its last callback has returned.
     mutating func unbind() {
         guard let former = unsafe binding else { return }
         if flags.contains(.counted) {

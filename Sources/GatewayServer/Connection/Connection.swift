@@ -34,13 +34,14 @@ import WebSocket
     struct Flags: OptionSet {
         let rawValue: UInt16
 
-        /// It has output of this turn: in the worker's list of those, or being read, after which it is written.
+        /// The connection has output of this turn: it is in the worker's list of those, or being read, after which it
+        /// is written.
         static let dirty = Flags(rawValue: 1 << 0)
         /// The handler switched reading off.
         static let readingOff = Flags(rawValue: 1 << 1)
         /// Too much output waits: the peer is not read from before it reads.
         static let throttled = Flags(rawValue: 1 << 2)
-        /// Its callback queue delivers nothing more before the peer has read.
+        /// The callback queue delivers nothing more before the peer has read.
         static let poolThrottled = Flags(rawValue: 1 << 3)
         /// `open` was called and `close` was not.
         static let opened = Flags(rawValue: 1 << 4)

@@ -8,7 +8,8 @@ import WebSocket
 
 /// Ends connections: the closing handshake, the end of the transport, what the handler hears of it, and the slot.
 ///
-/// To close is to begin the handshake, to abort is to do without one, and a teardown frees the slot at the end of the turn.
+/// To close is to begin the handshake, to abort is to do without one, and a teardown frees the slot at the end of the
+/// turn.
 final class ConnectionCloser {
     /// Slots to be emptied at the end of the turn.
     private var closedSlots: [UInt32] = []
@@ -100,7 +101,7 @@ final class ConnectionCloser {
         unsafe body.withUnsafeBytes { unsafe worker.queueFrame(peer, .close, isFinal: true, $0) }
     }
 
-    /// Writes down why a connection ends, once, and makes it closed to everybody who would send.
+    /// Writes down why a connection ends, once, and makes it closed to every sender.
     private func noteEnd(_ peer: ConnectionPointer, code: UInt16, reason: [UInt8], by: UInt16, on worker: Worker) {
         guard peer.pointee.closeBy == 0 else { return }
         // The header: after the handler's close it is that code, also if the peer then vanished.
@@ -200,7 +201,7 @@ final class ConnectionCloser {
     /// Nothing more is done for this peer; its slot is emptied at the end of the turn.
     func teardown(_ peer: ConnectionPointer, on worker: Worker) {
         if peer.pointee.phase == .gone { return }
-        // Its answer is on its way here.
+        // The handler's answer is on its way here.
         if peer.pointee.flags.contains(.peerLeft), peer.pointee.phase == .answering { return }
         if peer.pointee.phase == .answering, let exchange = peer.pointee.exchange,
             worker.server.pendingReplies.close(exchange.ticket)
@@ -273,8 +274,8 @@ final class ConnectionCloser {
 
     // MARK: A Close that waits for the pool
 
-    /// Has the peer's Close wait for the callback queue, so that what the peer sent before is still delivered to an open connection,
-    /// and answered, as it is on a loop.
+    /// Has the peer's Close wait for the callback queue, so that what the peer sent before is still delivered to an
+    /// open connection, and answered, as it is on a loop.
     ///
     /// - Returns: false when nothing waits before it.
     func holdClose(_ peer: ConnectionPointer, _ body: UnsafeRawBufferPointer, on worker: Worker) -> Bool {

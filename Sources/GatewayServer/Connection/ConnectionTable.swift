@@ -59,7 +59,7 @@ struct ConnectionTable: ~Copyable {
         return unsafe ConnectionPointer(slots.address(slot))
     }
 
-    /// Whoever is in a slot now.
+    /// The connection that is in a slot now.
     func occupant(_ slot: UInt32) -> ConnectionPointer? {
         guard slot < used, serials[slot] & 1 == 1 else { return nil }
         return unsafe ConnectionPointer(slots.address(slot))

@@ -92,7 +92,7 @@ final class ConnectionTimers {
     /// Pings on the interval, gives up on a peer that does not answer, ends one that says nothing.
     private func keepAlive(_ peer: ConnectionPointer, on worker: Worker) {
         guard let limits = unsafe peer.pointee.binding?.pointee.limits else { return }
-        // Who is not read from because the pool has its hands full does not stay silent.
+        // A peer that is not read from because the pool has its hands full is not idle.
         if peer.pointee.isHeldByPool { peer.pointee.lastMessage = worker.now }
         if limits.idleTimeout != 0, worker.now >= peer.pointee.lastMessage + limits.idleTimeout {
             worker.closer.beginClosing(

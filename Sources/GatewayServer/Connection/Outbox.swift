@@ -4,7 +4,7 @@ import WebSocket
 
 /// What one connection has still to send: frames in order, how full that makes it, and what a sender is to be told.
 ///
-/// It knows no socket but the transport it is given, and calls nobody. The worker's thread alone.
+/// It knows no socket but the transport it is given, and calls no handler. The worker's thread alone.
 ///
 /// Marks: half of `send_buffer` is the high-water mark. Below it one message of any size is taken, since it may answer
 /// one that the gateway chose to read; above it nothing that would make more than `send_buffer`.

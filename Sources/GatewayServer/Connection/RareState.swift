@@ -10,23 +10,23 @@ final class RareState {
         var index: Int
     }
 
-    /// Those of the listener that accepted it, where they are not plain.
+    /// The options of the listener that accepted the connection, where they are not plain.
     var options = ListenerOptions.plain
     var memberships: [Membership] = []
     /// Whole messages that wait for the end of an open fragment stream to the peer.
     var held = SendQueue()
     /// A request head whose end has not come; the reader knows how far it has looked.
     var head: RequestHeadReader?
-    /// Its callbacks on their way to the pool, where the route says so.
+    /// The callbacks of the connection on their way to the pool, where the route says so.
     var callbacks: CallbackQueue?
     /// The body of the peer's Close, which the callback queue has not come to; the peer is not read from meanwhile.
     var peerClose: [UInt8]?
-    /// The callback queue hands it over to another instance; the peer is not read from meanwhile.
+    /// The callback queue hands the connection over to another instance; the peer is not read from meanwhile.
     var isMoving = false
-    /// The number of the instance that the connection was offered to last, when either side refused: it drains where it is
-    /// until a later one comes.
+    /// The number of the instance that the connection was offered to last, when either side refused: it drains where it
+    /// is until a later one comes.
     var refusedInstance: UInt64 = 0
-    /// Why the connection ends, in the words of whoever ends it.
+    /// Why the connection ends, in the words of the side that ends it.
     var closeReason: [UInt8] = []
 }
 
@@ -38,7 +38,7 @@ extension Connection {
         if options !== ListenerOptions.plain { ownRareState.options = options }
     }
 
-    /// Its rare state, made now if it has none.
+    /// The rare state of the connection, made now if there is none.
     var ownRareState: RareState {
         mutating get {
             if let rareState { return rareState }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The little that other threads may know and change about the connections of one worker.
 ///
-/// The owner posts an entry when a connection opens and withdraws it when it begins to close; anybody reads. All
+/// The owner posts an entry when a connection opens and withdraws it when it begins to close; any thread reads. All
 /// fields are atomics, and an entry says which serial it is about, so a stale reader finds nothing.
 final class SharedConnectionTable: @unchecked Sendable {
     // @unchecked: the memory is reserved once, never moves, and holds nothing but atomics.
@@ -15,8 +15,8 @@ final class SharedConnectionTable: @unchecked Sendable {
         /// that of a connection before this one here, which then means nothing.
         let stream: Atomic<UInt32>
         let binding: Atomic<UInt>
-        /// Bytes of frames that wait for the peer: in the worker's mailbox, and in the connection's own queue. One number,
-        /// so that a frame on its way from one to the other counts at every moment.
+        /// Bytes of frames that wait for the peer: in the worker's mailbox, and in the connection's own queue. One
+        /// number, so that a frame on its way from one to the other counts at every moment.
         let waiting: Atomic<UInt32>
         /// How many of them are in the connection's queue, as far as the owner has noted it. The owner's alone.
         let noted: Atomic<UInt32>
@@ -98,8 +98,8 @@ final class SharedConnectionTable: @unchecked Sendable {
     /// Owner: `close` of the connection is due, or the slot is empty.
     func clear(_ slot: UInt32) { entries[slot].occupant.store(0, ordering: .releasing) }
 
-    /// Any thread, in the same breath as a message that tells the owner: the connection is aborted, and answers to nothing
-    /// any more.
+    /// Any thread, in the same breath as a message that tells the owner: the connection is aborted, and answers to
+    /// nothing any more.
     ///
     /// - Returns: false when it is not there, or has been aborted already.
     func abort(_ id: ConnectionID) -> Bool {
@@ -112,7 +112,7 @@ final class SharedConnectionTable: @unchecked Sendable {
         return isFirst
     }
 
-    /// Any thread: withdraws an entry for the owner; false when somebody has done so already.
+    /// Any thread: withdraws an entry for the owner; false when another thread has done so already.
     func takeDown(_ id: ConnectionID) -> Bool {
         entries[id.slot].serial.compareExchange(expected: id.serial, desired: 0, ordering: .acquiringAndReleasing)
             .exchanged

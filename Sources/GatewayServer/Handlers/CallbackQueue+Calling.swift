@@ -20,12 +20,12 @@ extension CallbackQueue {
         }
     }
 
-    /// The handler has not closed it.
+    /// The handler has not closed the connection.
     private var isWanted: Bool { !isCutOff.load(ordering: .acquiring) }
 
     private func deliver(_ event: HandlerEvent) {
         switch event.kind {
-        // It counts until now, so that one that was cancelled meanwhile does not go off.
+        // A timer counts until now, so that one that was cancelled meanwhile does not go off.
         case .timer(let number): guard port.timers.fire(number) != nil, isWanted else { return event.finish(server) }
         case .post: guard isWanted else { return event.finish(server) }
         case .workDone:
@@ -38,8 +38,8 @@ extension CallbackQueue {
         event.finish(server)
     }
 
-    /// Hands the connection to another instance, if both agree. The callback queue then rests until the worker has seen to that:
-    /// calls behind this one find everybody of the same mind.
+    /// Hands the connection to another instance, if both agree. The callback queue then rests until the worker has seen
+    /// to that: the worker and the calls behind this one then mean the same instance.
     func move(_ handover: Handover) {
         let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
         unsafe sink.initialize(to: StateSink())

@@ -52,7 +52,7 @@ final class CallbackQueue: Sendable {
         var bytes = 0
         /// More bytes are too many.
         var room = 0
-        /// It is with the pool, or on one of its threads.
+        /// The queue is with the pool, or on one of its threads.
         var isActive = false
         /// The handler has switched reading off: input waits, the rest goes on.
         var isPaused = false
@@ -123,7 +123,7 @@ final class CallbackQueue: Sendable {
         unsafe message.deallocate()
         unsafe borrowedBuffer.deinitialize(count: 1)
         unsafe borrowedBuffer.deallocate()
-        // Releasing: whoever sees nothing left may stop the instance.
+        // Releasing: the instance may be stopped by a thread that sees nothing left.
         unsafe binding.pointee.record.callbackQueues.subtract(1, ordering: .releasing)
     }
 
@@ -151,7 +151,7 @@ final class CallbackQueue: Sendable {
         return unsafe message
     }
 
-    /// Calls go to another instance from here on; whoever asked for that has counted the callback queue there.
+    /// Calls go to another instance from here on; the worker that asked for that has counted the callback queue there.
     func rebind(to next: UnsafeMutablePointer<Binding>) {
         let former = unsafe binding.pointee.record
         bindingAddress.store(UInt(bitPattern: next), ordering: .releasing)

@@ -19,15 +19,15 @@ protocol CallbackRunner {
     /// The handler may still be asked about the connection's future: it has not been closed.
     var isOpen: Bool { get }
 
-    /// Enters a handler's code: while `body` runs the connection is the current one of this thread, if it is to be named,
-    /// no other callback of an instance that asks for GW_HF_SERIAL runs, and a crash knows whose it is.
+    /// Enters a handler's code: while `body` runs the connection is the current one of this thread, if it is to be
+    /// named, no other callback of an instance that asks for GW_HF_SERIAL runs, and a crash knows whose it is.
     func enter<Result>(
         _ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback, namesConnection: Bool,
         _ body: (gw_conn) -> Result
     ) -> Result
 
-    /// What a callback is lent of bytes that came in, and taking it back: a handler whose conduct is watched gets a copy
-    /// that can be overwritten.
+    /// What a callback is lent of bytes that came in, and taking it back: a watched handler gets a copy that can be
+    /// overwritten.
     func borrow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer
     func takeBack(_ bytes: UnsafeRawBufferPointer)
 }
@@ -139,7 +139,7 @@ extension CallbackRunner {
         var next: UnsafeMutableRawPointer?
         unsafe sink.pointee.clear()
         if handover.isStateless {
-            // One that keeps nothing is asked for its consent only; what it writes is not looked at.
+            // A handler that keeps nothing is asked for its consent only; what it writes is not looked at.
             guard unsafe from.pointee.handler.saveConnection == nil || save(from, into: sink) else { return false }
         } else {
             guard let restore = unsafe to.pointee.handler.restoreConnection, unsafe save(from, into: sink),

@@ -37,7 +37,8 @@ final class ContractChecker: Sendable {
     func wasClosed(_ connection: UInt64) -> Bool { closed.withLock { $0.contains(connection) } }
 }
 
-/// How long a callback holds its loop up, by its own doing: a machine that lets it wait for a processor is not its fault.
+/// How long a callback holds its loop up, by its own doing: a machine that lets it wait for a processor is not its
+/// fault.
 struct CallWatch {
     /// A callback that takes longer is told of, in nanoseconds.
     private static let patience: UInt64 = 50_000_000

@@ -23,7 +23,7 @@ final class DispatchPool: Sendable {
     static let maximumThreads = 64
 
     private let threads = ThreadPool<DispatchTask>(name: "dispatch", maximumThreads: maximumThreads)
-    /// Callback queues with something to run, and callback queues of [home] likewise: workers do not end before those have.
+    /// Callback queues and home queues with something to run: workers do not end before those have.
     let outstanding = Atomic<Int>(0)
 
     func submit(_ task: DispatchTask) { _ = threads.submit(task) }
@@ -34,8 +34,8 @@ final class DispatchPool: Sendable {
     func finish() { threads.finish() }
 }
 
-/// The callback queues of an instance that asks for GW_HF_SERIAL: one after the other, so that those that would have to wait for
-/// each other's callbacks take one thread instead of all.
+/// The callback queues of an instance that asks for GW_HF_SERIAL: one after the other, so that those that would have to
+/// wait for each other's callbacks take one thread instead of all.
 final class SerialGroup: Sendable {
     private struct State {
         var queues = Fifo<CallbackQueue>()

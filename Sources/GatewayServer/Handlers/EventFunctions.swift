@@ -100,7 +100,7 @@ extension HostContext {
                 port.waker.ring()
             }
         }
-        // It may have ended in between, and then nobody would end the timer.
+        // The connection may have ended in between, and then nothing else would end the timer.
         if connection != 0, port.sharedTable.find(ConnectionID(connection)) == nil { port.timers.end(timer.owner) }
         return number
     }

@@ -25,8 +25,8 @@ extension [UInt8]: CallbackBytes {
     var byteCount: Int { count }
 }
 
-/// A callback of one connection with everything it needs: made by the worker, and carried out by a `CallbackRunner` on the
-/// loop or on the pool. Nothing else knows how these callbacks are called, but for the run of whole short messages
+/// A callback of one connection with everything it needs: made by the worker, and carried out by a `CallbackRunner` on
+/// the loop or on the pool. Nothing else knows how these callbacks are called, but for the run of whole short messages
 /// (`Worker.readWholeMessages`), which has the first case in it.
 enum HandlerCall<Bytes: CallbackBytes> {
     /// A whole message, or a piece of one, with the flags that handlers see.

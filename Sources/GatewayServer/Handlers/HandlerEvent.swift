@@ -34,7 +34,7 @@ struct HandlerEvent: Sendable {
         return event
     }
 
-    /// It was delivered, or dropped: whoever waits for it to stop an instance need not any more.
+    /// The event was delivered, or dropped: the stop of an instance need not wait for it any more.
     func finish(_ server: ServerContext) {
         switch kind {
         case .timer: break

@@ -6,7 +6,7 @@ import Synchronization
 /// What handlers asked to hear later: posts, timers and the ends of jobs, on their connection or at the home of their
 /// instance.
 final class HandlerEvents {
-    /// Those that callbacks of this thread asked for.
+    /// Events that callbacks of this thread asked for.
     private var pending: [HandlerEvent] = []
     /// Events for [home] of instances whose `start` has not returned.
     private var unopened: [UInt64: [HandlerEvent]] = [:]

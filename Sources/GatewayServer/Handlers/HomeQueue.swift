@@ -46,7 +46,7 @@ final class HomeQueue: Sendable {
     }
 
     private func call(_ event: HandlerEvent, _ server: ServerContext) {
-        // It counts until now, so that one that was cancelled meanwhile does not go off.
+        // A timer counts until now, so that one that was cancelled meanwhile does not go off.
         if case .timer(let number) = event.kind, server.ports[event.record.home].timers.fire(number) == nil { return }
         unsafe event.withView { unsafe event.record.call($0) }
         event.finish(server)

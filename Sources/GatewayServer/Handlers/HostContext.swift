@@ -2,7 +2,7 @@ import CGatewayABI
 import HandlerModules
 import Synchronization
 
-/// Whom a `gw_host` was given to: found behind the table by every host function.
+/// The generation that a `gw_host` was given to: found behind the table by every host function.
 @safe final class HostContext: Sendable {
     let server: ServerContext
     /// The number of the handler file; all its generations share it.

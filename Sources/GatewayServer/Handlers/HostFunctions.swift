@@ -6,8 +6,8 @@ import HandlerModules
 
 /// The table of functions that handlers call; what each one promises stands in gw_handler.h.
 ///
-/// Calls on the owner's thread act on the connection at once, without a lock; calls from elsewhere, callbacks on the pool
-/// among them, ask its `SharedConnectionTable` and leave a `WorkerMessage`. Neither ever calls a handler (R1).
+/// Calls on the owner's thread act on the connection at once, without a lock; calls from elsewhere, callbacks on the
+/// pool among them, ask its `SharedConnectionTable` and leave a `WorkerMessage`. Neither ever calls a handler (R1).
 @unsafe enum HostFunctions {
     static func table(generation: UInt64) -> gw_host {
         var table = unsafe gw_host()

@@ -4,7 +4,7 @@ import GatewayIO
 import HandlerModules
 import Synchronization
 
-/// What host functions know of an instance by its number: whose it is, which route it serves, where its [home] is.
+/// What host functions know of an instance by its number: its handler, the route it serves, the worker of its [home].
 ///
 /// Made before `start`, since host functions may be called with its number from inside `start`. Any thread may ask it.
 final class InstanceContext: Sendable {
@@ -13,7 +13,7 @@ final class InstanceContext: Sendable {
     let module: UInt32
     /// The pattern of its route: the scope of its topics.
     let scope: String
-    /// Its conduct is watched.
+    /// The handler is watched (`ContractChecker`).
     let isWatched: Bool
     /// The worker that calls it for [home].
     let home: Int
@@ -30,7 +30,7 @@ final class InstanceContext: Sendable {
     let pending = Atomic<Int>(0)
     /// `start` has succeeded: [home] may be called.
     let isOpen = Atomic<Bool>(false)
-    /// It serves no new connections: no timer of [home] starts any more.
+    /// The instance serves no new connections: no timer of [home] starts any more.
     let isRetiring = Atomic<Bool>(false)
     /// The address of `retained`.
     private let retainedAddress: UInt
@@ -66,7 +66,7 @@ final class InstanceContext: Sendable {
     /// A job of it is about to be queued; false when it has been stopped.
     func beginJob() -> Bool {
         jobs.add(1, ordering: .sequentiallyConsistent)
-        // Whoever stops it looks for jobs after it has said so: one of the two sees the other.
+        // The thread that stops it looks for jobs after it has said so: one of the two sees the other.
         if !isStopped.load(ordering: .sequentiallyConsistent) { return true }
         jobEnded()
         return false

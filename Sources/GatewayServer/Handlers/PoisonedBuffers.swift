@@ -1,5 +1,5 @@
 /// Where bytes lie that a watched handler is lent: each lending has memory of its own, which is overwritten when the
-/// callback returns and kept a while, so that whoever looks later finds nothing but the same byte again and again.
+/// callback returns and kept a while, so that a later look finds nothing but the same byte again and again.
 @safe struct PoisonedBuffers: ~Copyable {
     /// What is written over them. It is no UTF-8 beside itself.
     static let poison: UInt8 = 0xDB

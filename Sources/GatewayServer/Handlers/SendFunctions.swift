@@ -21,7 +21,7 @@ import WebSocket
         unsafe table.send_buf = { host, connection, kind, flags, buffer in
             guard let shared = unsafe BufferFunctions.shared(buffer) else { return Status.invalid }
             guard HostContext.areNamed(flags) else { return unsafe SendFunctions.refuse(shared) }
-            // One reference is taken over always.
+            // A reference is taken over always.
             if unsafe host == nil { unsafe SharedBuffer.release(shared) }
             return unsafe HostContext.with(host, else: Status.invalid) {
                 unsafe $0.send(connection, kind, shared: shared)

@@ -2,8 +2,8 @@ import Synchronization
 
 /// Lets one callback of an instance through at a time, on whatever workers its connections are (GW_HF_SERIAL).
 ///
-/// A worker waits here for another one's callback and for nothing else: host functions never wait and never call
-/// back, so nobody inside can be waiting for somebody outside.
+/// A worker waits here for another one's callback and for nothing else: host functions never wait and never call back,
+/// so the thread inside can never be waiting for one outside.
 final class SerialLock: Sendable {
     private let inside = Mutex<Void>(())
 

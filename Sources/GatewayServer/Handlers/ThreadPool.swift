@@ -8,7 +8,7 @@ protocol PoolTask: Sendable {
     func run()
 }
 
-/// Threads that come when there is something to do that nobody is free for, up to a limit, and may block.
+/// Threads that come when there is a task and no idle thread, up to a limit, and may block.
 final class ThreadPool<Task: PoolTask>: Sendable {
     private struct State {
         var waiting = Fifo<Task>()
@@ -62,7 +62,7 @@ final class ThreadPool<Task: PoolTask>: Sendable {
                 work()
             }.detach()
         } catch {
-            // Whoever has a thread takes the task when it is free; with none at all the next one tries again.
+            // A thread that is there takes the task when it is free; with none at all the next task tries again.
             state.withLock { $0.threads -= 1 }
         }
     }

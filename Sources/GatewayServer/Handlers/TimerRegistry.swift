@@ -3,8 +3,8 @@ import Synchronization
 
 /// The timers that handlers have started with one worker: what each is for, and whether it still counts.
 ///
-/// Any thread starts and cancels; the worker takes out what is due. A timer that was cancelled does not go off any more,
-/// whoever cancelled it, and its place in the queue is given back long before it would have been due.
+/// Any thread starts and cancels; the worker takes out what is due. A timer that was cancelled does not go off any
+/// more, whichever thread cancelled it, and its place in the queue is given back long before it would have been due.
 final class TimerRegistry: Sendable {
     /// How many timers a connection, or [home] of an instance, may have.
     static let maximumPerOwner = 1024
@@ -29,7 +29,7 @@ final class TimerRegistry: Sendable {
     private struct State {
         var timers: [UInt64: Timer] = [:]
         var owners: [Owner: Set<UInt64>] = [:]
-        /// Those that are due and wait for a thread.
+        /// Timers that are due and wait for a thread.
         var queued: Set<UInt64> = []
         var last: UInt64 = 0
         var schedule = TimerSchedule()
@@ -94,7 +94,7 @@ final class TimerRegistry: Sendable {
             while let entry = state.schedule.popFirst(until: now) {
                 guard let timer = state.timers[entry.number] else { continue }
                 if timer.interval > 0 {
-                    // One that came late does not make up for what it missed.
+                    // A timer that came late does not make up for what it missed.
                     state.schedule.insert(entry.number, at: max(entry.due &+ timer.interval, now &+ 1_000_000))
                 }
                 if waits(timer) { return (entry.number, timer, state.queued.insert(entry.number).inserted) }
@@ -125,7 +125,7 @@ final class TimerRegistry: Sendable {
         }
     }
 
-    /// Its owner has ended.
+    /// Ends the timers of an owner that has ended.
     func end(_ owner: Owner) {
         if count.load(ordering: .relaxed) == 0 { return }
         state.withLock { state in

@@ -36,7 +36,7 @@ import WebSocket
 }
 
 extension HostContext {
-    /// Bytes of publications that may be on their way to one worker; more are not queued for anybody.
+    /// Bytes of publications that may be on their way to one worker; more are not queued for any subscriber.
     private static let mostPublished = 64 << 20
 
     /// A topic's name; nil when there is none, or it is not text.
@@ -174,7 +174,8 @@ extension HostContext {
         unsafe port.publishedBytes.add(frame.pointee.count, ordering: .relaxed)
         let count = topic.count(in: Int(port.index))
         port.post(.publication(topic, address: UInt(bitPattern: frame), except: except))
-        // Only its own worker knows whether it is subscribed; whoever excepts somebody means a subscriber.
+        // Only the worker of the excepted connection knows whether it is subscribed; a handler that excepts one means
+        // a subscriber.
         let id = ConnectionID(except)
         let isThere = except != 0 && id.worker == Int(port.index) && port.sharedTable.find(id) != nil
         return max(0, count - (isThere ? 1 : 0))

@@ -4,7 +4,7 @@ import GatewayIO
 import Synchronization
 import WebSocket
 
-/// The topics of one worker: who is subscribed, and what was published and not sent.
+/// The topics of one worker: the connections that are subscribed, and what was published and not sent.
 final class PubSub {
     /// Topics that connections of this worker are subscribed to.
     private(set) var topics: [TopicKey: WorkerTopic] = [:]
@@ -107,7 +107,7 @@ final class PubSub {
         if let topic = batch.topic, topic !== local || batch.bytes.count + room > PublicationBatch.most {
             closeBatch(isTurnOver: false, on: worker)
         }
-        // Whoever reads too slowly may have been dropped by that, and be the last member.
+        // A member that reads too slowly may have been dropped by that, and be the last one.
         batch.topic = local
     }
 
@@ -240,7 +240,7 @@ final class PubSub {
         worker.closer.closeSlowConsumer(peer, on: worker)
     }
 
-    /// Queues a run of shared bytes within the limits of the member; who reads too slowly is dropped.
+    /// Queues a run of shared bytes within the limits of the member; one that reads too slowly is dropped.
     private func give(
         _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, messages: Int,
         on worker: Worker
@@ -263,7 +263,7 @@ final class PubSub {
         _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, on worker: Worker
     ) {
         let mustWait = peer.pointee.outbox.isStreaming
-        // A reference keeps the whole block: whoever is charged for little of it gets a copy of that.
+        // A reference keeps the whole block: a member that is charged for little of it gets a copy of that.
         if unsafe run.upperBound == shared.pointee.count && run.count * 2 >= shared.pointee.count {
             unsafe shared.pointee.retain()
             if mustWait {
@@ -272,7 +272,7 @@ final class PubSub {
                 unsafe peer.pointee.outbox.append(shared: shared, from: run.lowerBound, pool: worker.pool)
             }
         } else {
-            // A reference ends where the block ends; the runs of whoever publishes in between are copied.
+            // A reference ends where the block ends; the runs of a member that is excepted in between are copied.
             let bytes = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.bytes[run])
             if mustWait {
                 worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }

@@ -35,8 +35,8 @@ final class Topic: Sendable {
     var isEmpty: Bool { presence.allSatisfy { $0.count.load(ordering: .acquiring) == 0 } }
 }
 
-/// All topics that have subscribers. Joining and leaving take a lock; whoever publishes in a topic that its own worker
-/// has subscribers of takes none.
+/// All topics that have subscribers. Joining and leaving take a lock; publishing in a topic that has subscribers on the
+/// publisher's own worker takes none.
 final class TopicDirectory: Sendable {
     private let topics = Mutex<[TopicKey: Topic]>([:])
     private let workers: Int

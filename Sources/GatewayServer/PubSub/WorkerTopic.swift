@@ -21,7 +21,7 @@ final class WorkerTopic {
 struct PublicationBatch: ~Copyable {
     /// So many bytes end a batch.
     static let most = 64 * 1024
-    /// Publications from here on go by themselves, and are never copied for anybody.
+    /// Publications from here on go by themselves, and are never copied for a member.
     static let large = 16 * 1024
 
     var topic: WorkerTopic?

@@ -46,13 +46,13 @@ final class ConfigurationChange {
 
     private var routes: [Route] = []
     private var handovers: [Handover] = []
-    /// Posts that serve from the commit on.
+    /// Instances that serve from the commit on.
     private var instances: [(service: HandlerService, served: RouteInstance)] = []
     /// Instances that were started for it: stopped again if it comes to nothing.
     private var started: [InstanceContext] = []
     /// Instances that took other settings: told the old ones again if it comes to nothing.
     private var reconfigured: [(served: RouteInstance, old: RouteConfiguration)] = []
-    /// Posts that serve nobody new from the commit on.
+    /// Instances that serve no new peer from the commit on.
     private var leaving: [(service: HandlerService, served: RouteInstance)] = []
     /// Handlers that nothing serves yet.
     private var fresh: [Reload] = []
@@ -195,7 +195,7 @@ final class ConfigurationChange {
         guard let known else { return try add(route, Route(route, index: index), service) }
         let old = handlerManager.configuration.routes[known]
         guard let served = service.serving?.instances[pattern] else {
-            // What its start said no to may be mended; the rest is the business of the handler's next round.
+            // A route that its start refused may be mended; the rest is the business of the handler's next reload.
             let isSame = old.isSame(as: route)
             if isSame, service.serving == nil { return routes.append(handlerManager.routing.routes[known]) }
             return try add(route, Route(route, index: index), service)
@@ -205,7 +205,7 @@ final class ConfigurationChange {
         routes.append(fresh)
         said.append("route \(pattern): reconfigured")
         let replacement = Replacement(service: service, former: served, old: old, route: route, fresh: fresh)
-        // One instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
+        // An instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
         let generation = served.instance.generation
         if old.limits.dispatch != route.limits.dispatch, generation.has(GW_HF_SERIAL) { return try renew(replacement) }
         old.settings == route.settings ? swap(replacement) : try reconfigure(replacement)
@@ -224,7 +224,7 @@ final class ConfigurationChange {
         }
     }
 
-    /// One route that cannot be served does not keep the rest of the file from taking effect.
+    /// A route that cannot be served does not keep the rest of the file from taking effect.
     private func refuse(_ route: Route, _ error: ModuleError) {
         route.fail(error.reason)
         said.append("route \(route.pattern): not served\n\(error.ofRoute.description)")
@@ -269,7 +269,7 @@ final class ConfigurationChange {
         phase = .preparing
     }
 
-    /// Its settings changed: the instance takes them, or another one of the same generation takes its place.
+    /// The settings of a route changed: the instance takes them, or another one of the same generation takes its place.
     private func reconfigure(_ replacement: Replacement) throws(ModuleError) {
         let settings = RouteSettings(replacement.route)
         guard let call = try replacement.former.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
@@ -340,7 +340,7 @@ final class ConfigurationChange {
         }
     }
 
-    /// Handlers that nothing serves are brought up with the routes they are to have, before anybody is sent there.
+    /// Handlers that nothing serves are brought up with the routes they are to have, before any peer is sent there.
     private func bringUpFresh() {
         for name in handlerManager.handlerNames(of: next) where concerned.contains(name) {
             let service = handlerManager.service(named: name)
@@ -386,7 +386,7 @@ final class ConfigurationChange {
         let name = reload.service.name
         if reload.isReady {
             reload.commit()
-            // What is left of it is stepped like any other round.
+            // What is left of it is stepped like any other reload.
             reload.service.rounds.insert(reload, at: 0)
         } else {
             reload.service.latest = reload

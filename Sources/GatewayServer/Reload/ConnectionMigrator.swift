@@ -13,15 +13,15 @@ struct HandoverProgress {
     var cursor: UInt32 = 0
     /// Connections met in this pass that are still with the old binding.
     var remaining = 0
-    /// Those of them that may move as soon as they are quiet.
+    /// Remaining ones that may move as soon as they are quiet.
     var restless = 0
-    /// Those of them whose handlers are handing them over on the pool just now.
+    /// Remaining ones whose handlers are handing them over on the pool just now.
     var moving = 0
     /// The first pass is over.
     var hasPassed = false
     /// No pass before this tick.
     var notBefore: UInt32 = 0
-    /// When who is left is told 1012, and when it is cut off.
+    /// When a connection that is left is closed with 1012; it is cut off `cutOffMilliseconds` later.
     let closeAt: UInt32
 
     init(_ handover: Handover, now: UInt32) {
@@ -55,7 +55,7 @@ struct HandoverProgress {
     private static let cutOffMilliseconds: Int64 = 5000
     /// How often those are looked at that only wait for their time.
     private static let drainInterval = TimerWheel.ticks(milliseconds: 500)
-    /// After so many slots the clock is asked, also when nobody in them is concerned.
+    /// After so many slots the clock is asked, also when no connection in them is concerned.
     private static let slotsPerLook: UInt32 = 256
     /// `close` spreads its connections over so many ticks at most.
     private static let closeSpread = TimerWheel.ticks(milliseconds: 10_000)
@@ -122,15 +122,16 @@ struct HandoverProgress {
         return true
     }
 
-    /// - Returns: whether nobody is left with the old binding here.
+    /// - Returns: whether no connection is left with the old binding here.
     private func finishPass(_ index: Int, on worker: Worker) -> Bool {
-        // Who is on the way to the new binding counts as moved when the report is made.
+        // A connection on the way to the new binding counts as moved when the report is made.
         if !handovers[index].hasPassed, handovers[index].moving == 0 {
             notePass(handovers[index])
             handovers[index].hasPassed = true
         }
         if handovers[index].remaining == 0 { return true }
-        // Who waits for the end of a message is asked again at once; who drains costs next to nothing meanwhile.
+        // A connection that waits for the end of a message is asked again at once; one that drains costs next to
+        // nothing meanwhile.
         handovers[index].notBefore =
             handovers[index].restless > 0 ? worker.now &+ 1 : pauseOfDraining(handovers[index], on: worker)
         handovers[index].cursor = 0
@@ -140,7 +141,7 @@ struct HandoverProgress {
         return false
     }
 
-    /// When somebody who drains has to be looked at next.
+    /// When a connection that drains has to be looked at next.
     private func pauseOfDraining(_ progress: HandoverProgress, on worker: Worker) -> UInt32 {
         let regular = worker.now &+ Self.drainInterval
         if progress.handover.way == .close { return worker.now &+ 1 }
@@ -187,8 +188,8 @@ struct HandoverProgress {
 
     /// Between two callbacks, with no fragmented message half delivered to the handler or half sent by it.
     ///
-    /// A frame that is half received, or a message that is being put together here, is nobody's business but ours
-    /// and moves along, unless one of the two handlers wants messages piece by piece.
+    /// A frame that is half received, or a message that is being put together here, is the gateway's business alone and
+    /// moves along, unless one of the two handlers wants messages piece by piece.
     private func isQuiet(_ peer: ConnectionPointer, _ handover: Handover, on worker: Worker) -> Bool {
         guard peer.pointee.phase == .open, let from = unsafe handover.from, let to = unsafe handover.to else {
             return false
@@ -212,8 +213,8 @@ struct HandoverProgress {
 
     /// The connection has gone over, or either side refused.
     ///
-    /// One that broke on the way has gone over as well: its old handler has dropped it, and it is the new one that has a
-    /// state to free in `close`.
+    /// One that broke on the way has gone over as well: its old handler has dropped it, and it is the new one that has
+    /// a state to free in `close`.
     func noteMove(_ peer: ConnectionPointer, _ handover: Handover, _ isMoved: Bool, on worker: Worker) {
         guard let to = unsafe handover.to else { return }
         if isMoved {
@@ -248,7 +249,8 @@ struct HandoverProgress {
 
     // MARK: On the pool
 
-    /// Whether the callback queue lets the connection move: nothing of it runs, and what waits can be taken by either handler.
+    /// Whether the callback queue lets the connection move: nothing of it runs, and what waits can be taken by either
+    /// handler.
     func isQuietOnPool(
         _ peer: ConnectionPointer, _ from: UnsafeMutablePointer<Binding>, _ to: UnsafeMutablePointer<Binding>
     ) -> Bool {

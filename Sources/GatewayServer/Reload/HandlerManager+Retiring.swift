@@ -11,7 +11,7 @@ extension HandlerManager {
     /// How long a generation serves before it has proved good, where its route has no `probation`.
     private static let trialMilliseconds: Int64 = 30_000
 
-    /// Ends generations that nobody needs any more, and looks after fresh ones. Cheap; often.
+    /// Ends generations that are not needed any more, and looks after fresh ones. Cheap; often.
     func tidy(_ now: UInt64) {
         for service in handlers.values {
             for serving in service.retiring { settle(serving, service) }
@@ -51,7 +51,7 @@ extension HandlerManager {
     func abandon(_ serving: ServingGeneration, _ service: HandlerService) {
         serving.generation.retire()
         serving.isAbandoned = true
-        // It was never found by anybody.
+        // No worker ever found the generation.
         serving.fence = Fence(workers: 0, bell: loop.bell)
         serving.retiredAt = Clock.monotonicNanoseconds()
         service.retiring.append(serving)
@@ -189,13 +189,13 @@ extension HandlerManager {
         server.ports[record.home].post(.openHome(record))
     }
 
-    /// It serves no new connections: the timers of [home] end, those of connections go with them.
+    /// The instance serves no new connections: the timers of [home] end, those of connections go with them.
     func retire(_ record: InstanceContext) {
         record.isRetiring.store(true, ordering: .releasing)
         server.ports[record.home].timers.end(.home(record.instance.id))
     }
 
-    /// Nothing of it is begun any more, and its number means nobody.
+    /// Nothing of the instance is begun any more, and no instance has its number.
     func close(_ record: InstanceContext) {
         if record.hasStopped { return }
         record.stop()

@@ -77,7 +77,7 @@ extension HandlerManager {
 }
 
 extension StatusReport.Reload {
-    /// Counts go on after the outcome: who was busy moves later, who drains leaves.
+    /// Counts go on after the outcome: a busy connection moves later, a draining one leaves.
     fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
         let round = service.latest.flatMap {
             $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil

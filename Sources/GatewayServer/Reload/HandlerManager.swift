@@ -7,7 +7,7 @@ import Synchronization
 /// All handlers and routes: brings them into service, replaces them while connections live, takes them out.
 /// It belongs to the control thread, which steps it and never waits in it; workers are told by message.
 final class HandlerManager {
-    /// The cause of the first round of each handler.
+    /// The cause of the first reload of each handler.
     static let startCause = "the start"
     /// Rounds under way at once: each may have a probe process.
     private static let mostRounds = 8
@@ -119,14 +119,14 @@ final class HandlerManager {
         }
     }
 
-    /// Asks for a round with what lies in the handler's file; the one that waits already, if there is one.
+    /// Asks for a reload with what lies in the handler's file; the one that waits already, if there is one.
     func reload(
         _ service: HandlerService, cause: String, isExplicit: Bool = false, isAutomatic: Bool = false
     ) -> Reload {
         request(service, .file, cause: cause, isExplicit: isExplicit, isAutomatic: isAutomatic)
     }
 
-    /// Asks for a round with the newest of the builds before.
+    /// Asks for a reload with the newest of the builds before.
     func rollback(_ service: HandlerService, cause: String) -> Reload {
         request(service, .rollback, cause: cause, isExplicit: true)
     }
@@ -176,7 +176,7 @@ final class HandlerManager {
         change.map { !$0.isOver && $0.concerns(service.name) } ?? false
     }
 
-    /// Whether a round is under way or wanted.
+    /// Whether a reload is under way or wanted.
     var isBusy: Bool { handlers.values.contains { !$0.rounds.isEmpty } }
 
     /// When `step` is due even if nothing rings.

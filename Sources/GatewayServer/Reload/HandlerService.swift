@@ -20,14 +20,14 @@ final class HandlerService {
     var history = BuildHistory()
     var lastOutcome: ReloadOutcome?
 
-    /// Rounds that were asked for; the first one may be under way.
+    /// Reloads that were asked for; the first one may be under way.
     var rounds: [Reload] = []
-    /// The round that had the last outcome.
+    /// The reload that had the last outcome.
     var latest: Reload?
 
     /// What was in the file when it was last read.
     var fileDigest: UInt64?
-    /// The last file that was refused: it is not tried again because somebody else notices it.
+    /// The last file that was refused: it is not tried again because the watch or another request notices it.
     struct Refusal {
         /// Nil when it could not be read.
         let digest: UInt64?
@@ -43,7 +43,7 @@ final class HandlerService {
     /// Why nothing serves, or something else than the file; nil where all is well.
     var trouble: String?
 
-    /// What of connections is with older generations.
+    /// Connections that are with older generations.
     var draining: Int { retiring.reduce(0) { $0 + ($1.isAbandoned ? 0 : $1.references) } }
 
     /// Whether connections are still with routes that have left this generation.

@@ -7,13 +7,13 @@ import Synchronization
 final class Handover: Sendable {
     /// What happens to a connection.
     enum Way: Sendable {
-        /// The instance is the same, only limits or names changed: nobody is asked.
+        /// The instance is the same, only limits or names changed: no handler is asked.
         case swap
-        /// State goes from the old instance to the new one; who is refused drains.
+        /// State goes from the old instance to the new one; a connection that either refuses drains.
         case migrate
         /// Connections stay where they are until they end or time is up, then 1012.
         case drain
-        /// 1012, spread over some time so that not everybody comes back at once.
+        /// 1012, spread over some time so that clients do not all come back at once.
         case close
     }
 
@@ -22,7 +22,7 @@ final class Handover: Sendable {
     private let target: UInt
     /// Both sides keep no state: there is nothing to save.
     let isStateless: Bool
-    /// Ticks until who is left is told 1012.
+    /// Ticks until connections that are left are closed with 1012.
     let patience: UInt32
 
     /// Connections that serve on at the new binding.
@@ -57,7 +57,7 @@ final class Handover: Sendable {
     func hasSameSource(as other: Handover) -> Bool { source == other.source }
 }
 
-/// Wakes the control thread; shared by whoever has news for it.
+/// Wakes the control thread; shared by all threads that have news for it.
 final class ControlWaker: Sendable {
     let waker: Waker
 

@@ -12,7 +12,7 @@ final class InstanceStart {
     private let settings: RouteSettings
     private let deadline: UInt64
 
-    /// Begins it.
+    /// Begins `start`.
     init(
         _ generation: Generation, _ service: HandlerService, _ configuration: RouteConfiguration, _ route: Route,
         _ handlerManager: HandlerManager
@@ -51,7 +51,7 @@ final class InstanceStart {
         return unsafe RouteInstance(record.instance, Binding.make(record, route: route), configuration)
     }
 
-    /// Nobody needs it any more: it is stopped as soon as it has started.
+    /// The instance is not needed any more: it is stopped as soon as it has started.
     func abandon() {
         _ = record.instance.giveUpStart(settings, after: .zero)
         handlerManager.stop(record, handlerManager.log)

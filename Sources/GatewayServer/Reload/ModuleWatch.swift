@@ -9,7 +9,7 @@ final class ModuleWatch {
     /// What became of a handler's file.
     enum News: Equatable {
         case changed(String)
-        /// It never came to rest: it is tried once as it is.
+        /// The file never came to rest: it is tried once as it is.
         case stillBeingWritten(String)
         /// Serving goes on with what is loaded.
         case deleted(String)
@@ -22,7 +22,7 @@ final class ModuleWatch {
     private var watch: FolderWatch?
     private var poll: FolderPoll
     private var settling: Debouncer
-    /// What was seen of files that were handed over: whoever tells of them again, the slow poll for one, is late.
+    /// What was seen of files that were handed over: a source that tells of them again, the slow poll for one, is late.
     private var known: [String: FileFingerprint] = [:]
 
     init(folders: [String], locator: ModuleLocator, settle: Duration) {

@@ -2,7 +2,7 @@ import GatewayConfiguration
 import GatewayIO
 import HandlerModules
 
-/// How a round comes to its outcome, or to nothing.
+/// How a reload comes to its outcome, or to nothing.
 extension Reload {
     /// What is to serve is not good: what served before goes on; where nothing does, a copy of what proved good takes
     /// its place, unless it was only the routes that would not have it.
@@ -29,7 +29,7 @@ extension Reload {
                 place.route.fail((refusedRoutes[place.route.pattern] ?? error).reason)
             }
         }
-        // The watch and the slow poll may both see a file that nobody can read.
+        // The watch and the slow poll may both see a file that cannot be read.
         let isNews = !isAutomatic || digest != nil || service.lastOutcome?.text != error.description
         end(.refused, error.description, isNews: isNews)
     }
@@ -73,7 +73,7 @@ extension Reload {
         handlerManager.abandon(serving, service)
     }
 
-    /// Keeps what the round came to, and tells of it.
+    /// Keeps what the reload came to, and tells of it.
     func end(_ result: ReloadOutcome.Result, _ text: String, isNews: Bool = true) {
         var outcome = ReloadOutcome(handler: service.name, result: result, text: text)
         outcome.milliseconds = Int((Clock.monotonicNanoseconds() - began) / 1_000_000)

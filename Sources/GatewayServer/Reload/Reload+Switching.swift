@@ -5,7 +5,7 @@ import GatewayIO
 import HandlerModules
 import Synchronization
 
-/// The commit point of a round, and what becomes of the connections.
+/// The commit point of a reload, and what becomes of the connections.
 extension Reload {
     /// How long the outcome waits for all workers to have looked at their connections once.
     private static let passMilliseconds: Int64 = 5000

@@ -2,19 +2,19 @@ import GatewayConfiguration
 import GatewayIO
 import HandlerModules
 
-/// One round of replacing a handler, from the wish to the end of the generation that was replaced: a machine that the
+/// The replacement of a handler, from the wish to the end of the generation that was replaced: a machine that the
 /// control loop steps, and that never waits in it. What takes time is a child process, or runs on a thread of its own.
 ///
 ///     idle ▶ settling ▶ staging ▶ probing ▶ loading ▶ starting ▶ switching ▶ handing over ▶ retiring ▶ gone | pinned
 ///                          └─────────┴──────────┴──────────┴──▶ refused: what served before goes on
 final class Reload {
-    /// Where it stands; `settling` is the watch's part (`ModuleWatch`), before there is a round.
+    /// Where it stands; `settling` is the watch's part (`ModuleWatch`), before there is a reload.
     enum State: String {
         case idle, settling, staging, probing, loading, starting, switching
         case handingOver = "handing over"
         /// The generation that was replaced still has connections, or is being stopped.
         case retiring
-        /// Its image left memory, or stays there.
+        /// The image of the generation left memory, or stays there.
         case gone, pinned
     }
 
@@ -29,7 +29,7 @@ final class Reload {
     /// Where the module comes from.
     enum Source {
         case file
-        /// The build of an earlier generation, because somebody went back to it.
+        /// The build of an earlier generation, because the operator went back to it.
         case rollback(path: String, generation: UInt64)
         /// A copy of what proved good, because the file is of no use.
         case standIn(LastGood.Kind, why: String)
@@ -59,9 +59,9 @@ final class Reload {
     let cause: String
     /// An operator named the handler: what is held back or was refused before is tried all the same.
     var isExplicit: Bool
-    /// Nobody asked: the watch saw the file change.
+    /// No operator asked: the watch saw the file change.
     private(set) var isAutomatic: Bool
-    /// The routes it is for, if not those of the configuration: then somebody else commits it.
+    /// The routes it is for, if not those of the configuration: then a `ConfigurationChange` commits it.
     let foreignPlaces: [Place]?
     private(set) var askedAt = Clock.monotonicNanoseconds()
     private(set) var began: UInt64 = 0
@@ -115,7 +115,7 @@ final class Reload {
     /// Whether it is between its begin and its outcome.
     var isUnderWay: Bool { began != 0 && outcome == nil }
 
-    /// Somebody else wants the same while it has not begun.
+    /// Takes in another request for the same, while it has not begun.
     func join(isExplicit: Bool, isAutomatic: Bool) {
         self.isExplicit = self.isExplicit || isExplicit
         self.isAutomatic = self.isAutomatic && isAutomatic
@@ -210,7 +210,7 @@ final class Reload {
         deadline = HandlerManager.deadline(milliseconds: Self.stagingMilliseconds)
     }
 
-    /// Begins something on a thread; without one the round comes to nothing.
+    /// Begins something on a thread; without one the reload comes to nothing.
     private func run(_ body: () throws(SystemError) -> Void) {
         do throws(SystemError) {
             try body()
@@ -243,7 +243,8 @@ final class Reload {
             return true
         }
         if let refusal = service.refusal, refusal.digest == digest, refusal.at >= askedAt || !isExplicit {
-            // It was tried already, perhaps for somebody else: only who names it wants it tried again.
+            // The build was tried already, perhaps for another request: only one that names the handler wants it tried
+            // again.
             let serving = service.serving?.generation.number
             end(.refused, refusal.error.serving(serving).description, isNews: !isAutomatic)
             return true
@@ -302,7 +303,7 @@ final class Reload {
                     isProbeUp = true
                     deadline = HandlerManager.deadline(milliseconds: longestStart)
                 }
-                // It was killed, which takes the kernel a moment.
+                // The process was killed, which takes the kernel a moment.
                 if isOverdue { deadline = HandlerManager.deadline(milliseconds: 5) }
                 return false
             }
@@ -414,6 +415,6 @@ final class Reload {
         return true
     }
 
-    /// Whether it only waits for somebody else's commit.
+    /// Whether it only waits for the commit of a `ConfigurationChange`.
     var isReady: Bool { state == .switching && outcome == nil }
 }

@@ -13,7 +13,7 @@ struct ReloadOutcome: Sendable {
 
     let handler: String
     let result: Result
-    /// One sentence for people, or several lines when something went wrong.
+    /// A sentence for people, or several lines when something went wrong.
     let text: String
     /// From the request to the first complete pass of all workers.
     var milliseconds = 0
@@ -25,9 +25,9 @@ struct ReloadOutcome: Sendable {
     /// What set it off.
     var cause = ""
 
-    /// Its file is what serves: one of many such is not worth a line of its own.
+    /// The handler's file is what serves: one of many such is not worth a line of its own.
     var isPlainlyUnchanged: Bool { result == .unchanged && text.hasPrefix("the file is identical") }
 
-    /// The outcome as one who asked for it reads it.
+    /// The outcome as the client that asked for it reads it.
     var line: String { text.hasPrefix("handler \"") ? text : "handler \"\(handler)\": \(text)" }
 }

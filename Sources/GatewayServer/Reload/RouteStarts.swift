@@ -92,7 +92,7 @@ final class RouteStarts {
 
     private func refuse(_ configuration: RouteConfiguration, _ error: ModuleError) throws(ModuleError) {
         let pattern = configuration.pattern.description
-        // Nobody loses a route that serves to a build that is meant to be better.
+        // A route that is served is not lost to a build that is meant to be better.
         if service.serving?.instances[pattern] != nil { throw error }
         serving.refused.append((pattern, error))
     }
@@ -104,6 +104,6 @@ final class RouteStarts {
         }
     }
 
-    /// Nobody needs it any more.
+    /// The generation is not needed any more.
     func abandon() { if case .starting(let start) = phase { start.abandon() } }
 }

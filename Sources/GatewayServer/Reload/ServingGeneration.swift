@@ -18,26 +18,26 @@ final class ServingGeneration {
     var retiredAt: UInt64?
     /// When its instances were told to stop.
     var stopBegan: UInt64?
-    /// That one of them does not come back from it has been said.
+    /// That an instance does not come back from its stop has been said.
     var saidBusy = false
     /// Everything of it has been stopped.
     var isOver = false
-    /// Its instances have been told that they are draining.
+    /// The instances have been told that they are draining.
     var isTold = false
 
     /// Routes whose start said no, and why.
     var refused: [(pattern: String, error: ModuleError)] = []
-    /// Which generation served this build first, where somebody went back to it.
+    /// Which generation served this build first, where the operator went back to it.
     var buildOf: UInt64?
-    /// It is a copy of what proved good, because the file is of no use.
+    /// The module is a copy of what proved good, because the file is of no use.
     var isStandIn = false
-    /// It never came to serve.
+    /// The generation never came to serve.
     var isAbandoned = false
-    /// Its image is being taken out of memory.
+    /// The image is being taken out of memory.
     var unloading: TimedCall<UnloadOutcome>?
-    /// It has proved good, and a copy is kept of it.
+    /// The build has proved good, and a copy is kept of it.
     var isProven = false
-    /// When it began to be looked at for that, and how often it had failed by then.
+    /// When the generation began to be looked at for that, and how often it had failed by then.
     var trial: (began: UInt64, failures: Int)?
 
     /// Some instances of a generation that goes on serving elsewhere.

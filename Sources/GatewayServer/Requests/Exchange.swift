@@ -19,7 +19,8 @@ import WebSocket
     /// What `reply()` said while the callback was still running.
     var reply: Reply?
     /// `http` runs on the pool, or waits for it. What it replies takes effect when it has returned, as on a loop: else
-    /// the next request of the connection would be asked about beside it. Behind `upgrade` the same callback queue goes on.
+    /// the next request of the connection would be asked about beside it. Behind `upgrade` the same callback queue goes
+    /// on.
     var isOnPool = false
     /// The request as handlers see it, filled when first asked for.
     var record = RequestRecord()

@@ -33,7 +33,7 @@ struct Rejection: Sendable, Equatable {
         Rejection(503, "handler-unavailable", "handler \"\(handler)\" is not being served")
     }
 
-    /// Its answer, after which the connection closes unless the caller says otherwise.
+    /// The answer to the request, after which the connection closes unless the caller says otherwise.
     var response: PlainResponse { PlainResponse(status: status, word: word, sentence: sentence) }
 }
 

@@ -47,7 +47,7 @@ final class RequestResponder {
         return true
     }
 
-    /// Decides who answers a request.
+    /// Decides what answers a request: the handler of a route, the console, or a rejection.
     private func route(_ peer: ConnectionPointer, _ head: RequestHead, on worker: Worker) {
         if worker.isEnding || peer.pointee.flags.contains(.surplus) {
             return reject(peer, head, worker.isEnding ? .draining : .tooManyConnections, on: worker)
@@ -92,7 +92,7 @@ final class RequestResponder {
         }
         var page = PlainResponse(
             status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
-        // A body that nobody reads would be taken for the next request.
+        // A body that is not read would be taken for the next request.
         page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
         respond(peer, page, headOnly: head.method == .head, on: worker)
         return true
@@ -311,7 +311,7 @@ final class RequestResponder {
 
     private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool { head.keepsAlive && !worker.isEnding }
 
-    /// Rejects a request. A body that nobody will read closes the connection.
+    /// Rejects a request. A body that will not be read closes the connection.
     private func reject(_ peer: ConnectionPointer, _ head: RequestHead, _ rejection: Rejection, on worker: Worker) {
         var answer = rejection.response
         answer.keepsAlive =

@@ -4,7 +4,7 @@ import HTTP
 import Synchronization
 import WebSocket
 
-/// Every route with whoever serves it now, and what else holds for all peers. Shared by all workers; only the
+/// Every route with the instance that serves it now, and what else holds for all peers. Shared by all workers; only the
 /// serving instance of a route changes. A new configuration is a new table.
 final class RoutingTable: Sendable {
     let router: Router
@@ -47,9 +47,9 @@ final class Route: Sendable {
     let isPooled: Bool
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
-    /// The address of the binding that new peers get; 0 while nobody serves the route.
+    /// The address of the binding that new peers get; 0 while no instance serves the route.
     private let serving = Atomic<UInt>(0)
-    /// Why nobody does.
+    /// Why no instance does.
     private let trouble = Mutex<String?>(nil)
 
     init(_ configuration: RouteConfiguration, index: Int) {
@@ -62,7 +62,7 @@ final class Route: Sendable {
         isPooled = configuration.limits.dispatch == .pool
     }
 
-    /// Workers, at each handshake: who serves the route.
+    /// Workers, at each handshake: the instance that serves the route.
     var binding: UnsafeMutablePointer<Binding>? {
         unsafe UnsafeMutablePointer(bitPattern: serving.load(ordering: .acquiring))
     }
@@ -73,7 +73,7 @@ final class Route: Sendable {
         serving.store(UInt(bitPattern: binding), ordering: .releasing)
     }
 
-    /// Control thread: nobody can serve the route.
+    /// Control thread: no instance can serve the route.
     func fail(_ reason: String) { trouble.withLock { $0 = reason } }
 
     var unavailableReason: String? { trouble.withLock { $0 } }

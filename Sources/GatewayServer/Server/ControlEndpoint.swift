@@ -10,7 +10,7 @@ final class ControlEndpoint {
     private var socket: ControlSocket
     private var waiting: [UInt64] = []
 
-    /// Nil when there is to be no socket. One that nobody asked for by name may fail with a warning.
+    /// Nil when there is to be no socket. A socket that the configuration does not name may fail with a warning.
     init?(_ configuration: Configuration, _ log: Log) throws(Server.Failure) {
         guard let path = configuration.controlPath else { return nil }
         do throws(Errno) {
@@ -51,9 +51,9 @@ final class ControlEndpoint {
     /// Answers a command whose answer took its time.
     func answer(_ client: UInt64, _ answer: ControlAnswer) { socket.answer(client, answer) }
 
-    /// Tells those who waited for it that the gateway has ended.
+    /// Tells the clients that waited for it that the gateway has ended.
     func finish(_ answer: ControlAnswer = ControlAnswer("stopped", exit: 0)) {
-        // Whoever waited may start the next gateway at once.
+        // A client that waited may start the next gateway at once.
         socket.stopListening()
         for client in waiting { socket.answer(client, answer) }
         waiting = []

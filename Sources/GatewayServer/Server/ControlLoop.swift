@@ -1,9 +1,9 @@
 import GatewayIO
 
-/// What the control thread sleeps on: descriptors, and the bell that threads ring which do something for it.
+/// What the control thread sleeps on: descriptors, and the bell of the threads that do something for it.
 ///
-/// Nobody is told which descriptor woke it: whatever is under way looks by itself, and costs nothing when there is
-/// nothing to see.
+/// Which descriptor woke it is not told: whatever is under way looks by itself, and costs nothing when there is nothing
+/// to see.
 final class ControlLoop {
     let bell: ControlWaker
     private let poller: Poller

@@ -38,7 +38,7 @@ package struct Log: Sendable {
     /// A line of the access log.
     static func access(_ text: String) { LogWriter.standardError.append("access: \(text)") }
 
-    /// Waits until all lines are written, or nobody reads them: before the process ends, or somebody else writes.
+    /// Waits until all lines are written, or no reader takes them: before the process ends, or another writer follows.
     package static func finish(patience milliseconds: UInt64 = 1000) {
         LogWriter.standardError.finish(patience: milliseconds)
     }
@@ -58,7 +58,7 @@ package struct Log: Sendable {
                     STDERR_FILENO,
                     UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[rest.startIndex...]).baseAddress,
                     rest.count)
-                // Where nobody can read it the line is lost; serving goes on.
+                // Without a reader the line is lost; serving goes on.
                 guard count > 0 else { return }
                 unsafe rest = rest.dropFirst(count)
             }

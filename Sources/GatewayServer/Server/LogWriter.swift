@@ -3,7 +3,8 @@ import GatewayIO
 import Glibc
 import Synchronization
 
-/// Writes the lines of all threads to a descriptor, on a thread of its own, so that nobody waits for who reads them.
+/// Writes the lines of all threads to a descriptor, on a thread of its own, so that no other thread waits for the
+/// reader.
 ///
 ///     append ─▶ filling ══swap══▶ writing ─▶ write(2)
 ///
@@ -33,7 +34,7 @@ final class LogWriter: Sendable {
     private let news = Semaphore()
     /// Counts what came of writing, to tell slow from stalled.
     private let progress = Atomic<Int>(0)
-    /// Tells who waits for the end of writing that some of it is done.
+    /// Tells a thread that waits for the end of writing that some of it is done.
     private let written = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
     private let isAwaited = Atomic(false)
 
@@ -150,11 +151,11 @@ final class LogWriter: Sendable {
             if count > 0 {
                 written += count
             } else if Errno.last.code == EAGAIN {
-                // Somebody who shares the descriptor has made it non-blocking.
+                // Another process that shares the descriptor has made it non-blocking.
                 var interest = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = unsafe poll(&interest, 1, -1)
             } else if Errno.last.code != EINTR {
-                // Where nobody can read them the lines are lost; serving goes on.
+                // Without a reader the lines are lost; serving goes on.
                 return
             }
         }

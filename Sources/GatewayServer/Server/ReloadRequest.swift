@@ -1,7 +1,6 @@
 import GatewayControl
 
-/// Somebody who asked for a reload, and what it comes to; answered when all of it is over. It belongs to the control
-/// thread.
+/// A request for a reload, and what it comes to; answered when all of it is over. It belongs to the control thread.
 final class ReloadRequest {
     let cause: String
     /// Clients of the control socket; none for a signal.
@@ -21,7 +20,7 @@ final class ReloadRequest {
 
     var isOver: Bool { isComplete && rounds.allSatisfy { $0.outcome != nil } }
 
-    /// What everybody who asked is told.
+    /// What every client that asked is told.
     var answer: ControlAnswer {
         let outcomes = rounds.compactMap(\.outcome)
         let unchanged = outcomes.filter { $0.isPlainlyUnchanged }

@@ -9,7 +9,7 @@ import Glibc
 
     init() {
         unsafe semaphore = SendablePointer(UnsafeMutablePointer<sem_t>.allocate(capacity: 1))
-        // It fails for a number that is too large, and for nothing else.
+        // `sem_init` fails for a number that is too large, and for nothing else.
         _ = unsafe sem_init(semaphore.pointer, 0, 0)
     }
 

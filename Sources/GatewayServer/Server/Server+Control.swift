@@ -21,7 +21,7 @@ extension Server {
             guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
             return replace(command, for: client)
         case .stop:
-            // Whoever asks twice does not want to wait for anybody.
+            // A second stop does not wait for any peer.
             if phase == .stopping {
                 control?.answer(client, ControlAnswer("stopped at once: asked twice", exit: 0))
                 endAtOnce(128 + SIGTERM)
@@ -89,14 +89,15 @@ extension Server {
         phase = .stopping
         handlerManager.abandonAll("the gateway ends")
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
-        // Who waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain; and before
-        // anybody is told to go, who might come back to a worker that has not heard of it yet.
+        // A peer that waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain;
+        // and this comes before the connected peers are told to go, which might come back to a worker that has not
+        // heard of it yet.
         for entry in listeners.entries { entry.close() }
         for port in context.ports { port.post(.stop) }
         stopWatching()
     }
 
-    /// Lets those that are here stay, for a while; whoever comes now is told so, until the end.
+    /// Lets connected peers stay, for a while; new ones are told that the gateway drains, until the end.
     func beginDraining() {
         guard phase == .serving else { return }
         let patience = handlerManager.configuration.limits.drainTimeoutMilliseconds
@@ -114,7 +115,7 @@ extension Server {
         if isEmpty || Clock.monotonicNanoseconds() >= drainsUntil { beginStopping() }
     }
 
-    /// Nothing is loaded any more, so nobody needs to know what changes.
+    /// Nothing is loaded any more, so changes of files do not matter.
     private func stopWatching() {
         if let number = watch?.number { loop.forget(number) }
     }

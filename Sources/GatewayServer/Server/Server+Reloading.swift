@@ -3,9 +3,10 @@ import GatewayControl
 import GatewayIO
 import HandlerModules
 
-/// Who asked for a reload, and what is done for it: begun here, stepped by the control loop, answered when it is over.
+/// The requests for reloads, and what is done for them: begun here, stepped by the control loop, answered when it is
+/// over.
 extension Server {
-    /// A configuration that is being taken over, and for whom.
+    /// A configuration that is being taken over, and the request for it.
     struct Taking {
         let request: ReloadRequest
         let listeners: ListenerChange
@@ -16,7 +17,7 @@ extension Server {
 
     // MARK: Asking
 
-    /// Asks for a round of one handler; the answer comes when it is over.
+    /// Asks for a reload of one handler; the answer comes when it is over.
     func reloadHandler(_ service: HandlerService, cause: String, client: UInt64) {
         ask(handlerManager.reload(service, cause: cause, isExplicit: true), cause, client)
     }
@@ -119,7 +120,7 @@ extension Server {
         finishTaking()
         for name in handlerManager.handlerNames(of: handlerManager.configuration) {
             let service = handlerManager.service(named: name)
-            // What it brought up itself is its own outcome.
+            // A reload that the change brought up itself is its own outcome.
             let round = service.rounds.first { $0.foreignPlaces != nil }
             taking.request.rounds.append(round ?? handlerManager.reload(service, cause: taking.request.cause))
         }
@@ -132,7 +133,7 @@ extension Server {
         loop.bell.ring()
     }
 
-    /// Answers everybody who still waits: the gateway is about to be gone.
+    /// Answers all clients that still wait: the gateway is about to be gone.
     func dismissRequests() {
         for request in requests + [waitingRequest].compactMap({ $0 }) {
             for client in request.clients {

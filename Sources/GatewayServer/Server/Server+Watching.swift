@@ -61,7 +61,7 @@ extension Server {
         guard !said.isEmpty else { return [] }
         listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
-        // Workers let go of them when they read the message; closing here already refuses who comes meanwhile.
+        // Workers let go of them when they read the message; closing here already refuses peers that come meanwhile.
         for entry in leaving { entry.close() }
         return said
     }

@@ -10,12 +10,12 @@ import WebSocket
 
 /// The gateway as a whole: what the configuration asks for, brought up, run and taken down by the control thread.
 ///
-///     configuration ─▶ listeners ─▶ handlers ─▶ workers ─▶ signals … ─▶ 1001 to everybody ─▶ workers end ─▶ stop
+///     configuration ─▶ listeners ─▶ handlers ─▶ workers ─▶ signals … ─▶ 1001 to all peers ─▶ workers end ─▶ stop
 package final class Server {
     /// Why the gateway could not come up.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
-        /// What the process says to whoever started it.
+        /// Whether the exit status of the process is that of a wrong configuration.
         package let isConfiguration: Bool
     }
 
@@ -47,7 +47,7 @@ package final class Server {
     var requests: [ReloadRequest] = []
     /// A configuration that is being taken over.
     var taking: Taking?
-    /// Who wants the file read once that is done.
+    /// The request to read the file once that is done.
     var waitingRequest: ReloadRequest?
 
     /// Listens, loads and starts; nothing is served yet.
@@ -115,8 +115,8 @@ package final class Server {
         }
     }
 
-    /// The file this program was started from. By its name, since whoever emulates the processor for us (valgrind) has
-    /// a /proc/self/exe of its own; as the kernel knows it where the name is gone.
+    /// The file this program was started from. By its name, since an emulator of the processor (valgrind) has a
+    /// /proc/self/exe of its own; as the kernel knows it where the name is gone.
     package static var ownProgram: String {
         let link = "/proc/self/exe"
         return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
@@ -240,7 +240,7 @@ package final class Server {
     package struct Stopper: Sendable {
         fileprivate let ports: [WorkerPort]
 
-        /// Does what SIGTERM does: says 1001 to everybody; `run` returns when they are gone.
+        /// Does what SIGTERM does: says 1001 to every peer; `run` returns when they are gone.
         package func stop() {
             for port in ports { port.post(.stop) }
         }
@@ -314,7 +314,7 @@ package final class Server {
         return threads
     }
 
-    /// One turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing
+    /// A turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing
     /// in it waits.
     private func turn() throws(Errno) {
         while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
@@ -334,7 +334,7 @@ package final class Server {
         return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
     }
 
-    /// Ends the process without waiting for anybody: it was asked to twice.
+    /// Ends the process without waiting for any peer: it was asked to twice.
     func endAtOnce(_ status: Int32) -> Never {
         runDirectory.remove()
         log.warn("stopped at once: asked twice")

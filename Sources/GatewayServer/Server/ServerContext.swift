@@ -13,7 +13,7 @@ final class ServerContext: Sendable {
     let rejections = RejectionCounter()
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?
-    /// A module is only being tried: there are no workers, and what it asks for happens to nobody.
+    /// A module is only being tried: there are no workers, and what it asks for has no effect.
     let isProbe: Bool
     let ports: [WorkerPort]
     /// The routes that workers begin with; later ones come by message.
@@ -24,7 +24,7 @@ final class ServerContext: Sendable {
     let surplus = Atomic<Int>(0)
     /// How many connections the limit of descriptors has room for.
     let descriptorRoom: Int
-    /// Whoever comes now is told so.
+    /// New peers are told that the gateway drains.
     let isDraining = Atomic(false)
     let startedAt = Clock.monotonicNanoseconds()
 

@@ -13,7 +13,7 @@ final class Acceptor {
 
     init(_ listeners: Listeners) { self.listeners = listeners }
 
-    /// So many peers a turn: a storm of them must not starve those who are here.
+    /// So many peers a turn: a storm of them must not starve those that are here.
     private static let acceptsPerTurn = 64
     /// Peers that cannot be served and may be here until they have asked, to be told so.
     static let mostSurplus = 16
@@ -49,7 +49,7 @@ final class Acceptor {
         try? worker.poller.remove(entry.listener.number)
     }
 
-    /// Lets go of listeners that are gone and takes in new ones; those that stay keep who waits in them.
+    /// Lets go of listeners that are gone and takes in new ones; those that stay keep the peers that wait in them.
     func changeListeners(to next: Listeners, on worker: Worker) {
         ignoreListeners(on: worker)
         listeners = next
@@ -74,8 +74,8 @@ final class Acceptor {
         }
     }
 
-    /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for
-    /// a while; those who wait in the backlog are served when descriptors have come back.
+    /// Descriptors or memory ran out. Level-triggered waiting would spin on the listener, so it is left alone for a
+    /// while; peers that wait in the backlog are served when descriptors have come back.
     private func pauseListening(_ error: Errno, on worker: Worker) {
         if !saidExhausted {
             saidExhausted = true

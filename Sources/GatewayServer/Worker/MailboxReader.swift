@@ -14,7 +14,7 @@ final class MailboxReader {
     func drain(on worker: Worker) {
         worker.port.waker.answer()
         worker.port.collect(into: &mail)
-        // They may be read on from inside one of them.
+        // Reading a message may read on from inside it.
         while nextMail < mail.count {
             let item = mail[nextMail]
             nextMail += 1
@@ -27,8 +27,8 @@ final class MailboxReader {
 
     /// Reads output of other threads before its turn: what they were promised goes out before what comes next here.
     ///
-    /// All of it, for all connections, so that each thread's output keeps its order; and since no message is read this way
-    /// twice, any number of connections may end in one turn.
+    /// All of it, for all connections, so that each thread's output keeps its order; and since no message is read this
+    /// way twice, any number of connections may end in one turn.
     func catchUp(on worker: Worker) {
         if worker.closer.isDelivering { return }
         worker.closer.isDelivering = true
@@ -170,7 +170,8 @@ final class MailboxReader {
         noteDelivery(peer, head, on: worker)
     }
 
-    /// Its sender was promised that it is sent, and another thread has begun a fragmented message before it came here.
+    /// The sender was promised that the message is sent, and another thread has begun a fragmented one before it came
+    /// here.
     private func mustWait(_ opcode: Opcode, _ peer: ConnectionPointer, on worker: Worker) -> Bool {
         (opcode == .text || opcode == .binary) && peer.pointee.outbox.isStreaming
     }

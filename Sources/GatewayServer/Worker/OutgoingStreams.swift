@@ -11,7 +11,7 @@ final class OutgoingStreams: Sendable {
     private struct Stream {
         let kind: Opcode
         var utf8 = UTF8Checker()
-        /// Its last fragment has not been taken.
+        /// The last fragment has not been taken.
         var isOpen = true
         /// Fragments in the mailbox.
         var mail = 0
@@ -19,7 +19,7 @@ final class OutgoingStreams: Sendable {
 
     /// What becomes of a fragment.
     enum Decision {
-        /// It goes on the wire with this opcode: the stream has moved on.
+        /// The fragment goes on the wire with this opcode: the stream has moved on.
         case takes(Opcode)
         /// Another kind than the stream's, or no UTF-8; nothing has changed.
         case invalid

@@ -1,5 +1,5 @@
-/// Where a worker reads what its sockets have: one buffer for all connections, with a margin in front of it in which the
-/// rest of the last read finds place, so that a frame is seen in one run. The worker's thread alone.
+/// Where a worker reads what its sockets have: one buffer for all connections, with a margin in front of it in which
+/// the rest of the last read finds place, so that a frame is seen in one run. The worker's thread alone.
 @safe struct ReadBuffer: ~Copyable {
     /// One read takes at most so much; a peer that has more gets another turn.
     static let readSize = 256 * 1024

@@ -1,28 +1,28 @@
 import Bytes
 import CGatewayABI
 
-/// The callback that runs on a worker's thread, as host functions look it up: whose it is, and what it was lent.
+/// The callback that runs on a worker's thread, as host functions look it up: its connection, and what it was lent.
 ///
 /// Nothing here is held over a call of a handler: the worker's members are looked at and changed in moments.
 @safe struct RunningCallback: ~Copyable {
     /// The connection whose callback runs; 0 when none does.
     private(set) var connection: UInt64 = 0
-    /// Its place; nil when none does.
+    /// The place of that connection; nil when no callback runs.
     private(set) var peer: ConnectionPointer?
-    /// The address of the host table of the handler that may send the message it is given back from where it lies; 0 when
-    /// none may.
+    /// The address of the host table of the handler that may send the message it is given back from where it lies; 0
+    /// when none may.
     var echoHost: UInt = 0
     /// As long as no more than so much waits for the connection.
     var echoRoom = 0
-    /// It is `restore_conn`.
+    /// The callback is `restore_conn`.
     var isRestoring = false
-    /// The ticket of the request it was asked about; 0 when it is about none.
+    /// The ticket of the request that the callback is about; 0 when it is about none.
     var ticket: UInt64 = 0
-    /// The message it was lent.
+    /// The message that the callback was lent.
     let message: UnsafeMutablePointer<gw_message>
     /// The buffer that stands for the message's payload.
     let borrowedBuffer: UnsafeMutablePointer<SharedBuffer>
-    /// Where its handler is watched: when it began.
+    /// Where the handler is watched: when the callback began.
     var watch: CallWatch?
     /// What handlers that are watched were lent.
     var poisonedBuffers = PoisonedBuffers()

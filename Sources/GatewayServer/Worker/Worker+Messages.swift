@@ -91,7 +91,8 @@ extension Worker {
             unsafe peer.pointee.outbox.appendInPlace(
                 header, UnsafeMutableRawPointer(mutating: start), count: count, pool: pool)
         else { return false }
-        // Not in the worker's list: whoever read the message writes the answers before it turns to anybody else.
+        // Not in the worker's list: the receive that read the message writes the answers, before another connection's
+        // turn.
         peer.pointee.flags.insert(.dirty)
         peer.pointee.messagesOut &+= 1
         return true
@@ -110,7 +111,7 @@ extension Worker {
     func take(
         _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ bytes: UnsafeMutableRawBufferPointer
     ) {
-        // RFC 6455 5.5.1: after our Close data is of no use to anybody.
+        // RFC 6455 5.5.1: after our Close data is of no use to either side.
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
         let payload = UnsafeRawBufferPointer(bytes)
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)

@@ -17,8 +17,8 @@ extension Worker {
     /// The socket has something, an end or an error.
     func readable(_ peer: ConnectionPointer, hangUp: Bool) {
         guard peer.pointee.mayRead else {
-            // Nobody may read now, and an error or a dead socket would be reported again and again.
-            // Whoever switched reading off may not have told the poller, which would report the input for ever.
+            // The peer may not be read now: an error or a dead socket would be reported again and again, and the code
+            // that switched reading off may not have told the poller, which would report the input for ever.
             if hangUp { closer.lose(peer, Errno(104), on: self) } else { updateInterest(peer) }
             return
         }
@@ -206,7 +206,7 @@ extension Worker {
 
     // MARK: Large frames
 
-    /// The rest of a large frame belongs to the message and to nobody else: it needs no stop in the read buffer.
+    /// The rest of a large frame belongs to the message alone: it needs no stop in the read buffer.
     private func receivesDirectly(_ peer: ConnectionPointer) -> Bool {
         guard peer.pointee.phase == .open, peer.pointee.leftover.isEmpty,
             let binding = unsafe peer.pointee.binding

@@ -133,7 +133,7 @@ extension Worker {
         closer.closeSlowConsumers(on: self)
         var index = 0
         while index < dirty.count {
-            // A flush may call `drained`, which may queue output for anybody: the list grows while it is walked.
+            // A flush may call `drained`, which may queue output for any connection: the list grows while it is walked.
             if let peer = table.occupant(dirty[index]), peer.pointee.flags.contains(.dirty) {
                 flush(peer)
                 updateInterest(peer)
@@ -155,7 +155,8 @@ extension Worker {
         peer.pointee.flags.remove(.dirty)
         if !peer.pointee.outbox.isBlocked { write(peer) }
         if peer.pointee.phase == .gone { return }
-        // Noted before `drained` is called: who sends on from there, on whatever thread, must not be told of what is gone.
+        // Noted before `drained` is called: a sender that goes on from there, on whatever thread, must not be told of
+        // what is gone.
         if peer.pointee.outbox.isEmpty {
             if peer.pointee.phase == .ending, peer.pointee.transport.isDrained { return closer.sent(peer, on: self) }
             if peer.pointee.outbox.isNoted { noteQueue(peer) }

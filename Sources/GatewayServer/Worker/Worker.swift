@@ -8,7 +8,7 @@ import Synchronization
 
 /// One thread with its event loop, its connections and everything they need; nothing in it takes a lock.
 ///
-///     wait ─▶ events ─▶ messages ─▶ held input ─▶ output of the turn ─▶ deadlines ─▶ bury the dead ─▶ wait
+///     wait ─▶ events ─▶ messages ─▶ held input ─▶ output of the turn ─▶ deadlines ─▶ teardowns ─▶ wait
 ///
 /// Callbacks of handlers run inside a turn. What they ask for through host functions is only noted down (queued
 /// output, a phase, an entry in a list), so no callback ever runs inside another one.
@@ -90,13 +90,13 @@ import Synchronization
         unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
         defer { clinux_set_worker(nil) }
         while !isFinished { turn() }
-        // What came meanwhile finds nobody, but descriptors and shared bytes in it have to be let go of.
+        // What came meanwhile finds no connection, but descriptors and shared bytes in it have to be let go of.
         mailbox.drain(on: self)
         events.runPending(on: self)
     }
 
-    /// The end of a job is never dropped, and a call on the pool may want something of us, so somebody has to be here
-    /// for it, for as long as it may take at most.
+    /// The end of a job is never dropped, and a call on the pool may want something of the worker, so its thread has to
+    /// be here for it, for as long as it may take at most.
     private var isFinished: Bool {
         guard isStopping, table.count == 0 else { return false }
         let outstanding =
@@ -167,7 +167,7 @@ import Synchronization
             if slot == Special.waker { return mailbox.drain(on: self) }
             return acceptor.acceptPeers(Int(slot - Special.firstListener), on: self)
         }
-        // A token of a peer that left in this turn finds nobody: its event is void.
+        // The token of a peer that left in this turn finds no connection: its event is void.
         guard let peer = table.find(slot: slot, serial: UInt32(truncatingIfNeeded: event.token >> 32)) else { return }
         if event.isWritable { writable(peer) }
         if event.isReadable { readable(peer, hangUp: event.isHangUp) }

@@ -23,7 +23,8 @@ enum WorkerMessage: Sendable {
     /// Another thread has ended the connection in the way that the port has written down (`takeEnd`).
     case close(ConnectionID)
     case abort(ConnectionID)
-    /// The callback queue of the connection, if it has one, is to be told as well, unless the handler did so in its callback.
+    /// The callback queue of the connection, if it has one, is to be told as well, unless the handler did so in its
+    /// callback.
     case setReading(ConnectionID, Bool, tellsPool: Bool)
     /// `upgrade` or `http` has returned on the pool.
     case asked(ConnectionID, ticket: UInt64, status: Int32)
@@ -31,7 +32,8 @@ enum WorkerMessage: Sendable {
     case poolEased(ConnectionID)
     /// What came before the peer's Close has been delivered.
     case poolReachedClose(ConnectionID)
-    /// So much waits for the peer that its callback queue delivers nothing more, until it is told that the peer has read.
+    /// So much waits for the peer that its callback queue delivers nothing more, until it is told that the peer has
+    /// read.
     case poolThrottled(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
     case poolMoved(CallbackQueue, Handover, Bool)
@@ -48,10 +50,11 @@ enum WorkerMessage: Sendable {
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 
-    /// It has been read before its turn.
+    /// The message has been read before its turn.
     case done
 
-    /// Output, and what decides who gets it: reading it calls no handler, so it can be done inside a callback as well.
+    /// Output, and what decides which peers get it: reading it calls no handler, so it can be done inside a callback as
+    /// well.
     var isOutput: Bool {
         switch self {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true

@@ -1,11 +1,11 @@
 import GatewayIO
 import Synchronization
 
-/// What other threads see of a worker: its mailbox, its board, how much it has to do.
+/// What other threads see of a worker: its mailbox, its table of connections, how much it has to do.
 final class WorkerPort: Sendable {
     let index: UInt8
     let sharedTable: SharedConnectionTable
-    /// Peers that it has or will have; whoever accepts counts before handing over.
+    /// Peers that it has or will have; the worker that accepts counts before handing over.
     let load = Atomic<Int>(0)
     /// Bytes of publications in the mailbox.
     let publishedBytes = Atomic<Int>(0)
@@ -50,7 +50,7 @@ final class WorkerPort: Sendable {
     }
 
     /// Any thread: posts output for a connection. What is taken here goes out before its Close: the owner withdraws the
-    /// connection's notice first and then reads the box.
+    /// connection's entry first and then reads the box.
     ///
     /// - Returns: false, and nothing was posted, when the connection is not open any more.
     func post(_ item: WorkerMessage, to id: ConnectionID) -> Bool {
@@ -63,7 +63,8 @@ final class WorkerPort: Sendable {
         return wasEmpty != nil
     }
 
-    /// Any thread: ends a connection with a closing handshake. Only one thread does, and those behind it find it closed.
+    /// Any thread: ends a connection with a closing handshake. Only one thread does, and those behind it find it
+    /// closed.
     ///
     /// - Returns: false when it is not open any more.
     func close(_ id: ConnectionID, _ end: PromisedEnd) -> Bool {
