@@ -95,7 +95,6 @@ package struct ListenerConfiguration: Sendable, Equatable {
     /// Where it was written.
     package var origin: SourceLocation
 
-    /// Makes a listener from its parts.
     package init(address: ListenAddress, origin: SourceLocation) {
         self.address = address
         self.origin = origin
@@ -108,10 +107,8 @@ package struct RouteConfiguration: Sendable, Equatable {
     package struct Setting: Sendable, Equatable {
         /// The name; no two of a route are the same.
         package var key: String
-        /// The value.
         package var value: String
 
-        /// Makes a setting from its parts.
         package init(key: String, value: String) {
             self.key = key
             self.value = value
@@ -145,7 +142,6 @@ package struct RouteConfiguration: Sendable, Equatable {
 
 /// What came out of a file: the configuration, and what is odd about it.
 package struct LoadedConfiguration: Sendable, Equatable {
-    /// The values.
     package var configuration: Configuration
     /// What is likely a mistake, in the order of the text.
     package var warnings: [Diagnostic]

@@ -10,7 +10,6 @@ extension Configuration {
     }
 }
 
-/// Writes a configuration as text.
 private struct ConfigurationPrinter {
     var text = ""
 

@@ -1,6 +1,5 @@
 /// One limit of a route as it is in effect, and where it is set.
 package struct LimitRow: Sendable, Equatable {
-    /// The directive.
     package let name: String
     /// The value as it is written in a file.
     package let value: String

@@ -38,7 +38,6 @@ package struct Limits: Sendable, Equatable {
         /// More errors of callbacks than this, and the generation before is made current again.
         package var errors: Int
 
-        /// Makes a probation from its parts.
         package init(milliseconds: Int64, errors: Int = Self.defaultErrors) {
             self.milliseconds = milliseconds
             self.errors = errors
@@ -76,7 +75,6 @@ package struct Limits: Sendable, Equatable {
     /// `probation`: when a fresh generation is given up for the one before it; nil = never.
     package var probation: Probation?
 
-    /// The defaults.
     package init() {}
 }
 
@@ -89,6 +87,5 @@ package struct HandshakeLimits: Sendable, Equatable {
     /// `max_headers`: header lines of a request head; above, 431.
     package var maxHeaders = 100
 
-    /// The defaults.
     package init() {}
 }

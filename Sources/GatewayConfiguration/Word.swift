@@ -10,7 +10,6 @@ struct Word: Sendable {
 
 /// One directive as written: a name, its values, and perhaps a block.
 struct Statement: Sendable {
-    /// The directive.
     let name: Word
     /// What stands between the name and `;` or `{`.
     let arguments: [Word]
