@@ -87,7 +87,6 @@ package struct ControlAnswer: Sendable, Equatable {
     package var text: String
     package var exit: Int32
 
-    /// Makes an answer from its parts.
     package init(_ text: String, exit: Int32) {
         self.text = text
         self.exit = exit

@@ -5,7 +5,6 @@ package struct JSONWriter {
     /// Something stands before the next value in the same object or array.
     private var needsComma = false
 
-    /// Begins an empty text.
     package init() {}
 
     // MARK: Structure

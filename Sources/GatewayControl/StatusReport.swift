@@ -1,6 +1,5 @@
 /// What `gateway status` shows: one moment of the gateway, gathered by the control thread, as plain values.
 package struct StatusReport: Sendable, Equatable {
-    /// The process.
     package var process: Process
     /// Where it listens, as the log names it.
     package var listeners: [String] = []
@@ -85,7 +84,6 @@ extension StatusReport {
         /// What came of it, a sentence without a full stop.
         package var outcome: String
 
-        /// Makes an entry from its parts.
         package init(at: Int64, isAccepted: Bool, outcome: String) {
             self.at = at
             self.isAccepted = isAccepted
@@ -103,7 +101,6 @@ extension StatusReport {
         /// `reload`, as it is written in the file.
         package var reload: String
 
-        /// Makes a route from its parts.
         package init(pattern: String, handler: String, unavailable: String?, connections: Int, reload: String) {
             self.pattern = pattern
             self.handler = handler
@@ -175,7 +172,6 @@ extension StatusReport {
         /// Names of its GW_HF_* flags.
         package var flags: [String]
 
-        /// Makes a generation from its parts.
         package init(
             number: UInt64, state: State, why: String? = nil, sinceMilliseconds: UInt64, digest: UInt64, file: String,
             builtAt: Int64? = nil, version: String = "", language: String, connections: Int, errors: Int = 0,
@@ -216,7 +212,6 @@ extension StatusReport {
         /// Connections that are still with an older generation.
         package var draining: Int
 
-        /// Makes an entry from its parts.
         package init(
             at: Int64, cause: String, isAccepted: Bool, outcome: String, milliseconds: UInt64, moved: Int = 0,
             refused: Int = 0, closed: Int = 0, draining: Int = 0
