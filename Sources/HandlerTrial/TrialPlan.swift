@@ -5,12 +5,9 @@ import GatewayServer
 package struct TrialPlan: Sendable {
     /// A `set` line of the route.
     package struct Setting: Sendable, Equatable {
-        /// The name.
         package let key: String
-        /// The value.
         package let value: String
 
-        /// Makes a setting from its parts.
         package init(key: String, value: String) {
             self.key = key
             self.value = value
