@@ -10,7 +10,6 @@ package struct Arguments: Equatable, Sendable {
         case help
         /// `-T`: the configuration in effect.
         case effectiveConfiguration
-        /// The version.
         case version
     }
 
