@@ -48,7 +48,7 @@ public struct MessageAssembler: ~Copyable {
     ///
     /// - Parameters:
     ///   - remaining: bytes of the piece's frame that are still to come.
-    ///   - shelf: where large buffers come from.
+    ///   - largeBuffers: where large buffers come from.
     @inline(__always)
     public mutating func join(
         _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer, remaining: Int, checksText: Bool,
@@ -87,7 +87,7 @@ public struct MessageAssembler: ~Copyable {
         return unsafe utf8.accept(payload) && (!piece.isLast || utf8.isComplete)
     }
 
-    /// The message that has been assembled; its buffer belongs to the caller, who may put it on the shelf.
+    /// The message that has been assembled; its buffer belongs to the caller, which may give it to the large buffers.
     public mutating func takeMessage() -> ByteBuffer {
         var message = ByteBuffer()
         swap(&message, &buffer)
