@@ -67,7 +67,7 @@ final class OutgoingStreams: Sendable {
         _ payload: UnsafeRawBufferPointer, _ checksText: Bool, _ port: WorkerPort, mail: Int,
         _ queue: (Opcode) -> Bool
     ) -> Decision {
-        // The owner withdraws its notice and then looks here: either it or this thread sees the other.
+        // The owner withdraws its entry and then looks here: either it or this thread sees the other.
         port.hasStreamed.store(true, ordering: .sequentiallyConsistent)
         guard port.sharedTable.isOpen(id) else { return .closed }
         let others = streams[id.number]?.mail ?? 0
@@ -97,12 +97,12 @@ final class OutgoingStreams: Sendable {
         }
     }
 
-    /// Worker: the notice of the connection has been withdrawn.
+    /// Worker: the entry of the connection has been withdrawn.
     func end(_ id: ConnectionID, _ port: WorkerPort) {
         if port.hasStreamed.load(ordering: .sequentiallyConsistent) { streams.withLock { $0[id.number] = nil } }
     }
 
-    /// The connection's notice says whether there is a stream to look up.
+    /// The entry of the connection says whether there is a stream to look up.
     private func settle(_ streams: inout [UInt64: Stream], _ id: ConnectionID, _ port: WorkerPort) {
         guard let stream = streams[id.number] else { return }
         let matters = stream.isOpen || stream.mail > 0
