@@ -21,16 +21,16 @@ extension LoadGenerator {
         // On loopback the connection is there when `connect` returns: no event has to say so.
         let isSent = try sendRequest(peer)
         guard let isSent else { return }
-        peer.its.wantsWritable = !isSent
-        try poller.add(number, token: peer.its.token, interest: isSent ? .readable : [.readable, .writable])
+        peer.pointee.wantsWritable = !isSent
+        try poller.add(number, token: peer.pointee.token, interest: isSent ? .readable : [.readable, .writable])
     }
 
     /// - Returns: whether the request is sent; nil when the connection has failed.
     private mutating func sendRequest(_ peer: PeerPlace) throws(Errno) -> Bool? {
-        let result = unsafe request.withUnsafeBytes { unsafe peer.its.socket.send($0) }
+        let result = unsafe request.withUnsafeBytes { unsafe peer.pointee.socket.send($0) }
         switch result {
         case .moved(request.count):
-            peer.its.phase = .handshake
+            peer.pointee.phase = .handshake
             return true
         case .wouldBlock: return false
         case .moved, .endOfStream: try ended(peer, "the request was not taken in one piece")
@@ -40,7 +40,7 @@ extension LoadGenerator {
     }
 
     mutating func becameWritable(_ peer: PeerPlace) throws(Errno) {
-        guard peer.its.phase == .connecting else { return try flush(peer) }
+        guard peer.pointee.phase == .connecting else { return try flush(peer) }
         guard let isSent = try sendRequest(peer), isSent else { return }
         try want(writable: false, peer)
     }
@@ -48,19 +48,19 @@ extension LoadGenerator {
     /// Asks to be told when there is room for more, or no longer.
     @inline(__always)
     func want(writable: Bool, _ peer: PeerPlace) throws(Errno) {
-        guard peer.its.wantsWritable != writable else { return }
-        peer.its.wantsWritable = writable
+        guard peer.pointee.wantsWritable != writable else { return }
+        peer.pointee.wantsWritable = writable
         let interest: Poller.Interest = writable ? [.readable, .writable] : .readable
-        try poller.modify(peer.its.socket.number, token: peer.its.token, interest: interest)
+        try poller.modify(peer.pointee.socket.number, token: peer.pointee.token, interest: interest)
     }
 
     mutating func takeReply(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
-        let held = peer.its.collected.count
+        let held = peer.pointee.collected.count
         var outcome = OpeningReply.Outcome.needMore
         if held == 0 { outcome = OpeningReply.evaluate(bytes) }
         if outcome == .needMore {
-            unsafe bytes.withUnsafeBytes { unsafe peer.its.collected.append($0) }
-            let whole = unsafe UnsafeBufferPointer(peer.its.collected.bytes.assumingMemoryBound(to: UInt8.self))
+            unsafe bytes.withUnsafeBytes { unsafe peer.pointee.collected.append($0) }
+            let whole = unsafe UnsafeBufferPointer(peer.pointee.collected.bytes.assumingMemoryBound(to: UInt8.self))
             outcome = unsafe OpeningReply.evaluate(whole.span)
         }
         switch outcome {
@@ -68,8 +68,8 @@ extension LoadGenerator {
         case .refused(let sentence): try ended(peer, sentence)
         case .open(let length):
             // What was held before was no whole head, so the head ends in these bytes.
-            peer.its.collected.free()
-            peer.its.phase = .open
+            peer.pointee.collected.free()
+            peer.pointee.phase = .open
             opening -= 1
             live += 1
             if plan.mode == .connect { try beginClosing(peer) }
@@ -105,7 +105,7 @@ extension LoadGenerator {
         try measure(limit: plan.messages) { generator, now throws(Errno) in
             for slot in 0..<generator.peers.count {
                 if let peer = generator.peers.occupant(slot) {
-                    if now &- min(now, peer.its.begun) > 2_000_000_000 { try generator.giveUp(peer) }
+                    if now &- min(now, peer.pointee.begun) > 2_000_000_000 { try generator.giveUp(peer) }
                 } else if generator.budget > 0 {
                     if generator.plan.messages != nil { generator.budget &-= 1 }
                     try generator.open(slot)
@@ -116,7 +116,7 @@ extension LoadGenerator {
     }
 
     private mutating func giveUp(_ peer: PeerPlace) throws(Errno) {
-        faults.add(.lost, "connection \(peer.its.slot): was not opened and closed within 2 s")
+        faults.add(.lost, "connection \(peer.pointee.slot): was not opened and closed within 2 s")
         drop(peer)
     }
 
@@ -131,7 +131,7 @@ extension LoadGenerator {
         fullUsage = ServerUsage.sample(plan.processes)
         try run(for: plan.hold) { _ in false }
         for slot in 0..<peers.count {
-            guard let peer = peers.occupant(slot), peer.its.phase == .open else { continue }
+            guard let peer = peers.occupant(slot), peer.pointee.phase == .open else { continue }
             queueControl(9, Self.question, on: peer)
             try flush(peer)
         }
@@ -145,7 +145,7 @@ extension LoadGenerator {
 
     private func countAlive() -> Int {
         var count = 0
-        for slot in 0..<peers.count where peers.occupant(slot)?.its.hasAnswered == true { count += 1 }
+        for slot in 0..<peers.count where peers.occupant(slot)?.pointee.hasAnswered == true { count += 1 }
         return count
     }
 

@@ -49,7 +49,7 @@ extension LoadGenerator {
 
     /// The slot behind all others is that of `--flood`.
     @inline(__always)
-    private func floods(_ peer: PeerPlace) -> Bool { Int(peer.its.slot) == plan.connections }
+    private func floods(_ peer: PeerPlace) -> Bool { Int(peer.pointee.slot) == plan.connections }
 
     @inline(__always)
     private func depth(of peer: PeerPlace) -> Int { floods(peer) ? plan.flood : plan.depth }
@@ -62,23 +62,23 @@ extension LoadGenerator {
         guard count > 0 else { return }
         if plan.messages != nil, !isFlood { budget &-= count }
         let depth = depth(of: peer)
-        let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.its.slot
+        let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.pointee.slot
         for _ in 0..<count {
-            var index = peer.its.ringHead &+ peer.its.underWay
+            var index = peer.pointee.ringHead &+ peer.pointee.underWay
             if index >= depth { index &-= depth }
             times[ring &+ UInt32(truncatingIfNeeded: index)] = due
-            peer.its.underWay &+= 1
+            peer.pointee.underWay &+= 1
         }
-        peer.its.pending &+= count &* stream.frameLength
+        peer.pointee.pending &+= count &* stream.frameLength
         try flush(peer)
     }
 
     /// Messages came back: in a closed loop as many go out.
     @inline(__always)
     mutating func heard(_ count: Int, from peer: PeerPlace) throws(Errno) {
-        let last = peer.its.lastHeard
+        let last = peer.pointee.lastHeard
         if tally.isOn, last >= tally.begin, !floods(peer) { tally.longestPause = max(tally.longestPause, now &- last) }
-        peer.its.lastHeard = now
+        peer.pointee.lastHeard = now
         if plan.rate == nil || floods(peer) { try queue(count, on: peer, due: now) }
     }
 
@@ -87,39 +87,39 @@ extension LoadGenerator {
 
     @inline(__always)
     mutating func takeEcho(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) {
-        let received = peer.its.received
+        let received = peer.pointee.received
         if received == 0 {
-            let isOneInSixteen = (peer.its.messages &+ peer.its.slot) & 15 == 0
-            peer.its.isChecked = stream.payloadLength <= Self.longMessage || isOneInSixteen
+            let isOneInSixteen = (peer.pointee.messages &+ peer.pointee.slot) & 15 == 0
+            peer.pointee.isChecked = stream.payloadLength <= Self.longMessage || isOneInSixteen
         }
-        peer.its.received = received &+ payload.count
-        if peer.its.isChecked, peer.its.received <= stream.payloadLength {
-            let from = peer.its.variant &* stream.payloadLength &+ received
+        peer.pointee.received = received &+ payload.count
+        if peer.pointee.isChecked, peer.pointee.received <= stream.payloadLength {
+            let from = peer.pointee.variant &* stream.payloadLength &+ received
             if !stream.payloads.span.extracting(from..<from &+ payload.count).isEqual(to: payload) {
-                faults.add(.mismatched, "connection \(peer.its.slot): a message is not the one that was sent")
-                peer.its.isChecked = false
+                faults.add(.mismatched, "connection \(peer.pointee.slot): a message is not the one that was sent")
+                peer.pointee.isChecked = false
             }
         }
-        if isEnd, peer.its.reader.isFinal { endEcho(peer) }
+        if isEnd, peer.pointee.reader.isFinal { endEcho(peer) }
     }
 
     @inline(__always)
     private mutating func endEcho(_ peer: PeerPlace) {
-        let length = peer.its.received
-        peer.its.received = 0
-        peer.its.messages &+= 1
-        guard peer.its.underWay > 0 else {
-            faults.add(.violations, "connection \(peer.its.slot): a message came back that was not sent")
+        let length = peer.pointee.received
+        peer.pointee.received = 0
+        peer.pointee.messages &+= 1
+        guard peer.pointee.underWay > 0 else {
+            faults.add(.violations, "connection \(peer.pointee.slot): a message came back that was not sent")
             return
         }
-        if length != stream.payloadLength || peer.its.reader.messageOpcode != stream.opcode {
-            faults.add(.mismatched, "connection \(peer.its.slot): a message came back with another length or type")
+        if length != stream.payloadLength || peer.pointee.reader.messageOpcode != stream.opcode {
+            faults.add(.mismatched, "connection \(peer.pointee.slot): a message came back with another length or type")
         }
-        let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.its.slot
-        let due = times[ring &+ UInt32(truncatingIfNeeded: peer.its.ringHead)]
-        peer.its.ringHead = peer.its.ringHead &+ 1 == depth(of: peer) ? 0 : peer.its.ringHead &+ 1
-        peer.its.underWay &-= 1
-        peer.its.variant = peer.its.variant &+ 1 == stream.variants ? 0 : peer.its.variant &+ 1
+        let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.pointee.slot
+        let due = times[ring &+ UInt32(truncatingIfNeeded: peer.pointee.ringHead)]
+        peer.pointee.ringHead = peer.pointee.ringHead &+ 1 == depth(of: peer) ? 0 : peer.pointee.ringHead &+ 1
+        peer.pointee.underWay &-= 1
+        peer.pointee.variant = peer.pointee.variant &+ 1 == stream.variants ? 0 : peer.pointee.variant &+ 1
         if floods(peer) { return tally.countFlood() }
         completed &+= 1
         tally.count(now > due ? now &- due : 0, bytes: length, now: now)
@@ -139,7 +139,7 @@ extension LoadGenerator {
         for _ in 0..<plan.connections {
             let slot = schedule.nextSlot
             schedule.nextSlot = Int(slot) &+ 1 == plan.connections ? 0 : slot &+ 1
-            if let peer = peers.occupant(slot), peer.its.underWay < plan.depth { return peer }
+            if let peer = peers.occupant(slot), peer.pointee.underWay < plan.depth { return peer }
         }
         return nil
     }

@@ -9,7 +9,7 @@ extension LoadGenerator {
             faults.add(.refused, "the publisher is not connected")
             return
         }
-        let token = publisher.its.token
+        let token = publisher.pointee.token
         try settle()
         try calibrate(publisher)
         guard publications.copies > 0 else {
@@ -78,19 +78,19 @@ extension LoadGenerator {
         for digit in 0..<8 { payload[1 + digit] = Publications.digit(number >> UInt32(28 - 4 * digit)) }
         publications.note(Clock.monotonicNanoseconds())
         let frame = FrameStream.frame(opcode: stream.opcode, key: Self.key, payload)
-        unsafe frame.withUnsafeBytes { unsafe publisher.its.own.append($0) }
+        unsafe frame.withUnsafeBytes { unsafe publisher.pointee.own.append($0) }
     }
 
     @inline(__always)
     mutating func takePublication(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) {
-        let isWhole = isEnd && peer.its.reader.isFinal
-        if isWhole, peer.its.collected.isEmpty { return deliver(payload, to: peer) }
-        guard peer.its.collected.count < 1 << 16 else { return }
-        unsafe payload.withUnsafeBytes { unsafe peer.its.collected.append($0) }
+        let isWhole = isEnd && peer.pointee.reader.isFinal
+        if isWhole, peer.pointee.collected.isEmpty { return deliver(payload, to: peer) }
+        guard peer.pointee.collected.count < 1 << 16 else { return }
+        unsafe payload.withUnsafeBytes { unsafe peer.pointee.collected.append($0) }
         guard isWhole else { return }
-        let whole = unsafe UnsafeBufferPointer(peer.its.collected.bytes.assumingMemoryBound(to: UInt8.self))
+        let whole = unsafe UnsafeBufferPointer(peer.pointee.collected.bytes.assumingMemoryBound(to: UInt8.self))
         unsafe deliver(whole.span, to: peer)
-        peer.its.collected.removeAll()
+        peer.pointee.collected.removeAll()
     }
 
     /// Judges a message: a publication, perhaps with something in front, or else a greeting.
@@ -103,19 +103,19 @@ extension LoadGenerator {
         guard tail.count == stream.payloadLength, let number = Publications.number(in: tail),
             tail.extracting(9...).isEqual(to: stream.payloads.span.extracting(9..<stream.payloadLength))
         else {
-            faults.add(.mismatched, "connection \(peer.its.slot): a publication is not the one that was sent")
+            faults.add(.mismatched, "connection \(peer.pointee.slot): a publication is not the one that was sent")
             return
         }
-        if let expected = peer.its.nextPublication, expected != number {
+        if let expected = peer.pointee.nextPublication, expected != number {
             faults.add(
-                .mismatched, "connection \(peer.its.slot): publication \(number) came where \(expected) was due")
+                .mismatched, "connection \(peer.pointee.slot): publication \(number) came where \(expected) was due")
         }
-        peer.its.nextPublication = number &+ 1
+        peer.pointee.nextPublication = number &+ 1
         let time = publications.time(of: number)
-        if tally.isOn, peer.its.lastHeard >= tally.begin {
-            tally.longestPause = max(tally.longestPause, now &- min(now, peer.its.lastHeard))
+        if tally.isOn, peer.pointee.lastHeard >= tally.begin {
+            tally.longestPause = max(tally.longestPause, now &- min(now, peer.pointee.lastHeard))
         }
-        peer.its.lastHeard = now
+        peer.pointee.lastHeard = now
         tally.count(now > time ? now &- time : 0, bytes: message.count, now: now)
     }
 }

@@ -118,7 +118,7 @@ package struct LoadGenerator: ~Copyable {
     @inline(__always)
     private mutating func receive(_ peer: PeerPlace) throws(Errno) {
         let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
-        switch unsafe peer.its.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
+        switch unsafe peer.pointee.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
         case .moved(let count):
             let window = unsafe UnsafeBufferPointer(rebasing: room[..<count])
             let bytes = unsafe window.span
@@ -130,12 +130,12 @@ package struct LoadGenerator: ~Copyable {
     }
 
     private mutating func take(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
-        switch peer.its.phase {
+        switch peer.pointee.phase {
         case .connecting, .handshake: try takeReply(bytes, from: peer)
         case .open, .closing:
-            let before = peer.its.underWay
+            let before = peer.pointee.underWay
             guard try feed(bytes, to: peer) else { return }
-            let answered = before &- peer.its.underWay
+            let answered = before &- peer.pointee.underWay
             if answered > 0 { try heard(answered, from: peer) }
         }
     }
@@ -145,15 +145,15 @@ package struct LoadGenerator: ~Copyable {
     mutating func feed(_ bytes: Span<UInt8>, to peer: PeerPlace) throws(Errno) -> Bool {
         var position = 0
         while true {
-            switch peer.its.reader.step(bytes, at: &position) {
+            switch peer.pointee.reader.step(bytes, at: &position) {
             case .needMore: return true
             case .violation(let violation):
-                faults.add(.violations, "connection \(peer.its.slot): \(violation.rawValue)")
+                faults.add(.violations, "connection \(peer.pointee.slot): \(violation.rawValue)")
                 drop(peer)
                 return false
             case .payload(let range, let isEnd):
                 let payload = bytes.extracting(range)
-                if peer.its.reader.isControl {
+                if peer.pointee.reader.isControl {
                     guard try takeControl(payload, isEnd, from: peer) else { return false }
                 } else if plan.mode == .echo {
                     takeEcho(payload, isEnd, from: peer)
@@ -170,23 +170,23 @@ package struct LoadGenerator: ~Copyable {
     /// Sends what is due; what the kernel does not take waits for room.
     @inline(__always)
     mutating func flush(_ peer: PeerPlace) throws(Errno) {
-        if peer.its.pending > 0 {
-            let from = peer.its.position
-            let count = peer.its.pending
+        if peer.pointee.pending > 0 {
+            let from = peer.pointee.position
+            let count = peer.pointee.pending
             let result = unsafe stream.frames.withUnsafeBytes { frames in
-                unsafe peer.its.socket.send(UnsafeRawBufferPointer(rebasing: frames[from..<from &+ count]))
+                unsafe peer.pointee.socket.send(UnsafeRawBufferPointer(rebasing: frames[from..<from &+ count]))
             }
             guard let sent = try sent(result, peer) else { return }
-            peer.its.pending = count &- sent
+            peer.pointee.pending = count &- sent
             let position = from &+ sent
-            peer.its.position = position >= stream.period ? position % stream.period : position
+            peer.pointee.position = position >= stream.period ? position % stream.period : position
         }
-        if !peer.its.own.isEmpty, peer.its.pending == 0 {
-            let result = unsafe peer.its.socket.send(UnsafeRawBufferPointer(peer.its.own.bytes))
+        if !peer.pointee.own.isEmpty, peer.pointee.pending == 0 {
+            let result = unsafe peer.pointee.socket.send(UnsafeRawBufferPointer(peer.pointee.own.bytes))
             guard let sent = try sent(result, peer) else { return }
-            peer.its.own.removeFirst(sent)
+            peer.pointee.own.removeFirst(sent)
         }
-        try want(writable: peer.its.pending > 0 || !peer.its.own.isEmpty, peer)
+        try want(writable: peer.pointee.pending > 0 || !peer.pointee.own.isEmpty, peer)
     }
 
     /// - Returns: bytes taken; nil when the connection has ended.
@@ -206,23 +206,23 @@ package struct LoadGenerator: ~Copyable {
 
     func queueControl(_ opcode: UInt8, _ payload: [UInt8], on peer: PeerPlace) {
         let frame = FrameStream.frame(opcode: opcode, key: Self.key, payload)
-        unsafe frame.withUnsafeBytes { unsafe peer.its.own.append($0) }
+        unsafe frame.withUnsafeBytes { unsafe peer.pointee.own.append($0) }
     }
 
     /// Takes bytes of a control frame; false when the connection has ended by it.
     mutating func takeControl(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) throws(Errno) -> Bool {
-        unsafe payload.withUnsafeBytes { unsafe peer.its.control.append($0) }
+        unsafe payload.withUnsafeBytes { unsafe peer.pointee.control.append($0) }
         guard isEnd else { return true }
-        let bytes = unsafe Array(UnsafeRawBufferPointer(peer.its.control.bytes))
-        peer.its.control.removeAll()
-        switch peer.its.reader.opcode {
+        let bytes = unsafe Array(UnsafeRawBufferPointer(peer.pointee.control.bytes))
+        peer.pointee.control.removeAll()
+        switch peer.pointee.reader.opcode {
         case 9:
             // RFC 6455 5.5.2: a Ping is answered, unless a Close has come.
             queueControl(10, bytes, on: peer)
             try flush(peer)
             return true
         case 10:
-            if bytes == Self.question { peer.its.hasAnswered = true }
+            if bytes == Self.question { peer.pointee.hasAnswered = true }
             return true
         default:
             return try takeClose(bytes, from: peer)
@@ -231,11 +231,11 @@ package struct LoadGenerator: ~Copyable {
 
     private mutating func takeClose(_ bytes: [UInt8], from peer: PeerPlace) throws(Errno) -> Bool {
         let code = bytes.count < 2 ? CloseCode.none : UInt16(bytes[0]) << 8 | UInt16(bytes[1])
-        guard peer.its.phase == .closing, !peer.its.hasAnswered, code == CloseCode.normal else {
+        guard peer.pointee.phase == .closing, !peer.pointee.hasAnswered, code == CloseCode.normal else {
             try ended(peer, "the server sent Close with code \(code)")
             return false
         }
-        peer.its.hasAnswered = true
+        peer.pointee.hasAnswered = true
         return true
     }
 
@@ -243,8 +243,8 @@ package struct LoadGenerator: ~Copyable {
     static var question: [UInt8] { Array("alive?".utf8) }
 
     mutating func beginClosing(_ peer: PeerPlace) throws(Errno) {
-        tally.count(now &- min(now, peer.its.begun), bytes: 0, now: now)
-        peer.its.phase = .closing
+        tally.count(now &- min(now, peer.pointee.begun), bytes: 0, now: now)
+        peer.pointee.phase = .closing
         queueControl(8, [0x03, 0xE8], on: peer)
         try flush(peer)
     }
@@ -253,15 +253,15 @@ package struct LoadGenerator: ~Copyable {
 
     /// The connection is over, by the server's will or the network's.
     mutating func ended(_ peer: PeerPlace, _ sentence: String) throws(Errno) {
-        switch peer.its.phase {
-        case .connecting, .handshake: faults.add(.refused, "connection \(peer.its.slot): \(sentence)")
-        case .open: faults.add(.closed, "connection \(peer.its.slot): \(sentence)")
+        switch peer.pointee.phase {
+        case .connecting, .handshake: faults.add(.refused, "connection \(peer.pointee.slot): \(sentence)")
+        case .open: faults.add(.closed, "connection \(peer.pointee.slot): \(sentence)")
         case .closing:
             // RFC 6455 7.1.1: the server ends the connection first, once both Close frames have passed.
-            if peer.its.hasAnswered {
+            if peer.pointee.hasAnswered {
                 completed &+= 1
             } else {
-                faults.add(.closed, "connection \(peer.its.slot): the server did not answer Close, but \(sentence)")
+                faults.add(.closed, "connection \(peer.pointee.slot): the server did not answer Close, but \(sentence)")
             }
         }
         drop(peer)
@@ -269,13 +269,13 @@ package struct LoadGenerator: ~Copyable {
 
     /// Gives a connection up.
     mutating func drop(_ peer: PeerPlace) {
-        switch peer.its.phase {
+        switch peer.pointee.phase {
         case .connecting, .handshake: opening -= 1
         case .open, .closing: live -= 1
         }
         // A reset leaves no port behind in TIME-WAIT, of which a benchmark would need tens of thousands.
-        peer.its.socket.resetOnClose()
-        peers.remove(peer.its.slot)
+        peer.pointee.socket.resetOnClose()
+        peers.remove(peer.pointee.slot)
     }
 }
 

@@ -65,7 +65,7 @@ struct Peer: ~Copyable {
 
     fileprivate init(_ address: UnsafeMutablePointer<Peer>) { unsafe self.address = address }
 
-    var its: Peer {
+    var pointee: Peer {
         @inline(__always) unsafeAddress { unsafe UnsafePointer(address) }
         @inline(__always) nonmutating unsafeMutableAddress { unsafe address }
     }
