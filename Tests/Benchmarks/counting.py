@@ -45,8 +45,8 @@ def has_callgrind():
 
 
 def instructions(words, number, folder, handler="echo"):
-    """Of the gateway's own process, in user space, the least of two runs; and how many operations."""
-    return min(instructions_once(words, number, folder, handler) for _ in range(2))
+    """Of the gateway's own process, in user space, the least of four runs; and how many operations."""
+    return min(instructions_once(words, number, folder, handler) for _ in range(4))
 
 
 def instructions_once(words, number, folder, handler):
