@@ -43,7 +43,7 @@ let package = Package(
     targets: [
         // The system, as Swift sees it.
         .target(name: "CLinux"),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // UTF-8: an echo of 16 KiB of mixed text costs 1.2 times a bare loop, 7.7 times with the standard library.
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -59,6 +59,8 @@ let package = Package(
         // The gateway, from bytes up.
         .target(name: "Bytes", swiftSettings: fast),
         .target(name: "GatewayIO", dependencies: ["CLinux", "Bytes"], swiftSettings: fast),
+        .target(
+            name: "GatewayTLS", dependencies: ["COpenSSL", "GatewayIO", "Bytes"], swiftSettings: strict),
         .target(name: "HTTP", swiftSettings: fast),
         .target(name: "WebSocket", dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson"], swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
@@ -70,9 +72,9 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayControl", "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes",
-                "CGatewayABI",
-                "CLinux",
+                "GatewayControl", "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayTLS",
+                "GatewayIO",
+                "Bytes", "CGatewayABI", "CLinux",
             ], swiftSettings: looping),
         .target(
             name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
@@ -104,6 +106,7 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport", "AllocationCounter"]),
         .testTarget(name: "GatewayIOTests", dependencies: ["GatewayIO", "Bytes", "TestSupport", "AllocationCounter"]),
+        .testTarget(name: "GatewayTLSTests", dependencies: ["GatewayTLS", "COpenSSL", "GatewayIO", "TestSupport"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(
             name: "WebSocketTests", dependencies: ["WebSocket", "HTTP", "Bytes", "TestSupport", "AllocationCounter"]),

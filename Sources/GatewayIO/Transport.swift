@@ -86,19 +86,7 @@ public struct Transport: ~Copyable {
                 unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
                 filled += 1
             }
-            var moved = 0
-            for index in 0..<filled {
-                let run = unsafe UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
-                switch unsafe layer.write(socket, run) {
-                case .moved(let count):
-                    moved += count
-                    if count < run.count { return .moved(moved) }
-                case .wouldBlock: return moved > 0 ? .moved(moved) : .wouldBlock
-                case .endOfStream: return .endOfStream
-                case .failed(let error): return .failed(error)
-                }
-            }
-            return .moved(moved)
+            return unsafe layer.write(socket, runs: UnsafeBufferPointer(rebasing: vectors[..<filled]))
         }
     }
 
@@ -108,6 +96,15 @@ public struct Transport: ~Copyable {
 
     /// Gives the kernel what was taken and is not with it; `.wouldBlock` when it does not take all of it.
     public func flush() -> IOResult { layer.map { $0.flush(socket) } ?? .moved(0) }
+
+    /// What the layer has agreed on with the peer.
+    public var security: TransportSecurity? { layer?.security }
+
+    /// Why the layer does not work, in words.
+    public var failure: String? { layer?.failure }
+
+    /// The peer speaks HTTP without the layer that it should speak.
+    public var isBypassed: Bool { layer?.isBypassed ?? false }
 
     // MARK: The end
 

@@ -1,3 +1,18 @@
+public import Glibc
+
+/// What a layer and the peer have agreed on, so that nobody on the way reads along.
+public struct TransportSecurity: Sendable, Equatable {
+    /// As in "TLSv1.3".
+    public var version: String
+    public var cipher: String
+    /// The host that the peer asked for; empty when it named none.
+    public var serverName: String
+
+    public init(version: String, cipher: String, serverName: String) {
+        (self.version, self.cipher, self.serverName) = (version, cipher, serverName)
+    }
+}
+
 /// What stands between a connection and its socket and changes the bytes on their way, as TLS does.
 ///
 /// One for each connection, owned by the worker that owns the socket, which is lent for each call. A layer may keep
@@ -16,6 +31,25 @@ open class TransportLayer {
         unsafe socket.write(bytes)
     }
 
+    /// The same with several runs, the first one first, which are one thing to send.
+    ///
+    /// - Returns: `.moved` with the bytes taken of all of them together.
+    open func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<iovec>) -> IOResult {
+        var moved = 0
+        for index in 0..<runs.count {
+            let run = unsafe UnsafeRawBufferPointer(start: runs[index].iov_base, count: runs[index].iov_len)
+            switch unsafe write(socket, run) {
+            case .moved(let count):
+                moved += count
+                if count < run.count { return .moved(moved) }
+            case .wouldBlock: return moved > 0 ? .moved(moved) : .wouldBlock
+            case .endOfStream: return .endOfStream
+            case .failed(let error): return .failed(error)
+            }
+        }
+        return .moved(moved)
+    }
+
     /// Nothing that was taken is kept here.
     open var isDrained: Bool { true }
 
@@ -24,6 +58,15 @@ open class TransportLayer {
 
     /// What the peer said is kept here: the poller does not tell of that.
     open var hasInput: Bool { false }
+
+    /// What was agreed on, where the layer keeps a secret; nil before that.
+    open var security: TransportSecurity? { nil }
+
+    /// Why it does not work, in words, where the layer knows more of it than the kernel.
+    open var failure: String? { nil }
+
+    /// The peer speaks HTTP without the layer; from here on bytes go as they are, and the first ones are lost.
+    open var isBypassed: Bool { false }
 
     /// Says behind everything that nothing more will be sent.
     open func finishSending(_ socket: borrowing Socket) { socket.finishSending() }

@@ -133,7 +133,7 @@ struct OutboxTests {
     @Test func `an error of the transport is the caller's`() {
         let filled = Filled()
         filled.queue([1])
-        filled.stream.failure = Errno(104)
+        filled.stream.breakage = Errno(104)
         let (written, taken) = filled.write()
         #expect((written, taken) == (.failed(Errno(104)), 0))
         #expect(!filled.isBlocked)

@@ -182,7 +182,7 @@ final class StepWorker {
 
         /// The connection breaks.
         func fail(_ error: Errno) {
-            stream.failure = error
+            stream.breakage = error
             if let place { owner.worker.resumeLater(place) }
         }
 
@@ -245,12 +245,12 @@ final class MemoryStream: TransportLayer {
     var window: Int
     private(set) var isFinished = false
     /// What reading and writing fail with from here on.
-    var failure: Errno?
+    var breakage: Errno?
 
     init(window: Int) { self.window = window }
 
     override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        if let failure { return .failed(failure) }
+        if let breakage { return .failed(breakage) }
         if input.isEmpty {
             hasSaidEnd = hasEnded
             return hasEnded ? .endOfStream : .wouldBlock
@@ -262,7 +262,7 @@ final class MemoryStream: TransportLayer {
     }
 
     override func write(_ socket: borrowing Socket, _ bytes: UnsafeRawBufferPointer) -> IOResult {
-        if let failure { return .failed(failure) }
+        if let breakage { return .failed(breakage) }
         let count = min(window, bytes.count)
         if count == 0 { return bytes.isEmpty ? .moved(0) : .wouldBlock }
         window -= count
@@ -270,7 +270,7 @@ final class MemoryStream: TransportLayer {
         return .moved(count)
     }
 
-    override var hasInput: Bool { !input.isEmpty || hasEnded != hasSaidEnd || failure != nil }
+    override var hasInput: Bool { !input.isEmpty || hasEnded != hasSaidEnd || breakage != nil }
 
     override func finishSending(_ socket: borrowing Socket) { isFinished = true }
 }

@@ -1,0 +1,145 @@
+import Bytes
+import COpenSSL
+import Glibc
+
+/// A version of TLS that is spoken.
+package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
+    /// RFC 5246
+    case v12 = "1.2"
+    /// RFC 8446
+    case v13 = "1.3"
+
+    var number: Int32 {
+        switch self {
+        case .v12: TLS1_2_VERSION
+        case .v13: TLS1_3_VERSION
+        }
+    }
+
+    package static func < (left: TLSVersion, right: TLSVersion) -> Bool { left.number < right.number }
+}
+
+/// What all TLS connections of a listener share: certificates, versions, keys of tickets. Any thread.
+@safe package final class TLSContext: Sendable {
+    private let certificates: [TLSCertificate]
+    /// One for each certificate; OpenSSL lets any thread make sessions with one.
+    private let contexts: [SendablePointer<OpaquePointer>]
+
+    /// Encrypts the tickets of every context alike, so that a session is resumed by any worker and after a reload.
+    private static let ticketKeys: [UInt8] = {
+        // A name of 16 bytes, then keys for HMAC-SHA-256 and AES-256 of 32 bytes each.
+        var keys = [UInt8](repeating: 0, count: 80)
+        precondition(unsafe RAND_bytes(&keys, Int32(keys.count)) == 1, "OpenSSL has no random bytes")
+        return keys
+    }()
+
+    /// - Parameter certificates: the one that fits the name a client asks for is shown, the first one to clients that ask
+    ///   for no name or another one.
+    package init(_ certificates: [TLSCertificate], versions: ClosedRange<TLSVersion> = .v12 ... .v13) throws(TLSFailure)
+    {
+        precondition(!certificates.isEmpty, "a server has a certificate")
+        self.certificates = certificates
+        var made: [OpaquePointer] = unsafe []
+        do throws(TLSFailure) {
+            for certificate in certificates { unsafe made.append(try Self.makeContext(certificate, versions)) }
+        } catch {
+            unsafe made.forEach { unsafe SSL_CTX_free($0) }
+            unsafe contexts = unsafe []
+            throw error
+        }
+        unsafe contexts = made.map { unsafe SendablePointer($0) }
+        if certificates.count > 1 {
+            // Each session keeps this alive, which is longer than OpenSSL asks.
+            unsafe copenssl_on_server_name(made[0], Self.chooseCertificate, Unmanaged.passUnretained(self).toOpaque())
+        }
+    }
+
+    deinit { unsafe contexts.forEach { unsafe SSL_CTX_free($0.pointer) } }
+
+    /// A layer for one connection, for the thread that asks.
+    package func makeLayer() -> TLSLayer { TLSLayer(self) }
+
+    /// Whether clients are shown the same.
+    package func hasCertificates(of other: TLSContext) -> Bool {
+        certificates.elementsEqual(other.certificates) { unsafe X509_cmp($0.chain[0], $1.chain[0]) == 0 }
+    }
+
+    func makeSession() -> OpaquePointer {
+        guard let session = unsafe SSL_new(contexts[0].pointer) else { fatalError("out of memory for a TLS session") }
+        return unsafe session
+    }
+
+    private static func makeContext(
+        _ certificate: TLSCertificate, _ versions: ClosedRange<TLSVersion>
+    ) throws(TLSFailure) -> OpaquePointer {
+        guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .fromOpenSSL("TLS") }
+        // Buffers of OpenSSL are held only while a record is under way: 16 KiB less for each idle connection.
+        unsafe copenssl_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
+        unsafe copenssl_forbid_renegotiation(context)
+        // Sessions are in the clients' tickets; RFC 8446 8: early data could be replayed, and none is taken by default.
+        unsafe copenssl_set_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
+        unsafe SSL_CTX_set_num_tickets(context, 1)
+        var keys = ticketKeys
+        var isFine = unsafe copenssl_set_ticket_keys(context, &keys, keys.count) == 1
+        isFine =
+            unsafe isFine && copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1
+        // Of TLS 1.2 only what has forward secrecy and authenticated encryption.
+        isFine = unsafe isFine && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
+        isFine = unsafe isFine && SSL_CTX_use_certificate(context, certificate.chain[0]) == 1
+        isFine = unsafe isFine && SSL_CTX_use_PrivateKey(context, certificate.key) == 1
+        isFine =
+            unsafe isFine && certificate.chain.dropFirst().allSatisfy { unsafe copenssl_add_chain(context, $0) == 1 }
+        unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, nil)
+        guard isFine else {
+            unsafe SSL_CTX_free(context)
+            throw .fromOpenSSL("the certificate cannot be used")
+        }
+        return unsafe context
+    }
+
+    // MARK: What a ClientHello asks for
+
+    private typealias NameCallback =
+        @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32
+
+    private static let chooseCertificate: NameCallback = { session, _, argument in
+        guard let session = unsafe session, let argument = unsafe argument,
+            let name = unsafe SSL_get_servername(session, TLSEXT_NAMETYPE_host_name)
+        else { return SSL_TLSEXT_ERR_NOACK }
+        let context = unsafe Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+        guard let index = unsafe context.index(for: name) else { return SSL_TLSEXT_ERR_NOACK }
+        unsafe SSL_set_SSL_CTX(session, context.contexts[index].pointer)
+        return SSL_TLSEXT_ERR_OK
+    }
+
+    /// A certificate for just that host goes before one for many.
+    private func index(for name: UnsafePointer<CChar>) -> Int? {
+        certificates.firstIndex { unsafe $0.covers(name, wildcards: false) }
+            ?? certificates.firstIndex { unsafe $0.covers(name, wildcards: true) }
+    }
+
+    /// RFC 7301 3.1: each name behind its length; lives for ever, since OpenSSL keeps a pointer into it.
+    private static let protocols: SendablePointer<UnsafeBufferPointer<UInt8>> = {
+        let name = Array("http/1.1".utf8)
+        let list = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 1 + name.count)
+        _ = unsafe list.initialize(from: [UInt8(name.count)] + name)
+        return unsafe SendablePointer(UnsafeBufferPointer(list))
+    }()
+
+    private typealias ProtocolCallback =
+        @convention(c) (
+            OpaquePointer?, UnsafeMutablePointer<UnsafePointer<UInt8>?>?, UnsafeMutablePointer<UInt8>?,
+            UnsafePointer<UInt8>?, UInt32, UnsafeMutableRawPointer?
+        ) -> Int32
+
+    private static let chooseProtocol: ProtocolCallback = { _, chosen, count, offered, offeredCount, _ in
+        var found: UnsafeMutablePointer<UInt8>?
+        let ours = unsafe protocols.pointer
+        let answer = unsafe SSL_select_next_proto(
+            &found, count, ours.baseAddress, UInt32(ours.count), offered, offeredCount)
+        // RFC 7301 3.2: a client that speaks none of ours is told so.
+        guard answer == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+        unsafe chosen?.pointee = UnsafePointer(found)
+        return SSL_TLSEXT_ERR_OK
+    }
+}

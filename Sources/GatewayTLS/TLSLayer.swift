@@ -1,0 +1,292 @@
+import Bytes
+import COpenSSL
+package import GatewayIO
+package import Glibc
+
+/// TLS between a connection and its socket, the server's side of it.
+///
+///     socket ─▶ wire ─▶ OpenSSL ─▶ what the connection reads
+///     socket ◀─ wire ◀─ OpenSSL ◀─ what the connection writes
+///
+/// The handshake happens inside reads. What the kernel does not take of one call's records stays here.
+@safe package final class TLSLayer: TransportLayer {
+    private enum State {
+        case handshaking
+        /// Application data goes both ways.
+        case open
+        /// Our close_notify is out (RFC 8446 6.1: reading goes on).
+        case finished
+        /// The session broke.
+        case failed
+        /// The peer speaks HTTP without TLS, and is answered without it.
+        case bypassed
+    }
+
+    private let session: OpaquePointer
+    /// Its certificates are asked for by the session.
+    private let context: TLSContext
+    private let wire: TLSWire
+    private var state = State.handshaking
+    /// The peer's close_notify came.
+    private var isPeerFinished = false
+    /// What ended the stream of input has not been told yet: data came before it in the same read.
+    private var owesEnd = false
+    /// Records that the kernel has not taken.
+    private var pending = ByteBuffer()
+    /// Received, and not decrypted for want of room.
+    private var kept = ByteBuffer()
+    private var reason: String?
+
+    /// More than one message of a handshake needs. A connection that owes so much takes nothing more.
+    private static let mostPending = 32 * 1024
+    /// So much is encrypted before the kernel is offered it.
+    private static let portion = 64 * 1024
+
+    init(_ context: TLSContext) {
+        self.context = context
+        wire = .ofThread
+        unsafe session = context.makeSession()
+        super.init()
+        unsafe wire.attach(session)
+        unsafe SSL_set_accept_state(session)
+    }
+
+    deinit { unsafe SSL_free(session) }
+
+    // MARK: What is agreed on
+
+    /// The host that the client asked for (RFC 6066 3); nil when it did not say, or has not yet.
+    package var serverName: String? {
+        unsafe SSL_get_servername(session, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
+    }
+
+    /// Whether an earlier session went on.
+    package var isResumed: Bool { unsafe SSL_session_reused(session) == 1 }
+
+    package override var security: TransportSecurity? {
+        guard let cipher = unsafe SSL_get_current_cipher(session), unsafe SSL_is_init_finished(session) == 1 else {
+            return nil
+        }
+        return unsafe TransportSecurity(
+            version: String(cString: SSL_get_version(session)), cipher: String(cString: SSL_CIPHER_get_name(cipher)),
+            serverName: serverName ?? "")
+    }
+
+    package override var failure: String? {
+        guard let reason = reason ?? (state == .handshaking ? "the handshake was not finished" : nil) else {
+            return nil
+        }
+        return "TLS" + (serverName.map { " for \(PrintableText.escaped($0))" } ?? "") + ": \(reason)"
+    }
+
+    package override var isBypassed: Bool { state == .bypassed }
+
+    // MARK: In
+
+    package override var hasInput: Bool {
+        owesEnd || !kept.isEmpty || (unsafe SSL_pending(session) > 0)
+    }
+
+    package override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+        if unsafe buffer.isEmpty { return .moved(0) }
+        owesEnd = false
+        switch state {
+        case .bypassed: return unsafe socket.read(into: buffer)
+        case .failed: return .failed(Errno(EPROTO))
+        case .handshaking, .open, .finished: break
+        }
+        if isPeerFinished { return .endOfStream }
+        if unsafe SSL_pending(session) == 0 || !kept.isEmpty {
+            if kept.isEmpty {
+                // A whole record at least, however little room there is: its rest waits inside OpenSSL.
+                let result = wire.receive(from: socket, atMost: max(buffer.count, TLSWire.record + 1024))
+                if result == .endOfStream { return cutOff() }
+                guard case .moved = result else { return result }
+            } else {
+                unsafe wire.putIn(UnsafeRawBufferPointer(kept.bytes))
+                kept.free()
+            }
+        }
+        let count = unsafe decrypt(into: buffer)
+        if unsafe wire.unread.count > 0, state != .failed, !isPeerFinished { unsafe kept.append(wire.unread) }
+        wire.dropUnread()
+        keepOutgoing()
+        if state == .failed || state == .bypassed || isPeerFinished {
+            if count > 0 { owesEnd = true } else { return isPeerFinished ? .endOfStream : broken(socket) }
+        }
+        return count > 0 ? .moved(count) : .wouldBlock
+    }
+
+    /// Walks through what was received as far as there is room, the handshake included.
+    private func decrypt(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        var filled = 0
+        while filled < buffer.count, unsafe wire.unread.count > 0 || (unsafe SSL_pending(session) > 0) {
+            let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+            let count = unsafe SSL_read(session, room.baseAddress, Int32(clamping: room.count))
+            if state == .handshaking, unsafe SSL_is_init_finished(session) == 1 { state = .open }
+            if count > 0 {
+                filled += Int(count)
+                continue
+            }
+            switch unsafe SSL_get_error(session, count) {
+            case SSL_ERROR_WANT_READ: return filled
+            case SSL_ERROR_ZERO_RETURN: isPeerFinished = true
+            default: fail()
+            }
+            return filled
+        }
+        return filled
+    }
+
+    private func fail() {
+        let code = ERR_peek_error()
+        let isHTTP =
+            state == .handshaking && ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST
+        reason = TLSFailure.fromOpenSSL().description
+        state = isHTTP ? .bypassed : .failed
+        if isHTTP { wire.outgoing.removeAll() }
+    }
+
+    /// The session broke; the peer hears OpenSSL's alert, if its socket takes it at once.
+    private func broken(_ socket: borrowing Socket) -> IOResult {
+        _ = push(socket)
+        return .failed(Errno(EPROTO))
+    }
+
+    /// The peer's socket ended without close_notify: RFC 8446 6.1 calls what came a truncated stream, since anybody on the way
+    /// can have cut it.
+    private func cutOff() -> IOResult {
+        switch state {
+        case .finished: return .endOfStream
+        case .handshaking: reason = "the peer left in the handshake"
+        case .open, .failed, .bypassed: reason = "the stream was cut off, without close_notify"
+        }
+        state = .failed
+        return .failed(Errno(ECONNRESET))
+    }
+
+    // MARK: Out
+
+    package override var isDrained: Bool { pending.isEmpty }
+
+    package override func write(_ socket: borrowing Socket, _ bytes: UnsafeRawBufferPointer) -> IOResult {
+        if state == .bypassed { return unsafe socket.write(bytes) }
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 1) { vectors in
+            let base = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+            unsafe vectors.initialize(repeating: iovec(iov_base: base, iov_len: bytes.count))
+            return unsafe write(socket, runs: UnsafeBufferPointer(vectors))
+        }
+    }
+
+    package override func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<iovec>) -> IOResult {
+        switch state {
+        case .bypassed: return unsafe super.write(socket, runs: runs)
+        case .handshaking: return .failed(Errno(ENOTCONN))
+        case .finished, .failed: return .failed(Errno(EPIPE))
+        case .open: break
+        }
+        if pending.count > Self.mostPending, case let result = push(socket), result != .moved(0) { return result }
+        var (taken, gathered) = (0, 0)
+        for index in 0..<runs.count {
+            var rest = unsafe UnsafeRawBufferPointer(start: runs[index].iov_base, count: runs[index].iov_len)
+            while rest.count > 0 {
+                let count = unsafe encrypt(rest, &gathered)
+                unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                taken += count
+                guard state == .open else { return broken(socket) }
+                if wire.outgoing.count >= Self.portion {
+                    if case .failed(let error) = push(socket) { return .failed(error) }
+                    // What is gathered has been taken and is sent behind it.
+                    if !pending.isEmpty { return finishWriting(socket, taken, gathered) }
+                }
+            }
+        }
+        return finishWriting(socket, taken, gathered)
+    }
+
+    /// Encrypts a part of a run, or gathers it to a record with what comes next: a record has its price.
+    ///
+    /// - Returns: how many bytes were taken.
+    private func encrypt(_ run: UnsafeRawBufferPointer, _ gathered: inout Int) -> Int {
+        if gathered == 0, run.count >= TLSWire.record {
+            let count = min(run.count, Self.portion) / TLSWire.record * TLSWire.record
+            unsafe seal(UnsafeRawBufferPointer(rebasing: run[..<count]))
+            return count
+        }
+        let count = min(run.count, TLSWire.record - gathered)
+        unsafe UnsafeMutableRawBufferPointer(rebasing: wire.plain[gathered...])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: run[..<count]))
+        gathered += count
+        if gathered == TLSWire.record {
+            unsafe seal(UnsafeRawBufferPointer(wire.plain))
+            gathered = 0
+        }
+        return count
+    }
+
+    private func finishWriting(_ socket: borrowing Socket, _ taken: Int, _ gathered: Int) -> IOResult {
+        if gathered > 0 { unsafe seal(UnsafeRawBufferPointer(rebasing: wire.plain[..<gathered])) }
+        guard state == .open else { return broken(socket) }
+        if case .failed(let error) = push(socket) { return .failed(error) }
+        return .moved(taken)
+    }
+
+    private func seal(_ bytes: UnsafeRawBufferPointer) {
+        // The wire takes all of it, so there is no half of a call to be repeated.
+        if unsafe SSL_write(session, bytes.baseAddress, Int32(bytes.count)) != Int32(bytes.count) { fail() }
+    }
+
+    package override func flush(_ socket: borrowing Socket) -> IOResult { push(socket) }
+
+    /// What OpenSSL says in a read waits for the answer to what was read, and goes with it.
+    private func keepOutgoing() {
+        guard !wire.outgoing.isEmpty else { return }
+        unsafe pending.append(UnsafeRawBufferPointer(wire.outgoing.bytes))
+        wire.outgoing.removeAll()
+        // A peer that has us update keys or answer alerts, and reads nothing of it.
+        if pending.count > Self.mostPending + Self.portion * 4, state != .failed {
+            (state, reason) = (.failed, "the peer does not read")
+        }
+    }
+
+    /// Sends what was kept and what is on the wire.
+    ///
+    /// - Returns: `.moved(0)` when nothing is left.
+    private func push(_ socket: borrowing Socket) -> IOResult {
+        if !pending.isEmpty {
+            unsafe pending.append(UnsafeRawBufferPointer(wire.outgoing.bytes))
+            wire.outgoing.removeAll()
+            while !pending.isEmpty {
+                let result = unsafe socket.write(UnsafeRawBufferPointer(pending.bytes))
+                guard case .moved(let count) = result else { return result }
+                pending.removeFirst(count)
+            }
+            pending.free()
+        } else if !wire.outgoing.isEmpty {
+            let result = unsafe socket.write(UnsafeRawBufferPointer(wire.outgoing.bytes))
+            defer { wire.outgoing.removeAll() }
+            var moved = 0
+            switch result {
+            case .moved(let count): moved = count
+            case .wouldBlock: break
+            case .endOfStream, .failed: return result
+            }
+            if moved < wire.outgoing.count {
+                unsafe pending.append(UnsafeRawBufferPointer(rebasing: wire.outgoing.bytes[moved...]))
+                return .wouldBlock
+            }
+        }
+        return .moved(0)
+    }
+
+    package override func finishSending(_ socket: borrowing Socket) {
+        if state == .open {
+            state = .finished
+            // RFC 8446 6.1: a peer that hears no close_notify must take what it got for truncated.
+            _ = unsafe SSL_shutdown(session)
+            ERR_clear_error()
+        }
+        _ = push(socket)
+        socket.finishSending()
+    }
+}

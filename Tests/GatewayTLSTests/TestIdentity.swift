@@ -1,0 +1,53 @@
+import COpenSSL
+import Foundation
+
+/// A certificate of a test's own and its key, in a folder that goes with it.
+final class TestIdentity {
+    let folder: String
+    var certificate: String { folder + "/cert.pem" }
+    var key: String { folder + "/key.pem" }
+
+    /// - Parameters:
+    ///   - names: as in "DNS:a.example".
+    ///   - begin: seconds from now on.
+    init(_ names: String = "DNS:localhost", begin: Int = -3600, end: Int = 3600) throws {
+        folder = NSTemporaryDirectory() + "gateway-tls-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let context = EVP_PKEY_CTX_new_id(EVP_PKEY_ED25519, nil)
+        var key: OpaquePointer?
+        EVP_PKEY_keygen_init(context)
+        EVP_PKEY_keygen(context, &key)
+        let certificate = X509_new()
+        X509_set_version(certificate, 2)
+        ASN1_INTEGER_set(X509_get_serialNumber(certificate), Int.random(in: 1...1_000_000))
+        X509_gmtime_adj(X509_getm_notBefore(certificate), begin)
+        X509_gmtime_adj(X509_getm_notAfter(certificate), end)
+        let subject = X509_get_subject_name(certificate)
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, names, -1, -1, 0)
+        X509_set_issuer_name(certificate, subject)
+        X509_set_pubkey(certificate, key)
+        let hosts = X509V3_EXT_conf_nid(nil, nil, NID_subject_alt_name, names)
+        X509_add_ext(certificate, hosts, -1)
+        X509_sign(certificate, key, nil)
+        var file = BIO_new_file(self.certificate, "w")
+        PEM_write_bio_X509(file, certificate)
+        BIO_free(file)
+        file = BIO_new_file(self.key, "w")
+        PEM_write_bio_PrivateKey(file, key, nil, nil, 0, nil, nil)
+        BIO_free(file)
+        X509_EXTENSION_free(hosts)
+        X509_free(certificate)
+        EVP_PKEY_free(key)
+        EVP_PKEY_CTX_free(context)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// A file beside them.
+    func file(_ name: String, _ text: String) throws -> String {
+        try text.write(toFile: "\(folder)/\(name)", atomically: false, encoding: .utf8)
+        return "\(folder)/\(name)"
+    }
+
+    func text(of path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+}
