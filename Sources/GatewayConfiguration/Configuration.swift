@@ -94,11 +94,40 @@ package struct ListenerConfiguration: Sendable, Equatable {
     package var address: ListenAddress
     /// Where it was written.
     package var origin: SourceLocation
+    /// What follows `tls`; nil where bytes go as they are.
+    package var tls: TLSConfiguration?
 
-    package init(address: ListenAddress, origin: SourceLocation) {
+    package init(address: ListenAddress, origin: SourceLocation, tls: TLSConfiguration? = nil) {
         self.address = address
         self.origin = origin
+        self.tls = tls
     }
+}
+
+/// The block of a `listen` line with `tls`.
+package struct TLSConfiguration: Sendable, Equatable {
+    /// One `certificate` line.
+    package struct Certificate: Sendable, Equatable {
+        /// The file of the certificate and of those that vouch for it: an absolute path after loading.
+        package var file: String
+        /// The file of the key; nil = the same one.
+        package var keyFile: String?
+        /// Where it was written.
+        package var origin: SourceLocation
+    }
+
+    /// A version that may be spoken.
+    package enum Version: String, Sendable, CaseIterable {
+        /// RFC 5246
+        case v12 = "1.2"
+        /// RFC 8446
+        case v13 = "1.3"
+    }
+
+    /// In the order of the file; never empty after loading. A client that names no host is shown the first one.
+    package var certificates: [Certificate] = []
+    /// In the order of `Version`; never empty.
+    package var versions = Version.allCases
 }
 
 /// One `route` block.

@@ -28,9 +28,7 @@ private struct ConfigurationPrinter {
         let unsaid = unsaid(name, configuration)
         switch special {
         case .listen:
-            for listener in configuration.listeners {
-                line(name, Quotation.ifNeeded(listener.address.description))
-            }
+            for listener in configuration.listeners { printListener(name, listener) }
         case .threads:
             line(name, Self.text(of: configuration.threads), note: unsaid)
         case .busyPoll:
@@ -56,9 +54,22 @@ private struct ConfigurationPrinter {
             printDefaults(configuration)
         case .route:
             for route in configuration.routes { printRoute(route, configuration) }
-        case .include, .handler, .set, .subprotocols:
+        case .include, .handler, .set, .subprotocols, .certificate, .protocols:
             break
         }
+    }
+
+    private mutating func printListener(_ name: String, _ listener: ListenerConfiguration) {
+        let address = Quotation.ifNeeded(listener.address.description)
+        guard let tls = listener.tls else { return line(name, address) }
+        text += "\(name) \(address) tls {\n"
+        for certificate in tls.certificates {
+            let files = [certificate.file, certificate.keyFile].compactMap { $0.map { Quotation.ifNeeded($0) } }
+            line("certificate", files.joined(separator: " "), indent: "    ")
+        }
+        line("protocols", tls.versions.map(\.rawValue).joined(separator: " "), indent: "    ")
+        printScope(Scope(), in: .tls, set: [:])
+        text += "}\n"
     }
 
     /// The comment on a directive that the file does not have.

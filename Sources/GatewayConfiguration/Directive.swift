@@ -10,6 +10,8 @@ struct Place: OptionSet, Sendable {
     static let route = Place(rawValue: 4)
     /// `plugins FOLDER { }`
     static let plugins = Place(rawValue: 8)
+    /// `listen ADDRESS tls { }`
+    static let tls = Place(rawValue: 16)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -18,6 +20,7 @@ struct Place: OptionSet, Sendable {
         if contains(.defaults) { names.append("in \"defaults\"") }
         if contains(.route) { names.append("in a route") }
         if contains(.plugins) { names.append("in the block of \"plugins\"") }
+        if contains(.tls) { names.append("in the block of a \"listen\" with \"tls\"") }
         return names.joined(separator: " or ")
     }
 }
@@ -75,6 +78,7 @@ enum Setting: Sendable {
         case listen, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
         case defaults, route, include
         case handler, set, subprotocols
+        case certificate, protocols
     }
 }
 
@@ -119,8 +123,16 @@ struct Directive: Sendable {
     /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
     static let table: [Directive] = [
         Directive(
-            "include", [.top, .defaults, .route, .plugins], .special(.include), "a file or pattern", repeats: true),
-        Directive("listen", .top, .special(.listen), "an address: " + ListenAddress.forms, repeats: true),
+            "include", [.top, .defaults, .route, .plugins, .tls], .special(.include), "a file or pattern", repeats: true
+        ),
+        Directive(
+            "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
+        Directive("certificate", .tls, .special(.certificate), "a file, and that of its key", repeats: true),
+        Directive("protocols", .tls, .special(.protocols), "1.2, 1.3 or both"),
+        Directive("ciphers", .tls, .later),
+        Directive("client_ca", .tls, .later),
+        Directive("http2", .tls, .fixed("off")),
+        Directive("handshake_limit", .tls, .later),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),

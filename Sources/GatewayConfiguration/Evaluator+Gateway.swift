@@ -4,13 +4,7 @@ extension Evaluator {
             report.error("\"listen\" needs \(entry.directive.expected)", at: entry.statement.name.range)
             return
         }
-        if let extra = entry.statement.arguments.dropFirst().first {
-            let isPlanned = ["tls", "http2"].contains(extra.text)
-            let shown = Quotation.short(extra.text)
-            let message = isPlanned ? "\(shown) is not supported yet" : "unexpected \(shown) behind the address"
-            report.error(message, at: extra.range)
-            return
-        }
+        guard let form = listenerForm(entry.statement) else { return }
         do throws(ListenAddress.Failure) {
             let address = try ListenAddress(word.text, relativeTo: absoluteFolder(of: word.range.file))
             // Port 0 is a different port each time.
@@ -19,9 +13,85 @@ extension Evaluator {
             }
             listenerRanges[address] = word.range
             let origin = report.location(of: entry.statement.name.range)
-            configuration.listeners.append(ListenerConfiguration(address: address, origin: origin))
+            var listener = ListenerConfiguration(address: address, origin: origin)
+            if form == .tls { listener.tls = tls(entry.statement) }
+            configuration.listeners.append(listener)
         } catch {
             report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+        }
+    }
+
+    private enum ListenerForm { case plain, tls }
+
+    /// What stands behind the address; nil after a report.
+    private mutating func listenerForm(_ statement: Statement) -> ListenerForm? {
+        var rest = statement.arguments.dropFirst()
+        let isTLS = rest.first?.text == "tls"
+        if isTLS { rest = rest.dropFirst() }
+        if let extra = rest.first {
+            let shown = Quotation.short(extra.text)
+            let message =
+                extra.text == "http2" ? "\(shown) is not supported yet" : "unexpected \(shown) behind the address"
+            report.error(message, at: extra.range)
+            return nil
+        }
+        if isTLS, statement.block == nil, let last = statement.arguments.last {
+            report.error("\"tls\" needs a block in braces, with a certificate", at: last.range.after)
+            return nil
+        }
+        if !isTLS, let brace = statement.brace {
+            report.error("\"listen\" takes a block only behind \"tls\"", at: brace)
+            return nil
+        }
+        return isTLS ? .tls : .plain
+    }
+
+    private mutating func tls(_ statement: Statement) -> TLSConfiguration {
+        var tls = TLSConfiguration()
+        var unused = Scope()
+        let admitted = admit(statement.block ?? [], in: .tls)
+        for entry in admitted {
+            if case .special(.certificate) = entry.directive.setting {
+                evaluateCertificate(entry, &tls)
+            } else if case .special(.protocols) = entry.directive.setting {
+                evaluateProtocols(entry, &tls)
+            } else {
+                apply(entry, to: &unused)
+            }
+        }
+        if !admitted.contains(where: { $0.directive.name == "certificate" }), !report.hasErrors {
+            report.error(
+                "there is no \"certificate\" in the block of \"tls\"", at: statement.name.range,
+                notes: ["Add a line such as: certificate cert.pem key.pem;"])
+        }
+        return tls
+    }
+
+    private mutating func evaluateCertificate(_ entry: Admitted, _ tls: inout TLSConfiguration) {
+        let words = entry.statement.arguments
+        guard let file = words.first, !file.text.isEmpty else {
+            report.error("\"certificate\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return
+        }
+        if let extra = words.dropFirst(2).first {
+            report.error("unexpected \(Quotation.short(extra.text))", at: extra.range)
+            return
+        }
+        tls.certificates.append(
+            .init(
+                file: absolute(file.text, in: file.range.file),
+                keyFile: words.dropFirst().first.map { absolute($0.text, in: $0.range.file) },
+                origin: report.location(of: file.range)))
+    }
+
+    private mutating func evaluateProtocols(_ entry: Admitted, _ tls: inout TLSConfiguration) {
+        let words = entry.statement.arguments
+        for word in words where TLSConfiguration.Version(rawValue: word.text) == nil { reportValue(word, entry) }
+        tls.versions = TLSConfiguration.Version.allCases.filter { version in
+            words.contains { $0.text == version.rawValue }
+        }
+        if words.isEmpty {
+            report.error("\"protocols\" needs \(entry.directive.expected)", at: entry.statement.name.range)
         }
     }
 

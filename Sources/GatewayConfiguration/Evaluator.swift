@@ -101,7 +101,7 @@ struct Evaluator {
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
         case .route: evaluateRoute(entry)
-        case .defaults, .include, .handler, .set, .subprotocols: break
+        case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols: break
         }
     }
 
@@ -187,20 +187,10 @@ extension Evaluator {
             // Blocks of a directive that is refused as a whole are not looked into.
             if case .fixed(let value) = directive.setting {
                 reportUnsupported(statement, supported: value)
-            } else if directive.name == "listen" {
-                reportUnsupportedListener(statement, at: brace)
             } else {
                 report.error("\(name) does not take a block", at: brace)
             }
             return false
-        }
-    }
-
-    private mutating func reportUnsupportedListener(_ statement: Statement, at brace: SourceRange) {
-        if let word = statement.arguments.dropFirst().first {
-            report.error("\(Quotation.short(word.text)) is not supported yet", at: word.range)
-        } else {
-            report.error("\"listen\" does not take a block", at: brace)
         }
     }
 

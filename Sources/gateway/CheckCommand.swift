@@ -5,7 +5,7 @@ import GatewayServer
 enum CheckCommand {
     static func run(_ arguments: Arguments) -> Int32 {
         guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
-        let troubles = HandlerCheck.troubles(configuration)
+        let troubles = ListenerCertificates.troubles(configuration) + HandlerCheck.troubles(configuration)
         for trouble in troubles { Terminal.complain(trouble) }
         guard troubles.isEmpty else {
             Terminal.complain("\(configuration.file): \(count(troubles.count, "problem"))")

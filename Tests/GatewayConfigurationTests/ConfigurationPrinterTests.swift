@@ -10,6 +10,7 @@ struct ConfigurationPrinterTests {
         "listen 1; busy_poll 3500us;",
         "listen 1; mode development; console off; error_log off; control off;",
         "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",
+        "listen 1; listen 2 tls { certificate a.pem; certificate 'b c.pem' /k.pem; protocols 1.3; } listen 3 tls { certificate a; }",
         """
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
         threads 3; busy_poll 45us; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
@@ -76,7 +77,12 @@ extension Configuration {
         copy.origins = [:]
         copy.pluginsOrigins = [:]
         copy.controlOrigin = nil
-        for index in copy.listeners.indices { copy.listeners[index].origin = nowhere }
+        for index in copy.listeners.indices {
+            copy.listeners[index].origin = nowhere
+            for place in copy.listeners[index].tls?.certificates.indices ?? 0..<0 {
+                copy.listeners[index].tls?.certificates[place].origin = nowhere
+            }
+        }
         for index in copy.routes.indices {
             copy.routes[index].origin = nowhere
             copy.routes[index].limitOrigins = [:]

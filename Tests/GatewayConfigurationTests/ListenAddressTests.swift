@@ -132,13 +132,48 @@ private let refusedListeners: [Refusal] = [
         ["1:11+2 error: unexpected \"81\" behind the address"]),
     Refusal(
         "listen 8443 tls;",
-        ["1:13+3 error: \"tls\" is not supported yet"]),
+        ["1:16+1 error: \"tls\" needs a block in braces, with a certificate"]),
     Refusal(
         "listen 8443 tls { certificate a; key b; }",
-        ["1:13+3 error: \"tls\" is not supported yet"]),
+        ["1:34+3 error: unknown directive \"key\""]),
+    Refusal(
+        "listen 8443 tls { }; ",
+        ["1:20+1 error: unexpected \";\""]),
+    Refusal(
+        "listen 8443 tls { }",
+        ["1:1+6 error: there is no \"certificate\" in the block of \"tls\""]),
+    Refusal(
+        "listen 8443 tls { certificate; }",
+        ["1:19+11 error: \"certificate\" needs a file, and that of its key"]),
+    Refusal(
+        "listen 8443 tls { certificate a b c; }",
+        ["1:35+1 error: unexpected \"c\""]),
+    Refusal(
+        "listen 8443 tls { certificate a; protocols 1.1; }",
+        ["1:44+3 error: \"protocols\" takes 1.2, 1.3 or both, not \"1.1\""]),
+    Refusal(
+        "listen 8443 tls { certificate a; protocols; }",
+        ["1:34+9 error: \"protocols\" needs 1.2, 1.3 or both"]),
+    Refusal(
+        "listen 8443 tls { certificate a; client_ca a; }",
+        ["1:34+9 error: \"client_ca\" is not supported yet"]),
+    Refusal(
+        "listen 8443 tls { certificate a; ciphers a; }",
+        ["1:34+7 error: \"ciphers\" is not supported yet"]),
+    Refusal(
+        "listen 8443 tls { certificate a; http2 on; }",
+        ["1:34+5 error: \"http2\" is not supported yet (only \"http2 off\" is)"]),
+    Refusal(
+        "listen 8443 http2;",
+        ["1:13+5 error: \"http2\" is not supported yet"]),
+    Refusal(
+        "certificate a; listen 1;",
+        [
+            "1:1+11 error: \"certificate\" is not allowed at the top level, only in the block of a \"listen\" with \"tls\""
+        ]),
     Refusal(
         "listen 80 { }",
-        ["1:11+1 error: \"listen\" does not take a block"]),
+        ["1:11+1 error: \"listen\" takes a block only behind \"tls\""]),
     Refusal(
         "listen '';",
         ["1:8+2 error: \"\" is not an address to listen on (\(forms))"]),

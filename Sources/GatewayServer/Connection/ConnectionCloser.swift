@@ -144,6 +144,8 @@ final class ConnectionCloser {
     @inline(never)
     func sent(_ peer: ConnectionPointer, on worker: Worker) {
         if peer.pointee.flags.contains(.clean) || peer.pointee.flags.contains(.inputEnded) {
+            // A layer may owe the peer a last word of its own; a socket says the same by being closed.
+            if !peer.pointee.transport.isPlain { peer.pointee.transport.finishSending() }
             return teardown(peer, on: worker)
         }
         // Closing a socket with unread input resets the connection, and a reset overtakes what was sent: say that
@@ -166,9 +168,26 @@ final class ConnectionCloser {
         // A client may end its side behind a request and wait for the answer; there will be no other request.
         case .head where !peer.pointee.outbox.isEmpty: end(peer, on: worker)
         case .head, .body, .closing, .lingering: teardown(peer, on: worker)
-        case .ending: if peer.pointee.outbox.isEmpty { teardown(peer, on: worker) }
+        case .ending:
+            if peer.pointee.outbox.isEmpty, peer.pointee.transport.isDrained { teardown(peer, on: worker) }
         case .answering, .gone: break
         }
+    }
+
+    /// Reading failed: the connection is lost, unless all that is wrong is that the peer speaks HTTP without TLS.
+    @inline(never)
+    func readingFailed(_ peer: ConnectionPointer, _ error: Errno, on worker: Worker) {
+        if peer.pointee.transport.isBypassed, peer.pointee.phase == .head {
+            return worker.responder.reject(peer, .plainHTTP, on: worker)
+        }
+        logFailure(peer, on: worker)
+        lose(peer, error, on: worker)
+    }
+
+    /// Says why a layer did not work.
+    func logFailure(_ peer: ConnectionPointer, on worker: Worker) {
+        guard !peer.pointee.transport.isPlain, let failure = peer.pointee.transport.failure else { return }
+        worker.server.log.debug("\(peer.pointee.transport.peerAddress?.description ?? "-"): \(failure)")
     }
 
     /// The connection broke.

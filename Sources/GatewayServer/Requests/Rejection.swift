@@ -25,6 +25,7 @@ struct Rejection: Sendable, Equatable {
     static let notFound = Rejection(404, "not-found", "the handler has nothing here")
     static let handlerFailed = Rejection(500, "handler-failed", "the handler failed")
     static let notWebSocket = Rejection(400, "not-a-websocket-request", "this path speaks WebSocket only")
+    static let plainHTTP = Rejection(400, "plain-http-on-tls-port", "this port speaks TLS only; use https or wss")
     static let lengthRequired = Rejection(411, "length-required", "a body needs a Content-Length")
     static let contentTooLarge = Rejection(413, "content-too-large", "the body is larger than max_body")
 

@@ -1,6 +1,7 @@
 import GatewayConfiguration
 import GatewayControl
 import GatewayIO
+import GatewayTLS
 import HandlerModules
 
 extension Server {
@@ -31,7 +32,27 @@ extension Server {
     /// A change of `listen` lines that has been prepared and not yet committed.
     struct ListenerChange {
         var entries: [Listeners.Entry] = []
+        /// For listeners that stay.
+        var certificates: [(holder: ListenerCertificates, next: TLSContext)] = []
+        /// Of those, what is said of them.
+        var replacesCertificates: [String] = []
         var said: [String] = []
+
+        /// Takes over a listener that stays, with the certificates that its files hold now.
+        mutating func keep(_ known: Listeners.Entry, _ wanted: ListenerConfiguration) throws(Failure) {
+            entries.append(known)
+            let next = try Server.readCertificates(wanted)
+            guard (known.options.certificates == nil) == (next == nil) else {
+                throw Failure(
+                    description: "\(wanted.origin): a listener cannot change to or from \"tls\" while it listens",
+                    isConfiguration: true)
+            }
+            guard let holder = known.options.certificates, let next else { return }
+            if !holder.context.hasCertificates(of: next) {
+                replacesCertificates.append("\(wanted.address): other certificates")
+            }
+            certificates.append((holder, next))
+        }
     }
 
     /// Opens what is new among the `listen` lines; nothing changes yet, and what comes in there waits.
@@ -39,7 +60,11 @@ extension Server {
         var change = ListenerChange()
         for wanted in next.listeners {
             if let known = listeners.entries.first(where: { $0.configured == wanted.address }) {
-                change.entries.append(known)
+                do throws(Failure) {
+                    try change.keep(known, wanted)
+                } catch {
+                    return .failure(error)
+                }
                 continue
             }
             do throws(Failure) {
@@ -56,13 +81,14 @@ extension Server {
     ///
     /// - Returns: what changed.
     func commit(_ change: ListenerChange) -> [String] {
+        for each in change.certificates { each.holder.replace(by: each.next) }
         let leaving = listeners.entries.filter { old in !change.entries.contains { $0 === old } }
         let said = change.said + leaving.map { "no longer listening on \($0.listener.address)" }
-        guard !said.isEmpty else { return [] }
+        guard !said.isEmpty else { return change.replacesCertificates }
         listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
         // Workers let go of them when they read the message; closing here already refuses peers that come meanwhile.
         for entry in leaving { entry.close() }
-        return said
+        return change.replacesCertificates + said
     }
 }

@@ -2,6 +2,7 @@ import CLinux
 package import GatewayConfiguration
 import GatewayControl
 import GatewayIO
+import GatewayTLS
 import Glibc
 import HTTP
 import HandlerModules
@@ -169,6 +170,7 @@ package final class Server {
     static func open(
         _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
     ) throws(Failure) -> Listeners.Entry {
+        let options = try readCertificates(listener).map { ListenerOptions(ListenerCertificates($0)) } ?? options
         do throws(Errno) {
             return Listeners.Entry(
                 try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)
@@ -176,6 +178,16 @@ package final class Server {
             throw Failure(
                 description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
                 isConfiguration: false)
+        }
+    }
+
+    /// What new connections of a TLS listener begin with; nil for other listeners.
+    static func readCertificates(_ listener: ListenerConfiguration) throws(Failure) -> TLSContext? {
+        guard let tls = listener.tls else { return nil }
+        do throws(ListenerCertificates.Trouble) {
+            return try ListenerCertificates.read(tls, origin: listener.origin)
+        } catch {
+            throw Failure(description: error.description, isConfiguration: true)
         }
     }
 
@@ -232,8 +244,9 @@ package final class Server {
             let entry = listeners.entries.first(where: { $0.listener.address.port != 0 })
         else { return nil }
         let port = entry.listener.address.port
-        if case .any? = entry.configured { return "http://localhost:\(port)\(path)" }
-        return "http://\(entry.listener.address)\(path)"
+        let scheme = entry.options.isSecure ? "https" : "http"
+        if case .any? = entry.configured { return "\(scheme)://localhost:\(port)\(path)" }
+        return "\(scheme)://\(entry.listener.address)\(path)"
     }
 
     /// Ends `run` from any thread.

@@ -31,7 +31,7 @@ extension Worker {
         switch result {
         case .moved, .wouldBlock: break
         case .endOfStream: closer.inputEnded(peer, on: self)
-        case .failed(let error): closer.lose(peer, error, on: self)
+        case .failed(let error): closer.readingFailed(peer, error, on: self)
         }
         if !peer.pointee.transport.isPlain { tendLayer(peer) }
         afterInput(peer)

@@ -1,0 +1,306 @@
+"""wss: certificates, versions, resumption, data of all sizes, what is no TLS, and reloads, with the TLS of Python and of
+openssl s_client."""
+import asyncio
+import datetime
+import http.client
+import ipaddress
+import os
+import re
+import signal
+import ssl
+import subprocess
+
+import pytest
+import websockets
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from websockets.sync.client import connect
+
+from gateway_process import DEADLINE
+from samples import run
+from swarm import counter_in_c, put
+from test_control import ask
+
+DAY = datetime.timedelta(days=1)
+
+
+def certificate(folder, name, *hosts, begin=-DAY, end=30 * DAY):
+    """Files of a certificate for hosts that signs itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now + begin).not_valid_after(now + end)
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), True).sign(key, hashes.SHA256()))
+    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return folder / f"{name}.pem"
+
+
+def listen(*names, more=""):
+    lines = "".join(f"certificate ../{name}.pem ../{name}.key; " for name in names)
+    return f"listen 127.0.0.1:0 tls {{ {lines}{more} }}\n"
+
+
+@pytest.fixture
+def make(make_gateway, tmp_path):
+    """A gateway whose only listener speaks TLS, with a certificate for localhost."""
+    certificate(tmp_path, "first", "localhost", "first.example")
+
+    def make(names=("first",), *, more="", main="", **how):
+        running = make_gateway(listen=(), main=listen(*names, more=more) + "error_log stderr debug;" + main, **how)
+        text = running.file.read_text()
+        running.file.write_text(text.replace("error_log stderr info;", "", 1))
+        # `start` waits for as many to be up.
+        running.listen = ["tls"]
+        return running
+
+    return make
+
+
+def trust(folder, *names, least=None, most=None):
+    context = ssl.create_default_context()
+    for name in names:
+        context.load_verify_locations(folder / f"{name}.pem")
+    context.minimum_version = least or context.minimum_version
+    context.maximum_version = most or context.maximum_version
+    return context
+
+
+def wss(running, context, path="/echo", host="localhost", **how):
+    return connect(f"wss://{host}:{running.port}{path}", ssl=context, sock=running.connect(), server_hostname=host,
+                   compression=None, max_size=None, proxy=None, **how)
+
+
+def tls(running, context, host="localhost", session=None):
+    return context.wrap_socket(running.connect(), server_hostname=host, session=session)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_messages_of_all_sizes_come_back(make, tmp_path, version):
+    running = make(routes="route /echo { handler echo; max_message 8m; max_frame 8m; }").start()
+    with wss(running, trust(tmp_path, "first", least=version, most=version)) as peer:
+        for size in (0, 1, 125, 126, 16_000, 16_384, 16_385, 65_536, 300_000, 5_000_000):
+            message = os.urandom(size)
+            peer.send(message)
+            assert peer.recv(DEADLINE) == message
+        for number in range(300):
+            peer.send(f"burst {number}")
+        assert [peer.recv(DEADLINE) for _ in range(300)] == [f"burst {number}" for number in range(300)]
+        peer.close()
+        assert (peer.protocol.close_code, peer.protocol.close_rcvd.code) == (1000, 1000)
+
+
+def test_the_host_chooses_the_certificate(make, tmp_path):
+    certificate(tmp_path, "second", "*.second.example")
+    running = make(["first", "second"]).start()
+    for host, name in [("first.example", "first"), ("a.second.example", "second"), ("second.example", "first")]:
+        context = trust(tmp_path, "first", "second")
+        context.check_hostname = host != "second.example"
+        with tls(running, context, host) as peer:
+            assert dict(pair for row in peer.getpeercert()["subject"] for pair in row) == {"commonName": name}
+    with wss(running, trust(tmp_path, "second"), host="a.second.example") as peer:
+        peer.send("hello")
+        assert peer.recv(DEADLINE) == "hello"
+
+
+def test_versions_that_are_not_spoken(make, tmp_path):
+    running = make(more="protocols 1.3;").start()
+    with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+        tls(running, trust(tmp_path, "first", most=ssl.TLSVersion.TLSv1_2))
+    running.wait_for(r"debug.*127\.0\.0\.1:\d+: TLS.*unsupported protocol")
+    with tls(running, trust(tmp_path, "first")) as peer:
+        assert peer.version() == "TLSv1.3"
+
+
+def s_client(running, *options, text=b""):
+    found = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{running.port}", *options], input=text,
+                           capture_output=True, timeout=DEADLINE)
+    return found.stdout.decode(errors="replace") + found.stderr.decode(errors="replace")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_sessions_are_resumed_by_any_worker_and_after_a_reload(make, tmp_path, version):
+    running = make(main="threads 4;").start()
+    file = tmp_path / "session"
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    first = s_client(running, version, "-ign_eof", "-sess_out", file, text=request)
+    assert "New, TLS" in first and "HTTP/1.1 404" in first
+    certificate(tmp_path, "first", "localhost")
+    assert ask(running, "reload").returncode == 0
+    for _ in range(4):
+        again = s_client(running, version, "-ign_eof", "-sess_in", file, text=request)
+        assert "Reused, TLS" in again and "HTTP/1.1 404" in again
+
+
+def test_http_is_agreed_on(make):
+    running = make().start()
+    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "h2,http/1.1")
+
+
+def test_https_and_its_end(make, tmp_path):
+    running = make().start()
+    context = trust(tmp_path, "first")
+    client = http.client.HTTPSConnection("localhost", running.port, timeout=DEADLINE, context=context)
+    client.sock = tls(running, context)
+    client.request("GET", "/nothing")
+    answer = client.getresponse()
+    assert (answer.status, b"no-route" in answer.read()) == (404, True)
+    client.close()
+    # Without close_notify Python says that the stream was cut off.
+    with tls(running, context) as peer:
+        peer.sendall(b"GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        heard = b""
+        while more := peer.recv(65536):
+            heard += more
+        assert heard.startswith(b"HTTP/1.1 404 ")
+
+
+def test_http_without_tls_is_told_so(make):
+    running = make().start()
+    with running.connect() as peer:
+        peer.sendall(b"GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        heard = b""
+        while more := peer.recv(65536):
+            heard += more
+    assert heard.startswith(b"HTTP/1.1 400 ") and b"plain-http-on-tls-port" in heard
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "half"])
+def test_a_handshake_has_an_end(make, first):
+    running = make(main="defaults { handshake_timeout 300ms; }").start()
+    with running.connect() as peer:
+        peer.sendall(first)
+        assert peer.recv(100) == b""
+    running.wait_for(r"127\.0\.0\.1:\d+: TLS: the handshake was not finished")
+
+
+def test_a_request_head_has_the_same_end(make, tmp_path):
+    running = make(main="defaults { handshake_timeout 500ms; }").start()
+    with tls(running, trust(tmp_path, "first")) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\n")
+        assert peer.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_garbage_ends_a_connection_and_no_other(make, tmp_path):
+    running = make().start()
+    with wss(running, trust(tmp_path, "first")) as other, running.connect() as peer:
+        session = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trust(tmp_path, "first").wrap_bio(*session, server_hostname="localhost")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                peer.sendall(session[1].read())
+                session[0].write(peer.recv(65536))
+        peer.sendall(session[1].read() + b"\x17\x03\x03\x00\x40" + b"x" * 64)
+        while peer.recv(65536):
+            pass
+        other.send("still here")
+        assert other.recv(DEADLINE) == "still here"
+    running.wait_for("TLS for localhost: decryption failed or bad record mac")
+
+
+def test_a_slow_reader_is_waited_for(make, tmp_path):
+    running = make(routes="route /echo { handler echo; send_buffer 64k; }").start()
+    messages = [os.urandom(200_000) for _ in range(200)]
+
+    def peak():
+        return int(re.search(r"VmHWM:\s+(\d+)", (running.proc / "status").read_text())[1]) * 1024
+
+    async def scenario():
+        # With so short a queue it reads only while somebody asks for messages.
+        async with websockets.connect(
+                f"wss://localhost:{running.port}/echo", host="127.0.0.1", ssl=trust(tmp_path, "first"), max_queue=1,
+                compression=None, proxy=None) as peer:
+            before = peak()
+
+            async def send():
+                for message in messages:
+                    await peer.send(message)
+
+            sender = asyncio.create_task(send())
+            for message in messages:
+                assert await peer.recv() == message
+            await sender
+            assert peak() - before < sum(map(len, messages)) / 2
+
+    run(scenario())
+
+
+def test_a_handler_is_replaced_under_connections_that_keep_their_state(make, tmp_path):
+    versions = [counter_in_c(tmp_path, version) for version in (1, 2)]
+    running = make(routes="route /counter { handler counter; }")
+    put(versions[0], running.plugins / "counter.so", in_place=False)
+    running.start()
+    with wss(running, trust(tmp_path, "first"), "/counter") as peer:
+        peer.send("a")
+        assert peer.recv(DEADLINE) == "1 1 a"
+        put(versions[1], running.plugins / "counter.so", in_place=False)
+        running.signal(signal.SIGHUP)
+        running.wait_for("generation 2 is serving, 1 connection moved")
+        peer.send("b")
+        assert peer.recv(DEADLINE) == "2 2 b"
+
+
+def test_certificates_are_read_again(make, tmp_path):
+    running = make().start()
+    old = trust(tmp_path, "first")
+    with wss(running, old) as peer:
+        certificate(tmp_path, "first", "localhost")
+        told = ask(running, "reload")
+        assert told.returncode == 0 and "other certificates" in told.stdout
+        with pytest.raises(ssl.SSLCertVerificationError):
+            tls(running, old)
+        tls(running, trust(tmp_path, "first")).close()
+        running.wait_for("TLS for localhost: .*unknown ca")
+        (tmp_path / "first.key").write_text("nothing")
+        refused = ask(running, "reload")
+        assert refused.returncode == 75 and "no private key can be read from" in refused.stdout
+        tls(running, trust(tmp_path, "first")).close()
+        peer.send("still here")
+        assert peer.recv(DEADLINE) == "still here"
+
+
+def test_what_a_full_gateway_says_it_says_through_tls(make, tmp_path):
+    running = make(main="defaults { max_connections 1; }").start()
+    context = trust(tmp_path, "first")
+    with wss(running, context):
+        with tls(running, context) as peer:
+            peer.sendall(b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert peer.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_gateway_that_ends_says_so(make, tmp_path):
+    running = make().start()
+    with wss(running, trust(tmp_path, "first")) as peer:
+        running.signal()
+        with pytest.raises(Exception) as ended:
+            peer.recv(DEADLINE)
+        assert ended.value.rcvd.code == 1001
+    assert running.exit_status() == 0
+
+
+@pytest.mark.parametrize("spoil, why", [
+    (lambda folder: (folder / "first.pem").unlink(), "cannot read .*/first.pem: No such file or directory"),
+    (lambda folder: (folder / "first.key").write_text(""), "no private key can be read from .*/first.key"),
+    (lambda folder: certificate(folder, "first", end=-DAY / 2), "the certificate in .*/first.pem expired at "),
+    (lambda folder: certificate(folder, "first", begin=DAY), "the certificate in .*/first.pem is not valid before "),
+    (lambda folder: (folder / "first.key").write_bytes(certificate(folder, "other").with_suffix(".key").read_bytes()),
+     "the private key in .*/first.key does not belong to the certificate in .*/first.pem"),
+], ids=["missing", "no key", "expired", "not yet", "foreign key"])
+def test_certificates_that_are_not_fit(make, tmp_path, spoil, why):
+    running = make()
+    spoil(tmp_path)
+    checked = ask(running, "check")
+    assert checked.returncode == 78
+    assert re.search(rf"gateway.conf:4: error: {why}", checked.stderr), checked.stderr
+    running.launch()
+    assert running.exit_status() == 78
+    assert re.search(rf"gateway.conf:4: {why}", running.log()), running.log()
+
