@@ -68,7 +68,8 @@ import WebSocket
 
     /// Fills the record from an exchange.
     mutating func fill(
-        _ exchange: Exchange, id: UInt64, route: String, peer: SocketAddress?, local: SocketAddress?, isSecure: Bool
+        _ exchange: Exchange, id: UInt64, route: String, peer: SocketAddress?, local: SocketAddress?, isSecure: Bool,
+        security: TransportSecurity?
     ) {
         clear()
         let head = exchange.head
@@ -80,6 +81,9 @@ import WebSocket
         let routeText = text.place(route.utf8)
         let peerText = text.place((peer?.isUnix == false ? peer?.host ?? "" : "").utf8)
         let localText = text.place((local?.host ?? "").utf8)
+        let agreed = [security?.version, security?.cipher, security?.serverName].map {
+            text.place(($0 ?? "").utf8)
+        }
         let names = exchange.parameters.map { (text.place($0.name.utf8), text.place($0.value)) }
         memory.reserve(layout.text + text.count)
         memory.didFill(layout.text + text.count)
@@ -104,10 +108,7 @@ import WebSocket
         unsafe request.flags =
             UInt32(exchange.handshake != nil ? GW_REQ_WEBSOCKET : 0) | UInt32(isSecure ? GW_REQ_TLS : 0)
         unsafe request.id = id
-        unsafe withUnsafeMutableBytes(of: &request.uuid) { uuid in
-            unsafe uuid.storeBytes(of: exchange.uuid.0.bigEndian, as: UInt64.self)
-            unsafe uuid.storeBytes(of: exchange.uuid.1.bigEndian, toByteOffset: 8, as: UInt64.self)
-        }
+        unsafe Self.store(exchange.uuid, in: &request)
         unsafe request.ticket = exchange.ticket
         unsafe request.method = texts[head.methodRange]
         unsafe request.path = texts[path]
@@ -115,16 +116,23 @@ import WebSocket
         unsafe request.route = texts[routeText]
         unsafe request.host = texts[head.host ?? 0..<0]
         unsafe request.origin = texts[head.first("origin") ?? 0..<0]
-        unsafe request.peer_addr = texts[peerText]
-        unsafe request.local_addr = texts[localText]
-        unsafe request.peer_port = peer?.port ?? 0
-        unsafe request.local_port = local?.port ?? 0
+        unsafe (request.peer_addr, request.peer_port) = (texts[peerText], peer?.port ?? 0)
+        unsafe (request.local_addr, request.local_port) = (texts[localText], local?.port ?? 0)
         unsafe request.http_version = UInt16(10 + head.minorVersion)
+        unsafe (request.tls_version, request.tls_cipher) = (texts[agreed[0]], texts[agreed[1]])
+        unsafe request.tls_sni = texts[agreed[2]]
         unsafe request.headers = gw_kvs(ptr: headers, len: head.fields.count)
         unsafe request.params = gw_kvs(ptr: parameters, len: names.count)
         unsafe request.subprotocols = gw_strs(ptr: subprotocols, len: offered.count)
         unsafe base.bindMemory(to: Block.self, capacity: 1).initialize(
             to: Block(request: request, decoded: Atomic(0)))
+    }
+
+    private static func store(_ uuid: (UInt64, UInt64), in request: inout gw_request) {
+        unsafe withUnsafeMutableBytes(of: &request.uuid) { bytes in
+            unsafe bytes.storeBytes(of: uuid.0.bigEndian, as: UInt64.self)
+            unsafe bytes.storeBytes(of: uuid.1.bigEndian, toByteOffset: 8, as: UInt64.self)
+        }
     }
 
     /// Says which of the offered subprotocols was agreed upon.

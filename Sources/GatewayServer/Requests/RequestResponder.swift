@@ -110,7 +110,8 @@ final class RequestResponder {
             ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
         exchange.record.fill(
             exchange, id: peer.pointee.id.number, route: route.pattern, peer: peer.pointee.transport.peerAddress,
-            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.options.isSecure ?? false)
+            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.options.isSecure ?? false,
+            security: peer.pointee.transport.security)
         return exchange
     }
 
