@@ -21,7 +21,24 @@ from gateway_process import DEADLINE
 from samples import run
 from swarm import counter_in_c, put
 from test_control import ask
+from test_handlers import compile_handler
 
+# Tells a client what the gateway says of its TLS.
+TELLING = r"""
+#include "gw_handler.h"
+static const gw_host *host;
+static void open(void *self, gw_conn conn, void *state, const gw_request *request) {
+    (void)self, (void)state;
+    gw_str texts[] = {request->tls_version, request->tls_cipher, request->tls_sni, request->tls_client_name};
+    host->send(host, conn, GW_TEXT, 0, request->flags & GW_REQ_TLS ? "yes" : "no", request->flags & GW_REQ_TLS ? 3 : 2);
+    for (int i = 0; i < 4; i++) host->send(host, conn, GW_TEXT, 0, texts[i].ptr, texts[i].len);
+}
+static const gw_handler table = {
+    .struct_size = sizeof table, .abi_version = GW_ABI_VERSION, .min_host_abi = 0x10000,
+    .name = "telling", .version = "1.0", .open = open,
+};
+const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &table; }
+"""
 DAY = datetime.timedelta(days=1)
 
 
@@ -135,6 +152,17 @@ def test_sessions_are_resumed_by_any_worker_and_after_a_reload(make, tmp_path, v
     for _ in range(4):
         again = s_client(running, version, "-ign_eof", "-sess_in", file, text=request)
         assert "Reused, TLS" in again and "HTTP/1.1 404" in again
+
+
+def test_a_handler_is_told_what_was_agreed_on(make, tmp_path):
+    running = make(routes="route /telling { handler telling; }")
+    source = tmp_path / "telling.c"
+    source.write_text(TELLING)
+    compile_handler(running, "telling", source)
+    running.start()
+    with wss(running, trust(tmp_path, "first"), "/telling") as peer:
+        heard = [peer.recv(DEADLINE) for _ in range(5)]
+        assert heard == ["yes", peer.socket.version(), peer.socket.cipher()[0], "localhost", ""]
 
 
 def test_http_is_agreed_on(make):
