@@ -66,6 +66,12 @@ public struct ByteBuffer: ~Copyable {
         if left > 0 { unsafe memmove(base, base + bytes, left) }
     }
 
+    /// Forgets the last bytes.
+    public mutating func removeLast(_ bytes: Int) {
+        precondition(bytes >= 0 && bytes <= count, "removed more than there is")
+        unsafe header?.pointee.count -= bytes
+    }
+
     /// Forgets the bytes and keeps the memory.
     public mutating func removeAll() { unsafe header?.pointee.count = 0 }
 

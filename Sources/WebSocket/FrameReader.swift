@@ -18,6 +18,15 @@ public struct FrameReader: ~Copyable {
             self.frame = frame
             self.message = message
         }
+
+        /// What cannot be compressed grows a little by it. The limit is on what comes out; that nobody sends much more
+        /// than that is seen to here.
+        fileprivate var compressed: Limits {
+            @inline(never) get {
+                func grown(_ bytes: Int) -> Int { bytes > .max / 2 ? bytes : bytes + bytes / 16 + 64 }
+                return Limits(frame: grown(frame), message: grown(message))
+            }
+        }
     }
 
     /// A run of payload bytes of one message.
@@ -29,11 +38,15 @@ public struct FrameReader: ~Copyable {
         public var kind: Opcode
         public var isFirst: Bool
         public var isLast: Bool
+        /// Its message is compressed (RFC 7692 6).
+        public var isCompressed: Bool
 
         @inline(__always)
-        public init(start: Int, count: Int, kind: Opcode, isFirst: Bool, isLast: Bool) {
+        public init(
+            start: Int, count: Int, kind: Opcode, isFirst: Bool, isLast: Bool, isCompressed: Bool = false
+        ) {
             (self.start, self.count, self.kind) = (start, count, kind)
-            (self.isFirst, self.isLast) = (isFirst, isLast)
+            (self.isFirst, self.isLast, self.isCompressed) = (isFirst, isLast, isCompressed)
         }
     }
 
@@ -42,6 +55,13 @@ public struct FrameReader: ~Copyable {
         case piece(Piece)
         case control(Opcode, start: Int, count: Int)
         case violation(ProtocolViolation)
+    }
+
+    /// What RSV1 means, and of the message under way or the last one, whether it was set. One byte, to keep the reader small.
+    private enum Compression: UInt8 {
+        case notNegotiated
+        case off
+        case on
     }
 
     /// Payload bytes of the current data frame that have not come yet.
@@ -54,8 +74,16 @@ public struct FrameReader: ~Copyable {
     private var isFinal = true
     /// The next piece is the first of its message.
     private var isFirst = true
+    private var compression = Compression.notNegotiated
 
     public init() {}
+
+    /// From here on messages may be compressed: permessage-deflate has been agreed on.
+    public mutating func allowCompression() { compression = .off }
+
+    /// The message under way, or the last one, is compressed.
+    @inline(__always)
+    public var isCompressed: Bool { compression == .on }
 
     /// Neither a frame nor a message has begun and not ended.
     @inline(__always)
@@ -93,13 +121,19 @@ public struct FrameReader: ~Copyable {
         case .violation(let violation): return .violation(violation)
         case .header(let parsed): header = parsed
         }
-        if header.reserved != 0 { return .violation(.reservedBits) }
+        if header.reserved != 0, !mayBeReserved(header) { return .violation(.reservedBits) }
         if header.opcode.rawValue & 0x8 != 0 {
             return unsafe control(header, buffer, &position, left: rest.count)
         }
         if let violation = begin(header, limits) { return .violation(violation) }
         position &+= header.length
         return unsafe passOn(buffer, &position)
+    }
+
+    /// RFC 7692 6.1: RSV1 is set on the first frame of a compressed message, and on no other.
+    private func mayBeReserved(_ header: FrameHeader) -> Bool {
+        header.reserved == 0b100 && compression != .notNegotiated
+            && (header.opcode == .text || header.opcode == .binary)
     }
 
     /// Control frames may stand between the fragments of a message (RFC 6455 5.4) and change nothing about it.
@@ -123,7 +157,9 @@ public struct FrameReader: ~Copyable {
             kind = header.opcode
             isFirst = true
             messageLength = 0
+            if compression != .notNegotiated { compression = header.reserved == 0 ? .off : .on }
         }
+        let limits = isCompressed ? limits.compressed : limits
         // RFC 6455 10.4: limits hold as soon as a header shows the excess, before any byte of it is kept.
         if header.payloadLength > limits.frame {
             return limits.frame < limits.message ? .frameTooBig : .messageTooBig
@@ -162,7 +198,8 @@ public struct FrameReader: ~Copyable {
     private mutating func piece(start: Int, count: Int) -> Event {
         remaining &-= count
         let isLast = isFinal && remaining == 0
-        let piece = Piece(start: start, count: count, kind: kind, isFirst: isFirst, isLast: isLast)
+        let piece = Piece(
+            start: start, count: count, kind: kind, isFirst: isFirst, isLast: isLast, isCompressed: isCompressed)
         isFirst = false
         if isLast { kind = .continuation }
         return .piece(piece)

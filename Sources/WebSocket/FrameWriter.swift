@@ -26,9 +26,10 @@ public struct FrameWriter: Sendable {
         length &+ (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10)
     }
 
+    /// - Parameter isCompressed: RFC 7692 6: RSV1 is set on the first frame of a compressed message.
     @inline(__always)
-    public init(_ opcode: Opcode, isFinal: Bool, payloadLength length: Int) {
-        let first = UInt64(opcode.rawValue | (isFinal ? 0x80 : 0))
+    public init(_ opcode: Opcode, isFinal: Bool, isCompressed: Bool = false, payloadLength length: Int) {
+        let first = UInt64(opcode.rawValue | (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0))
         if length < 126 {
             low = first | UInt64(truncatingIfNeeded: length) << 8
             high = 0

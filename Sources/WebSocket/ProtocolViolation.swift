@@ -2,7 +2,7 @@
 public enum ProtocolViolation: Error, Equatable, Sendable {
     /// RFC 6455 5.1: a client masks every frame.
     case unmasked
-    /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was negotiated.
+    /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was negotiated; RFC 7692 6: RSV1 begins a compressed message.
     case reservedBits
     /// RFC 6455 5.2: opcodes 3-7 and 11-15 are reserved.
     case reservedOpcode
@@ -22,6 +22,8 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
     case invalidUTF8
     /// RFC 6455 8.1 by way of 5.5.1: so is the reason of a Close.
     case invalidReason
+    /// RFC 7692 7.2.2: a compressed message can be decompressed.
+    case brokenCompression
     /// RFC 6455 7.4.1, 1009: more than `max_frame` or `max_message` allows.
     case frameTooBig
     case messageTooBig
@@ -32,7 +34,7 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
         case .unmasked, .reservedBits, .reservedOpcode, .badLength, .badControlFrame, .unexpectedContinuation,
             .expectedContinuation, .badClosePayload, .badCloseCode:
             CloseCode.protocolError
-        case .invalidUTF8, .invalidReason: CloseCode.invalidPayload
+        case .invalidUTF8, .invalidReason, .brokenCompression: CloseCode.invalidPayload
         case .frameTooBig, .messageTooBig: CloseCode.tooBig
         }
     }
@@ -51,6 +53,7 @@ public enum ProtocolViolation: Error, Equatable, Sendable {
         case .badCloseCode: "close code may not be sent"
         case .invalidUTF8: "text is not UTF-8"
         case .invalidReason: "close reason is not UTF-8"
+        case .brokenCompression: "compressed data is broken"
         case .frameTooBig: "frame is larger than max_frame"
         case .messageTooBig: "message is larger than max_message"
         }

@@ -15,10 +15,14 @@ struct ByteBufferTests {
                 let bytes = random.bytes(Int.random(in: 0...(random.once(in: 10) ? 3000 : 20), using: &random))
                 bytes.withUnsafeBytes { buffer.append($0) }
                 model += bytes
-            case 5..<8:
+            case 5..<7:
                 let count = Int.random(in: 0...model.count, using: &random)
                 buffer.removeFirst(count)
                 model.removeFirst(count)
+            case 7:
+                let count = Int.random(in: 0...min(50, model.count), using: &random)
+                buffer.removeLast(count)
+                model.removeLast(count)
             case 8: buffer.reserve(Int.random(in: 0...5000, using: &random))
             case 9:
                 let bytes = random.bytes(Int.random(in: 0...min(50, buffer.spare.count), using: &random))

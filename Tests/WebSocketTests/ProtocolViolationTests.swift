@@ -9,6 +9,7 @@ struct ProtocolViolationTests {
             (.unmasked, 1002), (.reservedBits, 1002), (.reservedOpcode, 1002), (.badLength, 1002),
             (.badControlFrame, 1002), (.unexpectedContinuation, 1002), (.expectedContinuation, 1002),
             (.badClosePayload, 1002), (.badCloseCode, 1002), (.invalidUTF8, 1007), (.invalidReason, 1007),
+            (.brokenCompression, 1007),
             (.frameTooBig, 1009), (.messageTooBig, 1009),
         ] as [(ProtocolViolation, UInt16)])
     func closeCode(_ violation: ProtocolViolation, code: UInt16) {

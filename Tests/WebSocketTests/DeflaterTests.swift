@@ -1,0 +1,78 @@
+import Bytes
+import TestSupport
+import Testing
+import WebSocket
+
+@Suite("RFC 7692 7.2.1: messages are compressed")
+struct DeflaterTests {
+    private func deflate(_ message: [UInt8], with deflater: Deflater) -> [UInt8]? {
+        var output = ByteBuffer()
+        let isSent = message.withUnsafeBytes { deflater.deflate($0, into: &output) }
+        if isSent { return Array(output.bytes) }
+        let count = output.count
+        #expect(count == 0)
+        return nil
+    }
+
+    private func inflate(_ message: [UInt8], with inflater: Inflater) -> [UInt8]? {
+        var output = ByteBuffer()
+        let violation = message.withUnsafeBytes {
+            inflater.inflate($0, isLast: true, into: &output, limit: .max - 1)
+        }
+        return violation == nil ? Array(output.bytes) : nil
+    }
+
+    private static let greeting = Array(String(repeating: "Hello, ", count: 20).utf8)
+
+    @Test func `the examples of the RFC`() throws {
+        let deflater = try #require(Deflater(.init(level: 6, windowBits: 15), keepsContext: true))
+        #expect(deflate(Array("Hello".utf8), with: deflater) == [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])
+        #expect(deflate(Array("Hello".utf8), with: deflater) == [0xF2, 0x00, 0x11, 0x00, 0x00])
+        #expect(deflate([], with: deflater) == [0x00])
+    }
+
+    @Test func `without context each message is like the first`() throws {
+        let deflater = try #require(Deflater(.init(level: 6, windowBits: 15), keepsContext: false))
+        let first = try #require(deflate(Self.greeting, with: deflater))
+        #expect(deflate(Self.greeting, with: deflater) == first)
+        let inflater = try #require(Inflater(windowBits: 15, keepsContext: false))
+        #expect(inflate(first, with: inflater) == Self.greeting)
+    }
+
+    @Test func `what does not become smaller is sent as it is, unless the next message may refer to it`() throws {
+        var random = SeededRandom(seed: 1)
+        let noise = random.bytes(1000)
+        let fresh = try #require(Deflater(.init(level: 1, windowBits: 15), keepsContext: false))
+        #expect(deflate(noise, with: fresh) == nil)
+        #expect(deflate([1], with: fresh) == nil)
+        #expect(deflate(Self.greeting, with: fresh) != nil)
+        let keeping = try #require(Deflater(.init(level: 1, windowBits: 15), keepsContext: true))
+        let inflater = try #require(Inflater(windowBits: 15, keepsContext: true))
+        for _ in 0..<2 {
+            let message = try #require(deflate(noise, with: keeping))
+            #expect(inflate(message, with: inflater) == noise)
+        }
+    }
+
+    @Test(arguments: 9...15, [false, true])
+    func `any message comes back, in a window of any size`(windowBits: Int, keepsContext: Bool) throws {
+        var random = SeededRandom(seed: UInt64(windowBits))
+        for level in [1, 6, 9] {
+            let deflater = try #require(
+                Deflater(.init(level: level, windowBits: windowBits), keepsContext: keepsContext))
+            let inflater = try #require(Inflater(windowBits: windowBits, keepsContext: keepsContext))
+            for size in [1, 2, 3, 20, 125, 126, 1000, 4096, 16_384, 65_535, 65_536, 200_000] {
+                let word = random.bytes(Int.random(in: 1...50, using: &random))
+                var message = (0..<size).map { word[$0 % word.count] }
+                for _ in 0..<size / 30 { message[Int.random(in: 0..<size, using: &random)] = UInt8(size & 0xFF) }
+                guard let compressed = deflate(message, with: deflater) else {
+                    #expect(!keepsContext)
+                    continue
+                }
+                // No block with BFINAL=1: here the one in front.
+                #expect(compressed[0] & 1 == 0)
+                #expect(inflate(compressed, with: inflater) == message)
+            }
+        }
+    }
+}
