@@ -19,7 +19,9 @@ private struct ConfigurationPrinter {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
-            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .probation, .later: break
+            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .compression, .probation,
+                .later:
+                break
             }
         }
     }
@@ -129,7 +131,8 @@ private struct ConfigurationPrinter {
     }
 
     private mutating func line(_ name: String, _ value: String, note: String? = nil, indent: String = "") {
-        let statement = "\(indent)\(name) \(value);"
+        // What ends in a block needs no semicolon.
+        let statement = "\(indent)\(name) \(value)" + (value.hasSuffix("}") ? "" : ";")
         text += statement
         if let note {
             text += String(repeating: " ", count: max(1, 40 - statement.unicodeScalars.count)) + "# " + note

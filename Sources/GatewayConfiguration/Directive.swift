@@ -12,6 +12,8 @@ struct Place: OptionSet, Sendable {
     static let plugins = Place(rawValue: 8)
     /// `listen ADDRESS tls { }`
     static let tls = Place(rawValue: 16)
+    /// `compression on { }`
+    static let compression = Place(rawValue: 32)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -21,6 +23,7 @@ struct Place: OptionSet, Sendable {
         if contains(.route) { names.append("in a route") }
         if contains(.plugins) { names.append("in the block of \"plugins\"") }
         if contains(.tls) { names.append("in the block of a \"listen\" with \"tls\"") }
+        if contains(.compression) { names.append("in the block of \"compression\"") }
         return names.joined(separator: " or ")
     }
 }
@@ -64,6 +67,8 @@ enum Setting: Sendable {
     case policy(ScopePath<Limits.ReloadPolicy>)
     /// Which threads callbacks run on.
     case dispatch(ScopePath<Limits.Dispatch>)
+    /// How messages are compressed, with a block of its own.
+    case compression
     /// A duration and perhaps a number, or `off`.
     case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
     /// Only the value that says what happens today; every other one is refused as not supported yet.
@@ -166,7 +171,11 @@ struct Directive: Sendable {
         Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .fixed("any")),
-        Directive("compression", anywhere, .fixed("off")),
+        Directive("compression", anywhere, .compression, block: .optional),
+        Directive("level", .compression, .count(\.limits.compression.level, 1...9)),
+        Directive("threshold", .compression, .bytes(\.limits.compression.thresholdBytes, 1...(1 << 30))),
+        Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
+        Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),
         Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
         Directive("reload", anywhere, .policy(\.limits.reload)),
         Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
@@ -195,6 +204,7 @@ extension Directive {
         case .flag: "\"on\" or \"off\""
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
         case .later, .special: form
@@ -212,10 +222,19 @@ extension Directive {
         case .flag(let path): scope[keyPath: path] ? "on" : "off"
         case .policy(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
+        case .compression: compression(scope)
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
         case .fixed(let value): value
         case .later, .special: nil
         }
+    }
+    private func compression(_ scope: Scope) -> String {
+        let mode = scope.limits.compression.mode
+        if mode == .off { return mode.rawValue }
+        let inner = Directive.table.filter { $0.places.contains(.compression) }.map { row in
+            "\(row.name) \(row.text(in: scope) ?? ""); "
+        }
+        return "\(mode.rawValue) { \(inner.joined())}"
     }
 }

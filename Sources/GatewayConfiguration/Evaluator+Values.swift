@@ -35,6 +35,12 @@ extension Evaluator {
         case .dispatch(let path):
             let known = Limits.Dispatch.allCases.map { ($0.rawValue, $0) }
             if let dispatch = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = dispatch }
+        case .compression:
+            let known = Limits.Compression.Mode.allCases.map { ($0.rawValue, $0) }
+            if let mode = choice(entry, Dictionary(uniqueKeysWithValues: known)) {
+                scope.limits.compression.mode = mode
+            }
+            for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
         case .probation(let path, let range):
             if isOff(entry) {
                 scope[keyPath: path] = nil

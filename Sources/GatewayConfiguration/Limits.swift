@@ -44,6 +44,30 @@ package struct Limits: Sendable, Equatable {
         }
     }
 
+    /// How messages are compressed (RFC 7692), where the client can do it.
+    package struct Compression: Sendable, Equatable {
+        package enum Mode: String, Sendable, CaseIterable {
+            case off
+            /// Each message may refer to the ones before it: smaller, and every connection keeps two windows.
+            case on
+            /// Each message stands for itself, in both directions: connections keep nothing.
+            case withoutContext = "no-context-takeover"
+        }
+
+        package var mode = Mode.off
+        /// `level`: from 1, fast, to 9, small.
+        package var level = 1
+        /// `threshold`: a message of so many bytes is compressed, one below is not.
+        package var thresholdBytes = 256
+        /// `window`: the largest window, as a power of two.
+        package var windowBits = 15
+        /// `memory`: bytes that the windows of all connections of the route may take; above, new ones keep none.
+        package var memoryBytes = 64 << 20
+
+        /// The defaults.
+        package init() {}
+    }
+
     /// `max_message`: bytes of one incoming message after joining its fragments; above, 1009.
     package var maxMessageBytes = 1 << 20
     /// `max_frame`: bytes of one incoming frame; never more than `max_message`, and equal to it when it is not set.
@@ -66,6 +90,8 @@ package struct Limits: Sendable, Equatable {
     package var startTimeoutMilliseconds: Int64 = 10_000
     /// `reply_timeout`: how long a handler may think about an upgrade or a plain request; above, 504.
     package var replyTimeoutMilliseconds: Int64 = 10_000
+    /// `compression`: how messages are compressed.
+    package var compression = Compression()
     /// `dispatch`: which threads callbacks run on.
     package var dispatch = Dispatch.loop
     /// `reload`: what happens to the connections of the route when its handler is replaced.

@@ -46,6 +46,13 @@ struct DirectiveTests {
 }
 
 private let acceptedDirectives: [Acceptance] = [
+    Acceptance("defaults { compression on; }") { $0.limits.compression.mode == .on },
+    Acceptance("defaults { compression no-context-takeover { level 6; threshold 1k; window 9; memory 0; } }") {
+        var wanted = Limits.Compression()
+        (wanted.mode, wanted.level, wanted.thresholdBytes) = (.withoutContext, 6, 1024)
+        (wanted.windowBits, wanted.memoryBytes) = (9, 0)
+        return $0.limits.compression == wanted
+    },
     Acceptance("threads auto;") { $0.threads == .automatic },
     Acceptance("threads 1;") { $0.threads == .count(1) },
     Acceptance("threads 256;") { $0.threads == .count(256) },
@@ -394,10 +401,10 @@ private let refusedDirectives: [Refusal] = [
         "defaults { slow_consumer drop_new; }",
         ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
     Refusal(
-        "defaults { origin same-host; compression on; }",
+        "defaults { origin same-host; compression onn; }",
         [
             "1:12+6 error: \"origin\" is not supported yet (only \"origin any\" is)",
-            "1:30+11 error: \"compression\" is not supported yet (only \"compression off\" is)",
+            "1:42+3 error: \"compression\" does not take \"onn\" (did you mean \"on\"?)",
         ]),
     Refusal(
         "defaults { dispatch threads; } route /x { handler h; dispatch pol; }",
@@ -430,14 +437,21 @@ private let refusedDirectives: [Refusal] = [
         "defaults { probation 30s 5 6; }",
         ["1:26+1 error: \"probation\" takes one value: \"off\", or a duration and perhaps a number of errors"]),
     Refusal(
-        "defaults { compression on { window 15; } }",
-        ["1:12+11 error: \"compression\" is not supported yet (only \"compression off\" is)"]),
+        "defaults { compression on { window 8; level 10; threshold 0; memory -1; window 9; ratio 2; } }",
+        [
+            "1:36+1 error: \"8\" is out of range for \"window\" (9 to 15)",
+            "1:45+2 error: \"10\" is out of range for \"level\" (1 to 9)",
+            "1:59+1 error: \"0\" is out of range for \"threshold\" (1 to 1g)",
+            "1:69+2 error: \"-1\" is not a size such as 512, 64k or 1m",
+            "1:73+6 error: duplicate \"window\" (first set at gateway.conf:1)",
+            "1:83+5 error: unknown directive \"ratio\"",
+        ]),
     Refusal(
         "defaults { compression; }",
-        ["1:12+11 error: \"compression\" needs \"off\""]),
+        ["1:12+11 error: \"compression\" needs one of off, on, no-context-takeover"]),
     Refusal(
         "defaults { compression off off; }",
-        ["1:12+11 error: \"compression\" is not supported yet (only \"compression off\" is)"]),
+        ["1:28+3 error: \"compression\" takes one value: one of off, on, no-context-takeover"]),
     Refusal(
         "route /x { handler h; threads 1; }",
         ["1:23+7 error: \"threads\" is not allowed in a route, only at the top level"]),

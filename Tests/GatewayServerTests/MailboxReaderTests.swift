@@ -23,14 +23,14 @@ struct MailboxReaderTests {
     @discardableResult
     private func send(_ text: String, to other: StepWorker.Peer? = nil) -> Int32 {
         Array(text.utf8).withUnsafeBytes {
-            steps.host().send((other ?? peer).id?.number ?? 0, 1, $0.baseAddress, $0.count)
+            steps.host().send((other ?? peer).id?.number ?? 0, 1, 0, $0.baseAddress, $0.count)
         }
     }
 
     /// The same in shared bytes.
     private func sendShared(_ text: String) throws -> Int32 {
         let copy = Array(text.utf8).withUnsafeBytes { SharedBuffer.copy($0) }
-        return steps.host().send(peer.id?.number ?? 0, 1, shared: try #require(copy))
+        return steps.host().send(peer.id?.number ?? 0, 1, 0, shared: try #require(copy))
     }
 
     private func fragment(_ text: String, _ flags: UInt32 = 0) -> Int32 {

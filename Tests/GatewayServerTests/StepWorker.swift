@@ -106,10 +106,11 @@ final class StepWorker {
     }
 
     /// A peer whose opening handshake has been answered.
-    func open(_ path: String = "/echo", window: Int = .max) -> Peer {
+    func open(_ path: String = "/echo", window: Int = .max, headers: String = "") -> Peer {
         let peer = connect(
             saying: "GET \(path) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", window: window)
+                + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\(headers)\r\n",
+            window: window)
         step()
         return peer
     }

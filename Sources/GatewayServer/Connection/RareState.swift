@@ -15,6 +15,8 @@ final class RareState {
     var memberships: [Membership] = []
     /// Whole messages that wait for the end of an open fragment stream to the peer.
     var held = SendQueue()
+    /// Where permessage-deflate was agreed on.
+    var compression: ConnectionCompression?
     /// A request head whose end has not come; the reader knows how far it has looked.
     var head: RequestHeadReader?
     /// The callbacks of the connection on their way to the pool, where the route says so.

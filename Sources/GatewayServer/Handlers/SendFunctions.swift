@@ -15,7 +15,7 @@ import WebSocket
                 return Status.ok
             }
             return unsafe HostContext.with(host, else: Status.invalid) {
-                unsafe $0.send(connection, kind, start, count)
+                unsafe $0.send(connection, kind, flags, start, count)
             }
         }
         unsafe table.send_buf = { host, connection, kind, flags, buffer in
@@ -24,7 +24,7 @@ import WebSocket
             // A reference is taken over always.
             if unsafe host == nil { unsafe SharedBuffer.release(shared) }
             return unsafe HostContext.with(host, else: Status.invalid) {
-                unsafe $0.send(connection, kind, shared: shared)
+                unsafe $0.send(connection, kind, flags, shared: shared)
             }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in
@@ -55,6 +55,15 @@ extension HostContext {
     /// The first byte of a frame.
     private static func head(_ opcode: Opcode, isFinal: Bool) -> UInt8 { opcode.rawValue | (isFinal ? 0x80 : 0) }
 
+    /// That of a whole message.
+    private static func head(_ opcode: Opcode, _ flags: UInt32) -> UInt8 {
+        head(opcode, isFinal: true) | (isPlain(flags) ? WorkerMessage.plain : 0)
+    }
+
+    /// Whether a handler wants a message not to be compressed.
+    @inline(__always)
+    private static func isPlain(_ flags: UInt32) -> Bool { flags & UInt32(GW_NO_COMPRESS) != 0 }
+
     static func dataOpcode(_ kind: UInt32) -> Opcode? {
         switch Int(kind) {
         case GW_TEXT: .text
@@ -72,49 +81,53 @@ extension HostContext {
     // MARK: Whole messages
 
     @inline(__always)
-    func send(_ connection: gw_conn, _ kind: UInt32, _ start: UnsafeRawPointer?, _ count: Int) -> gw_status {
+    func send(
+        _ connection: gw_conn, _ kind: UInt32, _ flags: UInt32, _ start: UnsafeRawPointer?, _ count: Int
+    ) -> gw_status {
         guard let opcode = Self.dataOpcode(kind), let payload = unsafe Self.bytes(start, count) else {
             return Status.invalid
         }
         let answer = unsafe HostFunctions.onWorker { worker in
-            unsafe worker.sendMessage(connection, module, opcode, payload)
+            unsafe worker.sendMessage(connection, module, opcode, payload, isPlain: Self.isPlain(flags))
         }
         if let answer, let answer { return answer }
-        return unsafe sendFromElsewhere(ConnectionID(connection), opcode, payload)
+        return unsafe sendFromElsewhere(ConnectionID(connection), opcode, flags, payload)
     }
 
     private func sendFromElsewhere(
-        _ id: ConnectionID, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+        _ id: ConnectionID, _ opcode: Opcode, _ flags: UInt32, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
         guard let notice = find(id) else { return refusal }
         if notice.isStreaming { return Status.state }
         if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
-        return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
+        return unsafe post(notice, Self.head(opcode, flags), payload)
     }
 
     /// Sends shared bytes; their reference is taken over in any case.
     func send(
-        _ connection: gw_conn, _ kind: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
+        _ connection: gw_conn, _ kind: UInt32, _ flags: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
         // A borrowed buffer dies with its callback: it goes the way of bytes that are copied.
         if unsafe shared.pointee.isBorrowed {
-            return unsafe send(connection, kind, shared.pointee.start, shared.pointee.count)
+            return unsafe send(connection, kind, flags, shared.pointee.start, shared.pointee.count)
         }
         guard let opcode = Self.dataOpcode(kind) else {
             unsafe SharedBuffer.release(shared)
             return Status.invalid
         }
-        let answer = unsafe HostFunctions.onWorker { unsafe $0.sendMessage(connection, module, opcode, shared: shared) }
+        let answer = unsafe HostFunctions.onWorker { worker in
+            unsafe worker.sendMessage(connection, module, opcode, shared: shared, isPlain: Self.isPlain(flags))
+        }
         if let answer, let answer { return answer }
         guard let notice = find(ConnectionID(connection)) else {
             unsafe SharedBuffer.release(shared)
             return refusal
         }
-        return unsafe post(notice, opcode, shared: shared)
+        return unsafe post(notice, opcode, flags, shared: shared)
     }
 
     private func post(
-        _ notice: FoundConnection, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
+        _ notice: FoundConnection, _ opcode: Opcode, _ flags: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
         let status: gw_status
         if notice.isStreaming {
@@ -122,7 +135,7 @@ extension HostContext {
         } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.bytes) {
             status = Status.invalid
         } else {
-            status = unsafe post(notice, Self.head(opcode, isFinal: true), count: shared.pointee.count) { head in
+            status = unsafe post(notice, Self.head(opcode, flags), count: shared.pointee.count) { head in
                 .shared(notice.id, head: head, address: UInt(bitPattern: shared))
             }
         }
@@ -250,7 +263,7 @@ extension Worker {
     /// - Returns: nil when the connection is not this worker's open one; the shared table then knows why.
     @inline(__always)
     func sendMessage(
-        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool
     ) -> gw_status? {
         guard let peer = openPeer(connection), let binding = unsafe peer.pointee.binding,
             unsafe binding.pointee.module == module
@@ -261,11 +274,12 @@ extension Worker {
         {
             return Status.invalid
         }
-        return unsafe send(peer, opcode, isFinal: true, payload)
+        return unsafe send(peer, opcode, isFinal: true, payload, isPlain: isPlain)
     }
 
     func sendMessage(
-        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
+        _ connection: gw_conn, _ module: UInt32, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>,
+        isPlain: Bool
     ) -> gw_status? {
         guard let peer = openPeer(connection), let binding = unsafe peer.pointee.binding,
             unsafe binding.pointee.module == module
@@ -282,7 +296,7 @@ extension Worker {
             unsafe SharedBuffer.release(shared)
             return refusal
         }
-        return unsafe send(peer, opcode, shared: shared)
+        return unsafe send(peer, opcode, shared: shared, isPlain: isPlain)
     }
 
     /// Whether a fragmented message to the peer is open, once what other threads have sent of it has been read.
@@ -315,6 +329,6 @@ extension Worker {
         _ connection: gw_conn, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
     ) -> gw_status? {
         guard let peer = openPeer(connection) else { return nil }
-        return unsafe send(peer, opcode, isFinal: isFinal, payload)
+        return unsafe send(peer, opcode, isFinal: isFinal, payload, isPlain: false)
     }
 }

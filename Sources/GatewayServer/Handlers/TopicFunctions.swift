@@ -127,7 +127,8 @@ extension HostContext {
         let key = topicKey(flags, name, record.scope)
         let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.pubSub.topics[key] } ?? nil
         guard let topic = local?.topic ?? server.topics.find(key) else { return Status.ok }
-        let (status, count) = unsafe spread(topic, opcode, payload, except)
+        let (status, count) = unsafe spread(
+            topic, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0, except)
         unsafe reached?.pointee = UInt32(clamping: count)
         return status
     }
@@ -139,7 +140,7 @@ extension HostContext {
 
     /// Gives a publication to every worker that has subscribers: the own one at once, the others by one message each.
     private func spread(
-        _ topic: Topic, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ except: gw_conn
+        _ topic: Topic, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool, _ except: gw_conn
     ) -> (gw_status, Int) {
         let here = unsafe HostFunctions.onWorker { Int($0.port.index) }
         let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
@@ -151,16 +152,18 @@ extension HostContext {
         if others.isEmpty, size < PublicationBatch.large {
             let count: Int?? = unsafe HostFunctions.onWorker { worker in
                 worker.pubSub.topics[topic.key].map {
-                    unsafe worker.pubSub.publish($0, header, payload, except: except, on: worker)
+                    unsafe worker.pubSub.publish($0, header, payload, isPlain: isPlain, except: except, on: worker)
                 }
             }
             return (Status.ok, (count ?? 0) ?? 0)
         }
         guard let frame = unsafe SharedBuffer.frame(header, payload) else { return (Status.noMemory, 0) }
         var count = 0
-        for port in others { count += unsafe post(topic, frame, except, to: port) }
+        for port in others { count += unsafe post(topic, frame, isPlain: isPlain, except, to: port) }
         let local: Int?? = unsafe HostFunctions.onWorker { worker in
-            worker.pubSub.topics[topic.key].map { unsafe worker.pubSub.publish($0, frame, except: except, on: worker) }
+            worker.pubSub.topics[topic.key].map {
+                unsafe worker.pubSub.publish($0, frame, isPlain: isPlain, except: except, on: worker)
+            }
         }
         unsafe SharedBuffer.release(frame)
         return (Status.ok, count + ((local ?? 0) ?? 0))
@@ -168,12 +171,13 @@ extension HostContext {
 
     /// - Returns: how many subscribers of that worker it is queued for.
     private func post(
-        _ topic: Topic, _ frame: UnsafeMutablePointer<SharedBuffer>, _ except: gw_conn, to port: WorkerPort
+        _ topic: Topic, _ frame: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool, _ except: gw_conn,
+        to port: WorkerPort
     ) -> Int {
         unsafe frame.pointee.retain()
         unsafe port.publishedBytes.add(frame.pointee.count, ordering: .relaxed)
         let count = topic.count(in: Int(port.index))
-        port.post(.publication(topic, address: UInt(bitPattern: frame), except: except))
+        port.post(.publication(topic, address: UInt(bitPattern: frame), isPlain: isPlain, except: except))
         // Only the worker of the excepted connection knows whether it is subscribed; a handler that excepts one means
         // a subscriber.
         let id = ConnectionID(except)

@@ -34,7 +34,7 @@ import CLinux
                 guard context.accepts(flags: flags, of: "send") else { return Status.invalid }
                 unsafe context.look(at: start, count, "send")
                 return context.judged(
-                    unsafe context.send(connection, kind, start, count), connection, kind, "send")
+                    unsafe context.send(connection, kind, flags, start, count), connection, kind, "send")
             }
         }
         unsafe table.send_buf = { host, connection, kind, flags, buffer in
@@ -44,7 +44,7 @@ import CLinux
                     return unsafe SendFunctions.refuse(shared)
                 }
                 return context.judged(
-                    unsafe context.send(connection, kind, shared: shared), connection, kind, "send_buf")
+                    unsafe context.send(connection, kind, flags, shared: shared), connection, kind, "send_buf")
             }
         }
         unsafe table.send_fragment = { host, connection, kind, flags, start, count in

@@ -79,7 +79,7 @@ final class PubSub {
     ///
     /// - Returns: how many subscribers of this worker get it.
     func publish(
-        _ local: WorkerTopic, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer, except: UInt64,
+        _ local: WorkerTopic, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer, isPlain: Bool, except: UInt64,
         on worker: Worker
     ) -> Int {
         openBatch(local, room: header.count + payload.count, on: worker)
@@ -88,19 +88,22 @@ final class PubSub {
             unsafe batch.bytes.append(UnsafeRawBufferPointer(rebasing: $0[..<header.count]))
         }
         unsafe batch.bytes.append(payload)
-        return notePublication(start, local, except, on: worker)
+        return notePublication(start, local, isPlain: isPlain, except, on: worker)
     }
 
     /// The same with a frame that is shared with other workers.
-    func publish(_ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64, on worker: Worker)
-        -> Int
-    {
+    func publish(
+        _ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool, except: UInt64,
+        on worker: Worker
+    ) -> Int {
         let count = unsafe frame.pointee.count
-        if count >= PublicationBatch.large { return unsafe publishAlone(local, frame, except: except, on: worker) }
+        if count >= PublicationBatch.large {
+            return unsafe publishAlone(local, frame, isPlain: isPlain, except: except, on: worker)
+        }
         openBatch(local, room: count, on: worker)
         let start = batch.bytes.count
         unsafe batch.bytes.append(frame.pointee.bytes)
-        return notePublication(start, local, except, on: worker)
+        return notePublication(start, local, isPlain: isPlain, except, on: worker)
     }
 
     private func openBatch(_ local: WorkerTopic, room: Int, on worker: Worker) {
@@ -111,8 +114,11 @@ final class PubSub {
         batch.topic = local
     }
 
-    private func notePublication(_ start: Int, _ local: WorkerTopic, _ except: UInt64, on worker: Worker) -> Int {
+    private func notePublication(
+        _ start: Int, _ local: WorkerTopic, isPlain: Bool, _ except: UInt64, on worker: Worker
+    ) -> Int {
         batch.starts.append(start)
+        batch.plain.append(isPlain)
         guard except != 0, isMember(except, local, on: worker) else { return local.members.count }
         batch.exceptions.append((except, start..<batch.bytes.count))
         return local.members.count - 1
@@ -128,7 +134,8 @@ final class PubSub {
 
     /// A large publication: each member's queue refers to it.
     private func publishAlone(
-        _ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, except: UInt64, on worker: Worker
+        _ local: WorkerTopic, _ frame: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool, except: UInt64,
+        on worker: Worker
     ) -> Int {
         closeBatch(isTurnOver: false, on: worker)
         let wasDelivering = worker.closer.isDelivering
@@ -138,22 +145,30 @@ final class PubSub {
         while index >= 0 {
             let peer = local.members[index].place
             if peer.pointee.id.number != except {
-                unsafe give(peer, frame, 0..<frame.pointee.count, messages: 1, on: worker)
+                var block = unsafe frame
+                if !isPlain, peer.pointee.flags.contains(.compresses) {
+                    unsafe block =
+                        worker.compressor.share(frame.pointee.bytes, starts: [0], plain: [false], with: peer) ?? frame
+                }
+                unsafe give(peer, block, 0..<block.pointee.count, messages: 1, on: worker)
                 reached += 1
             }
             // A member that has broken is gone and the last one takes its place: that one has been served already.
             index = min(index, local.members.count) - 1
         }
+        worker.compressor.endSharing()
         worker.closer.isDelivering = wasDelivering
         worker.closer.closeSlowConsumers(on: worker)
         return reached
     }
 
     /// A publication of another thread.
-    func receivePublication(_ topic: Topic, _ address: UInt, except: UInt64, on worker: Worker) {
+    func receivePublication(_ topic: Topic, _ address: UInt, isPlain: Bool, except: UInt64, on worker: Worker) {
         guard let frame = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: address) else { return }
         unsafe worker.port.publishedBytes.subtract(frame.pointee.count, ordering: .relaxed)
-        if let local = topics[topic.key] { _ = unsafe publish(local, frame, except: except, on: worker) }
+        if let local = topics[topic.key] {
+            _ = unsafe publish(local, frame, isPlain: isPlain, except: except, on: worker)
+        }
         unsafe SharedBuffer.release(frame)
     }
 
@@ -174,7 +189,12 @@ final class PubSub {
             let peer = local.members[index].place
             let from = local.members[index].from
             local.members[index].from = 0
-            if isTurnOver, from == 0, batch.exceptions.isEmpty, isIdle(peer) {
+            if peer.pointee.flags.contains(.compresses), from == 0, batch.exceptions.isEmpty,
+                let block = unsafe worker.compressor.share(
+                    whole, starts: batch.starts, plain: batch.plain, with: peer)
+            {
+                unsafe give(peer, block, 0..<block.pointee.count, messages: batch.starts.count, on: worker)
+            } else if isTurnOver, from == 0, batch.exceptions.isEmpty, isIdle(peer) {
                 unsafe writeAtOnce(peer, whole, &shared, on: worker)
             } else {
                 for run in batch.runs(for: peer.pointee.id.number, from: from) {
@@ -185,6 +205,7 @@ final class PubSub {
             index = min(index, local.members.count) - 1
         }
         if let shared = unsafe shared { unsafe SharedBuffer.release(shared) }
+        worker.compressor.endSharing()
         batch.empty()
         worker.closer.isDelivering = wasDelivering
         worker.closer.closeSlowConsumers(on: worker)

@@ -28,6 +28,8 @@ struct PublicationBatch: ~Copyable {
     var bytes = ByteBuffer()
     /// Where each publication begins.
     var starts: [Int] = []
+    /// Which of them are not to be compressed.
+    var plain: [Bool] = []
     /// Runs that one subscriber does not get: it is the `except` of a publication.
     var exceptions: [(connection: UInt64, range: Range<Int>)] = []
 
@@ -51,6 +53,7 @@ struct PublicationBatch: ~Copyable {
     mutating func empty() {
         bytes.removeAll()
         starts.removeAll(keepingCapacity: true)
+        plain.removeAll(keepingCapacity: true)
         exceptions.removeAll(keepingCapacity: true)
     }
 }

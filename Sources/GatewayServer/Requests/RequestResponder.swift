@@ -224,7 +224,11 @@ final class RequestResponder {
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.bytes[offer]) } }
         }
         response.removeAll(keepingCapacity: true)
-        handshake.appendSwitchingProtocols(to: &response, subprotocol: chosen, of: head, headers: reply.headers)
+        let compression = unsafe binding.pointee.route.compression?.agree(to: handshake.extensions, of: head)
+        handshake.appendSwitchingProtocols(
+            to: &response, subprotocol: chosen, of: head, extensions: compression?.parameters.response ?? [],
+            headers: reply.headers)
+        if let compression { peer.pointee.begin(compression) }
         unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
         worker.markDirty(peer)
 

@@ -45,6 +45,8 @@ final class Route: Sendable {
     let limits: RouteLimits
     /// `dispatch pool`.
     let isPooled: Bool
+    /// nil for `compression off`.
+    let compression: RouteCompression?
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
     /// The address of the binding that new peers get; 0 while no instance serves the route.
@@ -60,6 +62,7 @@ final class Route: Sendable {
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
         isPooled = configuration.limits.dispatch == .pool
+        compression = RouteCompression(configuration.limits.compression)
     }
 
     /// Workers, at each handshake: the instance that serves the route.
@@ -77,6 +80,17 @@ final class Route: Sendable {
     func fail(_ reason: String) { trouble.withLock { $0 = reason } }
 
     var unavailableReason: String? { trouble.withLock { $0 } }
+}
+
+extension RouteCompression {
+    /// nil where it is off.
+    fileprivate convenience init?(_ configuration: Limits.Compression) {
+        if configuration.mode == .off { return nil }
+        self.init(
+            keepsContext: configuration.mode == .on, level: configuration.level,
+            threshold: configuration.thresholdBytes, windowBits: configuration.windowBits,
+            memory: configuration.memoryBytes)
+    }
 }
 
 extension RouteLimits {

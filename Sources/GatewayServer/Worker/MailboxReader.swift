@@ -60,8 +60,8 @@ final class MailboxReader {
         case .subscribe(let id, let topic): worker.pubSub.receiveSubscription(topic, of: id, on: worker)
         case .unsubscribe(let id, let key):
             if let peer = find(id, on: worker) { worker.pubSub.unsubscribe(peer, key, on: worker) }
-        case .publication(let topic, let address, let except):
-            worker.pubSub.receivePublication(topic, address, except: except, on: worker)
+        case .publication(let topic, let address, let isPlain, let except):
+            worker.pubSub.receivePublication(topic, address, isPlain: isPlain, except: except, on: worker)
         case .event(let event): worker.events.deliver(event, on: worker)
         case .openHome(let record): worker.events.openHome(record, on: worker)
         case .close(let id):
@@ -149,7 +149,8 @@ final class MailboxReader {
                 unsafe queue.append(payload, pool: worker.pool, size: .small)
             }
         } else {
-            unsafe worker.queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload)
+            let isPlain = head & WorkerMessage.plain != 0
+            unsafe worker.queueFrame(peer, opcode, isFinal: head & 0x80 != 0, payload, isPlain: isPlain)
         }
         noteDelivery(peer, head, on: worker)
     }
@@ -165,7 +166,7 @@ final class MailboxReader {
                 unsafe queue.append(shared: shared, from: 0, pool: worker.pool)
             }
         } else {
-            unsafe worker.queueShared(peer, opcode, shared)
+            unsafe worker.queueShared(peer, opcode, shared, isPlain: head & WorkerMessage.plain != 0)
         }
         noteDelivery(peer, head, on: worker)
     }

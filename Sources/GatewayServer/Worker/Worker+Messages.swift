@@ -30,7 +30,9 @@ extension Worker {
         unsafe running.message.pointee.received_ns = nowNanoseconds
         running.begin(peer)
         running.echoRoom = highWater
-        running.echoHost = unsafe UInt(bitPattern: binding.pointee.host)
+        // An answer that may be compressed does not stay where it is.
+        let compresses = peer.pointee.flags.contains(.compresses)
+        running.echoHost = compresses ? 0 : unsafe UInt(bitPattern: binding.pointee.host)
         var position = 0
         var isText = true
         while let frame = unsafe WholeFrame(at: base + position, left: bytes.count &- position) {
@@ -112,37 +114,52 @@ extension Worker {
         _ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ bytes: UnsafeMutableRawBufferPointer
     ) {
         // RFC 6455 5.5.1: after our Close data is of no use to either side.
-        guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
+        guard peer.pointee.phase == .open else { return }
         let payload = UnsafeRawBufferPointer(bytes)
+        if piece.isCompressed { return unsafe compressor.receive(peer, piece, payload, on: self) }
+        unsafe takePlain(peer, piece, payload)
+    }
+
+    /// The same, decompressed.
+    @inline(__always)
+    func takePlain(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer) {
+        guard let binding = unsafe peer.pointee.binding else { return }
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         if unsafe binding.pointee.handler.fragment != nil { return unsafe passPiece(peer, piece, payload, checksText) }
         let remaining = peer.pointee.reader.remaining
         let outcome = unsafe peer.pointee.assembler.join(
             piece, payload, remaining: remaining, checksText: checksText, largeBuffers: &largeBuffers)
         switch outcome {
-        case .whole: unsafe deliverWhole(peer, piece.kind, payload)
-        case .assembled: deliverAssembled(peer, piece.kind)
+        case .whole: unsafe deliverWhole(peer, piece, payload)
+        case .assembled: deliverAssembled(peer, piece)
         case .incomplete: break
         case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         }
     }
 
-    func deliverAssembled(_ peer: ConnectionPointer, _ kind: Opcode) {
+    /// - Parameter piece: its last one.
+    func deliverAssembled(_ peer: ConnectionPointer, _ piece: FrameReader.Piece) {
         let message = peer.pointee.assembler.takeMessage()
-        unsafe deliverWhole(peer, kind, UnsafeRawBufferPointer(message.bytes))
+        unsafe deliverWhole(peer, piece, UnsafeRawBufferPointer(message.bytes))
         largeBuffers.put(away: message)
     }
 
     /// Calls the handler with a whole message that is borrowed for the length of the call.
     @inline(__always)
-    private func deliverWhole(_ peer: ConnectionPointer, _ kind: Opcode, _ payload: UnsafeRawBufferPointer) {
+    private func deliverWhole(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer)
+    {
         peer.pointee.messagesIn &+= 1
         peer.pointee.lastMessage = now
         unsafe run(
             peer,
             .message(
-                kind: UInt32(kind.rawValue), flags: UInt32(GW_FIRST | GW_FIN), BorrowedBytes(payload),
-                receivedAt: nowNanoseconds))
+                kind: UInt32(piece.kind.rawValue), flags: UInt32(GW_FIRST | GW_FIN) | Self.compressedFlag(piece),
+                BorrowedBytes(payload), receivedAt: nowNanoseconds))
+    }
+
+    @inline(__always)
+    private static func compressedFlag(_ piece: FrameReader.Piece) -> UInt32 {
+        piece.isCompressed ? UInt32(GW_COMPRESSED) : 0
     }
 
     // MARK: Piece by piece
@@ -170,6 +187,7 @@ extension Worker {
         unsafe run(
             peer,
             .message(
-                kind: UInt32(piece.kind.rawValue), flags: flags, BorrowedBytes(payload), receivedAt: nowNanoseconds))
+                kind: UInt32(piece.kind.rawValue), flags: flags | Self.compressedFlag(piece), BorrowedBytes(payload),
+                receivedAt: nowNanoseconds))
     }
 }

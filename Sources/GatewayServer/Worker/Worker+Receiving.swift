@@ -48,7 +48,8 @@ extension Worker {
     @inline(__always)
     private func receive(_ peer: ConnectionPointer) -> IOResult {
         // After a large message another one is likely: here goes only its front, which has to be copied.
-        let room = peer.pointee.reader.lastLength >= MessageAssembler.largeSize ? Self.frontSize : ReadBuffer.readSize
+        let mayBeLarge = peer.pointee.reader.lastLength >= MessageAssembler.largeSize
+        let room = mayBeLarge && !peer.pointee.reader.isCompressed ? Self.frontSize : ReadBuffer.readSize
         let result = unsafe peer.pointee.transport.read(into: input.front(room))
         guard case .moved(let count) = result else { return result }
         use(peer, count: count)
@@ -206,9 +207,10 @@ extension Worker {
 
     // MARK: Large frames
 
-    /// The rest of a large frame belongs to the message alone: it needs no stop in the read buffer.
+    /// The rest of a large frame belongs to the message alone: it needs no stop in the read buffer, unless it has to be
+    /// decompressed.
     private func receivesDirectly(_ peer: ConnectionPointer) -> Bool {
-        guard peer.pointee.phase == .open, peer.pointee.leftover.isEmpty,
+        guard peer.pointee.phase == .open, peer.pointee.leftover.isEmpty, !peer.pointee.reader.isCompressed,
             let binding = unsafe peer.pointee.binding
         else { return false }
         return unsafe binding.pointee.handler.fragment == nil
@@ -237,7 +239,7 @@ extension Worker {
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(bytes), checksText: checksText) {
-        case .assembled: deliverAssembled(peer, piece.kind)
+        case .assembled: deliverAssembled(peer, piece)
         case .invalidUTF8: closer.fail(peer, .invalidUTF8, on: self)
         case .whole, .incomplete: break
         }

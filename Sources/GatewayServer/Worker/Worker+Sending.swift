@@ -21,12 +21,26 @@ extension Worker {
     }
 
     /// Queues one frame. Limits are the caller's affair.
+    ///
+    /// - Parameter isPlain: it is not to be compressed; fragments never are.
     @inline(__always)
     func queueFrame(
-        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer,
+        isPlain: Bool = false
     ) {
         pubSub.settle(peer, on: self)
-        let header = FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count)
+        if peer.pointee.flags.contains(.compresses), isFinal, !isPlain,
+            unsafe compressor.send(peer, opcode, payload, on: self)
+        {
+            return
+        }
+        unsafe queue(peer, FrameWriter(opcode, isFinal: isFinal, payloadLength: payload.count), payload)
+        if peer.pointee.outbox.note(opcode, isFinal: isFinal) { releaseHeld(peer) }
+    }
+
+    /// Queues a frame as it goes on the wire.
+    @inline(__always)
+    func queue(_ peer: ConnectionPointer, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer) {
         if payload.count >= Self.directSize, !peer.pointee.outbox.isBlocked {
             unsafe writeThrough(peer, header, payload)
         } else {
@@ -34,12 +48,18 @@ extension Worker {
             unsafe peer.pointee.outbox.append(header, payload, pool: pool, size: size)
         }
         markDirty(peer)
-        if peer.pointee.outbox.note(opcode, isFinal: isFinal) { releaseHeld(peer) }
     }
 
     /// Queues one whole message in shared bytes, taking over one ownership.
-    func queueShared(_ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>) {
+    func queueShared(
+        _ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool
+    ) {
         pubSub.settle(peer, on: self)
+        if peer.pointee.flags.contains(.compresses), !isPlain,
+            unsafe compressor.send(peer, opcode, shared.pointee.bytes, on: self)
+        {
+            return unsafe SharedBuffer.release(shared)
+        }
         let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
         unsafe peer.pointee.outbox.append(header, shared: shared, pool: pool)
         markDirty(peer)
@@ -56,7 +76,7 @@ extension Worker {
     /// Queues a message if the route's limit lets it.
     @inline(__always)
     func send(
-        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool
     ) -> gw_status {
         guard let binding = unsafe peer.pointee.binding else { return Status.closed }
         let queued = peer.pointee.outbox.count
@@ -67,7 +87,7 @@ extension Worker {
         {
             return Status.closed
         }
-        unsafe queueFrame(peer, opcode, isFinal: isFinal, payload)
+        unsafe queueFrame(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
         if isFinal, opcode.rawValue & 0x8 == 0 {
             peer.pointee.messagesOut &+= 1
             peer.pointee.lastMessage = now
@@ -77,7 +97,7 @@ extension Worker {
 
     /// The same with shared bytes, one ownership of which is taken over in any case.
     func send(
-        _ peer: ConnectionPointer, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>
+        _ peer: ConnectionPointer, _ opcode: Opcode, shared: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool
     ) -> gw_status {
         let count = unsafe shared.pointee.count
         guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else {
@@ -90,7 +110,7 @@ extension Worker {
             unsafe SharedBuffer.release(shared)
             return Status.closed
         }
-        unsafe queueShared(peer, opcode, shared)
+        unsafe queueShared(peer, opcode, shared, isPlain: isPlain)
         peer.pointee.messagesOut &+= 1
         peer.pointee.lastMessage = now
         return pressure(peer, limit: most)

@@ -43,6 +43,7 @@ import Synchronization
     let closer = ConnectionCloser()
     let timers: ConnectionTimers
     let pubSub = PubSub()
+    let compressor = MessageCompressor()
     let events = HandlerEvents()
     let mailbox = MailboxReader()
     let migrator = ConnectionMigrator()

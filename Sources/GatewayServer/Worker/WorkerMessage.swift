@@ -5,6 +5,8 @@ enum WorkerMessage: Sendable {
     /// It stands where the wire has RSV3, which is never sent. It travels with the frame, because a flag beside the
     /// mailbox could be answered before the frame comes, and its sender would wait for ever.
     static let owesDrained: UInt8 = 0x10
+    /// Set in the `head` of a message that is not to be compressed; it stands where the wire has RSV2.
+    static let plain: UInt8 = 0x20
 
     /// A peer that another worker accepted; the descriptor changes its owner.
     case adopt(Int32, ListenerOptions, isSurplus: Bool)
@@ -15,7 +17,7 @@ enum WorkerMessage: Sendable {
     case subscribe(ConnectionID, Topic)
     case unsubscribe(ConnectionID, TopicKey)
     /// A frame for the subscribers of a topic, in shared bytes one ownership of which travels with it.
-    case publication(Topic, address: UInt, except: UInt64)
+    case publication(Topic, address: UInt, isPlain: Bool, except: UInt64)
     /// Something a handler asked for earlier.
     case event(HandlerEvent)
     /// `start` of an instance whose [home] is here has ended.

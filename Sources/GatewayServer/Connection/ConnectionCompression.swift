@@ -1,0 +1,87 @@
+import HTTP
+import Synchronization
+import WebSocket
+
+/// `compression` of a route: what it agrees to, and how much its connections keep.
+final class RouteCompression: Sendable {
+    let level: Int
+    /// A message of so many bytes is compressed, one below is not.
+    let threshold: Int
+    private let policy: DeflateParameters.Policy
+    private let memory: Int
+    /// What the connections have been promised.
+    private let promised = Atomic<Int>(0)
+
+    init(keepsContext: Bool, level: Int, threshold: Int, windowBits: Int, memory: Int) {
+        self.level = level
+        self.threshold = threshold
+        self.memory = memory
+        policy = .init(keepsContext: keepsContext, windowBits: windowBits)
+    }
+
+    /// Answers the extensions that a client offers; nil when none of them can be agreed on.
+    ///
+    /// Where the memory of the route is used up, no connection gets windows of its own.
+    func agree(to extensions: [Range<Int>], of head: RequestHead) -> ConnectionCompression? {
+        guard let parameters = DeflateParameters.choose(among: extensions, of: head, policy) else { return nil }
+        let bytes = parameters.contextBytes(level: level)
+        if bytes == 0 { return ConnectionCompression(parameters, self, promised: 0) }
+        if promised.add(bytes, ordering: .relaxed).newValue <= memory {
+            return ConnectionCompression(parameters, self, promised: bytes)
+        }
+        release(bytes)
+        let frugal = DeflateParameters.Policy(keepsContext: false, windowBits: policy.windowBits)
+        return DeflateParameters.choose(among: extensions, of: head, frugal).map {
+            ConnectionCompression($0, self, promised: 0)
+        }
+    }
+
+    fileprivate func release(_ bytes: Int) { promised.subtract(bytes, ordering: .relaxed) }
+}
+
+extension DeflateParameters {
+    fileprivate func deflater(level: Int) -> Deflater.Configuration {
+        .init(level: level, windowBits: serverWindowBits)
+    }
+
+    /// What a connection keeps between its messages.
+    fileprivate func contextBytes(level: Int) -> Int {
+        (serverNoContextTakeover ? 0 : deflater(level: level).memory)
+            + (clientNoContextTakeover ? 0 : Inflater.memory(windowBits: clientWindowBits))
+    }
+}
+
+/// permessage-deflate of one connection (RFC 7692): what was agreed on, and the windows that are kept between messages.
+///
+/// It belongs to the connection whoever handles that, so a reload changes nothing about it.
+final class ConnectionCompression {
+    let parameters: DeflateParameters
+    /// What its deflater is like.
+    let deflaterConfiguration: Deflater.Configuration
+    let threshold: Int
+    /// Its own where the client's window is kept; otherwise one that it has for the length of a message.
+    var inflater: Inflater?
+    /// Where the server's window is kept; made when the first message is compressed.
+    var deflater: Deflater?
+    private let route: RouteCompression
+    private let promised: Int
+
+    fileprivate init(_ parameters: DeflateParameters, _ route: RouteCompression, promised: Int) {
+        self.parameters = parameters
+        self.route = route
+        self.promised = promised
+        threshold = route.threshold
+        deflaterConfiguration = parameters.deflater(level: route.level)
+    }
+
+    deinit { if promised > 0 { route.release(promised) } }
+}
+
+extension Connection {
+    /// permessage-deflate has been agreed on.
+    mutating func begin(_ compression: ConnectionCompression) {
+        ownRareState.compression = compression
+        reader.allowCompression()
+        flags.insert(.compresses)
+    }
+}
