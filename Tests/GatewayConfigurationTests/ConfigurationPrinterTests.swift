@@ -23,8 +23,9 @@ struct ConfigurationPrinterTests {
         route /rooms/:room/* {
             handler chat; subprotocols b a; set "k;1" "v \\" \\n \\t \\\\ é"; set empty ''; max_connections 9;
             ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
+            compression on { level 6; threshold 1k; window 9; memory 0; }
         }
-        route /é { handler h; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
+        route /é { handler h; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
         """,
     ])
     func `reads back to the same values`(_ text: String) throws {
