@@ -12,10 +12,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Clients"))
 from gateway_process import TOP, Gateway  # noqa: E402  (the path above comes first)
 
-GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*"
+GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*,12.?.[1-5],13.?.[1-5]"
 RESULTS = TOP / ".build/autobahn"
-# Groups 9.1 and 9.2 send messages of up to 16 MiB.
-LIMITS = "defaults { max_message 32m; max_frame 32m; send_buffer 64m; }"
+# Groups 12 and 13 offer compression, which the others do not. Groups 9.1 and 9.2 send messages of up to 16 MiB.
+LIMITS = "defaults { max_message 32m; max_frame 32m; send_buffer 64m; compression on; }"
 WORSE_FIRST = ["FAILED", "UNIMPLEMENTED", "NON-STRICT", "INFORMATIONAL", "OK"]
 
 
