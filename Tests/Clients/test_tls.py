@@ -33,9 +33,16 @@ static void open(void *self, gw_conn conn, void *state, const gw_request *reques
     host->send(host, conn, GW_TEXT, 0, request->flags & GW_REQ_TLS ? "yes" : "no", request->flags & GW_REQ_TLS ? 3 : 2);
     for (int i = 0; i < 4; i++) host->send(host, conn, GW_TEXT, 0, texts[i].ptr, texts[i].len);
 }
+static gw_status start(const gw_host *h, const gw_config *config, void **self) {
+    (void)h, (void)config, (void)self;
+    return GW_OK;
+}
+static void message(void *self, gw_conn conn, void *state, const gw_message *m) {
+    (void)self, (void)conn, (void)state, (void)m;
+}
 static const gw_handler table = {
     .struct_size = sizeof table, .abi_version = GW_ABI_VERSION, .min_host_abi = 0x10000,
-    .name = "telling", .version = "1.0", .open = open,
+    .name = "telling", .version = "1.0", .start = start, .open = open, .message = message,
 };
 const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &table; }
 """
