@@ -79,14 +79,21 @@ public struct Transport: ~Copyable {
         _ queue: borrowing SendQueue, _ tail: UnsafeRawBufferPointer?, through layer: TransportLayer
     ) -> IOResult {
         unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.runs) { vectors in
-            var filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<(Self.runs - 1)]))
-            // A tail stands behind the whole queue, so it waits when there may be more blocks than were gathered.
-            if let tail = unsafe tail, filled < Self.runs - 1 {
-                let base = unsafe UnsafeMutableRawPointer(mutating: tail.baseAddress)
-                unsafe vectors[filled] = iovec(iov_base: base, iov_len: tail.count)
-                filled += 1
+            let filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<(Self.runs - 1)]))
+            return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: Self.runs) { runs in
+                var count = 0
+                while count < filled {
+                    let vector = unsafe vectors[count]
+                    unsafe runs[count] = UnsafeRawBufferPointer(start: vector.iov_base, count: vector.iov_len)
+                    count += 1
+                }
+                // A tail stands behind the whole queue, so it waits when there may be more blocks than were gathered.
+                if let tail = unsafe tail, filled < Self.runs - 1 {
+                    unsafe runs[count] = unsafe tail
+                    count += 1
+                }
+                return unsafe layer.write(socket, runs: UnsafeBufferPointer(rebasing: runs[..<count]))
             }
-            return unsafe layer.write(socket, runs: UnsafeBufferPointer(rebasing: vectors[..<filled]))
         }
     }
 

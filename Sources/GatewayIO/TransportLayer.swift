@@ -1,5 +1,3 @@
-public import Glibc
-
 /// What a layer and the peer have agreed on, so that nobody on the way reads along.
 public struct TransportSecurity: Sendable, Equatable {
     /// As in "TLSv1.3".
@@ -34,10 +32,10 @@ open class TransportLayer {
     /// The same with several runs, the first one first, which are one thing to send.
     ///
     /// - Returns: `.moved` with the bytes taken of all of them together.
-    open func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<iovec>) -> IOResult {
+    open func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> IOResult {
         var moved = 0
         for index in 0..<runs.count {
-            let run = unsafe UnsafeRawBufferPointer(start: runs[index].iov_base, count: runs[index].iov_len)
+            let run = unsafe runs[index]
             switch unsafe write(socket, run) {
             case .moved(let count):
                 moved += count

@@ -1,7 +1,7 @@
 import Bytes
 import COpenSSL
 package import GatewayIO
-package import Glibc
+import Glibc
 
 /// TLS between a connection and its socket, the server's side of it.
 ///
@@ -171,14 +171,15 @@ package import Glibc
 
     package override func write(_ socket: borrowing Socket, _ bytes: UnsafeRawBufferPointer) -> IOResult {
         if state == .bypassed { return unsafe socket.write(bytes) }
-        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 1) { vectors in
-            let base = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-            unsafe vectors.initialize(repeating: iovec(iov_base: base, iov_len: bytes.count))
-            return unsafe write(socket, runs: UnsafeBufferPointer(vectors))
+        return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: 1) { runs in
+            unsafe runs.initialize(repeating: bytes)
+            return unsafe write(socket, runs: UnsafeBufferPointer(runs))
         }
     }
 
-    package override func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<iovec>) -> IOResult {
+    package override func write(_ socket: borrowing Socket, runs: UnsafeBufferPointer<UnsafeRawBufferPointer>)
+        -> IOResult
+    {
         switch state {
         case .bypassed: return unsafe super.write(socket, runs: runs)
         case .handshaking: return .failed(Errno(ENOTCONN))
@@ -188,7 +189,7 @@ package import Glibc
         if pending.count > Self.mostPending, case let result = push(socket), result != .moved(0) { return result }
         var (taken, gathered) = (0, 0)
         for index in 0..<runs.count {
-            var rest = unsafe UnsafeRawBufferPointer(start: runs[index].iov_base, count: runs[index].iov_len)
+            var rest = unsafe runs[index]
             while rest.count > 0 {
                 let count = unsafe encrypt(rest, &gathered)
                 unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])

@@ -73,13 +73,11 @@ final class TLSPair {
         let whole = runs.flatMap { $0 }
         return whole.withUnsafeBytes { whole in
             var start = 0
-            let vectors = runs.map { run in
+            let parts = runs.map { run in
                 defer { start += run.count }
-                return iovec(
-                    iov_base: UnsafeMutableRawPointer(mutating: whole.baseAddress.map { $0 + start }),
-                    iov_len: run.count)
+                return UnsafeRawBufferPointer(rebasing: whole[start..<(start + run.count)])
             }
-            return vectors.withUnsafeBufferPointer { layer.write(ours!, runs: $0) }
+            return parts.withUnsafeBufferPointer { layer.write(ours!, runs: $0) }
         }
     }
 
