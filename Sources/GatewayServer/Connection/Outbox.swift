@@ -156,22 +156,34 @@ struct Outbox: ~Copyable {
 
     // MARK: Writing
 
+    /// Hands the queue to a plain transport, which nearly always takes all of it.
+    ///
+    /// - Returns: what the transport said; the queue is empty now or as it was, and the rest is up to `write`. Nil when
+    ///   there was nothing to write, or a layer below has a part in it.
+    @inline(__always)
+    mutating func writeAtOnce(to transport: borrowing Transport, pool: borrowing BlockPool) -> IOResult? {
+        if queue.isEmpty || !transport.isPlain { return nil }
+        let result = unsafe transport.write(queue)
+        if case .moved(let count) = result, count == queue.count { queue.removeAll(pool: pool) }
+        return result
+    }
+
     /// Hands the queue to the transport until it is empty or the transport takes no more.
     ///
-    /// - Parameter note: hears how many bytes were taken, each time some are.
-    @inline(__always)
+    /// - Parameters:
+    ///   - first: what the transport has said already to the queue as it is.
+    ///   - note: hears how many bytes were taken, each time some are.
     mutating func write(
-        to transport: borrowing Transport, pool: borrowing BlockPool, _ note: (Int) -> Void
+        after first: IOResult? = nil, to transport: borrowing Transport, pool: borrowing BlockPool,
+        _ note: (Int) -> Void
     ) -> Written {
+        var known = first
         while !queue.isEmpty {
-            let queued = queue.count
-            switch unsafe transport.write(queue) {
+            let result = unsafe known ?? transport.write(queue)
+            known = nil
+            switch result {
             case .moved(let count):
                 note(count)
-                if count == queued {
-                    queue.removeAll(pool: pool)
-                    return transport.isPlain ? .all : flush(transport)
-                }
                 // Many small blocks do not fit one call: less than everything is not yet "full" then.
                 queue.removeFirst(count, pool: pool)
             case .wouldBlock:

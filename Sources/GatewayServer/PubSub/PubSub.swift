@@ -183,24 +183,21 @@ final class PubSub {
         let wasDelivering = worker.closer.isDelivering
         worker.closer.isDelivering = true
         let whole = unsafe UnsafeRawBufferPointer(batch.bytes.bytes)
+        let isForAll = batch.exceptions.isEmpty
         var shared: UnsafeMutablePointer<SharedBuffer>?
         var index = local.members.count - 1
         while index >= 0 {
             let peer = local.members[index].place
             let from = local.members[index].from
             local.members[index].from = 0
-            if peer.pointee.flags.contains(.compresses), from == 0, batch.exceptions.isEmpty,
-                let block = unsafe worker.compressor.share(
-                    whole, starts: batch.starts, plain: batch.plain, with: peer)
-            {
-                unsafe give(peer, block, 0..<block.pointee.count, messages: batch.starts.count, on: worker)
-            } else if isTurnOver, from == 0, batch.exceptions.isEmpty, isIdle(peer) {
+            if from != 0 || !isForAll {
+                unsafe giveRuns(peer, from: from, &shared, on: worker)
+            } else if peer.pointee.flags.contains(.compresses), unsafe giveCompressed(peer, whole, on: worker) {
+                // It has the whole batch in one block.
+            } else if isTurnOver, isIdle(peer) {
                 unsafe writeAtOnce(peer, whole, &shared, on: worker)
             } else {
-                for run in batch.runs(for: peer.pointee.id.number, from: from) {
-                    guard let block = unsafe keepBatch(&shared) else { break }
-                    unsafe give(peer, block, run, messages: batch.publications(in: run), on: worker)
-                }
+                unsafe giveRuns(peer, from: 0, &shared, on: worker)
             }
             index = min(index, local.members.count) - 1
         }
@@ -209,6 +206,27 @@ final class PubSub {
         batch.empty()
         worker.closer.isDelivering = wasDelivering
         worker.closer.closeSlowConsumers(on: worker)
+    }
+
+    /// Queues what is for a member of the batch, from a byte of it on.
+    @inline(never)
+    private func giveRuns(
+        _ peer: ConnectionPointer, from: Int, _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
+    ) {
+        for run in batch.runs(for: peer.pointee.id.number, from: from) {
+            guard let block = unsafe keepBatch(&shared) else { return }
+            unsafe give(peer, block, run, messages: batch.publications(in: run), on: worker)
+        }
+    }
+
+    /// - Returns: false when nothing of it becomes smaller.
+    @inline(never)
+    private func giveCompressed(_ peer: ConnectionPointer, _ whole: UnsafeRawBufferPointer, on worker: Worker) -> Bool {
+        guard
+            let block = unsafe worker.compressor.share(whole, starts: batch.starts, plain: batch.plain, with: peer)
+        else { return false }
+        unsafe give(peer, block, 0..<block.pointee.count, messages: batch.starts.count, on: worker)
+        return true
     }
 
     private func dropBatch() {

@@ -26,13 +26,12 @@ extension Worker {
         let longest = unsafe binding.pointee.longestWhole
         let highWater = unsafe binding.pointee.limits.highWater
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
-        unsafe running.message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
-        unsafe running.message.pointee.received_ns = nowNanoseconds
+        let message = unsafe running.message
+        unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
+        unsafe message.pointee.received_ns = nowNanoseconds
         running.begin(peer)
         running.echoRoom = highWater
-        // An answer that may be compressed does not stay where it is.
-        let compresses = peer.pointee.flags.contains(.compresses)
-        running.echoHost = compresses ? 0 : unsafe UInt(bitPattern: binding.pointee.host)
+        running.echoHost = unsafe UInt(bitPattern: binding.pointee.host)
         var position = 0
         var isText = true
         while let frame = unsafe WholeFrame(at: base + position, left: bytes.count &- position) {
@@ -54,18 +53,18 @@ extension Worker {
             peer.pointee.messagesIn &+= 1
             unsafe running.borrowedBuffer.pointee.borrow(
                 UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
-            unsafe running.message.pointee.kind = UInt32(frame.kind)
-            unsafe running.message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
-            unsafe running.message.pointee.data.len = frame.payloadLength
+            unsafe message.pointee.kind = UInt32(frame.kind)
+            unsafe message.pointee.data.ptr = UnsafePointer(target.assumingMemoryBound(to: UInt8.self))
+            unsafe message.pointee.data.len = frame.payloadLength
             unsafe LoopRunner.mark(peer, binding, CLINUX_MESSAGE) { id in
-                unsafe callback(binding.pointee.instance, id, peer.pointee.state, running.message)
+                unsafe callback(binding.pointee.instance, id, peer.pointee.state, message)
             }
             if peer.pointee.phase != .open || !peer.pointee.flags.isDisjoint(with: [.readingOff, .throttled]) { break }
             if peer.pointee.outbox.count > highWater, throttle(peer) { break }
         }
         running.echoHost = 0
         running.end()
-        unsafe running.message.pointee.kind = 0
+        unsafe message.pointee.kind = 0
         // A pong, say, is no message.
         if position > 0 { peer.pointee.lastMessage = now }
         peer.pointee.reader.forgetLastLength()
@@ -86,7 +85,9 @@ extension Worker {
             unsafe count == running.message.pointee.data.len, unsafe kind == running.message.pointee.kind
         else { return false }
         guard peer.pointee.outbox.count &+ count <= running.echoRoom, peer.pointee.phase == .open,
-            peer.pointee.outbox.isClear, !peer.pointee.flags.contains(.member), !isStreamedTo(peer)
+            // An answer that may be compressed does not stay where it is.
+            peer.pointee.outbox.isClear, peer.pointee.flags.isDisjoint(with: [.member, .compresses]),
+            !isStreamedTo(peer)
         else { return false }
         let header = FrameWriter(whole: kind, shortPayloadLength: count)
         guard

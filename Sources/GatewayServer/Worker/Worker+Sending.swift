@@ -191,7 +191,16 @@ extension Worker {
     /// Hands what is queued to the kernel, as far as it takes it; calls no handler.
     @inline(__always)
     func write(_ peer: ConnectionPointer) {
-        let written = peer.pointee.outbox.write(to: peer.pointee.transport, pool: pool) { noteWritten(peer, $0) }
+        let first = peer.pointee.outbox.writeAtOnce(to: peer.pointee.transport, pool: pool)
+        guard case .moved(let count) = first, peer.pointee.outbox.isEmpty else { return writeOn(peer, after: first) }
+        noteWritten(peer, count)
+    }
+
+    @inline(never)
+    private func writeOn(_ peer: ConnectionPointer, after first: IOResult?) {
+        let written = peer.pointee.outbox.write(after: first, to: peer.pointee.transport, pool: pool) {
+            noteWritten(peer, $0)
+        }
         if case .failed(let error) = written { closer.lose(peer, error, on: self) }
     }
 
