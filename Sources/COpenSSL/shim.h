@@ -44,6 +44,8 @@ static inline int copenssl_set_server_name(SSL *session, const char *name) {
     return (int)SSL_set_tlsext_host_name(session, name);
 }
 
+static inline EVP_PKEY *copenssl_make_p256_key(void) { return EVP_EC_gen("P-256"); }
+
 static inline void copenssl_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
 
 static inline void copenssl_retry_read(BIO *bio) { BIO_set_retry_read(bio); }

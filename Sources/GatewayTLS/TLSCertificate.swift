@@ -78,7 +78,7 @@ import Glibc
         throw TLSFailure("cannot read \(path): it is larger than \(mostBytes) bytes")
     }
 
-    private static func certificates(in text: [UInt8]) -> [OpaquePointer] {
+    static func certificates(in text: [UInt8]) -> [OpaquePointer] {
         var found: [OpaquePointer] = unsafe []
         unsafe withSource(text) { source in
             while let next = unsafe PEM_read_bio_X509(source, nil, nil, nil) { unsafe found.append(next) }
@@ -88,7 +88,7 @@ import Glibc
         return unsafe found
     }
 
-    private static func key(in text: [UInt8]) -> OpaquePointer? {
+    static func key(in text: [UInt8]) -> OpaquePointer? {
         var found: OpaquePointer?
         unsafe withSource(text) { source in
             // Without a function of ours OpenSSL would ask the terminal for a password.
@@ -105,7 +105,7 @@ import Glibc
         }
     }
 
-    private static func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
+    static func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
         var (fields, room) = unsafe (tm(), [CChar](repeating: 0, count: 32))
         _ = unsafe ASN1_TIME_to_tm(time, &fields)
         let count = unsafe strftime(&room, room.count, "%Y-%m-%d %H:%M:%S UTC", &fields)
