@@ -77,6 +77,10 @@ static int spawn_moved(pid_t *process, const char *program, char *const *argumen
 
 pid_t clinux_spawn(const char *program, const char *argument, const char *other, const int *descriptors, int count) {
     char *arguments[] = {(char *)"gateway", (char *)argument, (char *)other, NULL};
+    return clinux_spawn_with(program, arguments, descriptors, count);
+}
+
+pid_t clinux_spawn_with(const char *program, char *const *arguments, const int *descriptors, int count) {
     int moved[MOST_DESCRIPTORS];
     int made = 0, error = count < 0 || count > MOST_DESCRIPTORS ? EINVAL : 0;
     pid_t process = -1;

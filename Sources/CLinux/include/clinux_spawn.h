@@ -25,10 +25,13 @@ int clinux_close_on_exec(int descriptor);
  * gets descriptors[0..<count] (at most 8) as 0, 1, 2 ..., and no others. The process id, or -1 with errno set. */
 pid_t clinux_spawn(const char *program, const char *argument, const char *other, const int *descriptors, int count);
 
+/* The same with arguments of any number: the name of the program first, NULL last. */
+pid_t clinux_spawn_with(const char *program, char *const *arguments, const int *descriptors, int count);
+
 /* A close-on-exec descriptor that is readable when the process has ended; -1 with errno set. */
 int clinux_process_descriptor(pid_t process);
 
-/* Waits for a child of clinux_spawn, or only looks; then kills what is left of its process group and reaps it.
+/* Waits for a child of either, or only looks; then kills what is left of its process group and reaps it.
  * 1 when it has ended, 0 when it has not, -1 with errno set. */
 int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 
