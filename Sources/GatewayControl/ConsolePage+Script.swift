@@ -319,6 +319,12 @@ extension ConsolePage {
           return item;
         }
         byId("origin").textContent = socketOrigin;
+        const securePort = document.documentElement.dataset.securePort;
+        if (securePort && location.protocol === "http:") {
+          const host = `${location.hostname}:${securePort}`;
+          const more = { href: `https://${host}${location.pathname}`, textContent: "wss://" + host, hidden: false };
+          Object.assign(byId("secure"), more, { title: "The same console over TLS" });
+        }
         byId("routes").append(...routes.map(routeElement));
         byId("blank").addEventListener("click", () => add("/").part("path").select());
         if (routes.length === 0) byId("routes").append(make("li", "No route is configured.", { className: "note" }));

@@ -20,6 +20,7 @@ extension ConsolePage {
           .07em; }
         code, kbd, .mono, textarea, [data-role="log"] { font-family: var(--mono); font-size: .86em; }
         #origin { color: var(--soft); }
+        #secure { color: var(--accent); font-family: var(--mono); font-size: .86em; }
         #layout { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(13rem, 18rem) 1fr; }
         nav { padding: 1rem; border-right: 1px solid var(--line); overflow: auto; }
         main { min-width: 0; min-height: 0; padding: 1rem; display: flex; flex-direction: column; }

@@ -4,10 +4,12 @@ package enum ConsolePage {
     package typealias Route = (pattern: String, handler: String, state: String)
 
     /// Answers the page as UTF-8 HTML with the routes embedded; any thread.
-    package static func html(routes: [Route]) -> String {
+    ///
+    /// - Parameter securePort: where the same gateway speaks TLS, for a page that came without.
+    package static func html(routes: [Route], securePort: UInt16? = nil) -> String {
         """
         <!doctype html>
-        <html lang="en">
+        <html lang="en"\(securePort.map { " data-secure-port=\"\($0)\"" } ?? "")>
         <head>
         \(head)
         <style>
@@ -71,6 +73,7 @@ package enum ConsolePage {
         <header>
           <h1>gateway <span>console</span></h1>
           <code id="origin"></code>
+          <a id="secure" hidden></a>
         </header>
         <div id="layout">
           <nav aria-labelledby="routesTitle">

@@ -37,6 +37,11 @@ struct ConsolePageTests {
         #expect(json == "[{\"pattern\":\"/\",\"handler\":\"x\",\"state\":\"\(expected)\"}]")
     }
 
+    @Test func thePageKnowsWhereTLSIsSpoken() {
+        #expect(ConsolePage.html(routes: [], securePort: 8443).contains("<html lang=\"en\" data-secure-port=\"8443\">"))
+        #expect(!ConsolePage.html(routes: []).contains("data-secure-port="))
+    }
+
     @Test func thePageNeedsNothingButItself() {
         let page = ConsolePage.html(routes: [("/echo", "echo", "serving")])
         for outside in ["src=\"", "href=\"http", "@import", "url(", "innerHTML", "eval("] {

@@ -90,8 +90,8 @@ final class RequestResponder {
                 state: isServed ? "serving" : route.unavailableReason ?? "unavailable"
             )
         }
-        var page = PlainResponse(
-            status: 200, contentType: "text/html; charset=utf-8", body: Array(ConsolePage.html(routes: routes).utf8))
+        let text = ConsolePage.html(routes: routes, securePort: worker.acceptor.securePort)
+        var page = PlainResponse(status: 200, contentType: "text/html; charset=utf-8", body: Array(text.utf8))
         // A body that is not read would be taken for the next request.
         page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
         respond(peer, page, headOnly: head.method == .head, on: worker)

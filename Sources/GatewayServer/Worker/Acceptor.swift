@@ -13,6 +13,11 @@ final class Acceptor {
 
     init(_ listeners: Listeners) { self.listeners = listeners }
 
+    /// A port on which TLS is spoken; nil when there is none.
+    var securePort: UInt16? {
+        listeners.entries.first { $0.options.isSecure && $0.listener.address.port != 0 }?.listener.address.port
+    }
+
     /// So many peers a turn: a storm of them must not starve those that are here.
     private static let acceptsPerTurn = 64
     /// Peers that cannot be served and may be here until they have asked, to be told so.
