@@ -91,7 +91,7 @@ let package = Package(
             name: "gateway",
             dependencies: [
                 "GatewayServer", "GatewayControl", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates",
-                "HandlerTrial",
+                "HandlerTrial", "GatewayTLS", "GatewayIO",
                 "CLinux",
             ],
             swiftSettings: strict),

@@ -30,6 +30,8 @@ package struct Arguments: Equatable, Sendable {
     package private(set) var isJSON = false
     /// The values of the command's own options by their names, in the order they were given.
     package private(set) var values: [String: [String]] = [:]
+    /// The command's own options without a value.
+    package private(set) var flags: Set<String> = []
     /// What is left, as many as the command takes.
     package private(set) var operands: [String] = []
 
@@ -71,6 +73,10 @@ package struct Arguments: Equatable, Sendable {
             values[parts[0], default: []].append(value)
             return
         }
+        if let command, command.flags.contains(word) {
+            flags.insert(word)
+            return
+        }
         switch word {
         case "-h", "--help": wish = .help
         case "-v", "--version": wish = .version
@@ -92,7 +98,7 @@ package struct Arguments: Equatable, Sendable {
         var known = ["--help", "--version"]
         if command?.takesConfiguration != false { known.append("--configuration") }
         if command?.hasJSON == true { known.append("--json") }
-        known += command?.options ?? []
+        known += (command?.options ?? []) + (command?.flags ?? [])
         let hint = option.hasPrefix("--") ? Suggestion.nearest(to: option, among: known) : nil
         let place = command.map { " of \"\($0.rawValue)\"" } ?? ""
         return failure(

@@ -11,6 +11,7 @@ package enum Command: String, CaseIterable, Sendable {
     case inspect
     case new
     case test
+    case devCert = "dev-cert"
 
     /// The operands it takes: how many, and what they are called.
     var operands: (count: ClosedRange<Int>, name: String) {
@@ -22,13 +23,14 @@ package enum Command: String, CaseIterable, Sendable {
         case .inspect: (1...1, "FILE.so")
         case .new: (1...1, "NAME")
         case .test: (1...1, "FILE.so")
+        case .devCert: (0...100, "NAME")
         }
     }
 
     /// Whether it has to do with a configuration.
     var takesConfiguration: Bool {
         switch self {
-        case .inspect, .new, .test: false
+        case .inspect, .new, .test, .devCert: false
         case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain: true
         }
     }
@@ -38,9 +40,12 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .new: ["--language", "--flavour", "--into"]
         case .test: ["--route", "--set"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect: []
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .devCert: []
         }
     }
+
+    /// The options of its own that have none.
+    var flags: [String] { self == .devCert ? ["--remove"] : [] }
 
     /// Whether its answer can be had as JSON.
     var hasJSON: Bool { self == .status || self == .test }

@@ -35,6 +35,7 @@ enum CommandLineTool {
         case .inspect: InspectCommand.run(arguments)
         case .new: NewCommand.run(arguments)
         case .test: TestCommand.run(arguments)
+        case .devCert: DevCertCommand.run(arguments)
         }
     }
 }

@@ -15,6 +15,7 @@ enum Help {
         case .inspect: inspect
         case .new: new
         case .test: test
+        case .devCert: devCert
         }
     }
 
@@ -28,6 +29,7 @@ enum Help {
           gateway explain /rooms/7         which route that path has, and which limits
           gateway new hello                a handler to begin with: builds with `make`, has a test
           gateway test hello.so            does it keep to the contract, whatever clients do?
+          gateway dev-cert                 wss:// and https:// on this machine, trusted by its browsers
 
         usage: gateway [COMMAND] [-c FILE]
 
@@ -39,6 +41,7 @@ enum Help {
           new NAME            write a handler to begin with, in Swift, C, C++ or Rust
           test FILE.so        let clients of all kinds at a handler, and tell what it gets wrong
           bench URL           load a WebSocket server and measure it; `gateway bench --help`
+          dev-cert [NAME...]  write a certificate for localhost, and have the browsers here trust it
 
         to a running gateway, over the control socket of its configuration:
 
@@ -219,5 +222,31 @@ enum Help {
         A line for each thing tried: ok, WRONG, or note for what may be meant; a crash is told with its callback.
         `mode development` in gateway.conf has the gateway watch in the same way while it serves.
         Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+        """)
+
+    private static let devCert = page(
+        examples: [
+            "gateway dev-cert                             dev-cert.pem and dev-key.pem, for localhost",
+            "gateway dev-cert app.test '*.app.test'       for these names as well",
+            "gateway dev-cert 192.168.1.20                for a telephone in the same network",
+            "gateway dev-cert --remove                    nobody trusts it any more, and nothing is left",
+        ], usage: "gateway dev-cert [NAME...] [--remove]", [],
+        """
+          --remove    take the authority out of every list it was added to, and away, and the two files here
+
+        Writes dev-cert.pem and dev-key.pem into this folder, for localhost, 127.0.0.1, ::1 and each NAME: a host, a
+        wildcard such as *.app.test, an address. In gateway.conf:
+
+          listen 8443 tls { certificate dev-cert.pem dev-key.pem; }
+
+        They are signed by an authority of this user alone, in $XDG_DATA_HOME/gateway or ~/.local/share/gateway, which is
+        made once and added to the lists of the system, where this may write there, and of Chromium and Firefox, where
+        `certutil` is installed (libnss3-tools, nss-tools). For everything else the commands are printed. Call it as the
+        user whose browsers shall trust it, without sudo.
+
+        A certificate that is good for another 30 days and has all names is kept; else it is made anew, with the names it
+        had and the same key, and `gateway reload` has it shown. Files of others are never touched. Whoever has the key of
+        the authority can be any server for this user: it is for development, and leaves the machine never.
+        Exit status: 0 done, or there was nothing to do; 1 something could not be done; 2 wrong usage.
         """)
 }

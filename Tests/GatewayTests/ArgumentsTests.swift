@@ -11,6 +11,7 @@ struct ArgumentsTests {
         var isJSON = false
         var operands: [String] = []
         var values: [String: [String]] = [:]
+        var flags: Set<String> = []
         var testDescription: String { words }
     }
 
@@ -44,6 +45,9 @@ struct ArgumentsTests {
             words: "test a.so --set a=b --route=/x --set c=d=e", command: .test, operands: ["a.so"],
             values: ["--set": ["a=b", "c=d=e"], "--route": ["/x"]]),
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
+        Case(words: "dev-cert", command: .devCert),
+        Case(words: "dev-cert a.test 10.0.0.1", command: .devCert, operands: ["a.test", "10.0.0.1"]),
+        Case(words: "dev-cert --remove", command: .devCert, flags: ["--remove"]),
     ])
     func `is followed`(_ row: Case) throws {
         let arguments = try Arguments(row.words.split(separator: " ").map { String($0) })
@@ -53,6 +57,7 @@ struct ArgumentsTests {
         #expect(arguments.isJSON == row.isJSON)
         #expect(arguments.operands == row.operands)
         #expect(arguments.values == row.values)
+        #expect(arguments.flags == row.flags)
     }
 
     @Test(arguments: [
@@ -70,6 +75,9 @@ struct ArgumentsTests {
         ("--json", "unknown option \"--json\""),
         ("reload --json", "unknown option \"--json\" of \"reload\""),
         ("status --jsno", "unknown option \"--jsno\" of \"status\" (did you mean \"--json\"?)"),
+        ("dev-cert --remvoe", "unknown option \"--remvoe\" of \"dev-cert\" (did you mean \"--remove\"?)"),
+        ("dev-cert -c x", "unknown option \"-c\" of \"dev-cert\""),
+        ("stop --remove", "unknown option \"--remove\" of \"stop\""),
         ("status -T", "unknown option \"-T\" of \"status\""),
         ("--hlep", "unknown option \"--hlep\" (did you mean \"--help\"?)"),
         ("\u{1B}[2J", "unknown command \"\u{FFFD}[2J\""),
