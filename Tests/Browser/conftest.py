@@ -23,19 +23,33 @@ def gateway(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """One headless browser for all tests; each gets a page of its own."""
+def start_chromium():
+    """Starts headless browsers, with more in their environment where that is asked for."""
+    drivers = []
+
+    def start(**environment):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or pytest.fail("no chromium")
+        for switch in ["headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "no-proxy-server",
+                       "disable-background-networking", "no-first-run", "window-size=1180,760"]:
+            options.add_argument("--" + switch)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        # Otherwise the driver lets them pass every certificate.
+        options.accept_insecure_certs = False
+        program = shutil.which("chromedriver") or pytest.fail("no chromedriver")
+        drivers.append(webdriver.Chrome(options=options, service=Service(program, env={**os.environ, **environment})))
+        return drivers[-1]
+
     os.environ["no_proxy"] = "localhost,127.0.0.1"
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or pytest.fail("no chromium")
-    for switch in ["headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "no-proxy-server",
-                   "disable-background-networking", "no-first-run", "window-size=1180,760"]:
-        options.add_argument("--" + switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = Service(shutil.which("chromedriver") or pytest.fail("no chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
+    yield start
+    for driver in drivers:
+        driver.quit()
+
+
+@pytest.fixture(scope="session")
+def chromium(start_chromium):
+    """One browser for all tests; each gets a page of its own."""
+    return start_chromium()
 
 
 @pytest.fixture
