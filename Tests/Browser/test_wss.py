@@ -23,9 +23,11 @@ def dev_cert(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(dev_cert):
-    secure = "127.0.0.1:0 tls { certificate dev-cert.pem dev-key.pem; }"
-    with Gateway(dev_cert.folder, listen=["127.0.0.1:0"], main=f"console /; listen {secure}",
-                 routes="route /echo { handler echo; }\n") as running:
+    running = Gateway(dev_cert.folder, routes="route /echo { handler echo; }\n", main=(
+        "console /; listen 127.0.0.1:0 tls { certificate dev-cert.pem dev-key.pem; }"))
+    # `start` waits for as many to be up.
+    running.listen = ["plain", "tls"]
+    with running.start():
         running.ports = [address.rpartition(":")[2] for address in running.addresses()]
         yield running
 

@@ -28,7 +28,8 @@ class Node:
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.communicate(timeout=DEADLINE)
+        self.process.wait(DEADLINE)
+        self.process.stdout.close()
 
     def hears(self):
         # Who is not answered is not waited for for ever.
