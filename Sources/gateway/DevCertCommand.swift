@@ -89,9 +89,10 @@ enum DevCertCommand {
             }
         }
         isComplete = isComplete && knowsSystem
+        let commands = TrustCommands(authority: authority, chromiumPlace: NSSTrustStore.ofChromium.first?.place)
         let isSame = isRepeated && !hasChanged
         if isSame { Terminal.show("nothing had to be changed\n") }
-        if !isSame || !isComplete { next(TrustCommands(authority: authority), isComplete: isComplete) }
+        if !isSame || !isComplete { next(commands, isComplete: isComplete) }
         return status
     }
 

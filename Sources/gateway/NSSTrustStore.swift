@@ -12,13 +12,8 @@ struct NSSTrustStore: TrustStore {
 
     /// Of Chromium and its kin, which have one for each user, and of each profile of Firefox.
     static func all() -> [NSSTrustStore] {
-        var found: [NSSTrustStore] = []
-        guard let home = HomeFolder.path else { return found }
-        let data = (try? HomeFolder.data()) ?? ""
-        for place in ["\(home)/.pki/nssdb", "\(data)/pki/nssdb", "\(home)/snap/chromium/current/.pki/nssdb"]
-        where unsafe access("\(place)/cert9.db", F_OK) == 0 {
-            found.append(NSSTrustStore(title: "Chromium, Chrome, Edge", place: place))
-        }
+        guard let home = HomeFolder.path else { return [] }
+        var found = ofChromium
         let profiles = [
             ".mozilla/firefox", ".config/mozilla/firefox", "snap/firefox/common/.mozilla/firefox",
             ".var/app/org.mozilla.firefox/.mozilla/firefox",
@@ -32,11 +27,24 @@ struct NSSTrustStore: TrustStore {
         return found
     }
 
-    /// A Chromium that never ran has no database yet; it takes one that is there.
+    static var ofChromium: [NSSTrustStore] {
+        guard let home = HomeFolder.path else { return [] }
+        let places = chromiumPlaces(home).filter { unsafe access("\($0)/cert9.db", F_OK) == 0 }
+        return places.map { NSSTrustStore(title: "Chromium, Chrome, Edge", place: $0) }
+    }
+
+    /// The first is that of old; a newer Chromium goes to the second where there is none, and one from a snap stays inside.
+    private static func chromiumPlaces(_ home: String) -> [String] {
+        let data = (try? HomeFolder.data()) ?? "\(home)/.local/share"
+        return ["\(home)/.pki/nssdb", "\(data)/pki/nssdb", "\(home)/snap/chromium/current/.pki/nssdb"]
+    }
+
+    /// A Chromium that never ran has no database yet, and takes one that is there.
     static func makeFirst() {
         guard let home = HomeFolder.path else { return }
-        let place = "\(home)/.pki/nssdb"
-        guard unsafe access(place, F_OK) != 0, let certutil = OtherProgram("certutil"),
+        let (place, all) = ("\(home)/.pki/nssdb", chromiumPlaces(home))
+        // Beside a database of the newer place it would hide that.
+        guard all.allSatisfy({ unsafe access($0, F_OK) != 0 }), let certutil = OtherProgram("certutil"),
             OtherProgram("chromium", "chromium-browser", "google-chrome", "microsoft-edge", "brave-browser") != nil
         else { return }
         for folder in ["\(home)/.pki", place] { _ = unsafe mkdir(folder, 0o700) }

@@ -1,6 +1,8 @@
 /// The commands by which an authority comes to be trusted where `gateway dev-cert` could not see to it.
 struct TrustCommands {
     let authority: TrustedAuthority
+    /// The database of Chromium; nil when there is none yet.
+    let chromiumPlace: String?
 
     /// For everything there is, a line each.
     var text: String {
@@ -40,7 +42,9 @@ struct TrustCommands {
     }
 
     private var chromium: String {
-        "certutil -A -d sql:$HOME/.pki/nssdb -t C,, -n \(nickname) -i \(file)    # Debian: in libnss3-tools"
+        let add = "-t C,, -n \(nickname) -i \(file)    # Debian: certutil is in libnss3-tools"
+        if let chromiumPlace { return "certutil -A -d \(Self.quoted("sql:\(chromiumPlace)")) \(add)" }
+        return "mkdir -p ~/.pki/nssdb && certutil -A -d sql:$HOME/.pki/nssdb \(add)"
     }
 
     private var firefox: String {

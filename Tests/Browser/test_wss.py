@@ -3,7 +3,6 @@ other reason: no switch lets certificates pass."""
 import shutil
 
 import pytest
-from selenium.common.exceptions import WebDriverException
 
 from dev_cert import DevCert, needs_namespaces
 from gateway_process import Gateway
@@ -51,5 +50,8 @@ def test_wss_in_the_browser(start_chromium, dev_cert, gateway):
 
 def test_a_browser_of_somebody_else_does_not_trust_it(start_chromium, gateway, tmp_path):
     driver = start_chromium(HOME=str(tmp_path))
-    with pytest.raises(WebDriverException, match="ERR_CERT_AUTHORITY_INVALID"):
-        driver.get(f"https://localhost:{gateway.ports[1]}/")
+    driver.get(f"https://localhost:{gateway.ports[1]}/")
+    assert "NET::ERR_CERT_AUTHORITY_INVALID" in Console(driver).one("body").text
+    driver.get(f"http://localhost:{gateway.ports[0]}/")
+    closed = "return new Promise(tell => { new WebSocket(arguments[0]).onclose = event => tell(event.code) })"
+    assert driver.execute_script(closed, f"wss://localhost:{gateway.ports[1]}/echo") == 1006

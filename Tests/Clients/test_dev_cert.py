@@ -274,6 +274,14 @@ def test_browsers_trust_it_and_no_longer(dev_cert):
     for database in (chromium, firefox):
         database.mkdir(parents=True)
         subprocess.run(["certutil", "-N", "-d", f"sql:{database}", "--empty-password"], check=True)
+    # A Chromium of today has it here, and would overlook it beside one in the place of old.
+    newer = dev_cert.home / ".local/share/pki/nssdb"
+    shutil.copytree(chromium, newer)
+    shutil.rmtree(dev_cert.home / ".pki")
+    assert f"Chromium, Chrome, Edge ({newer}) trusts it now" in dev_cert()
+    assert not chromium.exists() and "gateway dev-cert" in listed(newer)
+    shutil.copytree(newer, chromium)
+    assert dev_cert("--remove").count("trusts it no longer") >= 3
     said = dev_cert()
     assert f"Chromium, Chrome, Edge ({chromium}) trusts it now" in said
     assert f"Firefox, profile x1.default ({firefox}) trusts it now" in said
