@@ -115,7 +115,7 @@ public struct Transport: ~Copyable {
 
     // MARK: The end
 
-    /// Says that nothing more will be sent; reading goes on.
+    /// Says that nothing more will be sent; reading goes on. It has been said when all `isDrained`.
     public func finishSending() { if let layer { layer.finishSending(socket) } else { socket.finishSending() } }
 
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.

@@ -66,6 +66,7 @@ open class TransportLayer {
     /// The peer speaks HTTP without the layer; from here on bytes go as they are, and the first ones are lost.
     open var isBypassed: Bool { false }
 
-    /// Says behind everything that nothing more will be sent.
+    /// Says behind everything that nothing more will be sent. Where `isDrained` is false behind that, the kernel did not
+    /// take it: it is asked for again when all that is kept has been flushed.
     open func finishSending(_ socket: borrowing Socket) { socket.finishSending() }
 }

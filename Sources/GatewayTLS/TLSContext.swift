@@ -56,6 +56,10 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
 
     deinit { unsafe contexts.forEach { unsafe SSL_CTX_free($0.pointer) } }
 
+    /// The alert "internal_error" as a record of its own (RFC 8446 5.1 and 6.2): it may be sent before the handshake, so
+    /// that a peer that cannot be served need not be taken for a machine that is gone.
+    package static let refusal: [UInt8] = [21, 3, 3, 0, 2, 2, 80]
+
     /// A layer for one connection, for the thread that asks.
     package func makeLayer() -> TLSLayer { TLSLayer(self) }
 

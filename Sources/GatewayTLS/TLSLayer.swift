@@ -287,7 +287,7 @@ import Glibc
             _ = unsafe SSL_shutdown(session)
             ERR_clear_error()
         }
-        _ = push(socket)
-        socket.finishSending()
+        // What is kept goes before the end of the stream, when the kernel takes it.
+        if push(socket) == .moved(0) { socket.finishSending() }
     }
 }

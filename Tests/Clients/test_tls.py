@@ -1,12 +1,14 @@
 """wss: certificates, versions, resumption, data of all sizes, what is no TLS, and reloads, with the TLS of Python and of
 openssl s_client."""
 import asyncio
+import contextlib
 import datetime
 import http.client
 import ipaddress
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 
@@ -309,6 +311,55 @@ def test_what_a_full_gateway_says_it_says_through_tls(make, tmp_path):
         with tls(running, context) as peer:
             peer.sendall(b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
             assert peer.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_peer_beyond_those_that_are_told_hears_an_alert(make, tmp_path):
+    running = make(main="defaults { max_connections 1; }").start()
+    context = trust(tmp_path, "first")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(wss(running, context))
+        # So many may come and ask, to be told why they are not served.
+        for _ in range(16):
+            stack.enter_context(tls(running, context))
+        with pytest.raises(ssl.SSLError, match="(?i)alert.internal.error"):
+            tls(running, context)
+
+
+def address(running, n=0):
+    return int(running.addresses()[n].rpartition(":")[2])
+
+
+def test_a_listener_begins_and_ceases_to_speak_tls(make, tmp_path):
+    running = make().start()
+    context, text = trust(tmp_path, "first"), running.file.read_text()
+    plain = text.replace(listen("first").strip(), "listen 127.0.0.1:0;")
+    assert plain != text
+    with wss(running, context) as old:
+        running.file.write_text(plain)
+        told = ask(running, "reload")
+        assert told.returncode == 0 and "no TLS from now on" in told.stdout, told.stdout
+        with connect(running.url(), proxy=None) as new:
+            running.file.write_text(text)
+            told = ask(running, "reload")
+            assert told.returncode == 0 and ": TLS from now on" in told.stdout, told.stdout
+            with wss(running, context) as third:
+                for number, peer in enumerate((old, new, third)):
+                    peer.send(f"still here {number}")
+                    assert peer.recv(DEADLINE) == f"still here {number}"
+    assert len(running.addresses()) == 1
+
+
+def test_two_listeners_on_any_port_keep_their_own_certificates(make, tmp_path):
+    certificate(tmp_path, "second", "localhost")
+    running = make(main=listen("second"))
+    running.listen = ["tls", "tls"]
+    running.start()
+    for _ in range(2):
+        for number, name in enumerate(("first", "second")):
+            with socket.create_connection(("127.0.0.1", address(running, number)), DEADLINE) as peer:
+                trust(tmp_path, name).wrap_socket(peer, server_hostname="localhost").close()
+        told = ask(running, "reload")
+        assert told.returncode == 0 and "listening" not in told.stdout, told.stdout
 
 
 def test_a_gateway_that_ends_says_so(make, tmp_path):

@@ -90,8 +90,10 @@ final class StepWorker {
     }
 
     /// A peer on a stream, which has said something.
-    func connect(saying first: String = "", window: Int = .max, isSurplus: Bool = false) -> Peer {
-        let stream = MemoryStream(window: window)
+    func connect(
+        saying first: String = "", window: Int = .max, lastWord: String = "", isSurplus: Bool = false
+    ) -> Peer {
+        let stream = MemoryStream(window: window, lastWord: Array(lastWord.utf8))
         if isSurplus {
             server.context.surplus.add(1, ordering: .relaxed)
         } else {
@@ -106,11 +108,11 @@ final class StepWorker {
     }
 
     /// A peer whose opening handshake has been answered.
-    func open(_ path: String = "/echo", window: Int = .max, headers: String = "") -> Peer {
+    func open(_ path: String = "/echo", window: Int = .max, lastWord: String = "", headers: String = "") -> Peer {
         let peer = connect(
             saying: "GET \(path) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\(headers)\r\n",
-            window: window)
+            window: window, lastWord: lastWord)
         step()
         return peer
     }
@@ -244,11 +246,14 @@ final class MemoryStream: TransportLayer {
     private var hasSaidEnd = false
     var output: [UInt8] = []
     var window: Int
+    /// What it says of its own accord at the end; it is kept until there is room for it.
+    private var lastWord: [UInt8]
+    private var owesLastWord = false
     private(set) var isFinished = false
     /// What reading and writing fail with from here on.
     var breakage: Errno?
 
-    init(window: Int) { self.window = window }
+    init(window: Int, lastWord: [UInt8] = []) { (self.window, self.lastWord) = (window, lastWord) }
 
     override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
         if let breakage { return .failed(breakage) }
@@ -273,5 +278,18 @@ final class MemoryStream: TransportLayer {
 
     override var hasInput: Bool { !input.isEmpty || hasEnded != hasSaidEnd || breakage != nil }
 
-    override func finishSending(_ socket: borrowing Socket) { isFinished = true }
+    override var isDrained: Bool { !owesLastWord }
+
+    override func flush(_ socket: borrowing Socket) -> IOResult {
+        guard owesLastWord else { return .moved(0) }
+        guard case .moved(let count) = lastWord.withUnsafeBytes({ write(socket, $0) }) else { return .wouldBlock }
+        lastWord.removeFirst(count)
+        owesLastWord = !lastWord.isEmpty
+        return owesLastWord ? .wouldBlock : .moved(0)
+    }
+
+    override func finishSending(_ socket: borrowing Socket) {
+        owesLastWord = !lastWord.isEmpty
+        isFinished = flush(socket) == .moved(0)
+    }
 }

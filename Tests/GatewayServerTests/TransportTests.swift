@@ -1,6 +1,7 @@
-import GatewayServer
 import TestSupport
 import Testing
+
+@testable import GatewayServer
 
 @Suite("Connections know their transport, not their socket: everything works through a layer between the two")
 struct TransportTests {
@@ -66,5 +67,37 @@ struct TransportTests {
         for _ in 0..<2 { #expect(try client.get("/probe?do=flags").body == "1") }
         let plain = try TestGateway()
         #expect(try TestClient(port: plain.port).get("/probe?do=flags").body == "0")
+    }
+}
+
+@Suite("A layer at the end of a connection, turn by turn")
+struct TransportTurnTests {
+    @Test func `the last word of a layer waits for room, and the connection for it`() throws {
+        let steps = try StepWorker()
+        // 129 bytes are the answer to the handshake, 4 the Close.
+        let peer = steps.open(window: 129 + 4 + 2, lastWord: "adieu")
+        peer.sayClose(1000)
+        steps.step()
+        #expect(String(decoding: peer.heard().suffix(2), as: UTF8.self) == "ad")
+        #expect(peer.phase == .ending && peer.isBlocked && !peer.isFinished)
+        peer.widen(by: 1)
+        steps.step()
+        #expect(peer.response() == "i" && peer.phase == .ending)
+        peer.widen(by: 2)
+        steps.step()
+        #expect(peer.response() == "eu" && peer.isFinished)
+        #expect(peer.place == nil && steps.isDeserted)
+    }
+
+    @Test func `a last word that nobody takes is waited for no longer than close_timeout`() throws {
+        let steps = try StepWorker(route: "close_timeout 320ms;")
+        let peer = steps.open(window: 129 + 4, lastWord: "adieu")
+        peer.sayClose(1000)
+        steps.step()
+        #expect(peer.phase == .ending)
+        steps.step(ticks: 9)
+        #expect(peer.phase == .ending)
+        steps.step(ticks: 1)
+        #expect(peer.place == nil && !peer.isFinished && steps.isDeserted)
     }
 }

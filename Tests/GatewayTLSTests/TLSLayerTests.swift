@@ -134,6 +134,30 @@ struct TLSLayerTests {
         #expect(pair.layer.failure == nil)
     }
 
+    @Test("close_notify waits for room, and the end of the stream for close_notify", arguments: versions)
+    func lateEnd(_ version: Int32) throws {
+        let pair = try open(version, buffer: 4096)
+        var random = SeededRandom(seed: 7)
+        let whole = random.bytes(50_000)
+        try #require(pair.write(whole) == .moved(whole.count))
+        try #require(!pair.layer.isDrained)
+        pair.finishSending()
+        #expect(!pair.layer.isDrained)
+        var heard: [UInt8] = []
+        var last = TLSPair.Heard.nothing
+        for _ in 0..<1000 {
+            last = pair.clientReads(10_000)
+            if case .bytes(let part) = last { heard += part }
+            if last == .end || last == .failure { break }
+            // As often as there is room, or rather more often.
+            _ = pair.flush()
+            pair.finishSending()
+        }
+        #expect(last == .end)
+        #expect(heard.elementsEqual(whole))
+        #expect(pair.layer.isDrained)
+    }
+
     @Test("a stream that is cut off is not one that has ended", arguments: versions)
     func truncation(_ version: Int32) throws {
         let pair = try open(version)

@@ -143,14 +143,17 @@ final class ConnectionCloser {
     /// Everything was sent that will ever be.
     @inline(never)
     func sent(_ peer: ConnectionPointer, on worker: Worker) {
-        if peer.pointee.flags.contains(.clean) || peer.pointee.flags.contains(.inputEnded) {
-            // A layer may owe the peer a last word of its own; a socket says the same by being closed.
-            if !peer.pointee.transport.isPlain { peer.pointee.transport.finishSending() }
-            return teardown(peer, on: worker)
+        let isOver = peer.pointee.flags.contains(.clean) || peer.pointee.flags.contains(.inputEnded)
+        // A layer may owe the peer a last word of its own; a socket says the same by being closed.
+        if !isOver || !peer.pointee.transport.isPlain { peer.pointee.transport.finishSending() }
+        // The kernel had no room for that word. When it has, this is called again; close_timeout is the end of it.
+        guard peer.pointee.transport.isDrained else {
+            peer.pointee.outbox.isBlocked = true
+            return worker.updateInterest(peer)
         }
-        // Closing a socket with unread input resets the connection, and a reset overtakes what was sent: say that
-        // we have ended, and throw input away until the peer has read that.
-        peer.pointee.transport.finishSending()
+        if isOver { return teardown(peer, on: worker) }
+        // Closing a socket with unread input resets the connection, and a reset overtakes what was sent: our side has
+        // ended, and input is thrown away until the peer has read that.
         peer.pointee.phase = .lingering
         peer.pointee.leftover.free()
         worker.timers.setDeadline(peer, ticks: TimerWheel.ticks(milliseconds: Self.lingerMilliseconds), on: worker)

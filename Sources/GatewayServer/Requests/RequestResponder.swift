@@ -336,12 +336,17 @@ final class RequestResponder {
 
     /// Rejects a peer that has not asked anything and is not served: its socket is closed behind the answer.
     func reject(_ socket: consuming Socket, _ rejection: Rejection, on worker: Worker) {
-        worker.server.rejections.note(rejection.word)
         render(rejection.response, headOnly: false)
+        reject(socket, rejection, saying: response, on: worker)
+    }
+
+    /// The same in bytes of the caller's.
+    func reject(_ socket: consuming Socket, _ rejection: Rejection, saying answer: [UInt8], on worker: Worker) {
+        worker.server.rejections.note(rejection.word)
         // What has been asked is taken out: a socket that is closed with it unread resets, and takes the answer along.
         _ = unsafe socket.read(into: worker.input.front(ReadBuffer.readSize))
         // A fresh socket takes it at once.
-        _ = unsafe response.withUnsafeBytes { unsafe socket.write($0) }
+        _ = unsafe answer.withUnsafeBytes { unsafe socket.write($0) }
         socket.finishSending()
     }
 

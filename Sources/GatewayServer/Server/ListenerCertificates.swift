@@ -1,17 +1,14 @@
 package import GatewayConfiguration
 import GatewayTLS
-import Synchronization
 
-/// The TLS of a listener: what new connections begin with, which a reload replaces under those that are there.
+/// The certificates of a TLS listener as its files were when they were read, and what new connections begin with.
 package final class ListenerCertificates: Sendable {
-    private let current: Mutex<TLSContext>
+    let context: TLSContext
 
-    init(_ context: TLSContext) { current = Mutex(context) }
-
-    var context: TLSContext { current.withLock { $0 } }
-
-    /// For connections from now on.
-    func replace(by next: TLSContext) { current.withLock { $0 = next } }
+    /// Reads the files that the configuration names.
+    init(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) {
+        context = try Self.read(tls, origin: origin)
+    }
 
     /// Why certificates cannot be used, and which line of the configuration names them.
     struct Trouble: Error, CustomStringConvertible {
@@ -21,8 +18,7 @@ package final class ListenerCertificates: Sendable {
         var description: String { "\(origin): \(reason)" }
     }
 
-    /// Reads the files that the configuration names.
-    static func read(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) -> TLSContext {
+    private static func read(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) -> TLSContext {
         var certificates: [TLSCertificate] = []
         for certificate in tls.certificates { certificates.append(try read(certificate)) }
         let versions = tls.versions.compactMap { TLSVersion(rawValue: $0.rawValue) }
@@ -41,6 +37,17 @@ package final class ListenerCertificates: Sendable {
             return try TLSCertificate(certificate.file, key: certificate.keyFile)
         } catch {
             throw Trouble(origin: certificate.origin, reason: error.description)
+        }
+    }
+
+    /// What another reading means for new connections, in words; nil when it means nothing. No certificates are a
+    /// listener that speaks no TLS.
+    static func difference(from old: ListenerCertificates?, to next: ListenerCertificates?) -> String? {
+        switch (old, next) {
+        case (nil, nil): nil
+        case (nil, _?): "TLS from now on; connections that are there stay as they are"
+        case (_?, nil): "no TLS from now on; connections that are there keep theirs"
+        case (let old?, let next?): old.context.hasCertificates(of: next.context) ? nil : "other certificates"
         }
     }
 

@@ -9,8 +9,7 @@ final class Listeners: Sendable {
         let listener: Listener
         /// Where the configuration says it listens, port 0 staying 0; nil for the control socket.
         let configured: ListenAddress?
-        /// What is true of every connection that is accepted here.
-        let options: ListenerOptions
+        private let current: Mutex<ListenerOptions>
         private let closed = Atomic(false)
 
         init(
@@ -18,7 +17,13 @@ final class Listeners: Sendable {
         ) {
             self.listener = listener
             self.configured = configured
-            self.options = options
+            current = Mutex(options)
+        }
+
+        /// What is true of every connection that is accepted here from now on.
+        var options: ListenerOptions {
+            get { current.withLock { $0 } }
+            set { current.withLock { $0 = newValue } }
         }
 
         /// Refuses new peers from now on. Workers that have not let go of it yet find out.

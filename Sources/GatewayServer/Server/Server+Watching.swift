@@ -1,7 +1,6 @@
 import GatewayConfiguration
 import GatewayControl
 import GatewayIO
-import GatewayTLS
 import HandlerModules
 
 extension Server {
@@ -33,25 +32,20 @@ extension Server {
     struct ListenerChange {
         var entries: [Listeners.Entry] = []
         /// For listeners that stay.
-        var certificates: [(holder: ListenerCertificates, next: TLSContext)] = []
+        private(set) var options: [(entry: Listeners.Entry, next: ListenerOptions)] = []
         /// Of those, what is said of them.
-        var replacesCertificates: [String] = []
+        private(set) var saidOfOptions: [String] = []
         var said: [String] = []
 
         /// Takes over a listener that stays, with the certificates that its files hold now.
         mutating func keep(_ known: Listeners.Entry, _ wanted: ListenerConfiguration) throws(Failure) {
             entries.append(known)
-            let next = try Server.readCertificates(wanted)
-            guard (known.options.certificates == nil) == (next == nil) else {
-                throw Failure(
-                    description: "\(wanted.origin): a listener cannot change to or from \"tls\" while it listens",
-                    isConfiguration: true)
-            }
-            guard let holder = known.options.certificates, let next else { return }
-            if !holder.context.hasCertificates(of: next) {
-                replacesCertificates.append("\(wanted.address): other certificates")
-            }
-            certificates.append((holder, next))
+            let before = known.options
+            if before.certificates == nil, wanted.tls == nil { return }
+            let next = try Server.readOptions(wanted)
+            options.append((known, next))
+            let what = ListenerCertificates.difference(from: before.certificates, to: next.certificates)
+            if let what { saidOfOptions.append("\(wanted.address): \(what)") }
         }
     }
 
@@ -59,7 +53,11 @@ extension Server {
     func openListeners(_ next: Configuration) -> Result<ListenerChange, Failure> {
         var change = ListenerChange()
         for wanted in next.listeners {
-            if let known = listeners.entries.first(where: { $0.configured == wanted.address }) {
+            // There may be several on port 0, one after the other.
+            let known = listeners.entries.first { entry in
+                entry.configured == wanted.address && !change.entries.contains { $0 === entry }
+            }
+            if let known {
                 do throws(Failure) {
                     try change.keep(known, wanted)
                 } catch {
@@ -81,14 +79,14 @@ extension Server {
     ///
     /// - Returns: what changed.
     func commit(_ change: ListenerChange) -> [String] {
-        for each in change.certificates { each.holder.replace(by: each.next) }
+        for each in change.options { each.entry.options = each.next }
         let leaving = listeners.entries.filter { old in !change.entries.contains { $0 === old } }
         let said = change.said + leaving.map { "no longer listening on \($0.listener.address)" }
-        guard !said.isEmpty else { return change.replacesCertificates }
+        guard !said.isEmpty else { return change.saidOfOptions }
         listeners = Listeners(change.entries)
         for port in context.ports { port.post(.listeners(listeners)) }
         // Workers let go of them when they read the message; closing here already refuses peers that come meanwhile.
         for entry in leaving { entry.close() }
-        return change.replacesCertificates + said
+        return change.saidOfOptions + said
     }
 }

@@ -2,7 +2,6 @@ import CLinux
 package import GatewayConfiguration
 import GatewayControl
 import GatewayIO
-import GatewayTLS
 import Glibc
 import HTTP
 import HandlerModules
@@ -170,7 +169,7 @@ package final class Server {
     static func open(
         _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
     ) throws(Failure) -> Listeners.Entry {
-        let options = try readCertificates(listener).map { ListenerOptions(ListenerCertificates($0)) } ?? options
+        let options = listener.tls == nil ? options : try readOptions(listener)
         do throws(Errno) {
             return Listeners.Entry(
                 try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)
@@ -181,11 +180,10 @@ package final class Server {
         }
     }
 
-    /// What new connections of a TLS listener begin with; nil for other listeners.
-    static func readCertificates(_ listener: ListenerConfiguration) throws(Failure) -> TLSContext? {
-        guard let tls = listener.tls else { return nil }
+    /// What a `listen` line asks for, with the files that it names as they are now.
+    static func readOptions(_ listener: ListenerConfiguration) throws(Failure) -> ListenerOptions {
         do throws(ListenerCertificates.Trouble) {
-            return try ListenerCertificates.read(tls, origin: listener.origin)
+            return try ListenerOptions(listener)
         } catch {
             throw Failure(description: error.description, isConfiguration: true)
         }

@@ -63,11 +63,12 @@ final class Acceptor {
 
     func acceptPeers(_ index: Int, on worker: Worker) {
         guard !worker.isStopping, index < listeners.entries.count else { return }
+        let options = listeners.entries[index].options
         for _ in 0..<Self.acceptsPerTurn {
             switch listeners.entries[index].listener.accept() {
             case .socket(let socket):
                 saidExhausted = false
-                place(socket, listeners.entries[index].options, on: worker)
+                place(socket, options, on: worker)
             case .none: return
             case .lost: continue
             case .exhausted(let error):
@@ -127,9 +128,10 @@ final class Acceptor {
 
     /// So many are being told already that this one hears it unasked, and is gone.
     private func turnAway(_ socket: consuming Socket, _ options: ListenerOptions, on worker: Worker) {
-        // Behind a layer nothing can be said to a peer without its part in it.
-        if options.makeLayer != nil { return }
-        worker.responder.reject(socket, worker.isEnding ? .draining : .tooManyConnections, on: worker)
+        let rejection: Rejection = worker.isEnding ? .draining : .tooManyConnections
+        if options.makeLayer == nil { return worker.responder.reject(socket, rejection, on: worker) }
+        // Behind a layer no HTTP can be said to a peer without its part in it.
+        worker.responder.reject(socket, rejection, saying: options.refusal, on: worker)
     }
 
     /// Takes a peer in, which has been counted.
