@@ -2,8 +2,10 @@
 #define COPENSSL_SHIM_H
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -27,8 +29,24 @@ static inline int copenssl_set_versions(SSL_CTX *context, int least, int most) {
     return SSL_CTX_set_min_proto_version(context, least) && SSL_CTX_set_max_proto_version(context, most);
 }
 
-static inline int copenssl_set_ticket_keys(SSL_CTX *context, void *keys, long count) {
-    return (int)SSL_CTX_set_tlsext_ticket_keys(context, keys, count);
+static inline int copenssl_context_index(void) { return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
+
+static inline void copenssl_on_ticket(SSL_CTX *context, int (*begin)(SSL *, unsigned char *, unsigned char *,
+                                                                     EVP_CIPHER_CTX *, EVP_MAC_CTX *, int)) {
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, begin);
+}
+
+// Readies what makes or reads a ticket as RFC 5077 4 has it: HMAC-SHA-256 with the first 32 bytes of the secrets over
+// what AES-256-CBC makes with the other 32.
+static inline int copenssl_begin_ticket(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *secrets,
+                                        const unsigned char *vector, int encrypts) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)secrets, 32),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(mac, parameters) &&
+           EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, secrets + 32, vector, encrypts);
 }
 
 static inline int copenssl_add_chain(SSL_CTX *context, X509 *certificate) {

@@ -25,20 +25,17 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
     /// One for each certificate; OpenSSL lets any thread make sessions with one.
     private let contexts: [SendablePointer<OpaquePointer>]
 
-    /// Encrypts the tickets of every context alike, so that a session is resumed by any worker and after a reload.
-    private static let ticketKeys: [UInt8] = {
-        // A name of 16 bytes, then keys for HMAC-SHA-256 and AES-256 of 32 bytes each.
-        var keys = [UInt8](repeating: 0, count: 80)
-        precondition(unsafe RAND_bytes(&keys, Int32(keys.count)) == 1, "OpenSSL has no random bytes")
-        return keys
-    }()
+    private let tickets: TicketKeys
 
     /// - Parameter certificates: the one that fits the name a client asks for is shown, the first one to clients that ask
     ///   for no name or another one.
-    package init(_ certificates: [TLSCertificate], versions: ClosedRange<TLSVersion> = .v12 ... .v13) throws(TLSFailure)
-    {
+    package init(
+        _ certificates: [TLSCertificate], versions: ClosedRange<TLSVersion> = .v12 ... .v13,
+        tickets: TicketKeys = .ofProcess
+    ) throws(TLSFailure) {
         precondition(!certificates.isEmpty, "a server has a certificate")
         self.certificates = certificates
+        self.tickets = tickets
         var made: [OpaquePointer] = unsafe []
         do throws(TLSFailure) {
             for certificate in certificates { unsafe made.append(try Self.makeContext(certificate, versions)) }
@@ -48,6 +45,7 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
             throw error
         }
         unsafe contexts = made.map { unsafe SendablePointer($0) }
+        for index in certificates.indices { unsafe tickets.serve(contexts[index].pointer) }
         if certificates.count > 1 {
             // Each session keeps this alive, which is longer than OpenSSL asks.
             unsafe copenssl_on_server_name(made[0], Self.chooseCertificate, Unmanaged.passUnretained(self).toOpaque())
@@ -83,10 +81,8 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
         // Sessions are in the clients' tickets; RFC 8446 8: early data could be replayed, and none is taken by default.
         unsafe copenssl_set_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(context, 1)
-        var keys = ticketKeys
-        var isFine = unsafe copenssl_set_ticket_keys(context, &keys, keys.count) == 1
-        isFine =
-            unsafe isFine && copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1
+        var isFine =
+            unsafe copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1
         // Of TLS 1.2 only what has forward secrecy and authenticated encryption.
         isFine = unsafe isFine && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
         isFine = unsafe isFine && SSL_CTX_use_certificate(context, certificate.chain[0]) == 1

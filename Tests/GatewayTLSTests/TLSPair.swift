@@ -43,6 +43,8 @@ final class TLSPair {
     }
 
     deinit {
+        // The session of a client that goes without a farewell is one that OpenSSL does not go on with.
+        SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         SSL_free(client)
         SSL_CTX_free(clientContext)
     }
