@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 // What OpenSSL has as macros, which Swift does not see.
 
@@ -63,6 +64,25 @@ static inline int copenssl_set_server_name(SSL *session, const char *name) {
 }
 
 static inline EVP_PKEY *copenssl_make_p256_key(void) { return EVP_EC_gen("P-256"); }
+// RFC 4514, but for octets of UTF-8, which stand as they are (its section 2.4 lets them).
+static inline void copenssl_print_name(BIO *target, const X509_NAME *name) {
+    X509_NAME_print_ex(target, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+}
+
+// The first host that a certificate was issued for; -1 when there is none.
+static inline int copenssl_first_host(const X509 *certificate, unsigned char *host, int room) {
+    GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    int length = -1;
+    for (int i = 0; length < 0 && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DNS) continue;
+        int whole = ASN1_STRING_length(name->d.dNSName);
+        length = whole < room ? whole : room;
+        memcpy(host, ASN1_STRING_get0_data(name->d.dNSName), (size_t)length);
+    }
+    GENERAL_NAMES_free(names);
+    return length;
+}
 
 static inline void copenssl_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
 

@@ -7,6 +7,8 @@ extension StatusReport {
             writer.name("process")
             process.write(to: &writer, isDegraded: isDegraded)
             writer.member("listeners", listeners)
+            writer.name("certificates")
+            writer.array(certificates) { $1.write(to: &$0) }
             writer.name("routes")
             writer.array(routes) { $1.write(to: &$0) }
             writer.name("handlers")
@@ -40,6 +42,18 @@ extension StatusReport.Process {
                 writer.member("accepted", reload.isAccepted)
                 writer.member("outcome", reload.outcome)
             }
+        }
+    }
+}
+
+extension StatusReport.Certificate {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("certificate", name)
+            writer.member("file", file)
+            writer.member("listeners", listeners)
+            writer.member("expires_at", Timestamp.iso(expiresAt))
+            writer.member("expiry_seconds", expiresAt)
         }
     }
 }

@@ -1,7 +1,7 @@
 extension StatusReport {
     /// The report for people: aligned, one thing a line, in colours where the reader is a terminal.
     package func text(colour: Bool) -> String {
-        var text = headline(colour) + process.details(listeners, colour)
+        var text = headline(colour) + process.details(listeners, certificates, colour)
         if !routes.isEmpty { text += "\n" + routeTable().text(colour: colour) }
         for handler in handlers { text += "\n" + handler.text(now: process.now, colour: colour) }
         return text
@@ -55,7 +55,9 @@ extension StatusReport {
 }
 
 extension StatusReport.Process {
-    fileprivate func details(_ listeners: [String], _ colour: Bool) -> String {
+    fileprivate func details(
+        _ listeners: [String], _ certificates: [StatusReport.Certificate], _ colour: Bool
+    ) -> String {
         let spread = workerConnections.map { String($0) }.joined(separator: " + ")
         let workers =
             StatusReport.count(workers, "worker")
@@ -63,6 +65,11 @@ extension StatusReport.Process {
         var lines: [(String, StyledText)] = [
             ("process", StyledText("pid \(pid), \(workers), started \(Timestamp.text(startedAt))")),
             ("listening", StyledText(listeners.isEmpty ? "nowhere" : listeners.joined(separator: "  "))),
+        ]
+        for (index, certificate) in certificates.enumerated() {
+            lines.append((index == 0 ? "certificate" : "", certificate.text(now: now)))
+        }
+        lines += [
             ("limit", StyledText(StatusReport.count(maxConnections, "connection"))),
             ("file", StyledText(configuration)),
         ]
@@ -76,6 +83,20 @@ extension StatusReport.Process {
             let margin = String(repeating: " ", count: max(0, 11 - title.utf8.count))
             return margin + title + "  " + value.rendered(colour: colour) + "\n"
         }.joined()
+    }
+}
+
+extension StatusReport.Certificate {
+    /// Days that are few: the log speaks of it from there on as well.
+    private static let fewDays: Int64 = 14
+
+    fileprivate func text(now: Int64) -> StyledText {
+        let left = expiresAt - now
+        let days = abs(left) / 86_400
+        let count = StatusReport.count(Int(days), "day")
+        let span = left < 0 ? "expired \(count) ago" : "in \(count)"
+        let style: StyledText.Style = left < 0 ? .bad : days < Self.fewDays ? .doubtful : .plain
+        return StyledText("\(name) until \(Timestamp.text(expiresAt)), \(span)  \(file)", style)
     }
 }
 

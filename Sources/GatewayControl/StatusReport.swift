@@ -3,6 +3,8 @@ package struct StatusReport: Sendable, Equatable {
     package var process: Process
     /// Where it listens, as the log names it.
     package var listeners: [String] = []
+    /// What TLS clients are shown, in the order of the configuration.
+    package var certificates: [Certificate] = []
     /// The routes in the order of the configuration.
     package var routes: [Route] = []
     /// The handlers in the order in which routes name them.
@@ -21,6 +23,26 @@ package struct StatusReport: Sendable, Equatable {
 
     /// Makes a report; the lists are filled afterwards.
     package init(process: Process) { self.process = process }
+}
+
+extension StatusReport {
+    /// A certificate with those that vouch for it.
+    package struct Certificate: Sendable, Equatable {
+        /// The first host it was issued for.
+        package var name: String
+        package var file: String
+        /// The listeners that show it.
+        package var listeners: [String]
+        /// Seconds since 1970.
+        package var expiresAt: Int64
+
+        package init(name: String, file: String, listeners: [String], expiresAt: Int64) {
+            self.name = name
+            self.file = file
+            self.listeners = listeners
+            self.expiresAt = expiresAt
+        }
+    }
 }
 
 extension StatusReport {

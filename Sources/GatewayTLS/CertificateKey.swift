@@ -12,7 +12,7 @@ import COpenSSL
 
     /// The first one in PEM text; nil when there is none.
     package init?(_ text: [UInt8]) {
-        guard let key = unsafe TLSCertificate.key(in: text) else {
+        guard let key = unsafe PEMFile(text: text).key() else {
             ERR_clear_error()
             return nil
         }

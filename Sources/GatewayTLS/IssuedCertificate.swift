@@ -10,7 +10,7 @@ import Glibc
 
     /// The first one in PEM text, whatever its dates; nil when there is none.
     package init?(_ text: [UInt8]) {
-        let found = unsafe TLSCertificate.certificates(in: text)
+        let found = unsafe (try? PEMFile(text: text).certificates()) ?? []
         unsafe found.dropFirst().forEach { unsafe X509_free($0) }
         guard let first = unsafe found.first else { return nil }
         unsafe pointer = first
@@ -76,5 +76,5 @@ import Glibc
     }
 
     /// The day on which it expires, as 2027-12-31.
-    package var lastDay: String { unsafe String(TLSCertificate.text(X509_get0_notAfter(pointer)).prefix(10)) }
+    package var lastDay: String { unsafe String(CertificateFacts.text(X509_get0_notAfter(pointer)).prefix(10)) }
 }

@@ -1,10 +1,16 @@
 import Bytes
 import COpenSSL
-import GatewayIO
 import Glibc
 
 /// A certificate with what vouches for it and its private key, read and found fit for use.
 @safe package final class TLSCertificate: Sendable {
+    /// Where it was read.
+    package let file: String
+    /// The first host it was issued for, or else its subject.
+    package let name: String
+    /// When it ends, or one of those that vouch for it does: seconds since 1970.
+    package let expiresAt: Int64
+
     /// From the certificate upwards to the one whose signer clients know.
     ///
     /// OpenSSL counts who uses these and the key, on any thread; nothing here changes them.
@@ -14,20 +20,20 @@ import Glibc
     var chain: [OpaquePointer] { unsafe pointers.map { unsafe $0.pointer } }
     var key: OpaquePointer { unsafe keyPointer.pointer }
 
-    /// More than any chain and key have.
-    private static let mostBytes = 1 << 20
-
     /// Reads PEM files.
     ///
     /// - Parameters:
     ///   - path: the certificate, behind which those that vouch for it may stand.
     ///   - keyPath: nil when the key stands in the same file.
     package init(_ path: String, key keyPath: String? = nil) throws(TLSFailure) {
-        let text = try Self.bytes(of: path)
-        let keyText = try keyPath.map { path throws(TLSFailure) in try Self.bytes(of: path) } ?? text
-        let chain = unsafe Self.certificates(in: text)
+        let file = try PEMFile(path)
+        let keyFile = try keyPath.map { path throws(TLSFailure) in try PEMFile(path) } ?? file
+        let chain = unsafe try file.certificates()
         unsafe pointers = chain.map { unsafe SendablePointer($0) }
-        guard let key = unsafe Self.key(in: keyText) else {
+        self.file = path
+        name = unsafe chain.first.map { unsafe CertificateFacts.host($0) ?? CertificateFacts.subject($0) } ?? path
+        expiresAt = unsafe chain.map { unsafe CertificateFacts.end($0) }.min() ?? 0
+        guard let key = unsafe keyFile.key() else {
             unsafe chain.forEach { unsafe X509_free($0) }
             throw .fromOpenSSL("no private key can be read from \(keyPath ?? path)")
         }
@@ -37,20 +43,43 @@ import Glibc
             ERR_clear_error()
             throw TLSFailure("the private key in \(keyPath ?? path) does not belong to the certificate in \(path)")
         }
-        // Answers -1 for a time that has passed.
-        if unsafe X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0 {
-            let begin = unsafe Self.text(X509_get0_notBefore(certificate))
-            throw TLSFailure("the certificate in \(path) is not valid before \(begin)")
-        }
-        if unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0 {
-            throw unsafe TLSFailure(
-                "the certificate in \(path) expired at \(Self.text(X509_get0_notAfter(certificate)))")
-        }
+        try checkOrder()
+        let count = unsafe chain.count
+        for index in 0..<count { try checkDates(index) }
     }
 
     deinit {
         unsafe chain.forEach { unsafe X509_free($0) }
         unsafe EVP_PKEY_free(key)
+    }
+
+    /// RFC 8446 4.4.2: each certificate should vouch for the one in front of it; many clients take no other order.
+    private func checkOrder() throws(TLSFailure) {
+        let chain = unsafe chain
+        let count = unsafe chain.count
+        for index in 1..<max(1, count) {
+            let isSigner = unsafe X509_check_issued(chain[index], chain[index - 1]) == X509_V_OK
+            let key = unsafe X509_get0_pubkey(chain[index])
+            if unsafe isSigner && X509_verify(chain[index - 1], key) == 1 { continue }
+            ERR_clear_error()
+            let subject = unsafe CertificateFacts.subject(chain[index])
+            throw TLSFailure(
+                "the certificates in \(file) are not in order: number \(index + 1) (\(subject)) has not signed number"
+                    + " \(index)")
+        }
+    }
+
+    private func checkDates(_ index: Int) throws(TLSFailure) {
+        let certificate = unsafe pointers[index].pointer
+        let what = index == 0 ? "the certificate in \(file)" : "certificate number \(index + 1) in \(file)"
+        // Answers -1 for a time that has passed.
+        if unsafe X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0 {
+            throw TLSFailure(
+                "\(what) is not valid before \(unsafe CertificateFacts.text(X509_get0_notBefore(certificate)))")
+        }
+        if unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0 {
+            throw TLSFailure("\(what) expired at \(unsafe CertificateFacts.text(X509_get0_notAfter(certificate)))")
+        }
     }
 
     /// Whether it was issued for a host.
@@ -59,56 +88,10 @@ import Glibc
         return unsafe X509_check_host(chain[0], name, strlen(name), flags, nil) == 1
     }
 
-    // MARK: Reading
-
-    private static func bytes(of path: String) throws(TLSFailure) -> [UInt8] {
-        // Opening a pipe that nobody writes to would wait for ever.
-        let file = FileDescriptor(adopting: unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK))
-        guard file.number >= 0 else { throw TLSFailure("cannot read \(path): \(Errno.last)") }
-        var bytes = [UInt8](repeating: 0, count: mostBytes + 1)
-        var count = 0
-        while count < bytes.count {
-            let part = unsafe bytes.withUnsafeMutableBytes {
-                unsafe read(file.number, $0.baseAddress.map { unsafe $0 + count }, $0.count - count)
-            }
-            if part < 0 { throw TLSFailure("cannot read \(path): \(Errno.last)") }
-            if part == 0 { return Array(bytes[..<count]) }
-            count += part
-        }
-        throw TLSFailure("cannot read \(path): it is larger than \(mostBytes) bytes")
-    }
-
-    static func certificates(in text: [UInt8]) -> [OpaquePointer] {
-        var found: [OpaquePointer] = unsafe []
-        unsafe withSource(text) { source in
-            while let next = unsafe PEM_read_bio_X509(source, nil, nil, nil) { unsafe found.append(next) }
-        }
-        // The end of the text is an error as well.
-        ERR_clear_error()
-        return unsafe found
-    }
-
-    static func key(in text: [UInt8]) -> OpaquePointer? {
-        var found: OpaquePointer?
-        unsafe withSource(text) { source in
-            // Without a function of ours OpenSSL would ask the terminal for a password.
-            unsafe found = PEM_read_bio_PrivateKey(source, nil, { _, _, _, _ in -1 }, nil)
-        }
-        return unsafe found
-    }
-
-    private static func withSource(_ text: [UInt8], _ body: (OpaquePointer) -> Void) {
-        unsafe text.withUnsafeBytes {
-            guard let source = unsafe BIO_new_mem_buf($0.baseAddress, Int32($0.count)) else { return }
-            unsafe body(source)
-            unsafe BIO_free(source)
-        }
-    }
-
-    static func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
-        var (fields, room) = unsafe (tm(), [CChar](repeating: 0, count: 32))
-        _ = unsafe ASN1_TIME_to_tm(time, &fields)
-        let count = unsafe strftime(&room, room.count, "%Y-%m-%d %H:%M:%S UTC", &fields)
-        return String(decoding: room[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    /// Whether clients are shown the same.
+    func isSame(as other: TLSCertificate) -> Bool {
+        let (own, others) = unsafe (chain, other.chain)
+        return unsafe own.count == others.count
+            && own.indices.allSatisfy { unsafe X509_cmp(own[$0], others[$0]) == 0 }
     }
 }

@@ -21,7 +21,7 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
 
 /// What all TLS connections of a listener share: certificates, versions, keys of tickets. Any thread.
 @safe package final class TLSContext: Sendable {
-    private let certificates: [TLSCertificate]
+    package let certificates: [TLSCertificate]
     /// One for each certificate; OpenSSL lets any thread make sessions with one.
     private let contexts: [SendablePointer<OpaquePointer>]
 
@@ -61,9 +61,9 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
     /// A layer for one connection, for the thread that asks.
     package func makeLayer() -> TLSLayer { TLSLayer(self) }
 
-    /// Whether clients are shown the same.
+    /// Whether clients are shown the same certificates.
     package func hasCertificates(of other: TLSContext) -> Bool {
-        certificates.elementsEqual(other.certificates) { unsafe X509_cmp($0.chain[0], $1.chain[0]) == 0 }
+        certificates.elementsEqual(other.certificates) { $0.isSame(as: $1) }
     }
 
     func makeSession() -> OpaquePointer {

@@ -5,8 +5,9 @@ import GatewayServer
 enum CheckCommand {
     static func run(_ arguments: Arguments) -> Int32 {
         guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
-        let troubles = ListenerCertificates.troubles(configuration) + HandlerCheck.troubles(configuration)
-        for trouble in troubles { Terminal.complain(trouble) }
+        let certificates = ListenerCertificates.findings(configuration)
+        let troubles = certificates.troubles + HandlerCheck.troubles(configuration)
+        for finding in certificates.warnings + troubles { Terminal.complain(finding) }
         guard troubles.isEmpty else {
             Terminal.complain("\(configuration.file): \(count(troubles.count, "problem"))")
             return ExitStatus.configuration

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
-from gateway_process import DEADLINE
+from gateway_process import DEADLINE, eventually
 from samples import run
 from swarm import counter_in_c, put
-from test_control import ask
+from test_control import ask, status
 from test_handlers import compile_handler
 
 # Tells a client what the gateway says of its TLS.
@@ -302,6 +302,91 @@ def test_certificates_are_read_again(make, tmp_path):
         tls(running, trust(tmp_path, "first")).close()
         peer.send("still here")
         assert peer.recv(DEADLINE) == "still here"
+
+
+def fingerprint(running):
+    """That of the certificate which new clients are shown."""
+    with running.connect() as peer:
+        shown = ssl._create_unverified_context().wrap_socket(peer, server_hostname="localhost").getpeercert(True)
+        return x509.load_der_x509_certificate(shown).fingerprint(hashes.SHA256())
+
+
+def fingerprint_of(file):
+    return x509.load_pem_x509_certificate(file.read_bytes()).fingerprint(hashes.SHA256())
+
+
+@pytest.mark.parametrize("cause", ["files", "SIGHUP"])
+def test_new_certificates_are_shown_to_new_clients(make, tmp_path, cause):
+    running = make().start()
+    with wss(running, trust(tmp_path, "first")) as peer:
+        certificate(tmp_path, "first", "localhost")
+        if cause == "SIGHUP":
+            running.signal(signal.SIGHUP)
+        eventually("the new one", lambda: fingerprint(running) == fingerprint_of(tmp_path / "first.pem"))
+        peer.send("still here")
+        assert peer.recv(DEADLINE) == "still here"
+
+
+def test_certificates_that_are_deployed_by_links(make, tmp_path):
+    """certbot's live folder, and the swapped folder of Kubernetes, on two listeners."""
+    for number in (1, 2):
+        for folder in (tmp_path / "archive", tmp_path / f"..{number}"):
+            folder.mkdir(exist_ok=True)
+            certificate(folder, f"tls{number}" if folder.name == "archive" else "tls", "localhost")
+    (tmp_path / "live").mkdir()
+    for end in ("pem", "key"):
+        (tmp_path / f"live/tls.{end}").symlink_to(f"../archive/tls1.{end}")
+        (tmp_path / f"tls.{end}").symlink_to(f"..data/tls.{end}")
+    (tmp_path / "..data").symlink_to("..1")
+    running = make(["live/tls", "tls"]).start()
+    assert fingerprint(running) == fingerprint_of(tmp_path / "archive/tls1.pem")
+    for end in ("pem", "key"):
+        (tmp_path / "live/next").symlink_to(f"../archive/tls2.{end}")
+        (tmp_path / "live/next").rename(tmp_path / f"live/tls.{end}")
+    eventually("certbot's", lambda: fingerprint(running) == fingerprint_of(tmp_path / "archive/tls2.pem"))
+    before = status(running)["certificates"]
+    (tmp_path / "..next").symlink_to("..2")
+    (tmp_path / "..next").rename(tmp_path / "..data")
+    eventually("Kubernetes's", lambda: status(running)["certificates"] != before)
+
+
+def test_a_bad_certificate_changes_nothing_and_is_said_once(make, tmp_path):
+    running = make(main="plugins ./Plugins { settle 20ms; }")
+    running.file.write_text(running.file.read_text().replace("plugins ./Plugins;", "", 1))
+    running.start()
+    shown = fingerprint(running)
+    for text in ("nothing", "nothing at all"):
+        (tmp_path / "first.key").write_text(text)
+        running.wait_for("error: certificates have changed, those before serve on: .*no private key can be read")
+    # The next line is that of another cause; it comes behind whatever else was said of the same one.
+    (tmp_path / "first.pem").unlink()
+    running.wait_for("error: certificates have changed.*cannot read .*first.pem: No such file")
+    assert running.log().count("no private key can be read") == 1
+    assert fingerprint(running) == shown
+    certificate(tmp_path, "first", "localhost")
+    running.wait_for("other certificates, its files have changed")
+    assert fingerprint(running) == fingerprint_of(tmp_path / "first.pem") != shown
+
+
+def test_the_end_of_a_certificate_is_told(make, tmp_path):
+    certificate(tmp_path, "second", "second.example", end=10.5 * DAY)
+    running = make(["first", "second"])
+    notice = "the certificate for second.example in .*/second.pem expires in 10 days"
+    checked = ask(running, "check")
+    assert checked.returncode == 0
+    assert re.search(rf"^gateway.conf:4: warning: {notice}$", checked.stderr, re.M), checked.stderr
+    assert "first" not in checked.stderr
+    running.start()
+    running.wait_for(f"^warning: {notice}")
+    told = status(running)["certificates"]
+    assert [each["certificate"] for each in told] == ["localhost", "second.example"]
+    ends = x509.load_pem_x509_certificate((tmp_path / "second.pem").read_bytes()).not_valid_after_utc
+    assert told[1]["expiry_seconds"] == int(ends.timestamp())
+    assert told[1]["listeners"] == running.addresses() and told[1]["file"].endswith("/second.pem")
+    assert re.search(r"certificate  localhost until .* UTC, in 29 days  .*/first.pem\n"
+                     r"             second.example until .* UTC, in 10 days  .*/second.pem\n", ask(running, "status").stdout)
+    assert ask(running, "reload").returncode == 0
+    eventually("said again", lambda: len(re.findall(notice, running.log())) == 2)
 
 
 def test_what_a_full_gateway_says_it_says_through_tls(make, tmp_path):

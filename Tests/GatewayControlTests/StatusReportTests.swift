@@ -13,6 +13,11 @@ struct StatusReportTests {
         process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
         var report = StatusReport(process: process)
         report.listeners = ["[::]:8080", "unix:/run/g.sock"]
+        report.certificates = [
+            .init(
+                name: "a.example", file: "/etc/gw/a.pem", listeners: ["[::]:8443"], expiresAt: Self.now + 30 * 86_400),
+            .init(name: "b.example", file: "/etc/gw/b.pem", listeners: [], expiresAt: Self.now - 86_400),
+        ]
         report.routes = [
             .init(pattern: "/echo", handler: "echo", unavailable: nil, connections: 3, reload: "auto"),
             .init(
@@ -44,6 +49,8 @@ struct StatusReportTests {
                 ● gateway 1.0.0: degraded, 1 of 2 routes unavailable, 123 connections, up 3h 12m
                     process  pid 4711, 2 workers with 62 + 61 connections, started 2025-12-31 20:48:00 UTC
                   listening  [::]:8080  unix:/run/g.sock
+                certificate  a.example until 2026-01-31 00:00:00 UTC, in 30 days  /etc/gw/a.pem
+                             b.example until 2025-12-31 00:00:00 UTC, expired 1 day ago  /etc/gw/b.pem
                       limit  100000 connections
                        file  /etc/gw/gateway.conf
                              read again 2025-12-31 23:55:00 UTC, 5m 0s ago
@@ -87,7 +94,11 @@ struct StatusReportTests {
                 "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"worker_connections":[62,61],\#
                 "connections":123,"max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
-                "listeners":["[::]:8080","unix:/run/g.sock"],"routes":[\#
+                "listeners":["[::]:8080","unix:/run/g.sock"],"certificates":[\#
+                {"certificate":"a.example","file":"/etc/gw/a.pem","listeners":["[::]:8443"],\#
+                "expires_at":"2026-01-31T00:00:00Z","expiry_seconds":1769817600},\#
+                {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#
+                "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
                 {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto"},\#
                 {"route":"/rooms/:room","handler":"chat","state":"unavailable",\#
                 "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain"}],"handlers":[\#

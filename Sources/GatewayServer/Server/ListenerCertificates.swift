@@ -1,14 +1,28 @@
 package import GatewayConfiguration
+import GatewayControl
+import GatewayIO
 import GatewayTLS
 
 /// The certificates of a TLS listener as its files were when they were read, and what new connections begin with.
 package final class ListenerCertificates: Sendable {
     let context: TLSContext
+    private let configuration: TLSConfiguration
+    private let origin: SourceLocation
 
     /// Reads the files that the configuration names.
     init(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) {
+        configuration = tls
+        self.origin = origin
         context = try Self.read(tls, origin: origin)
     }
+
+    /// Reads the same files as they are now.
+    func readAgain() throws(Trouble) -> ListenerCertificates {
+        try ListenerCertificates(configuration, origin: origin)
+    }
+
+    /// Where they were read.
+    var files: [String] { configuration.certificates.flatMap { [$0.file] + [$0.keyFile].compactMap { $0 } } }
 
     /// Why certificates cannot be used, and which line of the configuration names them.
     struct Trouble: Error, CustomStringConvertible {
@@ -25,18 +39,23 @@ package final class ListenerCertificates: Sendable {
         guard let least = versions.min(), let most = versions.max() else {
             throw Trouble(origin: origin, reason: "no version of TLS")
         }
-        do throws(TLSFailure) {
-            return try TLSContext(certificates, versions: least...most)
-        } catch {
-            throw Trouble(origin: origin, reason: error.description)
-        }
+        return try at(origin) { () throws(TLSFailure) in try TLSContext(certificates, versions: least...most) }
     }
 
     private static func read(_ certificate: TLSConfiguration.Certificate) throws(Trouble) -> TLSCertificate {
+        try at(certificate.origin) { () throws(TLSFailure) in
+            try TLSCertificate(certificate.file, key: certificate.keyFile)
+        }
+    }
+
+    /// Names the line that asks for what does not work.
+    private static func at<Value>(_ origin: SourceLocation, _ make: () throws(TLSFailure) -> Value) throws(Trouble)
+        -> Value
+    {
         do throws(TLSFailure) {
-            return try TLSCertificate(certificate.file, key: certificate.keyFile)
+            return try make()
         } catch {
-            throw Trouble(origin: certificate.origin, reason: error.description)
+            throw Trouble(origin: origin, reason: error.description)
         }
     }
 
@@ -51,15 +70,41 @@ package final class ListenerCertificates: Sendable {
         }
     }
 
-    /// What `gateway check` finds out about certificates: a text for each that could not be used.
-    package static func troubles(_ configuration: Configuration) -> [String] {
-        configuration.listeners.flatMap { $0.tls?.certificates ?? [] }.compactMap { certificate in
+    // MARK: Checking
+
+    /// What `gateway check` finds out about certificates.
+    package struct Findings {
+        /// A text for each thing that does not work.
+        package fileprivate(set) var troubles: [String] = []
+        /// A text for each certificate that ends soon.
+        package fileprivate(set) var warnings: [String] = []
+    }
+
+    /// Reads what the listeners of a configuration name.
+    package static func findings(_ configuration: Configuration) -> Findings {
+        var findings = Findings()
+        for listener in configuration.listeners {
+            guard let tls = listener.tls else { continue }
+            let before = findings.troubles.count
+            for each in tls.certificates {
+                do throws(Trouble) {
+                    let found = try read(each)
+                    let report = StatusReport.Certificate(
+                        name: found.name, file: found.file, listeners: [], expiresAt: found.expiresAt)
+                    guard let notice = CertificateExpiry.notice(report, at: Clock.wallSeconds()) else { continue }
+                    findings.warnings.append("\(each.origin): warning: \(notice.text)")
+                } catch {
+                    findings.troubles.append("\(error.origin): error: \(error.reason)")
+                }
+            }
+            // What is wrong with one certificate was said.
+            if findings.troubles.count > before { continue }
             do throws(Trouble) {
-                _ = try read(certificate)
-                return nil
+                _ = try read(tls, origin: listener.origin)
             } catch {
-                return "\(error.origin): error: \(error.reason)"
+                findings.troubles.append("\(error.origin): error: \(error.reason)")
             }
         }
+        return findings
     }
 }

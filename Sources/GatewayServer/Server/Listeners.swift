@@ -1,5 +1,7 @@
 import GatewayConfiguration
+import GatewayControl
 import GatewayIO
+import GatewayTLS
 import Synchronization
 
 /// The listening sockets, shared by all workers; accepting is the kernel's affair and needs no lock.
@@ -38,4 +40,23 @@ final class Listeners: Sendable {
     let entries: [Entry]
 
     init(_ entries: [Entry]) { self.entries = entries }
+
+    /// What TLS clients are shown: each certificate once, with the listeners that show it.
+    static func certificates(_ entries: [Entry]) -> [StatusReport.Certificate] {
+        var found: [StatusReport.Certificate] = []
+        for entry in entries where !entry.isClosed {
+            for certificate in entry.options.certificates?.context.certificates ?? [] {
+                let address = entry.listener.address.description
+                if let known = found.firstIndex(where: { $0.file == certificate.file }) {
+                    found[known].listeners.append(address)
+                } else {
+                    found.append(
+                        .init(
+                            name: certificate.name, file: certificate.file, listeners: [address],
+                            expiresAt: certificate.expiresAt))
+                }
+            }
+        }
+        return found
+    }
 }

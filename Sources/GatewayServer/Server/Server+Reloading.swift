@@ -107,7 +107,9 @@ extension Server {
         }
         if change.isPrepared {
             change.commit()
-            var said = commit(taking.listeners) + taking.difference.lines + change.changes
+            let listening = commit(taking.listeners)
+            certificates.takeOver(listeners.entries)
+            var said = listening + taking.difference.lines + change.changes
             if said.isEmpty { said = ["configuration: nothing changed"] }
             taking.request.said = said
             let text = said.joined(separator: "\n")

@@ -34,6 +34,7 @@ package final class Server {
     private let runDirectory: RunDirectory
     private let capacity: Int
     let control: ControlEndpoint?
+    let certificates: CertificateKeeper
     /// Nil with `watch off`.
     let watch: ModuleWatch?
     /// Seconds since 1970.
@@ -75,6 +76,8 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
+        certificates = CertificateKeeper(
+            listeners.entries, log, loop, settle: .milliseconds(configuration.settleMilliseconds))
         for base in RunDirectory.defaultBases() { _ = RunDirectory.removeLeftovers(in: base) }
         do throws(RunDirectoryError) {
             runDirectory = try RunDirectory()
@@ -331,6 +334,7 @@ package final class Server {
         while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
         try control?.turn(self)
         reloadChanged()
+        if phase != .stopping { certificates.turn(listeners.entries, isBusy: taking != nil) }
         handlerManager.step()
         stepRequests()
         watchDraining()
@@ -341,7 +345,9 @@ package final class Server {
         let now = Clock.monotonicNanoseconds()
         let draining = phase == .draining ? now &+ 50_000_000 : nil
         let watching = phase == .serving || phase == .starting ? watch?.pause : nil
-        let pauses = [control?.milliseconds, watching].compactMap { $0 }.map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
+        let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
+        let pauses = [control?.milliseconds, watching, certifying].compactMap { $0 }
+            .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
         return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
     }
 
