@@ -116,6 +116,22 @@ package struct TLSConfiguration: Sendable, Equatable {
         package var origin: SourceLocation
     }
 
+    /// `client_ca`: who vouches for clients.
+    package struct ClientAuthority: Sendable, Equatable {
+        /// What a client without a certificate is told.
+        package enum Demand: String, Sendable {
+            /// It may come in.
+            case optional
+            case required
+        }
+
+        /// Certificates of authorities: an absolute path after loading.
+        package var file: String
+        package var demand: Demand
+        /// Where it was written.
+        package var origin: SourceLocation
+    }
+
     /// A version that may be spoken.
     package enum Version: String, Sendable, CaseIterable {
         /// RFC 5246
@@ -128,6 +144,12 @@ package struct TLSConfiguration: Sendable, Equatable {
     package var certificates: [Certificate] = []
     /// In the order of `Version`; never empty.
     package var versions = Version.allCases
+    /// Cipher suites in the words of OpenSSL; nil = what is good today.
+    package var ciphers: String?
+    /// Nil = clients are not asked for certificates.
+    package var clientAuthority: ClientAuthority?
+    /// How many handshakes may be under way at once.
+    package var handshakeLimit = 200
 }
 
 /// One `route` block.

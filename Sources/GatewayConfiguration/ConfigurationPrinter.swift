@@ -56,7 +56,7 @@ private struct ConfigurationPrinter {
             printDefaults(configuration)
         case .route:
             for route in configuration.routes { printRoute(route, configuration) }
-        case .include, .handler, .set, .subprotocols, .certificate, .protocols:
+        case .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
             break
         }
     }
@@ -70,7 +70,15 @@ private struct ConfigurationPrinter {
             line("certificate", files.joined(separator: " "), indent: "    ")
         }
         line("protocols", tls.versions.map(\.rawValue).joined(separator: " "), indent: "    ")
-        printScope(Scope(), in: .tls, set: [:])
+        if let ciphers = tls.ciphers { line("ciphers", Quotation.full(ciphers), indent: "    ") }
+        if let authority = tls.clientAuthority {
+            let file = Quotation.ifNeeded(authority.file)
+            line("client_ca", "\(file) \(authority.demand.rawValue)", indent: "    ")
+        }
+        var scope = Scope()
+        let isDefault = tls.handshakeLimit == scope.handshakeLimit
+        scope.handshakeLimit = tls.handshakeLimit
+        printScope(scope, in: .tls, set: isDefault ? [:] : ["handshake_limit": listener.origin])
         text += "}\n"
     }
 

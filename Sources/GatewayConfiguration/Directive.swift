@@ -40,6 +40,8 @@ struct Scope: Sendable {
     var watches = Configuration(file: "").pluginsWatch
     var settleMilliseconds = Configuration(file: "").settleMilliseconds
     var retain = Configuration(file: "").retain
+    /// `handshake_limit` in the block of `tls`.
+    var handshakeLimit = TLSConfiguration().handshakeLimit
     /// Where the keys of `set` stand.
     var keys: [String: SourceRange] = [:]
     /// Where the directives of this block stand, by name.
@@ -83,7 +85,7 @@ enum Setting: Sendable {
         case listen, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
         case defaults, route, include
         case handler, set, subprotocols
-        case certificate, protocols
+        case certificate, protocols, ciphers, clientAuthority
     }
 }
 
@@ -134,10 +136,10 @@ struct Directive: Sendable {
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
         Directive("certificate", .tls, .special(.certificate), "a file, and that of its key", repeats: true),
         Directive("protocols", .tls, .special(.protocols), "1.2, 1.3 or both"),
-        Directive("ciphers", .tls, .later),
-        Directive("client_ca", .tls, .later),
+        Directive("ciphers", .tls, .special(.ciphers), "a list in quotes, such as \"ECDHE+AESGCM\""),
+        Directive("client_ca", .tls, .special(.clientAuthority), "a file, and \"optional\" or \"required\""),
         Directive("http2", .tls, .fixed("off")),
-        Directive("handshake_limit", .tls, .later),
+        Directive("handshake_limit", .tls, .count(\.handshakeLimit, 1...1_000_000)),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),

@@ -48,17 +48,22 @@ extension Evaluator {
 
     private mutating func tls(_ statement: Statement) -> TLSConfiguration {
         var tls = TLSConfiguration()
-        var unused = Scope()
+        var scope = Scope()
         let admitted = admit(statement.block ?? [], in: .tls)
         for entry in admitted {
             if case .special(.certificate) = entry.directive.setting {
                 evaluateCertificate(entry, &tls)
             } else if case .special(.protocols) = entry.directive.setting {
                 evaluateProtocols(entry, &tls)
+            } else if case .special(.ciphers) = entry.directive.setting {
+                evaluateCiphers(entry, &tls)
+            } else if case .special(.clientAuthority) = entry.directive.setting {
+                evaluateClientAuthority(entry, &tls)
             } else {
-                apply(entry, to: &unused)
+                apply(entry, to: &scope)
             }
         }
+        tls.handshakeLimit = scope.handshakeLimit
         if !admitted.contains(where: { $0.directive.name == "certificate" }), !report.hasErrors {
             report.error(
                 "there is no \"certificate\" in the block of \"tls\"", at: statement.name.range,
@@ -93,6 +98,30 @@ extension Evaluator {
         if words.isEmpty {
             report.error("\"protocols\" needs \(entry.directive.expected)", at: entry.statement.name.range)
         }
+    }
+
+    private mutating func evaluateCiphers(_ entry: Admitted, _ tls: inout TLSConfiguration) {
+        guard let word = onlyValue(entry) else { return }
+        if word.text.isEmpty { return reportValue(word, entry) }
+        tls.ciphers = word.text
+    }
+
+    private mutating func evaluateClientAuthority(_ entry: Admitted, _ tls: inout TLSConfiguration) {
+        let words = entry.statement.arguments
+        guard words.count >= 2, !words[0].text.isEmpty else {
+            report.error("\"client_ca\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return
+        }
+        if let extra = words.dropFirst(2).first {
+            report.error("unexpected \(Quotation.short(extra.text))", at: extra.range)
+            return
+        }
+        guard let demand = TLSConfiguration.ClientAuthority.Demand(rawValue: words[1].text) else {
+            return reportValue(words[1], entry)
+        }
+        tls.clientAuthority = .init(
+            file: absolute(words[0].text, in: words[0].range.file), demand: demand,
+            origin: report.location(of: words[0].range))
     }
 
     mutating func evaluateThreads(_ entry: Admitted) {

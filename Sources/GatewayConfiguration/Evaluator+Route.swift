@@ -42,7 +42,8 @@ extension Evaluator {
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
         case .listen, .threads, .busyPoll, .plugins, .mode, .console, .control: break
-        case .accessLog, .errorLog, .defaults, .route, .include, .certificate, .protocols: break
+        case .accessLog, .errorLog, .defaults, .route, .include: break
+        case .certificate, .protocols, .ciphers, .clientAuthority: break
         }
     }
 

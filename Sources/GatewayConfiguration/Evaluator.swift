@@ -101,7 +101,8 @@ struct Evaluator {
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
         case .route: evaluateRoute(entry)
-        case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols: break
+        case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
+            break
         }
     }
 

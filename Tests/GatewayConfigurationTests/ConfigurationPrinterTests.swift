@@ -11,6 +11,7 @@ struct ConfigurationPrinterTests {
         "listen 1; mode development; console off; error_log off; control off;",
         "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",
         "listen 1; listen 2 tls { certificate a.pem; certificate 'b c.pem' /k.pem; protocols 1.3; } listen 3 tls { certificate a; }",
+        "listen 1 tls { certificate a; ciphers 'A:B'; client_ca 'c d.pem' optional; handshake_limit 7; }",
         """
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
         threads 3; busy_poll 45us; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
@@ -82,6 +83,7 @@ extension Configuration {
             copy.listeners[index].origin = nowhere
             for place in copy.listeners[index].tls?.certificates.indices ?? 0..<0 {
                 copy.listeners[index].tls?.certificates[place].origin = nowhere
+                copy.listeners[index].tls?.clientAuthority?.origin = nowhere
             }
         }
         for index in copy.routes.indices {

@@ -156,10 +156,19 @@ private let refusedListeners: [Refusal] = [
         ["1:34+9 error: \"protocols\" needs 1.2, 1.3 or both"]),
     Refusal(
         "listen 8443 tls { certificate a; client_ca a; }",
-        ["1:34+9 error: \"client_ca\" is not supported yet"]),
+        ["1:34+9 error: \"client_ca\" needs a file, and \"optional\" or \"required\""]),
     Refusal(
-        "listen 8443 tls { certificate a; ciphers a; }",
-        ["1:34+7 error: \"ciphers\" is not supported yet"]),
+        "listen 8443 tls { certificate a; client_ca a perhaps; }",
+        ["1:46+7 error: \"client_ca\" takes a file, and \"optional\" or \"required\", not \"perhaps\""]),
+    Refusal(
+        "listen 8443 tls { certificate a; client_ca a required b; }",
+        ["1:55+1 error: unexpected \"b\""]),
+    Refusal(
+        "listen 8443 tls { certificate a; handshake_limit 0; }",
+        ["1:50+1 error: \"0\" is out of range for \"handshake_limit\" (1 to 1000000)"]),
+    Refusal(
+        "listen 8443 tls { certificate a; ciphers; }",
+        ["1:34+7 error: \"ciphers\" needs a list in quotes, such as \"ECDHE+AESGCM\""]),
     Refusal(
         "listen 8443 tls { certificate a; http2 on; }",
         ["1:34+5 error: \"http2\" is not supported yet (only \"http2 off\" is)"]),
