@@ -5,9 +5,12 @@ public struct TransportSecurity: Sendable, Equatable {
     public var cipher: String
     /// The host that the peer asked for; empty when it named none.
     public var serverName: String
+    /// Whom the peer's certificate was issued for (RFC 4514); empty when it has shown none.
+    public var clientName: String
 
-    public init(version: String, cipher: String, serverName: String) {
+    public init(version: String, cipher: String, serverName: String, clientName: String = "") {
         (self.version, self.cipher, self.serverName) = (version, cipher, serverName)
+        self.clientName = clientName
     }
 }
 

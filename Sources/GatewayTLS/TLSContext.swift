@@ -19,26 +19,39 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
     package static func < (left: TLSVersion, right: TLSVersion) -> Bool { left.number < right.number }
 }
 
+/// What a listener asks of TLS beside certificates.
+package struct TLSSettings: Sendable {
+    package var versions = TLSVersion.v12 ... .v13
+    /// Cipher suites in the words of OpenSSL; nil for what is good today.
+    package var ciphers: String?
+    /// Nil where clients are not asked for certificates.
+    package var authorities: TLSAuthorities?
+
+    package init() {}
+}
+
 /// What all TLS connections of a listener share: certificates, versions, keys of tickets. Any thread.
 @safe package final class TLSContext: Sendable {
     package let certificates: [TLSCertificate]
     /// One for each certificate; OpenSSL lets any thread make sessions with one.
     private let contexts: [SendablePointer<OpaquePointer>]
 
+    private let settings: TLSSettings
     private let tickets: TicketKeys
 
     /// - Parameter certificates: the one that fits the name a client asks for is shown, the first one to clients that ask
     ///   for no name or another one.
     package init(
-        _ certificates: [TLSCertificate], versions: ClosedRange<TLSVersion> = .v12 ... .v13,
+        _ certificates: [TLSCertificate], _ settings: TLSSettings = TLSSettings(),
         tickets: TicketKeys = .ofProcess
     ) throws(TLSFailure) {
         precondition(!certificates.isEmpty, "a server has a certificate")
         self.certificates = certificates
+        self.settings = settings
         self.tickets = tickets
         var made: [OpaquePointer] = unsafe []
         do throws(TLSFailure) {
-            for certificate in certificates { unsafe made.append(try Self.makeContext(certificate, versions)) }
+            for certificate in certificates { unsafe made.append(try Self.makeContext(certificate, settings)) }
         } catch {
             unsafe made.forEach { unsafe SSL_CTX_free($0) }
             unsafe contexts = unsafe []
@@ -66,35 +79,79 @@ package enum TLSVersion: String, Sendable, CaseIterable, Comparable {
         certificates.elementsEqual(other.certificates) { $0.isSame(as: $1) }
     }
 
+    /// Whether the same is asked of clients.
+    package func hasSettings(of other: TLSContext) -> Bool {
+        settings.versions == other.settings.versions && settings.ciphers == other.settings.ciphers
+            && settings.authorities?.digest == other.settings.authorities?.digest
+    }
+
     func makeSession() -> OpaquePointer {
         guard let session = unsafe SSL_new(contexts[0].pointer) else { fatalError("out of memory for a TLS session") }
         return unsafe session
     }
 
     private static func makeContext(
-        _ certificate: TLSCertificate, _ versions: ClosedRange<TLSVersion>
+        _ certificate: TLSCertificate, _ settings: TLSSettings
     ) throws(TLSFailure) -> OpaquePointer {
         guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .fromOpenSSL("TLS") }
+        do throws(TLSFailure) {
+            unsafe try prepare(context, certificate, settings)
+            return unsafe context
+        } catch {
+            unsafe SSL_CTX_free(context)
+            throw error
+        }
+    }
+
+    private static func prepare(
+        _ context: OpaquePointer, _ certificate: TLSCertificate, _ settings: TLSSettings
+    ) throws(TLSFailure) {
         // Buffers of OpenSSL are held only while a record is under way: 16 KiB less for each idle connection.
         unsafe copenssl_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
         unsafe copenssl_forbid_renegotiation(context)
         // Sessions are in the clients' tickets; RFC 8446 8: early data could be replayed, and none is taken by default.
         unsafe copenssl_set_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(context, 1)
-        var isFine =
-            unsafe copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1
-        // Of TLS 1.2 only what has forward secrecy and authenticated encryption.
-        isFine = unsafe isFine && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
-        isFine = unsafe isFine && SSL_CTX_use_certificate(context, certificate.chain[0]) == 1
+        unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, nil)
+        let versions = settings.versions
+        guard unsafe copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1 else {
+            throw .fromOpenSSL("the versions of TLS cannot be used")
+        }
+        try unsafe setCiphers(context, settings.ciphers)
+        var isFine = unsafe SSL_CTX_use_certificate(context, certificate.chain[0]) == 1
         isFine = unsafe isFine && SSL_CTX_use_PrivateKey(context, certificate.key) == 1
         isFine =
             unsafe isFine && certificate.chain.dropFirst().allSatisfy { unsafe copenssl_add_chain(context, $0) == 1 }
-        unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, nil)
-        guard isFine else {
-            unsafe SSL_CTX_free(context)
-            throw .fromOpenSSL("the certificate cannot be used")
+        guard isFine else { throw .fromOpenSSL("the certificate in \(certificate.file) cannot be used") }
+        if let authorities = settings.authorities, unsafe !authorities.serve(context) {
+            throw .fromOpenSSL("the authorities of clients cannot be used")
         }
-        return unsafe context
+    }
+
+    /// Of TLS 1.2 what has forward secrecy and authenticated encryption; TLS 1.3 has nothing else.
+    private static let goodCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+    /// The suites of TLS 1.3 have names of their own (RFC 8446 B.4), and OpenSSL a list of its own for them. Where one of
+    /// the two is not spoken of it stays as it is.
+    private static func setCiphers(_ context: OpaquePointer, _ text: String?) throws(TLSFailure) {
+        let wanted = (text ?? goodCiphers).split { ":, ".contains($0) }
+        let suites = wanted.filter { $0.hasPrefix("TLS_") }
+        let ciphers = wanted.filter { !$0.hasPrefix("TLS_") }
+        // In a list OpenSSL passes over what it does not know, so each is tried alone. What begins with one of these
+        // takes away from others or sorts them.
+        for name in wanted where !"!-+@".contains(name.first ?? "!") {
+            let isKnown =
+                unsafe name.hasPrefix("TLS_")
+                ? SSL_CTX_set_ciphersuites(context, String(name)) == 1
+                : SSL_CTX_set_cipher_list(context, String(name)) == 1
+            if !isKnown { throw .fromOpenSSL("ciphers: \"\(name)\"") }
+        }
+        let list = ciphers.isEmpty ? goodCiphers : ciphers.joined(separator: ":")
+        var isFine = unsafe SSL_CTX_set_cipher_list(context, list) == 1
+        if !suites.isEmpty {
+            isFine = unsafe isFine && SSL_CTX_set_ciphersuites(context, suites.joined(separator: ":")) == 1
+        }
+        if !isFine { throw .fromOpenSSL("ciphers: \"\(text ?? list)\"") }
     }
 
     // MARK: What a ClientHello asks for

@@ -69,7 +69,15 @@ import Glibc
         }
         return unsafe TransportSecurity(
             version: String(cString: SSL_get_version(session)), cipher: String(cString: SSL_CIPHER_get_name(cipher)),
-            serverName: serverName ?? "")
+            serverName: serverName ?? "", clientName: clientName)
+    }
+
+    /// Whom the client's certificate was issued for, which has been found to hold; a session that goes on has kept it.
+    private var clientName: String {
+        guard let certificate = unsafe SSL_get0_peer_certificate(session),
+            unsafe SSL_get_verify_result(session) == Int(X509_V_OK)
+        else { return "" }
+        return unsafe CertificateFacts.subject(certificate)
     }
 
     package override var failure: String? {
@@ -142,7 +150,11 @@ import Glibc
         let code = ERR_peek_error()
         let isHTTP =
             state == .handshaking && ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST
+        let isVerification = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
         reason = TLSFailure.fromOpenSSL().description
+        if isVerification, let why = unsafe X509_verify_cert_error_string(SSL_get_verify_result(session)) {
+            reason = "the certificate of the client does not hold: \(unsafe String(cString: why))"
+        }
         state = isHTTP ? .bypassed : .failed
         if isHTTP { wire.outgoing.removeAll() }
     }

@@ -51,16 +51,20 @@ const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &tabl
 DAY = datetime.timedelta(days=1)
 
 
-def certificate(folder, name, *hosts, begin=-DAY, end=30 * DAY):
-    """Files of a certificate for hosts that signs itself, and of its key."""
+def certificate(folder, name, *hosts, begin=-DAY, end=30 * DAY, by=None):
+    """Files of a certificate for hosts that signs itself, or that another one of the folder signs, and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.timezone.utc)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    issuer, signer = subject, key
+    if by:
+        issuer = x509.load_pem_x509_certificate((folder / f"{by}.pem").read_bytes()).subject
+        signer = serialization.load_pem_private_key((folder / f"{by}.key").read_bytes(), None)
     names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(now + begin).not_valid_after(now + end)
             .add_extension(x509.SubjectAlternativeName(names), False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), True).sign(key, hashes.SHA256()))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), True).sign(signer, hashes.SHA256()))
     (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
@@ -172,6 +176,78 @@ def test_a_handler_is_told_what_was_agreed_on(make, tmp_path):
     with wss(running, trust(tmp_path, "first"), "/telling") as peer:
         heard = [peer.recv(DEADLINE) for _ in range(5)]
         assert heard == ["yes", peer.socket.version(), peer.socket.cipher()[0], "localhost", ""]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_handler_is_told_the_name_of_the_client(make, tmp_path, version):
+    certificate(tmp_path, "authority")
+    certificate(tmp_path, "Ada", by="authority")
+    certificate(tmp_path, "stranger")
+    running = make(routes="route /telling { handler telling; }", more="client_ca ../authority.pem optional;")
+    source = tmp_path / "telling.c"
+    source.write_text(TELLING)
+    compile_handler(running, "telling", source)
+    running.start()
+
+    def name(context, session=None):
+        with tls(running, context, session=session) as secure, connect(
+                "ws://localhost/telling", sock=secure, compression=None, proxy=None) as peer:
+            told = [peer.recv(DEADLINE) for _ in range(5)][4]
+            return told, secure.session, secure.session_reused
+
+    context = trust(tmp_path, "first", least=version, most=version)
+    assert name(context)[0] == ""
+    context = trust(tmp_path, "first", least=version, most=version)
+    context.load_cert_chain(tmp_path / "Ada.pem", tmp_path / "Ada.key")
+    told, session, _ = name(context)
+    assert told == "CN=Ada"
+    told, _, isResumed = name(context, session)
+    assert (told, isResumed) == ("CN=Ada", True)
+    context = trust(tmp_path, "first", least=version, most=version)
+    context.load_cert_chain(tmp_path / "stranger.pem", tmp_path / "stranger.key")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        name(context)
+    running.wait_for(r"TLS for localhost: the certificate of the client does not hold: self.signed certificate")
+
+
+def test_clients_without_a_certificate_where_one_is_required(make, tmp_path):
+    certificate(tmp_path, "authority")
+    certificate(tmp_path, "Ada", by="authority")
+    running = make(more="client_ca ../authority.pem required;").start()
+    context = trust(tmp_path, "first")
+    with pytest.raises((ssl.SSLError, ConnectionError)), wss(running, context):
+        pass
+    running.wait_for(r"info: 127\.0\.0\.1:\d+: TLS for localhost: peer did not return a certificate")
+    context.load_cert_chain(tmp_path / "Ada.pem", tmp_path / "Ada.key")
+    with wss(running, context) as peer:
+        peer.send("hello")
+        assert peer.recv(DEADLINE) == "hello"
+        # Another authority, in the same file: who is here stays, who comes is measured by the new one.
+        certificate(tmp_path, "authority")
+        running.wait_for("other settings of TLS, its files have changed")
+        with pytest.raises((ssl.SSLError, ConnectionError)), wss(running, context):
+            pass
+        peer.send("still here")
+        assert peer.recv(DEADLINE) == "still here"
+
+
+@pytest.mark.parametrize("more, why", [
+    ("client_ca ../nowhere.pem required;", "cannot read .*/nowhere.pem: No such file or directory"),
+    ("client_ca ../first.key optional;", "there is no certificate in .*/first.key"),
+    ('ciphers "ECDHE+AESGCM:NONSENSE";', 'ciphers: "NONSENSE": no cipher match'),
+], ids=["missing", "empty", "ciphers"])
+def test_settings_of_tls_that_do_not_work(make, more, why):
+    running = make(more=more)
+    checked = ask(running, "check")
+    assert checked.returncode == 78
+    assert re.search(rf"gateway.conf:4: error: {why}", checked.stderr), checked.stderr
+
+
+def test_ciphers_are_those_of_the_configuration(make, tmp_path):
+    running = make(more='ciphers "TLS_CHACHA20_POLY1305_SHA256:ECDHE+AES256";').start()
+    for version, name in ((ssl.TLSVersion.TLSv1_3, "TLS_CHACHA20_POLY1305_SHA256"), (ssl.TLSVersion.TLSv1_2, "AES256")):
+        with tls(running, trust(tmp_path, "first", least=version, most=version)) as peer:
+            assert name in peer.cipher()[0]
 
 
 def test_http_is_agreed_on(make):

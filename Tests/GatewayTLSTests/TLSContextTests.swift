@@ -39,8 +39,9 @@ struct TLSContextTests {
             (.v12 ... .v12, TLS1_3_VERSION, TLS1_3_VERSION, ""),
         ])
     func versions(_ ours: ClosedRange<TLSVersion>, _ least: Int32, _ most: Int32, _ agreed: String) throws {
-        let pair = TLSPair(
-            try TLSContext([certificate("DNS:a")], versions: ours), versions: (least, most))
+        var settings = TLSSettings()
+        settings.versions = ours
+        let pair = TLSPair(try TLSContext([certificate("DNS:a")], settings), versions: (least, most))
         let end = pair.shake()
         #expect(pair.isOpen == !agreed.isEmpty)
         if agreed.isEmpty {
@@ -105,5 +106,49 @@ struct TLSContextTests {
         #expect(pair.read() == .wouldBlock)
         _ = pair.flush()
         #expect(pair.clientReads() == .failure)
+    }
+
+    @Test("keys are updated as often as a client likes (RFC 8446 4.6.3), ours with them when it asks")
+    func keyUpdate() throws {
+        let pair = TLSPair(try TLSContext([certificate("DNS:a")]), versions: (TLS1_3_VERSION, TLS1_3_VERSION))
+        pair.shake()
+        _ = pair.clientReads()
+        for round in 0..<50 as Range<UInt8> {
+            let request = round % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED
+            #expect(SSL_key_update(pair.client, request) == 1)
+            #expect(pair.clientWrites([round]))
+            var heard: [UInt8] = []
+            _ = pair.read(100, into: &heard)
+            #expect(heard == [round])
+            #expect(pair.write(heard) == .moved(1))
+            #expect(pair.clientReads() == .bytes([round]))
+        }
+    }
+
+    @Test(
+        "the cipher suites of the configuration, for each version",
+        arguments: [
+            ("ECDHE+AES256:!SHA1", TLS1_2_VERSION, "ECDHE-"), ("ECDHE+CHACHA20", TLS1_2_VERSION, "ECDHE-"),
+            ("TLS_CHACHA20_POLY1305_SHA256", TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256"),
+            ("TLS_AES_128_GCM_SHA256:ECDHE+AESGCM", TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"),
+            ("TLS_AES_128_GCM_SHA256", TLS1_2_VERSION, "ECDHE-"),
+        ])
+    func ciphers(_ text: String, _ version: Int32, _ agreed: String) throws {
+        var settings = TLSSettings()
+        settings.ciphers = text
+        let pair = TLSPair(try TLSContext([certificate("DNS:a")], settings), versions: (version, version))
+        pair.shake()
+        #expect(pair.layer.security?.cipher.hasPrefix(agreed) == true, "\(String(describing: pair.layer.security))")
+    }
+
+    @Test(
+        "names that OpenSSL does not know are no cipher suites",
+        arguments: ["NONE-SUCH", "ECDHE+AESGCM:TYPO", "TLS_TYPO"])
+    func unknownCiphers(_ text: String) throws {
+        var settings = TLSSettings()
+        settings.ciphers = text
+        let name = text.split(separator: ":").last ?? ""
+        let failure = #expect(throws: TLSFailure.self) { try TLSContext([certificate("DNS:a")], settings) }
+        #expect(failure?.description.hasPrefix("ciphers: \"\(name)\"") == true)
     }
 }

@@ -21,7 +21,7 @@ final class TLSPair {
 
     init(
         _ context: TLSContext, name: String? = nil, versions: (Int32, Int32) = (TLS1_2_VERSION, TLS1_3_VERSION),
-        session: OpaquePointer? = nil, protocols: [UInt8] = [], buffer: Int32? = nil
+        session: OpaquePointer? = nil, protocols: [UInt8] = [], identity: TestIdentity? = nil, buffer: Int32? = nil
     ) {
         var numbers: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
@@ -39,6 +39,10 @@ final class TLSPair {
         SSL_set_connect_state(client)
         if let name { _ = copenssl_set_server_name(client, name) }
         if let session { SSL_set_session(client, session) }
+        if let identity {
+            SSL_use_certificate(client, identity.made)
+            SSL_use_PrivateKey(client, identity.madeKey)
+        }
         if !protocols.isEmpty { SSL_set_alpn_protos(client, protocols, UInt32(protocols.count)) }
     }
 

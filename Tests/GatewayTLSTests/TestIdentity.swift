@@ -12,10 +12,12 @@ final class TestIdentity {
 
     /// - Parameters:
     ///   - names: as in "DNS:a.example".
+    ///   - subject: whom it is issued for; nil for those names.
     ///   - begin: seconds from now on.
     ///   - signer: who vouches for it; nil for itself.
     init(
-        _ names: String = "DNS:localhost", begin: Int = -3600, end: Int = 3600, by signer: TestIdentity? = nil
+        _ names: String = "DNS:localhost", subject text: String? = nil, begin: Int = -3600, end: Int = 3600,
+        by signer: TestIdentity? = nil
     ) throws {
         folder = NSTemporaryDirectory() + "gateway-tls-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -29,7 +31,7 @@ final class TestIdentity {
         X509_gmtime_adj(X509_getm_notBefore(certificate), begin)
         X509_gmtime_adj(X509_getm_notAfter(certificate), end)
         let subject = X509_get_subject_name(certificate)
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, names, -1, -1, 0)
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, text ?? names, -1, -1, 0)
         X509_set_issuer_name(certificate, signer.map { X509_get_subject_name($0.made) } ?? subject)
         X509_set_pubkey(certificate, key)
         let hosts = X509V3_EXT_conf_nid(nil, nil, NID_subject_alt_name, names)

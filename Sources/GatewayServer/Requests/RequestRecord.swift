@@ -81,9 +81,9 @@ import WebSocket
         let routeText = text.place(route.utf8)
         let peerText = text.place((peer?.isUnix == false ? peer?.host ?? "" : "").utf8)
         let localText = text.place((local?.host ?? "").utf8)
-        let version = text.place((security?.version ?? "").utf8)
-        let cipher = text.place((security?.cipher ?? "").utf8)
+        let (version, cipher) = (text.place((security?.version ?? "").utf8), text.place((security?.cipher ?? "").utf8))
         let serverName = text.place((security?.serverName ?? "").utf8)
+        let clientName = text.place((security?.clientName ?? "").utf8)
         let names = exchange.parameters.map { (text.place($0.name.utf8), text.place($0.value)) }
         memory.reserve(layout.text + text.count)
         memory.didFill(layout.text + text.count)
@@ -120,7 +120,7 @@ import WebSocket
         unsafe (request.local_addr, request.local_port) = (texts[localText], local?.port ?? 0)
         unsafe request.http_version = UInt16(10 + head.minorVersion)
         unsafe (request.tls_version, request.tls_cipher) = (texts[version], texts[cipher])
-        unsafe request.tls_sni = texts[serverName]
+        unsafe (request.tls_sni, request.tls_client_name) = (texts[serverName], texts[clientName])
         unsafe request.headers = gw_kvs(ptr: headers, len: head.fields.count)
         unsafe request.params = gw_kvs(ptr: parameters, len: names.count)
         unsafe request.subprotocols = gw_strs(ptr: subprotocols, len: offered.count)

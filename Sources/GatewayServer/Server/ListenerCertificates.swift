@@ -22,7 +22,10 @@ package final class ListenerCertificates: Sendable {
     }
 
     /// Where they were read.
-    var files: [String] { configuration.certificates.flatMap { [$0.file] + [$0.keyFile].compactMap { $0 } } }
+    var files: [String] {
+        configuration.certificates.flatMap { [$0.file] + [$0.keyFile].compactMap { $0 } }
+            + [configuration.clientAuthority?.file].compactMap { $0 }
+    }
 
     /// Why certificates cannot be used, and which line of the configuration names them.
     struct Trouble: Error, CustomStringConvertible {
@@ -35,11 +38,24 @@ package final class ListenerCertificates: Sendable {
     private static func read(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) -> TLSContext {
         var certificates: [TLSCertificate] = []
         for certificate in tls.certificates { certificates.append(try read(certificate)) }
+        var settings = TLSSettings()
         let versions = tls.versions.compactMap { TLSVersion(rawValue: $0.rawValue) }
         guard let least = versions.min(), let most = versions.max() else {
             throw Trouble(origin: origin, reason: "no version of TLS")
         }
-        return try at(origin) { () throws(TLSFailure) in try TLSContext(certificates, versions: least...most) }
+        settings.versions = least...most
+        settings.ciphers = tls.ciphers
+        settings.authorities = try tls.clientAuthority.map { each throws(Trouble) in try read(each) }
+        return try at(origin) { () throws(TLSFailure) in try TLSContext(certificates, settings) }
+    }
+
+    private static func read(_ authority: TLSConfiguration.ClientAuthority) throws(Trouble) -> TLSAuthorities {
+        try at(authority.origin) { () throws(TLSFailure) in
+            switch authority.demand {
+            case .optional: try TLSAuthorities(authority.file, .optional)
+            case .required: try TLSAuthorities(authority.file, .required)
+            }
+        }
     }
 
     private static func read(_ certificate: TLSConfiguration.Certificate) throws(Trouble) -> TLSCertificate {
@@ -66,7 +82,14 @@ package final class ListenerCertificates: Sendable {
         case (nil, nil): nil
         case (nil, _?): "TLS from now on; connections that are there stay as they are"
         case (_?, nil): "no TLS from now on; connections that are there keep theirs"
-        case (let old?, let next?): old.context.hasCertificates(of: next.context) ? nil : "other certificates"
+        case (let old?, let next?):
+            if !old.context.hasCertificates(of: next.context) {
+                "other certificates"
+            } else if !old.context.hasSettings(of: next.context) {
+                "other settings of TLS"
+            } else {
+                nil
+            }
         }
     }
 
