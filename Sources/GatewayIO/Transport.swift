@@ -104,6 +104,12 @@ public struct Transport: ~Copyable {
     /// Gives the kernel what was taken and is not with it; `.wouldBlock` when it does not take all of it.
     public func flush() -> IOResult { layer.map { $0.flush(socket) } ?? .moved(0) }
 
+    /// What the layer asks before each step of agreeing with the peer.
+    public var leave: HandshakeLeave? { layer?.leave }
+
+    /// Has the layer ask, from its first read on; nil ends that.
+    public func give(_ leave: HandshakeLeave?) { layer?.leave = leave }
+
     /// What the layer has agreed on with the peer.
     public var security: TransportSecurity? { layer?.security }
 

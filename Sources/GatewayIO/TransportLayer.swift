@@ -20,6 +20,9 @@ public struct TransportSecurity: Sendable, Equatable {
 /// bytes of either direction: `isDrained` and `hasInput` say so. Where the layer is a stream of something else, the
 /// socket it is lent is none, and it must not use it.
 open class TransportLayer {
+    /// What it asks before each step of agreeing with the peer; nil where it need not ask, or is done.
+    public final var leave: HandshakeLeave?
+
     public init() {}
 
     /// Moves what the peer said into the buffer; `.wouldBlock` also when all that came was the layer's own business.

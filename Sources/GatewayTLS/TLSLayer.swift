@@ -26,7 +26,13 @@ import Glibc
     /// Its certificates are asked for by the session.
     private let context: TLSContext
     private let wire: TLSWire
-    private var state = State.handshaking
+    private var state = State.handshaking {
+        didSet { if state != .handshaking { leave = nil } }
+    }
+    /// There is input for a step of the handshake that may not be made yet.
+    private var isHeld = false
+    /// Something has come from the peer.
+    private var hasHeard = false
     /// The peer's close_notify came.
     private var isPeerFinished = false
     /// What ended the stream of input has not been told yet: data came before it in the same read.
@@ -92,7 +98,7 @@ import Glibc
     // MARK: In
 
     package override var hasInput: Bool {
-        owesEnd || !kept.isEmpty || (unsafe SSL_pending(session) > 0)
+        isHeld || owesEnd || !kept.isEmpty || (unsafe SSL_pending(session) > 0)
     }
 
     package override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
@@ -101,7 +107,10 @@ import Glibc
         switch state {
         case .bypassed: return unsafe socket.read(into: buffer)
         case .failed: return .failed(Errno(EPROTO))
-        case .handshaking, .open, .finished: break
+        case .handshaking:
+            isHeld = !(leave?.takesStep() ?? true)
+            if isHeld { return .wouldBlock }
+        case .open, .finished: break
         }
         if isPeerFinished { return .endOfStream }
         if unsafe SSL_pending(session) == 0 || !kept.isEmpty {
@@ -110,6 +119,7 @@ import Glibc
                 let result = wire.receive(from: socket, atMost: max(buffer.count, TLSWire.record + 1024))
                 if result == .endOfStream { return cutOff() }
                 guard case .moved = result else { return result }
+                hasHeard = true
             } else {
                 unsafe wire.putIn(UnsafeRawBufferPointer(kept.bytes))
                 kept.free()
@@ -170,7 +180,8 @@ import Glibc
     private func cutOff() -> IOResult {
         switch state {
         case .finished: return .endOfStream
-        case .handshaking: reason = "the peer left in the handshake"
+        // Who connects and leaves without a word, to see whether somebody is here, has done nothing wrong.
+        case .handshaking: reason = hasHeard ? "the peer left in the handshake" : nil
         case .open, .failed, .bypassed: reason = "the stream was cut off, without close_notify"
         }
         state = .failed

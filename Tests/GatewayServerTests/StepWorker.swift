@@ -71,6 +71,8 @@ final class StepWorker {
             var count = worker.wait(milliseconds: 0)
             repeat {
                 worker.work(on: count, at: clock.nanoseconds)
+                // No two turns are at the same time.
+                clock.nanoseconds += 1
                 count = worker.wait(milliseconds: 0)
             } while count > 0 || worker.patience == 0
         }
@@ -80,7 +82,16 @@ final class StepWorker {
     func step(ticks: UInt64) { step(after: ticks * TimerWheel.tickMilliseconds) }
 
     /// One turn in which nobody has told the worker to look at its mailbox.
-    func turn() { onWorker { worker.work(on: 0, at: clock.nanoseconds) } }
+    func turn(after milliseconds: UInt64 = 0) {
+        clock.nanoseconds += milliseconds * 1_000_000 + 1
+        onWorker { worker.work(on: 0, at: clock.nanoseconds) }
+    }
+
+    /// One turn in which it looks there, if there is something.
+    func turnWithMail() {
+        clock.nanoseconds += 1
+        onWorker { worker.work(on: worker.wait(milliseconds: 0), at: clock.nanoseconds) }
+    }
 
     /// Does something as the worker's thread.
     func onWorker(_ body: () -> Void) {
@@ -104,6 +115,18 @@ final class StepWorker {
             Transport(stream: stream), ListenerOptions.plain, isSurplus: isSurplus, on: worker)
         let peer = Peer(self, stream, id)
         if !first.isEmpty { peer.say(Array(first.utf8)) }
+        return peer
+    }
+
+    /// A peer that has to make some steps of a handshake first.
+    func connect(handshake steps: Int, limit: HandshakeLimit, isSilent: Bool = false) -> Peer {
+        let stream = MemoryStream(window: .max, handshake: steps)
+        server.context.connections.add(1, ordering: .relaxed)
+        worker.port.load.add(1, ordering: .relaxed)
+        let options = ListenerOptions(isSecure: true, handshakes: limit)
+        let id = worker.acceptor.admit(Transport(stream: stream), options, isSurplus: false, on: worker)
+        let peer = Peer(self, stream, id)
+        if !isSilent { peer.say([]) }
         return peer
     }
 
@@ -161,6 +184,15 @@ final class StepWorker {
 
         /// The gateway waits for it to take more.
         var isBlocked: Bool { place?.pointee.outbox.isBlocked ?? false }
+
+        /// Of its handshake.
+        var stepsLeft: Int { stream.stepsLeft }
+
+        /// The connection breaks as it does for a socket: the poller tells of it.
+        func reset() {
+            stream.breakage = Errno(104)
+            if let place { owner.onWorker { owner.worker.readable(place, hangUp: true) } }
+        }
 
         /// Says something, which the worker hears in its next turn.
         func say(_ bytes: [UInt8]) {
@@ -253,10 +285,25 @@ final class MemoryStream: TransportLayer {
     /// What reading and writing fail with from here on.
     var breakage: Errno?
 
-    init(window: Int, lastWord: [UInt8] = []) { (self.window, self.lastWord) = (window, lastWord) }
+    /// Steps of a handshake before anything else.
+    private(set) var stepsLeft: Int
+
+    init(window: Int, lastWord: [UInt8] = [], handshake steps: Int = 0) {
+        (self.window, self.lastWord, stepsLeft) = (window, lastWord, steps)
+    }
+
+    private func step() {
+        guard leave?.takesStep() ?? true else { return }
+        stepsLeft -= 1
+        if stepsLeft == 0 { leave = nil }
+    }
 
     override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
         if let breakage { return .failed(breakage) }
+        if stepsLeft > 0 {
+            step()
+            return .wouldBlock
+        }
         if input.isEmpty {
             hasSaidEnd = hasEnded
             return hasEnded ? .endOfStream : .wouldBlock
@@ -276,7 +323,7 @@ final class MemoryStream: TransportLayer {
         return .moved(count)
     }
 
-    override var hasInput: Bool { !input.isEmpty || hasEnded != hasSaidEnd || breakage != nil }
+    override var hasInput: Bool { stepsLeft > 0 || !input.isEmpty || hasEnded != hasSaidEnd || breakage != nil }
 
     override var isDrained: Bool { !owesLastWord }
 

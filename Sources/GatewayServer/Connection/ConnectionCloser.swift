@@ -2,6 +2,7 @@ import Bytes
 import CGatewayABI
 import CLinux
 import GatewayIO
+import Glibc
 import HandlerModules
 import Synchronization
 import WebSocket
@@ -183,14 +184,24 @@ final class ConnectionCloser {
         if peer.pointee.transport.isBypassed, peer.pointee.phase == .head {
             return worker.responder.reject(peer, .plainHTTP, on: worker)
         }
-        logFailure(peer, on: worker)
+        // That a peer is gone without a farewell is nothing to speak of once it has been here.
+        let isUsual = error.code == ECONNRESET && peer.pointee.transport.security != nil
+        logFailure(peer, isUsual ? .debug : .info, on: worker)
         lose(peer, error, on: worker)
     }
 
     /// Says why a layer did not work.
-    func logFailure(_ peer: ConnectionPointer, on worker: Worker) {
-        guard !peer.pointee.transport.isPlain, let failure = peer.pointee.transport.failure else { return }
-        worker.server.log.debug("\(peer.pointee.transport.peerAddress?.description ?? "-"): \(failure)")
+    func logFailure(_ peer: ConnectionPointer, _ level: Log.Level, on worker: Worker) {
+        guard !peer.pointee.transport.isPlain, worker.server.log.writes(level),
+            let failure = peer.pointee.transport.failure,
+            let skipped = worker.server.layerFailures.admit(at: worker.nowNanoseconds)
+        else { return }
+        let isWaiting = peer.pointee.phase == .head && peer.pointee.flags.contains(.throttled)
+        let address = peer.pointee.transport.peerAddress?.description ?? "-"
+        worker.server.log.write(
+            level,
+            "\(address): \(failure)" + (isWaiting ? ", its turn did not come (handshake_limit)" : "")
+                + (skipped > 0 ? " (\(skipped) more like this were not logged)" : ""))
     }
 
     /// The connection broke.
@@ -375,6 +386,7 @@ final class ConnectionCloser {
 
     private func remove(_ peer: ConnectionPointer, on worker: Worker) {
         sayClosed(peer, on: worker)
+        if !peer.pointee.transport.isPlain { peer.pointee.transport.give(nil) }
         if let exchange = peer.pointee.exchange { _ = worker.server.pendingReplies.close(exchange.ticket) }
         peer.pointee.unbind()
         worker.timers.cancel(peer.pointee.slot)

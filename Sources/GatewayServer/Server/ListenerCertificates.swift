@@ -16,6 +16,9 @@ package final class ListenerCertificates: Sendable {
         context = try Self.read(tls, origin: origin)
     }
 
+    /// How many handshakes may be under way at once.
+    var handshakeLimit: Int { configuration.handshakeLimit }
+
     /// Reads the same files as they are now.
     func readAgain() throws(Trouble) -> ListenerCertificates {
         try ListenerCertificates(configuration, origin: origin)
@@ -85,7 +88,7 @@ package final class ListenerCertificates: Sendable {
         case (let old?, let next?):
             if !old.context.hasCertificates(of: next.context) {
                 "other certificates"
-            } else if !old.context.hasSettings(of: next.context) {
+            } else if !old.context.hasSettings(of: next.context) || old.handshakeLimit != next.handshakeLimit {
                 "other settings of TLS"
             } else {
                 nil

@@ -13,24 +13,39 @@ package final class ListenerOptions: Sendable {
     /// What a peer is told that is refused before it has said anything; empty where nothing can be said.
     let refusal: [UInt8]
 
-    package init(isSecure: Bool = false, makeLayer: (@Sendable () -> TransportLayer)? = nil) {
+    /// How many handshakes may be under way; nil where they cost nothing.
+    let handshakes: HandshakeLimit?
+
+    package convenience init(isSecure: Bool = false, makeLayer: (@Sendable () -> TransportLayer)? = nil) {
+        self.init(isSecure: isSecure, handshakes: nil, makeLayer: makeLayer)
+    }
+
+    init(isSecure: Bool, handshakes: HandshakeLimit?, makeLayer: (@Sendable () -> TransportLayer)? = nil) {
         self.isSecure = isSecure
+        self.handshakes = handshakes
         self.makeLayer = makeLayer
         certificates = nil
         refusal = []
     }
 
     /// What a `listen` line asks for, with the files that it names as they are now.
-    convenience init(_ listener: ListenerConfiguration) throws(ListenerCertificates.Trouble) {
+    ///
+    /// - Parameter before: those of the listener so far, whose handshakes under way count on.
+    convenience init(
+        _ listener: ListenerConfiguration, after before: ListenerOptions? = nil
+    ) throws(ListenerCertificates.Trouble) {
         if let tls = listener.tls {
-            self.init(try ListenerCertificates(tls, origin: listener.origin))
+            self.init(
+                try ListenerCertificates(tls, origin: listener.origin),
+                before?.handshakes ?? HandshakeLimit(tls.handshakeLimit))
         } else {
             self.init()
         }
     }
 
-    init(_ certificates: ListenerCertificates) {
+    init(_ certificates: ListenerCertificates, _ handshakes: HandshakeLimit?) {
         isSecure = true
+        self.handshakes = handshakes
         makeLayer = { certificates.context.makeLayer() }
         self.certificates = certificates
         refusal = TLSContext.refusal

@@ -42,7 +42,7 @@ extension Server {
             entries.append(known)
             let before = known.options
             if before.certificates == nil, wanted.tls == nil { return }
-            let next = try Server.readOptions(wanted)
+            let next = try Server.readOptions(wanted, after: before)
             options.append((known, next))
             let what = ListenerCertificates.difference(from: before.certificates, to: next.certificates)
             if let what { saidOfOptions.append("\(wanted.address): \(what)") }
@@ -79,7 +79,10 @@ extension Server {
     ///
     /// - Returns: what changed.
     func commit(_ change: ListenerChange) -> [String] {
-        for each in change.options { each.entry.options = each.next }
+        for each in change.options {
+            each.entry.options = each.next
+            if let most = each.next.certificates?.handshakeLimit { each.next.handshakes?.change(to: most) }
+        }
         let leaving = listeners.entries.filter { old in !change.entries.contains { $0 === old } }
         let said = change.said + leaving.map { "no longer listening on \($0.listener.address)" }
         guard !said.isEmpty else { return change.saidOfOptions }

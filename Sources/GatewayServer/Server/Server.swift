@@ -184,9 +184,13 @@ package final class Server {
     }
 
     /// What a `listen` line asks for, with the files that it names as they are now.
-    static func readOptions(_ listener: ListenerConfiguration) throws(Failure) -> ListenerOptions {
+    ///
+    /// - Parameter before: what new connections of the listener begin with so far.
+    static func readOptions(
+        _ listener: ListenerConfiguration, after before: ListenerOptions? = nil
+    ) throws(Failure) -> ListenerOptions {
         do throws(ListenerCertificates.Trouble) {
-            return try ListenerOptions(listener)
+            return try ListenerOptions(listener, after: before)
         } catch {
             throw Failure(description: error.description, isConfiguration: true)
         }

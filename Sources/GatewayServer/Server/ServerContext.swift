@@ -11,6 +11,8 @@ final class ServerContext: Sendable {
     let dispatchPool = DispatchPool()
     let metrics = MetricTable()
     let rejections = RejectionCounter()
+    /// For what goes wrong between a layer and its peer.
+    let layerFailures = LogLimiter(10, inSeconds: 10)
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?
     /// A module is only being tried: there are no workers, and what it asks for has no effect.

@@ -160,7 +160,12 @@ final class Acceptor {
             worker.closer.lose(peer, error, on: worker)
             return nil
         }
-        if options !== ListenerOptions.plain { peer.pointee.ownRareState.options = options }
+        if options !== ListenerOptions.plain {
+            peer.pointee.ownRareState.options = options
+            if let limit = options.handshakes {
+                peer.pointee.transport.give(HandshakeTurns.Leave(peer.pointee.id, limit, on: worker))
+            }
+        }
         let patience =
             isSurplus ? min(worker.routing.handshakeTimeout, Self.surplusPatience) : worker.routing.handshakeTimeout
         peer.pointee.deadline = worker.now + patience

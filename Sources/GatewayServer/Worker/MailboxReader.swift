@@ -51,6 +51,7 @@ final class MailboxReader {
         switch item {
         case .adopt(let number, let options, let isSurplus):
             worker.acceptor.admit(Socket(adopting: number), options, isSurplus: isSurplus, on: worker)
+        case .handshake(let id, let place): worker.handshakes.begin(id, place, on: worker)
         case .frame(let id, let head, let payload):
             if WorkerMessage.isFragment(head: head) { worker.port.streams.read(id, worker.port) }
             guard let peer = receiver(id, payload: payload.count, on: worker) else { return }
@@ -76,14 +77,7 @@ final class MailboxReader {
             if tellsPool, peer.pointee.phase == .open { peer.pointee.rareState?.callbacks?.setPaused(!on) }
             worker.setReading(peer, on)
         case .asked(let id, let ticket, let status):
-            guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
-            exchange.isOnPool = false
-            if let reply = exchange.reply {
-                worker.responder.conclude(peer, exchange, reply, on: worker)
-            } else {
-                worker.responder.conclude(peer, exchange, status, on: worker)
-            }
-            worker.processLeftover(peer)
+            if let (peer, exchange) = answering(id, ticket, on: worker) { conclude(peer, exchange, status, on: worker) }
         case .poolEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
         case .poolReachedClose(let id):
             if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
@@ -106,6 +100,17 @@ final class MailboxReader {
         case .stop: worker.beginStopping()
         case .done: break
         }
+    }
+
+    /// `upgrade` or `http` has returned on the pool.
+    private func conclude(_ peer: ConnectionPointer, _ exchange: Exchange, _ status: Int32, on worker: Worker) {
+        exchange.isOnPool = false
+        if let reply = exchange.reply {
+            worker.responder.conclude(peer, exchange, reply, on: worker)
+        } else {
+            worker.responder.conclude(peer, exchange, status, on: worker)
+        }
+        worker.processLeftover(peer)
     }
 
     /// The request of a connection that an answer is for, if it still waits for one.

@@ -39,6 +39,7 @@ import Synchronization
     var largeBuffers = LargeBufferCache()
 
     let acceptor: Acceptor
+    let handshakes = HandshakeTurns()
     let responder = RequestResponder()
     let closer = ConnectionCloser()
     let timers: ConnectionTimers

@@ -10,6 +10,8 @@ enum WorkerMessage: Sendable {
 
     /// A peer that another worker accepted; the descriptor changes its owner.
     case adopt(Int32, ListenerOptions, isSurplus: Bool)
+    /// The connection may begin its handshake, for which it has waited.
+    case handshake(ConnectionID, HandshakeLimit.Place)
     /// A whole frame: opcode and final bit as in the first byte of the wire.
     case frame(ConnectionID, head: UInt8, payload: [UInt8])
     /// A whole message in shared bytes, one ownership of which travels with it.
@@ -60,7 +62,7 @@ enum WorkerMessage: Sendable {
     var isOutput: Bool {
         switch self {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true
-        case .adopt, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased, .poolReachedClose,
+        case .adopt, .handshake, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased, .poolReachedClose,
             .poolThrottled,
             .poolMoved,
             .reply,
