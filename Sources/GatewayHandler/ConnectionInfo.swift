@@ -26,7 +26,8 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let subprotocol: String?
     /// True when the gateway itself ended TLS for this client.
     public let isTLS: Bool
-    /// The name in the client's certificate; `nil` when it showed none.
+    /// Whom the client's certificate was issued for, as in `CN=Ada,O=Example`; `nil` when it showed none. One that does
+    /// not hold is refused before the request.
     public let tlsClientName: String?
     /// `TLSv1.3`, say; `nil` without TLS.
     public let tlsVersion: String?

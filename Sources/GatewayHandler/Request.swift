@@ -56,7 +56,8 @@ public struct Request: ~Copyable {
     /// True for an opening handshake, false for a plain request.
     public var isWebSocket: Bool { unsafe raw.pointee.flags & UInt32(GW_REQ_WEBSOCKET) != 0 }
 
-    /// The name in the client's certificate; `nil` when it showed none.
+    /// Whom the client's certificate was issued for, as in `CN=Ada,O=Example`; `nil` when it showed none. One that does
+    /// not hold is refused before the request.
     public var tlsClientName: String? { unsafe String(nonEmpty: raw.pointee.tls_client_name) }
 
     /// `TLSv1.3`, say; `nil` without TLS.
