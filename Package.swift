@@ -79,11 +79,14 @@ let package = Package(
                 "Bytes", "CGatewayABI", "CLinux",
             ], swiftSettings: looping),
         .target(
-            name: "GatewayLoad", dependencies: ["GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
+            name: "GatewayLoad", dependencies: ["GatewayTLS", "GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
             swiftSettings: fast),
         .target(
             name: "HandlerTrial",
-            dependencies: ["GatewayServer", "GatewayControl", "GatewayLoad", "GatewayIO", "CLinux"],
+            dependencies: [
+                "GatewayServer", "GatewayControl", "GatewayLoad", "GatewayTLS", "GatewayIO", "WebSocket", "Bytes",
+                "CLinux",
+            ],
             swiftSettings: strict),
         .target(name: "CTemplates", exclude: ["files"]),
         .target(name: "HandlerTemplates", dependencies: ["CTemplates"], swiftSettings: strict),
@@ -116,7 +119,8 @@ let package = Package(
             name: "HandlerModulesTests",
             dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
-        .testTarget(name: "GatewayLoadTests", dependencies: ["GatewayLoad", "WebSocket", "GatewayIO"]),
+        .testTarget(
+            name: "GatewayLoadTests", dependencies: ["GatewayLoad", "GatewayTLS", "WebSocket", "GatewayIO", "Bytes"]),
         .testTarget(
             name: "GatewayControlTests",
             dependencies: ["GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules"]),

@@ -3,7 +3,7 @@ import COpenSSL
 package import GatewayIO
 import Glibc
 
-/// TLS between a connection and its socket, the server's side of it.
+/// TLS between a connection and its socket, on either side of it.
 ///
 ///     socket ─▶ wire ─▶ OpenSSL ─▶ what the connection reads
 ///     socket ◀─ wire ◀─ OpenSSL ◀─ what the connection writes
@@ -23,8 +23,10 @@ import Glibc
     }
 
     private let session: OpaquePointer
-    /// Its certificates are asked for by the session.
-    private let context: TLSContext
+    /// On the server's side its certificates are asked for by the session.
+    private let context: TLSContext?
+    /// nil on the server's side.
+    private let client: TLSClient?
     private let wire: TLSWire
     private var state = State.handshaking {
         didSet { if state != .handshaking { leave = nil } }
@@ -49,7 +51,7 @@ import Glibc
     private static let portion = 64 * 1024
 
     init(_ context: TLSContext) {
-        self.context = context
+        (self.context, client) = (context, nil)
         wire = .ofThread
         unsafe session = context.makeSession()
         super.init()
@@ -57,7 +59,25 @@ import Glibc
         unsafe SSL_set_accept_state(session)
     }
 
-    deinit { unsafe SSL_free(session) }
+    init(_ client: TLSClient) {
+        (context, self.client) = (nil, client)
+        wire = .ofThread
+        unsafe session = client.makeSession()
+        super.init()
+        unsafe wire.attach(session)
+        // The ClientHello, which waits for the socket.
+        _ = unsafe SSL_do_handshake(session)
+        keepOutgoing()
+    }
+
+    deinit {
+        if let client {
+            // OpenSSL forgets the session of a connection that was not shut down.
+            unsafe SSL_set_shutdown(session, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+            unsafe client.keepTicket(of: session)
+        }
+        unsafe SSL_free(session)
+    }
 
     // MARK: What is agreed on
 
@@ -68,6 +88,12 @@ import Glibc
 
     /// Whether an earlier session went on.
     package var isResumed: Bool { unsafe SSL_session_reused(session) == 1 }
+
+    /// The handshake is done: bytes can be written.
+    package var isOpen: Bool { state == .open }
+
+    /// The certificate of the peer is not one to trust.
+    package var isUntrusted: Bool { unsafe SSL_get_verify_result(session) != Int(X509_V_OK) }
 
     package override var security: TransportSecurity? {
         guard let cipher = unsafe SSL_get_current_cipher(session), unsafe SSL_is_init_finished(session) == 1 else {
@@ -160,10 +186,15 @@ import Glibc
         let code = ERR_peek_error()
         let isHTTP =
             state == .handshaking && ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST
+        let isForeign = client != nil && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER
         let isVerification = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
-        reason = TLSFailure.fromOpenSSL().description
+        reason = isForeign ? "what answers does not speak TLS" : TLSFailure.fromOpenSSL().description
+        ERR_clear_error()
         if isVerification, let why = unsafe X509_verify_cert_error_string(SSL_get_verify_result(session)) {
-            reason = "the certificate of the client does not hold: \(unsafe String(cString: why))"
+            let verdict = unsafe String(cString: why)
+            reason =
+                client == nil
+                ? "the certificate of the client does not hold: \(verdict)" : reason.map { "\($0): \(verdict)" }
         }
         state = isHTTP ? .bypassed : .failed
         if isHTTP { wire.outgoing.removeAll() }
