@@ -1,5 +1,6 @@
 import Bytes
 import GatewayIO
+import GatewayTLS
 import Glibc
 
 /// Connections come about; some come and go, and some only stay.
@@ -16,22 +17,44 @@ extension LoadGenerator {
             return
         }
         let number = socket.number
-        let peer = peers.insert(socket, at: slot, now: begun)
+        let peer = peers.insert(socket, tls?.makeLayer(), at: slot, now: begun)
         opening += 1
         // On loopback the connection is there when `connect` returns: no event has to say so.
-        let isSent = try sendRequest(peer)
-        guard let isSent else { return }
+        guard let isSent = try greet(peer) else { return }
         peer.pointee.wantsWritable = !isSent
         try poller.add(number, token: peer.pointee.token, interest: isSent ? .readable : [.readable, .writable])
     }
 
+    /// Says what is to be said first: the request, or what TLS has to say before.
+    ///
+    /// - Returns: whether it is sent; nil when the connection has failed.
+    private mutating func greet(_ peer: PeerPlace) throws(Errno) -> Bool? {
+        guard let tls = peer.pointee.tls, !tls.isOpen else { return try sendRequest(peer) }
+        switch tls.flush(peer.pointee.socket) {
+        case .moved, .endOfStream:
+            peer.pointee.phase = .securing
+            return true
+        case .wouldBlock: return false
+        case .failed(let error) where error.code == ENOTCONN: return false
+        case .failed(let error):
+            try ended(peer, "\(error)")
+            return nil
+        }
+    }
+
+    /// TLS has heard something: it goes on, or the request can be sent.
+    mutating func goOn(_ peer: PeerPlace) throws(Errno) {
+        guard let isSent = try greet(peer) else { return }
+        try want(writable: !isSent, peer)
+    }
+
     /// - Returns: whether the request is sent; nil when the connection has failed.
     private mutating func sendRequest(_ peer: PeerPlace) throws(Errno) -> Bool? {
-        let result = unsafe request.withUnsafeBytes { unsafe peer.pointee.socket.send($0) }
+        let result = unsafe request.withUnsafeBytes { unsafe peer.pointee.send($0) }
         switch result {
         case .moved(request.count):
             peer.pointee.phase = .handshake
-            return true
+            return peer.pointee.isDrained
         case .wouldBlock: return false
         case .moved, .endOfStream: try ended(peer, "the request was not taken in one piece")
         case .failed(let error): try ended(peer, "\(error)")
@@ -40,9 +63,10 @@ extension LoadGenerator {
     }
 
     mutating func becameWritable(_ peer: PeerPlace) throws(Errno) {
-        guard peer.pointee.phase == .connecting else { return try flush(peer) }
-        guard let isSent = try sendRequest(peer), isSent else { return }
-        try want(writable: false, peer)
+        switch peer.pointee.phase {
+        case .connecting, .securing: try goOn(peer)
+        case .handshake, .open, .closing: try flush(peer)
+        }
     }
 
     /// Asks to be told when there is room for more, or no longer.
@@ -57,24 +81,35 @@ extension LoadGenerator {
     mutating func takeReply(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
         let held = peer.pointee.collected.count
         var outcome = OpeningReply.Outcome.needMore
-        if held == 0 { outcome = OpeningReply.evaluate(bytes) }
+        if held == 0 { outcome = OpeningReply.evaluate(bytes, offersDeflate: plan.deflates) }
         if outcome == .needMore {
             unsafe bytes.withUnsafeBytes { unsafe peer.pointee.collected.append($0) }
             let whole = unsafe UnsafeBufferPointer(peer.pointee.collected.bytes.assumingMemoryBound(to: UInt8.self))
-            outcome = unsafe OpeningReply.evaluate(whole.span)
+            outcome = unsafe OpeningReply.evaluate(whole.span, offersDeflate: plan.deflates)
         }
         switch outcome {
         case .needMore: return
         case .refused(let sentence): try ended(peer, sentence)
-        case .open(let length):
+        case .open(let length, let deflate):
             // What was held before was no whole head, so the head ends in these bytes.
             peer.pointee.collected.free()
             peer.pointee.phase = .open
             opening -= 1
             live += 1
+            try agree(peer, deflate)
             if plan.mode == .connect { try beginClosing(peer) }
             _ = try feed(bytes.extracting(min(bytes.count, max(0, length - held))...), to: peer)
         }
+    }
+
+    /// Notes what a connection has agreed on.
+    private mutating func agree(_ peer: PeerPlace, _ deflate: DeflateResponse?) throws(Errno) {
+        if security == nil, let tls = peer.pointee.tls { security = tls.security }
+        guard let deflate else { return }
+        if compression.agreed == nil { compression.agreed = deflate }
+        peer.pointee.reader.allowsCompression = true
+        let inflates = plan.mode == .echo || plan.mode == .fanout
+        if inflates, deflate.keepsContext { peer.pointee.inflater = try Compression.inflater(keepsContext: true) }
     }
 
     /// Opens the connections of all these slots, some at a time; those that fail are counted.
@@ -101,18 +136,32 @@ extension LoadGenerator {
 
     /// Each slot connects, shakes hands, closes, and begins again.
     mutating func runConnect() throws(Errno) {
+        if plan.resumes, try !earnTicket() { return }
+        var schedule = Schedule(rate: plan.rate, begin: Clock.monotonicNanoseconds())
         // A completed handshake is counted when the server has ended the connection, behind its own Close.
         try measure(limit: plan.messages) { generator, now throws(Errno) in
             for slot in 0..<generator.peers.count {
                 if let peer = generator.peers.occupant(slot) {
                     if now &- min(now, peer.pointee.begun) > 2_000_000_000 { try generator.giveUp(peer) }
-                } else if generator.budget > 0 {
+                } else if generator.budget > 0, generator.plan.rate == nil || schedule.due(now: now) != nil {
+                    schedule.advance()
                     if generator.plan.messages != nil { generator.budget &-= 1 }
                     try generator.open(slot)
                 }
             }
-            return 100
+            return generator.plan.rate == nil ? 100 : 1
         }
+    }
+
+    /// One connection comes and goes before all others, so that these can go on with its session.
+    private mutating func earnTicket() throws(Errno) -> Bool {
+        try open(0)
+        let end = Clock.monotonicNanoseconds() &+ Self.patience
+        while peers.occupant(0) != nil, now < end { try turn(milliseconds: 100) }
+        completed = 0
+        if tls?.hasTicket == true { return true }
+        if faults.isEmpty { faults.add(.refused, "the server gives no TLS session that could be resumed") }
+        return false
     }
 
     private mutating func giveUp(_ peer: PeerPlace) throws(Errno) {

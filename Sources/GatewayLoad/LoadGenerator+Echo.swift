@@ -35,7 +35,8 @@ extension LoadGenerator {
         while now < end, completed < limit ?? Int.max {
             if !tally.isOn, now >= begin &+ warmup { tally.start(plan, now: now) }
             let wait = try prepare(&self, now)
-            if live + opening == 0 { break }
+            // Between handshakes by a schedule there may be no connection.
+            if live + opening == 0, plan.mode != .connect || plan.rate == nil { break }
             try turn(milliseconds: wait)
             if completed != progress.0 { progress = (completed, now) }
             if now &- progress.1 > Self.patience {
@@ -61,6 +62,12 @@ extension LoadGenerator {
         let count = isFlood ? wanted : min(wanted, budget)
         guard count > 0 else { return }
         if plan.messages != nil, !isFlood { budget &-= count }
+        var variant = 0
+        if plan.deflates {
+            // Frames are of different lengths: the next one stands behind those that are under way.
+            variant = (peer.pointee.variant &+ peer.pointee.underWay) % stream.variants
+            noteSent(count, from: variant)
+        }
         let depth = depth(of: peer)
         let ring = UInt32(truncatingIfNeeded: plan.depth) &* peer.pointee.slot
         for _ in 0..<count {
@@ -69,8 +76,14 @@ extension LoadGenerator {
             times[ring &+ UInt32(truncatingIfNeeded: index)] = due
             peer.pointee.underWay &+= 1
         }
-        peer.pointee.pending &+= count &* stream.frameLength
+        peer.pointee.pending &+= stream.length(of: count, from: variant)
         try flush(peer)
+    }
+
+    private mutating func noteSent(_ count: Int, from variant: Int) {
+        guard tally.isOn else { return }
+        compression.sent.plain &+= count &* stream.payloadLength
+        compression.sent.wire &+= stream.packedLength(of: count, from: variant)
     }
 
     /// Messages came back: in a closed loop as many go out.

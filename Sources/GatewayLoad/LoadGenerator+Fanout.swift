@@ -77,7 +77,16 @@ extension LoadGenerator {
         payload[0] = Publications.mark
         for digit in 0..<8 { payload[1 + digit] = Publications.digit(number >> UInt32(28 - 4 * digit)) }
         publications.note(Clock.monotonicNanoseconds())
-        let frame = FrameStream.frame(opcode: stream.opcode, key: Self.key, payload)
+        var frame: [UInt8] = []
+        if let deflater = compression.deflater {
+            let packed = FrameStream.append(payload, stream.opcode, Self.key, packedBy: deflater, to: &frame)
+            if tally.isOn {
+                compression.sent.plain &+= payload.count
+                compression.sent.wire &+= packed
+            }
+        } else {
+            frame = FrameStream.frame(opcode: stream.opcode, key: Self.key, payload)
+        }
         unsafe frame.withUnsafeBytes { unsafe publisher.pointee.own.append($0) }
     }
 

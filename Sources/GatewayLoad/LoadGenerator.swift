@@ -1,5 +1,6 @@
 import Bytes
 package import GatewayIO
+import GatewayTLS
 import Glibc
 import WebSocket
 
@@ -18,6 +19,12 @@ package struct LoadGenerator: ~Copyable {
     /// When each message under way left: a ring of `depth` for each slot.
     let times: ReservedArray<UInt64>
     private let readBuffer: ReservedArray<UInt8>
+    /// nil for `ws:`.
+    let tls: TLSClient?
+    /// What the first connection agreed on, and how many connections of those counted went on with an earlier session.
+    var security: TransportSecurity?
+    var resumed = 0
+    var compression: Compression
     var tally: Tally
     var faults = Faults()
     var now = Clock.monotonicNanoseconds()
@@ -44,30 +51,41 @@ package struct LoadGenerator: ~Copyable {
     package static func run(_ plan: LoadPlan) throws(LoadFailure) -> LoadReport {
         let address: Address
         do throws(LoadUsageError) { address = try Address(plan.destination) } catch { throw .usage(error.sentence) }
+        let tls: TLSClient?
+        do throws(TLSFailure) { tls = try client(plan) } catch { throw .usage(error.description) }
         for process in plan.processes where !ServerUsage.isThere(process) {
             throw .usage("there is no process \(process)")
         }
         do throws(Errno) {
             try allowDescriptors(plan.connections + 64)
-            var generator = try LoadGenerator(plan, address)
+            var generator = try LoadGenerator(plan, address, tls)
             return try generator.run()
         } catch { throw .system(error) }
     }
 
-    private init(_ plan: LoadPlan, _ address: Address) throws(Errno) {
+    private static func client(_ plan: LoadPlan) throws(TLSFailure) -> TLSClient? {
+        guard plan.destination.isSecure else { return nil }
+        return try TLSClient(host: plan.destination.host, trusting: plan.trust, resumes: plan.resumes)
+    }
+
+    private init(_ plan: LoadPlan, _ address: Address, _ tls: TLSClient?) throws(Errno) {
         // All that can fail comes first: nothing may throw out of a value that owns descriptors and is half made.
         let poller = try Poller()
         let peers = try PeerTable(count: plan.connections + (plan.flood > 0 ? 1 : 0))
         let tally = try Tally()
+        let compression = try Compression(isWanted: plan.deflates)
+        let deflater = compression.deflater
         let ring = plan.mode == .echo ? plan.depth * plan.connections + plan.flood : 1
         guard let times = ReservedArray<UInt64>(capacity: ring),
             let readBuffer = ReservedArray<UInt8>(capacity: Self.readBytes)
         else { throw Errno(ENOMEM) }
         self.plan = plan
         self.address = address
+        self.tls = tls
+        self.compression = compression
         request = OpeningReply.request(for: plan)
         let deepest = plan.mode == .echo ? max(plan.depth, plan.flood) : 1
-        stream = FrameStream(content: plan.content, size: plan.size, depth: deepest)
+        stream = FrameStream(content: plan.content, size: plan.size, depth: deepest, deflater: deflater)
         budget = plan.messages ?? Int.max
         self.poller = poller
         self.peers = peers
@@ -117,6 +135,7 @@ package struct LoadGenerator: ~Copyable {
 
     @inline(__always)
     private mutating func receive(_ peer: PeerPlace) throws(Errno) {
+        if let tls = peer.pointee.tls { return try receive(peer, through: tls) }
         let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
         switch unsafe peer.pointee.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
         case .moved(let count):
@@ -129,9 +148,29 @@ package struct LoadGenerator: ~Copyable {
         }
     }
 
+    /// Reads what has come, which may be more than the poller tells.
+    @inline(never)
+    private mutating func receive(_ peer: PeerPlace, through tls: TLSLayer) throws(Errno) {
+        let token = peer.pointee.token
+        let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
+        repeat {
+            switch unsafe tls.read(peer.pointee.socket, into: UnsafeMutableRawBufferPointer(room)) {
+            case .moved(let count):
+                let window = unsafe UnsafeBufferPointer(rebasing: room[..<count])
+                let bytes = unsafe window.span
+                try take(bytes, from: peer)
+            case .wouldBlock:
+                if peer.pointee.phase == .securing { try goOn(peer) }
+                return
+            case .endOfStream: try ended(peer, "the server ended the connection")
+            case .failed(let error): try ended(peer, "the connection broke: \(error)")
+            }
+        } while peers.find(token) != nil && tls.hasInput
+    }
+
     private mutating func take(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
         switch peer.pointee.phase {
-        case .connecting, .handshake: try takeReply(bytes, from: peer)
+        case .connecting, .securing, .handshake: try takeReply(bytes, from: peer)
         case .open, .closing:
             let before = peer.pointee.underWay
             guard try feed(bytes, to: peer) else { return }
@@ -155,6 +194,8 @@ package struct LoadGenerator: ~Copyable {
                 let payload = bytes.extracting(range)
                 if peer.pointee.reader.isControl {
                     guard try takeControl(payload, isEnd, from: peer) else { return false }
+                } else if plan.deflates {
+                    guard takeCompressible(payload, isEnd, from: peer) else { return false }
                 } else if plan.mode == .echo {
                     takeEcho(payload, isEnd, from: peer)
                 } else if plan.mode == .fanout {
@@ -165,16 +206,53 @@ package struct LoadGenerator: ~Copyable {
         }
     }
 
+    /// Takes bytes of a message that may be compressed, and the message when it is whole; false when the connection has
+    /// ended by it.
+    private mutating func takeCompressible(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) -> Bool {
+        let isWhole = isEnd && peer.pointee.reader.isFinal
+        if tally.isOn { compression.received.wire &+= payload.count }
+        guard peer.pointee.reader.isCompressed else {
+            if tally.isOn { compression.received.plain &+= payload.count }
+            give(payload, isEnd, from: peer)
+            return true
+        }
+        unsafe payload.withUnsafeBytes { unsafe peer.pointee.collected.append($0) }
+        guard isWhole else { return true }
+        let packed = unsafe UnsafeRawBufferPointer(peer.pointee.collected.bytes)
+        let isGood = unsafe compression.inflate(packed, with: peer.pointee.inflater)
+        peer.pointee.collected.removeAll()
+        guard isGood else {
+            faults.add(.violations, "connection \(peer.pointee.slot): a compressed message cannot be inflated")
+            drop(peer)
+            return false
+        }
+        if tally.isOn { compression.received.plain &+= compression.message.count }
+        let message = unsafe UnsafeBufferPointer(compression.message.bytes.assumingMemoryBound(to: UInt8.self))
+        unsafe give(message.span, true, from: peer)
+        return true
+    }
+
+    private mutating func give(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) {
+        switch plan.mode {
+        case .echo: takeEcho(payload, isEnd, from: peer)
+        case .fanout: takePublication(payload, isEnd, from: peer)
+        case .connect, .idle: break
+        }
+    }
+
     // MARK: Sending
 
     /// Sends what is due; what the kernel does not take waits for room.
     @inline(__always)
     mutating func flush(_ peer: PeerPlace) throws(Errno) {
+        if !peer.pointee.isDrained, let tls = peer.pointee.tls {
+            guard try sent(tls.flush(peer.pointee.socket), peer) != nil else { return }
+        }
         if peer.pointee.pending > 0 {
             let from = peer.pointee.position
             let count = peer.pointee.pending
             let result = unsafe stream.frames.withUnsafeBytes { frames in
-                unsafe peer.pointee.socket.send(UnsafeRawBufferPointer(rebasing: frames[from..<from &+ count]))
+                unsafe peer.pointee.send(UnsafeRawBufferPointer(rebasing: frames[from..<from &+ count]))
             }
             guard let sent = try sent(result, peer) else { return }
             peer.pointee.pending = count &- sent
@@ -182,11 +260,12 @@ package struct LoadGenerator: ~Copyable {
             peer.pointee.position = position >= stream.period ? position % stream.period : position
         }
         if !peer.pointee.own.isEmpty, peer.pointee.pending == 0 {
-            let result = unsafe peer.pointee.socket.send(UnsafeRawBufferPointer(peer.pointee.own.bytes))
+            let result = unsafe peer.pointee.send(UnsafeRawBufferPointer(peer.pointee.own.bytes))
             guard let sent = try sent(result, peer) else { return }
             peer.pointee.own.removeFirst(sent)
         }
-        try want(writable: peer.pointee.pending > 0 || !peer.pointee.own.isEmpty, peer)
+        let isWaiting = peer.pointee.pending > 0 || !peer.pointee.own.isEmpty || !peer.pointee.isDrained
+        try want(writable: isWaiting, peer)
     }
 
     /// - Returns: bytes taken; nil when the connection has ended.
@@ -243,6 +322,7 @@ package struct LoadGenerator: ~Copyable {
     static var question: [UInt8] { Array("alive?".utf8) }
 
     mutating func beginClosing(_ peer: PeerPlace) throws(Errno) {
+        if tally.isOn, peer.pointee.tls?.isResumed == true { resumed &+= 1 }
         tally.count(now &- min(now, peer.pointee.begun), bytes: 0, now: now)
         peer.pointee.phase = .closing
         queueControl(8, [0x03, 0xE8], on: peer)
@@ -253,8 +333,9 @@ package struct LoadGenerator: ~Copyable {
 
     /// The connection is over, by the server's will or the network's.
     mutating func ended(_ peer: PeerPlace, _ sentence: String) throws(Errno) {
+        let sentence = Self.reason(peer) ?? sentence
         switch peer.pointee.phase {
-        case .connecting, .handshake: faults.add(.refused, "connection \(peer.pointee.slot): \(sentence)")
+        case .connecting, .securing, .handshake: faults.add(.refused, "connection \(peer.pointee.slot): \(sentence)")
         case .open: faults.add(.closed, "connection \(peer.pointee.slot): \(sentence)")
         case .closing:
             // RFC 6455 7.1.1: the server ends the connection first, once both Close frames have passed.
@@ -267,10 +348,19 @@ package struct LoadGenerator: ~Copyable {
         drop(peer)
     }
 
+    /// What TLS has to say about the end of a connection.
+    private static func reason(_ peer: PeerPlace) -> String? {
+        // Before the handshake began, and behind the closing one, the socket's own reason is the better one.
+        guard let tls = peer.pointee.tls, peer.pointee.phase != .connecting, !peer.pointee.hasAnswered,
+            let failure = tls.failure
+        else { return nil }
+        return tls.isUntrusted ? "\(failure); --cacert FILE trusts it, --insecure does not ask" : failure
+    }
+
     /// Gives a connection up.
     mutating func drop(_ peer: PeerPlace) {
         switch peer.pointee.phase {
-        case .connecting, .handshake: opening -= 1
+        case .connecting, .securing, .handshake: opening -= 1
         case .open, .closing: live -= 1
         }
         // A reset leaves no port behind in TIME-WAIT, of which a benchmark would need tens of thousands.

@@ -1,3 +1,5 @@
+package import GatewayTLS
+
 /// What the load generator is to do, as read from its command line.
 package struct LoadPlan: Sendable {
     /// The kind of load.
@@ -18,6 +20,8 @@ package struct LoadPlan: Sendable {
         case text
         /// Text with characters of one to four bytes.
         case utf8
+        /// Text as APIs send it: what compression is made for.
+        case records
         case binary
     }
 
@@ -31,7 +35,7 @@ package struct LoadPlan: Sendable {
     /// Bytes of a message.
     package var size = 20
     package var content = Content.text
-    /// Messages a second over all connections; nil sends the next one when the last one is back.
+    /// Messages or handshakes a second over all connections; nil begins the next one when the last one is done.
     package var rate: Double?
     package var seconds = 5.0
     package var warmup = 0.5
@@ -50,6 +54,12 @@ package struct LoadPlan: Sendable {
     package var subprotocol: String?
     /// Further lines of the request.
     package var headers: [String] = []
+    /// Who may vouch for the server of a `wss:` URL.
+    package var trust = TLSClient.Trust.system
+    /// TLS goes on with an earlier session instead of making a new one.
+    package var resumes = false
+    /// permessage-deflate is offered and used.
+    package var deflates = false
     package var wantsJSON = false
 
     package init(destination: Destination) { self.destination = destination }
@@ -108,10 +118,11 @@ package struct LoadPlan: Sendable {
         case "-s", "--size": size = try number(0...(64 << 20))
         case "--text": content = .text
         case "--utf8": content = .utf8
+        case "--records": content = .records
         case "--binary": content = .binary
         case "--rate":
             guard let number = Double(value), number >= 0.001, number <= 1e8 else {
-                throw LoadUsageError("--rate is messages a second, not \"\(value)\"")
+                throw LoadUsageError("--rate is messages or handshakes a second, not \"\(value)\"")
             }
             rate = number
         case "--seconds": self.seconds = try seconds()
@@ -124,6 +135,10 @@ package struct LoadPlan: Sendable {
         case "--timeline": timelineMilliseconds = try number(1...60_000)
         case "--protocol": subprotocol = value
         case "-H", "--header": headers.append(value)
+        case "--cacert": trust = .file(value)
+        case "--insecure": trust = .anybody
+        case "--resume": resumes = true
+        case "--deflate": deflates = true
         case "--json": wantsJSON = true
         default: throw LoadUsageError("unknown option \"\(name)\" of \"bench\"", unknownOption: name)
         }
@@ -139,8 +154,12 @@ package struct LoadPlan: Sendable {
             throw LoadUsageError("--size of a publication is from \(Self.leastPublication) to 4096")
         }
         if flood > 0, mode != .echo { throw LoadUsageError("--flood is for echo") }
-        if rate != nil, mode != .echo { throw LoadUsageError("--rate is for echo") }
+        if rate != nil, mode != .echo, mode != .connect { throw LoadUsageError("--rate is for echo and connect") }
         if messages != nil, mode == .idle { throw LoadUsageError("--messages is not for idle") }
+        if !destination.isSecure, trust != .system || resumes {
+            throw LoadUsageError("--cacert, --insecure and --resume are for a wss: URL")
+        }
+        if resumes, mode != .connect { throw LoadUsageError("--resume is for connect") }
         for line in headers + [subprotocol ?? ""] where !line.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) {
             throw LoadUsageError("a header has a control character")
         }
@@ -154,7 +173,9 @@ package struct LoadPlan: Sendable {
 private struct ArgumentReader {
     private var words: ArraySlice<String>
     private var attached: String?
-    private static let flags: Set<String> = ["--text", "--utf8", "--binary", "--json"]
+    private static let flags: Set<String> = [
+        "--text", "--utf8", "--records", "--binary", "--json", "--insecure", "--resume", "--deflate",
+    ]
 
     init(_ words: [String]) { self.words = words[...] }
 

@@ -1,9 +1,12 @@
+import GatewayIO
+
 /// The figures of a run.
 extension LoadReport {
     init(of run: borrowing LoadGenerator) {
         self.init(faults: run.faults, timeline: run.tally.timeline)
         add("mode", .text(run.plan.mode.rawValue))
         add("connections", .count(run.plan.connections))
+        addAgreements(of: run)
         switch run.plan.mode {
         case .echo, .connect, .fanout:
             addRates(of: run)
@@ -45,6 +48,21 @@ extension LoadReport {
             add("flood_messages_per_s", .decimal(Double(run.tally.floodMessages) / run.seconds, 0))
         }
         if run.plan.mode != .connect { add("mb_per_s", .decimal(Double(run.tally.bytes) / run.seconds / 1e6, 2)) }
+    }
+
+    /// What connections have agreed on with the server.
+    private mutating func addAgreements(of run: borrowing LoadGenerator) {
+        if let security = run.security {
+            add("tls", .text("\(security.version) \(security.cipher)"))
+            if run.plan.resumes { add("resumed", .count(run.resumed)) }
+        }
+        guard let deflate = run.compression.agreed else { return }
+        add("deflate", .text(deflate.text))
+        guard run.plan.mode == .echo || run.plan.mode == .fanout else { return }
+        add("sent_bytes", .count(run.compression.sent.plain))
+        add("sent_wire_bytes", .count(run.compression.sent.wire))
+        add("received_bytes", .count(run.compression.received.plain))
+        add("received_wire_bytes", .count(run.compression.received.wire))
     }
 
     private mutating func addLatencies(of run: borrowing LoadGenerator) {

@@ -66,7 +66,7 @@ package struct LoadReport: Sendable {
 
     private static func json(_ value: Value) -> String {
         switch value {
-        case .text(let text): "\"\(text)\""
+        case .text(let text): "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
         case .count, .decimal: plain(value)
         case .missing: "null"
         }

@@ -5,8 +5,8 @@ package enum OpeningReply {
     /// What the bytes of a server begin with.
     package enum Outcome: Equatable {
         case needMore
-        /// The connection is open; frames begin behind so many bytes.
-        case open(length: Int)
+        /// The connection is open; frames begin behind so many bytes. What was agreed on for compression, if it was.
+        case open(length: Int, deflate: DeflateResponse? = nil)
         case refused(String)
     }
 
@@ -24,22 +24,30 @@ package enum OpeningReply {
             "Connection: Upgrade", "Sec-WebSocket-Key: \(key)", "Sec-WebSocket-Version: 13",
         ]
         if let subprotocol = plan.subprotocol { lines.append("Sec-WebSocket-Protocol: \(subprotocol)") }
+        if plan.deflates { lines.append("Sec-WebSocket-Extensions: \(DeflateResponse.offer)") }
         lines += plan.headers
         return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
     }
 
     /// Judges the front of what a server sent.
-    package static func evaluate(_ bytes: Span<UInt8>) -> Outcome {
+    ///
+    /// - Parameter offersDeflate: compression was offered, and has to be agreed on.
+    package static func evaluate(_ bytes: Span<UInt8>, offersDeflate: Bool = false) -> Outcome {
         var isUpgrade = false
         var isAccepted = false
+        var deflate: DeflateResponse?
         var lineStart = 0
         var number = 0
         while let end = lineEnd(bytes, from: lineStart) {
             let line = lineStart..<end
             if line.isEmpty {
                 // RFC 6455 4.1: a reply without them fails the connection.
-                if isUpgrade, isAccepted { return .open(length: end + 2) }
-                return .refused(isUpgrade ? "the accept value is wrong or missing" : "the reply has no Upgrade header")
+                guard isUpgrade, isAccepted else {
+                    return .refused(
+                        "the reply has \(isUpgrade ? "a wrong accept value, or none" : "no Upgrade header")")
+                }
+                if offersDeflate, deflate == nil { return .refused(Self.declined) }
+                return .open(length: end + 2, deflate: deflate)
             }
             if number == 0, !bytes.extracting(line).starts(with: "HTTP/1.1 101") {
                 return .refused("the reply is \"\(text(bytes, line.prefix(60)))\"")
@@ -52,7 +60,9 @@ package enum OpeningReply {
                 } else if bytes.equalsIgnoringCase("upgrade", in: name) {
                     isUpgrade = bytes.equalsIgnoringCase("websocket", in: value)
                 } else if bytes.equalsIgnoringCase("sec-websocket-extensions", in: name) {
-                    return .refused("an extension was agreed to that was not offered")
+                    let agreed = offersDeflate && deflate == nil ? DeflateResponse(text(bytes, value)) : nil
+                    guard let agreed else { return .refused("an extension was agreed to that was not offered") }
+                    deflate = agreed
                 }
             }
             lineStart = end + 2
@@ -60,6 +70,9 @@ package enum OpeningReply {
         }
         return bytes.count > longest ? .refused("the head of the reply has no end") : .needMore
     }
+
+    private static let declined =
+        "the server does not agree to permessage-deflate (a gateway does where the route says `compression on`)"
 
     private static func lineEnd(_ bytes: Span<UInt8>, from start: Int) -> Int? {
         guard start < bytes.count else { return nil }

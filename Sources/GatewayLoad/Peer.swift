@@ -1,12 +1,16 @@
 import Bytes
 import GatewayIO
+import GatewayTLS
 import Glibc
+import WebSocket
 
 /// One connection to the server, in a slot of the generator.
 struct Peer: ~Copyable {
     enum Phase: UInt8 {
         /// The request waits for the connection.
         case connecting
+        /// TLS is being agreed on; the request waits for that.
+        case securing
         /// The reply is awaited.
         case handshake
         /// Messages flow.
@@ -16,6 +20,8 @@ struct Peer: ~Copyable {
     }
 
     let socket: Socket
+    /// nil for `ws:`.
+    let tls: TLSLayer?
     let slot: UInt32
     /// The poller's name for this connection, which no other one will ever have.
     let token: UInt64
@@ -24,7 +30,9 @@ struct Peer: ~Copyable {
     /// When `connect` was called.
     let begun: UInt64
     var reader = ServerFrameReader()
-    /// The reply, or the front of a publication that was cut.
+    /// Where the server keeps context between its compressed messages.
+    var inflater: Inflater?
+    /// The reply, or the front of a message that was cut and is wanted in one piece.
     var collected = ByteBuffer()
     /// The payload of a control frame, which may stand between the fragments of a message.
     var control = ByteBuffer()
@@ -51,12 +59,24 @@ struct Peer: ~Copyable {
     var nextPublication: UInt32?
     var hasAnswered = false
 
-    init(_ socket: consuming Socket, slot: UInt32, serial: UInt32, now: UInt64) {
+    init(_ socket: consuming Socket, _ tls: TLSLayer?, slot: UInt32, serial: UInt32, now: UInt64) {
         self.socket = socket
+        self.tls = tls
         self.slot = slot
         token = UInt64(serial) << 32 | UInt64(slot)
         begun = now
     }
+
+    /// Sends what is taken of the bytes.
+    @inline(__always)
+    func send(_ bytes: UnsafeRawBufferPointer) -> IOResult {
+        if let tls { return unsafe tls.write(socket, bytes) }
+        return unsafe socket.send(bytes)
+    }
+
+    /// Nothing that was sent waits for the kernel.
+    @inline(__always)
+    var isDrained: Bool { tls.map { $0.isDrained } ?? true }
 }
 
 /// The place of a peer: memory that stays as long as the table.
@@ -89,11 +109,11 @@ struct PeerTable: ~Copyable {
 
     deinit { for slot in 0..<count where serials[slot] & 1 == 1 { unsafe slots.address(slot).deinitialize(count: 1) } }
 
-    func insert(_ socket: consuming Socket, at slot: UInt32, now: UInt64) -> PeerPlace {
+    func insert(_ socket: consuming Socket, _ tls: TLSLayer?, at slot: UInt32, now: UInt64) -> PeerPlace {
         precondition(serials[slot] & 1 == 0, "slot \(slot) is taken")
         // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
         serials[slot] = serials[slot] &+ 1
-        let peer = Peer(socket, slot: slot, serial: serials[slot], now: now)
+        let peer = Peer(socket, tls, slot: slot, serial: serials[slot], now: now)
         unsafe slots.address(slot).initialize(to: peer)
         return unsafe PeerPlace(slots.address(slot))
     }

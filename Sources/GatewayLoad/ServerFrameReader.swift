@@ -4,7 +4,8 @@ package struct ServerFrameReader {
     package enum Violation: String, Sendable {
         /// RFC 6455 5.1: "A server MUST NOT mask any frames that it sends to the client."
         case masked = "a frame of the server is masked"
-        /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was agreed on, and none is ever offered.
+        /// RFC 6455 5.2: RSV1-3 are 0 unless an extension was agreed on. RFC 7692 6: RSV1 is for the first frame of a
+        /// compressed message.
         case reservedBits = "a frame has a reserved bit"
         case reservedOpcode = "a frame has a reserved opcode"
         /// RFC 6455 5.5: at most 125 bytes, never fragmented.
@@ -30,6 +31,10 @@ package struct ServerFrameReader {
     package private(set) var left: UInt64 = 0
     /// Of the message under way or just ended: 1 or 2.
     package private(set) var messageOpcode: UInt8 = 0
+    /// The message under way or just ended is compressed.
+    package private(set) var isCompressed = false
+    /// permessage-deflate was agreed on.
+    package var allowsCompression = false
     private var isInMessage = false
     private var isInside = false
     private var heldCount: UInt8 = 0
@@ -97,13 +102,14 @@ package struct ServerFrameReader {
 
     @inline(__always)
     private mutating func enter(_ first: UInt8, _ length: UInt64) -> Violation? {
-        if first & 0x70 != 0 { return .reservedBits }
+        if first & 0x70 != 0, !isCompressedMessage(first) { return .reservedBits }
         opcode = first & 0x0F
         isFinal = first & 0x80 != 0
         switch opcode {
         case 1, 2:
             if isInMessage { return .badFragment }
             isInMessage = true
+            isCompressed = first & 0x40 != 0
             messageOpcode = opcode
         case 0: if !isInMessage { return .badFragment }
         case 8, 9, 10: if !isFinal || length > 125 { return .badControlFrame }
@@ -112,5 +118,10 @@ package struct ServerFrameReader {
         left = length
         isInside = true
         return nil
+    }
+
+    private func isCompressedMessage(_ first: UInt8) -> Bool {
+        let (bits, opcode) = (first & 0x70, first & 0x0F)
+        return allowsCompression && bits == 0x40 && (opcode == 1 || opcode == 2)
     }
 }

@@ -51,6 +51,8 @@ enum BenchCommand {
           gateway bench ws://127.0.0.1:8080/echo --rate 20000 --depth 8   latency under a load the server can carry
           gateway bench ws://127.0.0.1:8080/echo --flood 1000             how fair it is, beside the same without
           gateway bench connect ws://127.0.0.1:8080/echo                  handshake, Close, and again
+          gateway bench connect wss://localhost:8443/echo --cacert dev-cert.pem --resume    the same with TLS
+          gateway bench ws://127.0.0.1:8080/echo --deflate --records --size 1024   compressed both ways
           gateway bench fanout ws://127.0.0.1:8080/chat -c 1000           one publishes, all hear it
           gateway bench idle ws://127.0.0.1:8080/echo -c 10000            held connections
 
@@ -62,14 +64,22 @@ enum BenchCommand {
           --pid P               a server process whose time and memory to report; may be repeated
           --timeline MS         also messages and worst latency of each span of so many milliseconds
           --protocol NAME, -H 'NAME: VALUE'   added to the request
+          --deflate             offer permessage-deflate, compress what that makes smaller, inflate what comes
           --json                one line of JSON instead of a table
+        wss: URLs:
+          --cacert FILE         trust the certificates in a PEM file, not those that this machine trusts
+          --insecure            trust whoever answers
+          --resume              connect: go on with the TLS session of an earlier connection
         echo and fanout:
           -s, --size N          bytes of a message: 20, fanout 64
-          --text, --utf8, --binary   what of: ASCII, text with characters of up to four bytes, anything
+          --text, --utf8, --records, --binary   what of: ASCII (the default), characters of up to four bytes, JSON as
+                                APIs send it, anything
+        echo and connect:
+          --rate R              messages or handshakes a second over all connections; the latency of a message counts
+                                from when it was due
         echo:
           -d, --depth N         messages under way on each connection (1)
           --flood N             beside them one connection with N messages under way: what do its neighbours feel?
-          --rate R              messages a second over all connections, latency counted from when each was due
         fanout:
           --window N            publications under way (8)
         idle:

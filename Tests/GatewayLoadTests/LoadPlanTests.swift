@@ -1,4 +1,5 @@
 import GatewayLoad
+import GatewayTLS
 import Testing
 
 @Suite("gateway bench: its arguments")
@@ -18,6 +19,14 @@ struct LoadPlanTests {
         #expect(plan.processes == [7] && plan.wantsJSON)
     }
 
+    @Test func `wss has a trust, and connections that go on with a session`() throws {
+        let secure = "wss://localhost/echo"
+        #expect(try LoadPlan([secure]).trust == .system)
+        #expect(try LoadPlan([secure, "--insecure"]).trust == .anybody)
+        let plan = try LoadPlan(["connect", secure, "--cacert=ca.pem", "--resume", "--deflate"])
+        #expect(plan.trust == .file("ca.pem") && plan.resumes && plan.deflates)
+    }
+
     @Test(arguments: [("fanout", 500, 64), ("idle", 10_000, 20), ("connect", 64, 20)])
     func `a mode has defaults of its own`(_ mode: String, _ connections: Int, _ size: Int) throws {
         let plan = try LoadPlan([mode, Self.url])
@@ -30,9 +39,12 @@ struct LoadPlanTests {
         [url, "-c", "99999999999999999999"], [url, "--seconds", "nan"], [url, "--seconds", "-1"], [url, "--rate", "0"],
         [url, "--rate", "inf"], [url, "--json=yes"], [url, "-d", "65536", "-s", "1048576"],
         ["fanout", url, "-s", "15"],
-        ["fanout", url, "-s", "4097"], ["fanout", url, "--rate", "5"], ["idle", url, "--messages", "5"],
+        ["fanout", url, "-s", "4097"], ["fanout", url, "--rate", "5"], ["idle", url, "--rate", "5"],
+        ["idle", url, "--messages", "5"],
         [url, "--flood", "0"], ["connect", url, "--flood", "9"], [url, "--flood", "65536", "-s", "1048576"],
-        [url, "-H", "no colon"], [url, "-H", "A: b\r\nC: d"], [url, "--protocol", "a\nb"], [url, "--pid", "0"],
+        [url, "--insecure"], [url, "--cacert", "f"], ["wss://h/", "--cacert"], ["connect", url, "--resume"],
+        ["wss://h/", "--resume"], [url, "--deflate=1"], [url, "-H", "no colon"], [url, "-H", "A: b\r\nC: d"],
+        [url, "--protocol", "a\nb"], [url, "--pid", "0"],
     ])
     func `what makes no sense is refused`(_ arguments: [String]) {
         #expect(throws: LoadUsageError.self) { try LoadPlan(arguments) }

@@ -39,6 +39,23 @@ struct OpeningReplyTests {
         }
     }
 
+    @Test func `compression that was offered has to be agreed on`() throws {
+        func evaluate(_ lines: [String]) -> OpeningReply.Outcome {
+            let bytes = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+            return OpeningReply.evaluate(bytes.span, offersDeflate: true)
+        }
+        let lines = Self.good + ["Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"]
+        let length = lines.joined(separator: "\r\n").utf8.count + 4
+        let agreed = DeflateResponse("permessage-deflate; server_no_context_takeover")
+        #expect(evaluate(lines) == .open(length: length, deflate: agreed))
+        for wrong in [Self.good, lines + [lines[4]], Self.good + ["Sec-WebSocket-Extensions: other"]] {
+            guard case .refused = evaluate(wrong) else {
+                Issue.record("not refused")
+                continue
+            }
+        }
+    }
+
     @Test func `a head without end is refused`() {
         let bytes = Array("HTTP/1.1 101 x\r\nX: ".utf8) + [UInt8](repeating: 0x61, count: OpeningReply.longest)
         guard case .refused = OpeningReply.evaluate(bytes.span) else {
@@ -53,5 +70,8 @@ struct OpeningReplyTests {
         #expect(text.hasPrefix("GET /p?q HTTP/1.1\r\nHost: h:81\r\n"))
         #expect(text.contains("\r\nSec-WebSocket-Protocol: chat\r\n"))
         #expect(text.hasSuffix("\r\nX-Y: z\r\n\r\n"))
+        #expect(!text.contains("Extensions"))
+        let deflating = OpeningReply.request(for: try LoadPlan(["ws://h/", "--deflate"]))
+        #expect(String(decoding: deflating, as: UTF8.self).contains("-Extensions: \(DeflateResponse.offer)\r\n"))
     }
 }

@@ -10,8 +10,9 @@ struct ServerFrameReaderTests {
         var violation: ServerFrameReader.Violation?
     }
 
-    private static func read(_ parts: [ArraySlice<UInt8>]) -> Seen {
+    private static func read(_ parts: [ArraySlice<UInt8>], compressed: Bool = false) -> Seen {
         var reader = ServerFrameReader()
+        reader.allowsCompression = compressed
         var seen = Seen()
         var payload: [UInt8] = []
         for part in parts.map(Array.init) {
@@ -23,7 +24,7 @@ struct ServerFrameReaderTests {
                     payload += part[range]
                     guard isEnd else { continue }
                     seen.frames.append(payload)
-                    seen.opcodes.append(reader.opcode)
+                    seen.opcodes.append(reader.isCompressed && !reader.isControl ? reader.opcode | 0x40 : reader.opcode)
                     payload = []
                 case .violation(let violation):
                     seen.violation = violation
@@ -54,6 +55,17 @@ struct ServerFrameReaderTests {
     @Test func `a control frame between fragments`() {
         let seen = Self.readEveryWay([0x01, 1, 97, 0x89, 1, 33, 0x80, 1, 98, 0x81, 0])
         #expect(seen == Seen(frames: [[97], [33], [98], []], opcodes: [1, 9, 0, 1]))
+    }
+
+    @Test func `RFC 7692 6, the first frame says that a message is compressed`() {
+        let bytes: [UInt8] = [0x41, 1, 97, 0x89, 0, 0x80, 1, 98, 0x81, 0, 0xC2, 1, 99]
+        let seen = Self.read([bytes[...]], compressed: true)
+        #expect(seen == Seen(frames: [[97], [], [98], [], [99]], opcodes: [0x41, 9, 0x40, 1, 0x42]))
+    }
+
+    @Test(arguments: [[0xC9, 0], [0xA1, 0], [0xF1, 0], [0x41, 0, 0xC0, 0], [0xC3, 0]] as [[UInt8]])
+    func `RFC 7692 6, nothing else has a reserved bit`(_ bytes: [UInt8]) {
+        #expect(Self.read([bytes[...]], compressed: true).violation == .reservedBits)
     }
 
     @Test(arguments: [
