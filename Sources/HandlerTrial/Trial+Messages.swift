@@ -32,7 +32,7 @@ extension Trial {
                 throw stop("a client that offers subprotocols", error)
             }
         }
-        return ""
+        return client.agreements
     }
 
     func ping() throws(Stop) -> String {
@@ -123,7 +123,7 @@ extension Trial {
             var bytes: [UInt8] = []
             for number in 0..<50 {
                 let payload = Self.payload(opcode, 20 + number)
-                bytes += [0x80 | opcode, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
+                bytes += client.frame(opcode, payload)
             }
             try attempt(what) { () throws(TrialClient.Trouble) in try client.send(bytes[...]) }
             try judge(what, try settle(what, &client))

@@ -1,5 +1,9 @@
+import Bytes
 import GatewayIO
 import GatewayLoad
+import GatewayTLS
+import Glibc
+import WebSocket
 
 /// A WebSocket client that does what a script says, right or wrong; every call waits, at most `patience`.
 struct TrialClient: ~Copyable {
@@ -30,46 +34,92 @@ struct TrialClient: ~Copyable {
     static let patience = 10
 
     private let socket: Socket
+    /// nil where bytes go as they are.
+    private let tls: TLSLayer?
+    /// Seconds that this one waits.
+    private let patience: Int
     private var bytes: [UInt8] = []
     private var position = 0
     private var reader = ServerFrameReader()
     private var control: [UInt8] = []
     private var length = 0
+    /// What has come of a compressed message, and what makes messages of such.
+    private var packed: [UInt8] = []
+    private var inflater: Inflater?
+    private var deflater: Deflater?
+    /// Frames of a message can be compressed one by one.
+    private var keepsContext = false
+    /// Bytes that more than any handler sends at once does not have.
+    private static let longest = 64 << 20
     /// The subprotocol that was agreed on; empty = none.
     private(set) var subprotocol = ""
 
-    /// Connects without saying anything.
-    private init(connectingTo path: String, patience: Int) throws(Trouble) {
+    /// Connects without saying anything, but what TLS has to say.
+    private static func connected(to target: TrialTarget, patience: Int) throws(Trouble) -> TrialClient {
+        var client: TrialClient
         do throws(Errno) {
-            socket = try Socket(connectingTo: path, timeout: patience)
+            let socket = try Socket(connectingTo: target.socket, timeout: patience)
+            client = TrialClient(socket, target.tls?.makeLayer(), patience: patience)
         } catch {
             throw .unreachable(error.description)
         }
+        while client.tls?.isOpen == false {
+            try client.flush()
+            try client.receive(atMost: 4096, untilData: false)
+        }
+        return client
+    }
+
+    private init(_ socket: consuming Socket, _ tls: TLSLayer?, patience: Int) {
+        self.socket = socket
+        self.tls = tls
+        self.patience = patience
+    }
+
+    /// What was agreed on beneath the messages; empty when they go as they are.
+    var agreements: String {
+        let security = tls?.security.map { "\($0.version), \($0.cipher)" }
+        return [security, deflater == nil ? nil : "permessage-deflate"].compactMap { $0 }.joined(separator: "; ")
     }
 
     /// Opens a WebSocket.
     static func open(
         _ target: TrialTarget, offering subprotocols: [String] = [], patience: Int = Self.patience
     ) throws(Trouble) -> TrialClient {
-        var client = try TrialClient(connectingTo: target.socket, patience: patience)
+        var client = try connected(to: target, patience: patience)
         var request = """
-            GET \(target.path) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r
+            GET \(target.path) HTTP/1.1\r\nHost: \(TrialTarget.host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n
             """
         if !subprotocols.isEmpty { request += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n" }
+        if target.deflates { request += "Sec-WebSocket-Extensions: permessage-deflate\r\n" }
         try client.send(Array((request + "\r\n").utf8)[...])
         let head = try client.readHead()
         guard head.status == 101 else { throw .refused(head.status) }
-        client.subprotocol = head.subprotocol
+        client.subprotocol = head["sec-websocket-protocol"]
+        if target.deflates { try client.agree(head["sec-websocket-extensions"]) }
         return client
+    }
+
+    private mutating func agree(_ extensions: String) throws(Trouble) {
+        guard let agreed = DeflateResponse(extensions) else {
+            throw .violation("permessage-deflate was offered, and the answer is \"\(extensions)\"")
+        }
+        let configuration = Deflater.Configuration(level: 6, windowBits: 15)
+        deflater = Deflater(configuration, keepsContext: agreed.clientKeepsContext)
+        inflater = Inflater(windowBits: 15, keepsContext: agreed.keepsContext)
+        guard deflater != nil, inflater != nil else { throw .unreachable("there is no memory for compression") }
+        keepsContext = agreed.clientKeepsContext
+        reader.allowsCompression = true
     }
 
     /// Asks for the path in plain HTTP.
     ///
     /// - Returns: the status of the answer.
     static func get(_ target: TrialTarget) throws(Trouble) -> Int {
-        var client = try TrialClient(connectingTo: target.socket, patience: patience)
-        try client.send(Array("GET \(target.path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)[...])
+        var client = try connected(to: target, patience: patience)
+        try client.send(
+            Array("GET \(target.path) HTTP/1.1\r\nHost: \(TrialTarget.host)\r\nConnection: close\r\n\r\n".utf8)[...])
         return try client.readHead().status
     }
 
@@ -79,17 +129,42 @@ struct TrialClient: ~Copyable {
     func send(_ bytes: ArraySlice<UInt8>) throws(Trouble) {
         var rest = bytes
         while !rest.isEmpty {
-            switch socket.write(rest) {
+            switch write(rest) {
             case .moved(let count): rest = rest.dropFirst(count)
             case .wouldBlock: throw .silence
             case .endOfStream, .failed: throw .ended
             }
         }
+        try flush()
     }
 
-    /// Sends a frame, masked with a key that changes nothing: what is sent stays readable in a debugger.
+    private func write(_ bytes: ArraySlice<UInt8>) -> IOResult {
+        guard let tls else { return socket.write(bytes) }
+        return unsafe bytes.withUnsafeBytes { unsafe tls.write(socket, $0) }
+    }
+
+    /// Sends what TLS has kept.
+    private func flush() throws(Trouble) {
+        guard let tls, !tls.isDrained else { return }
+        switch tls.flush(socket) {
+        case .moved: return
+        case .wouldBlock: throw .silence
+        case .endOfStream, .failed: throw .ended
+        }
+    }
+
+    /// Sends a frame.
     func send(_ opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true) throws(Trouble) {
-        var frame = [(isFinal ? 0x80 : 0) | opcode]
+        try send(frame(opcode, payload, isFinal: isFinal)[...])
+    }
+
+    /// A frame, masked with a key that changes nothing: what is sent stays readable in a debugger.
+    func frame(_ opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true) -> [UInt8] {
+        let packed = compressed(opcode, payload, isFinal)
+        // RFC 7692 6.1: RSV1 is set on the first frame of a compressed message.
+        let mark: UInt8 = packed != nil && opcode != 0 ? 0x40 : 0
+        let payload = packed ?? payload
+        var frame = [(isFinal ? 0x80 : 0) | mark | opcode]
         switch payload.count {
         case 0..<126: frame.append(0x80 | UInt8(payload.count))
         case 126..<0x1_0000:
@@ -101,7 +176,18 @@ struct TrialClient: ~Copyable {
                 frame.append(UInt8(truncatingIfNeeded: payload.count >> shift))
             }
         }
-        try send((frame + [0, 0, 0, 0] + payload)[...])
+        return frame + [0, 0, 0, 0] + payload
+    }
+
+    /// What compression makes of the payload of a frame; nil when it goes as it is.
+    private func compressed(_ opcode: UInt8, _ payload: [UInt8], _ isFinal: Bool) -> [UInt8]? {
+        // RFC 7692 6: control frames are not compressed. A message is as a whole, or it is not.
+        guard let deflater, opcode < 8, keepsContext || (isFinal && opcode != 0) else { return nil }
+        var output = ByteBuffer()
+        guard unsafe payload.withUnsafeBytes({ unsafe deflater.deflate($0, into: &output) }) else { return nil }
+        let bytes = unsafe Array(UnsafeRawBufferPointer(output.bytes))
+        // RFC 7692 7.2.1: what a flush ends with is left out at the end of the message only.
+        return isFinal ? bytes : bytes + [0, 0, 0xFF, 0xFF]
     }
 
     /// Sends a Close frame; nil = without a code.
@@ -117,12 +203,35 @@ struct TrialClient: ~Copyable {
             if let event = try parse() { return event }
             bytes.removeFirst(position)
             position = 0
-            switch socket.read(appendingTo: &bytes, atMost: 65536) {
-            case .moved: continue
-            case .wouldBlock: throw .silence
+            try receive(atMost: 65536)
+        }
+    }
+
+    /// Reads once.
+    ///
+    /// - Parameter untilData: what TLS has to say to itself is not enough.
+    private mutating func receive(atMost count: Int, untilData: Bool = true) throws(Trouble) {
+        let deadline = Clock.monotonicNanoseconds() + UInt64(patience) * 1_000_000_000
+        while true {
+            switch read(atMost: count) {
+            case .moved: return
+            case .wouldBlock:
+                if tls == nil || Clock.monotonicNanoseconds() >= deadline { throw .silence }
+                if !untilData { return }
+            // What ended TLS otherwise is the end of the socket.
+            case .failed(let error) where error.code == EPROTO:
+                throw .violation(tls?.failure ?? "\(error)")
             case .endOfStream, .failed: throw .ended
             }
         }
+    }
+
+    private mutating func read(atMost count: Int) -> IOResult {
+        guard let tls else { return socket.read(appendingTo: &bytes, atMost: count) }
+        var part = [UInt8](repeating: 0, count: count)
+        let result = unsafe part.withUnsafeMutableBytes { unsafe tls.read(socket, into: $0) }
+        if case .moved(let moved) = result { bytes += part[..<moved] }
+        return result
     }
 
     private mutating func parse() throws(Trouble) -> Event? {
@@ -134,11 +243,28 @@ struct TrialClient: ~Copyable {
             case .needMore: return nil
             case .violation(let violation): throw .violation(violation.rawValue)
             case .payload(let range, let isEnd):
-                if reader.isControl { control += bytes[range] } else { length += range.count }
+                if reader.isControl {
+                    control += bytes[range]
+                } else if reader.isCompressed {
+                    packed += bytes[range]
+                } else {
+                    length += range.count
+                }
                 guard isEnd else { continue }
+                if reader.isCompressed, reader.isFinal, !reader.isControl { try inflate() }
                 if let event = frameEnded() { return event }
             }
         }
+    }
+
+    private mutating func inflate() throws(Trouble) {
+        var message = ByteBuffer()
+        let violation = unsafe packed.withUnsafeBytes {
+            unsafe inflater?.inflate($0, isLast: true, into: &message, limit: Self.longest)
+        }
+        guard violation == nil else { throw .violation("a compressed message cannot be inflated") }
+        packed = []
+        length = message.count
     }
 
     private mutating func frameEnded() -> Event? {
@@ -193,40 +319,49 @@ struct TrialClient: ~Copyable {
         }
     }
 
-    private mutating func readHead() throws(Trouble) -> (status: Int, subprotocol: String) {
+    /// The answer to a request.
+    private struct Head {
+        var status = 0
+        private var fields: [String: String] = [:]
+
+        init(_ text: Substring) {
+            let lines = text.split(separator: "\r\n")
+            let words = lines.first?.split(separator: " ") ?? []
+            status = words.count > 1 ? Int(words[1]) ?? 0 : 0
+            for line in lines.dropFirst() {
+                let parts = line.split(separator: ":", maxSplits: 1)
+                if parts.count == 2 { fields[parts[0].lowercased()] = String(parts[1].drop { $0 == " " }) }
+            }
+        }
+
+        /// The value of a field; empty when it is not there.
+        subscript(name: String) -> String { fields[name] ?? "" }
+    }
+
+    private mutating func readHead() throws(Trouble) -> Head {
         while true {
             if let head = String(decoding: bytes, as: UTF8.self).firstRange(of: "\r\n\r\n") {
                 let text = String(decoding: bytes, as: UTF8.self)
                 position = text.utf8.distance(from: text.startIndex, to: head.upperBound)
-                return Self.read(text[..<head.lowerBound])
+                return Head(text[..<head.lowerBound])
             }
             guard bytes.count < 65536 else { throw .violation("the answer to the handshake has no end") }
-            switch socket.read(appendingTo: &bytes, atMost: 4096) {
-            case .moved: continue
-            case .wouldBlock: throw .silence
-            case .endOfStream, .failed: throw .ended
-            }
+            try receive(atMost: 4096)
         }
-    }
-
-    private static func read(_ head: Substring) -> (status: Int, subprotocol: String) {
-        let lines = head.split(separator: "\r\n")
-        let words = lines.first?.split(separator: " ") ?? []
-        var subprotocol = ""
-        for line in lines.dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2, parts[0].lowercased() == "sec-websocket-protocol" {
-                subprotocol = String(parts[1].drop { $0 == " " })
-            }
-        }
-        return (words.count > 1 ? Int(words[1]) ?? 0 : 0, subprotocol)
     }
 }
 
 /// Where a handler under trial is reached.
-struct TrialTarget: Sendable {
+struct TrialTarget {
+    /// What clients call the gateway.
+    static let host = "localhost"
+
     /// The socket in the file system.
     let socket: String
     /// The path of the request.
     let path: String
+    /// nil without TLS.
+    let tls: TLSClient?
+    /// Clients offer compression and use it.
+    let deflates: Bool
 }

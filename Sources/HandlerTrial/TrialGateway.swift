@@ -2,6 +2,7 @@ import CLinux
 import GatewayControl
 import GatewayIO
 import GatewayServer
+import GatewayTLS
 import Glibc
 
 /// A gateway in a process of its own, in a folder of its own, that serves the handler under trial: whatever the handler
@@ -26,8 +27,9 @@ final class TrialGateway {
         let module = try Self.read(plan.file)
         folder = try Self.makeFolder()
         handler = plan.handler
-        target = TrialTarget(socket: "\(folder)/s", path: plan.path)
         do throws(Failure) {
+            let tls = plan.isSecure ? try Self.makeCertificate(in: folder) : nil
+            target = TrialTarget(socket: "\(folder)/s", path: plan.path, tls: tls, deflates: plan.deflates)
             guard unsafe mkdir("\(folder)/plugins", 0o755) == 0 else { throw Self.failure("cannot make a folder") }
             try Self.write(Array(plan.configuration.utf8), to: "\(folder)/gateway.conf")
             try Self.write(module, to: "\(folder)/plugins/\(plan.handler).so")
@@ -121,6 +123,25 @@ final class TrialGateway {
         let folder = "\(base)/gateway-test-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
         guard unsafe mkdir(folder, 0o700) == 0 else { throw failure("cannot make the folder \(folder)") }
         return folder
+    }
+
+    /// Writes a certificate for this trial alone.
+    ///
+    /// - Returns: clients that trust it and nobody else.
+    private static func makeCertificate(in folder: String) throws(Failure) -> TLSClient {
+        let made: SelfSignedCertificate
+        do throws(TLSFailure) {
+            made = try SelfSignedCertificate(host: TrialTarget.host)
+        } catch {
+            throw Failure(sentence: error.description)
+        }
+        try write(made.certificate, to: "\(folder)/cert.pem")
+        try write(made.key, to: "\(folder)/key.pem")
+        do throws(TLSFailure) {
+            return try TLSClient(host: TrialTarget.host, trusting: .file("\(folder)/cert.pem"))
+        } catch {
+            throw Failure(sentence: error.description)
+        }
     }
 
     private static func failure(_ what: String) -> Failure {

@@ -20,6 +20,10 @@ package struct TrialPlan: Sendable {
     package var route = "/trial"
     /// The `set` lines.
     package var settings: [Setting] = []
+    /// Clients come over TLS.
+    package var isSecure = false
+    /// Clients compress their messages.
+    package var deflates = false
     /// The program that is the gateway.
     package var gateway = Server.ownProgram
 
@@ -44,8 +48,9 @@ package struct TrialPlan: Sendable {
 
     /// The configuration of the gateway that serves the trial.
     var configuration: String {
+        let listener = isSecure ? "listen unix:./s tls { certificate cert.pem key.pem; }" : "listen unix:./s;"
         var text = """
-            listen unix:./s;
+            \(listener)
             control unix:./c;
             threads 2;
             mode development;
@@ -64,6 +69,7 @@ package struct TrialPlan: Sendable {
                 origin any;
 
             """
+        if deflates { text += "    compression on;\n" }
         for setting in settings { text += "    set \(Self.quoted(setting.key)) \(Self.quoted(setting.value));\n" }
         return text + "}\n"
     }

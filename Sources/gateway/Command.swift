@@ -45,7 +45,13 @@ package enum Command: String, CaseIterable, Sendable {
     }
 
     /// The options of its own that have none.
-    var flags: [String] { self == .devCert ? ["--remove"] : [] }
+    var flags: [String] {
+        switch self {
+        case .test: ["--tls", "--deflate"]
+        case .devCert: ["--remove"]
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .new: []
+        }
+    }
 
     /// Whether its answer can be had as JSON.
     var hasJSON: Bool { self == .status || self == .test }

@@ -207,11 +207,14 @@ enum Help {
         examples: [
             "gateway test hello.so",
             "gateway test .build/release/libchat.so --route /rooms/:room --set history=50",
+            "gateway test hello.so --tls --deflate",
             "gateway test hello.so --json | jq '.findings[] | select(.verdict == \"wrong\")'",
-        ], usage: "gateway test FILE.so [--route PATTERN] [--set KEY=VALUE]... [--json]", [.json],
+        ], usage: "gateway test FILE.so [--route PATTERN] [--set KEY=VALUE]... [--tls] [--deflate] [--json]", [.json],
         """
           --route PATTERN    the route it is served on (/trial)
           --set KEY=VALUE    a `set` line of that route; may be repeated
+          --tls              clients come over wss, with a certificate made for the trial
+          --deflate          clients compress their messages (permessage-deflate)
 
         Serves the handler with a real gateway in a process of its own, on a socket of its own, and lets clients at it:
         messages of all sizes, whole and in fragments, pings, every close code, clients that vanish, that do not read,

@@ -24,6 +24,8 @@ enum TestCommand {
             }
             plan.settings.append(TrialPlan.Setting(key: String(parts[0]), value: String(parts[1])))
         }
+        plan.isSecure = arguments.flags.contains("--tls")
+        plan.deflates = arguments.flags.contains("--deflate")
         let report = Trial.run(plan)
         Terminal.show(arguments.isJSON ? report.json : report.text)
         return report.isGood ? ExitStatus.ok : ExitStatus.failure

@@ -54,6 +54,25 @@ def test_good_handlers_pass(module):
     assert "WRONG" not in done.stdout and done.stderr == ""
 
 
+@pytest.mark.parametrize("module", ["echo", "chat-functional"])
+@pytest.mark.parametrize("options, agreed", [
+    (["--tls"], "TLSv1.3, TLS_AES_128_GCM_SHA256"), (["--deflate"], "permessage-deflate"),
+    (["--tls", "--deflate"], "TLSv1.3, TLS_AES_128_GCM_SHA256; permessage-deflate")])
+def test_good_handlers_pass_over_tls_and_with_compression(module, options, agreed):
+    done = trial(BUILT / f"lib{module}.so", *options, "--json")
+    assert done.returncode == 0, done.stdout
+    details = {each["title"]: each["detail"] for each in json.loads(done.stdout)["findings"]}
+    assert details["lets clients in"] == agreed
+
+
+@pytest.mark.parametrize("name", ["keeps_payload", "crashes", "hangs", "bad_close"])
+def test_a_mistake_is_told_over_tls_and_with_compression(name, tmp_path):
+    report = json.loads(trial(compiled(name, tmp_path), "--tls", "--deflate", "--json").stdout)
+    wrong = {each["title"]: each["detail"] for each in report["findings"] if each["verdict"] == "wrong"}
+    title, words = MISTAKES[name]
+    assert words in wrong.get(title, ""), wrong
+
+
 def test_why_connections_stay_is_told():
     report = json.loads(trial(BUILT / "libchat-fleck.so", "--json").stdout)
     said = {each["title"]: (each["verdict"], each["detail"]) for each in report["findings"]}
