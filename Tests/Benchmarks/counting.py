@@ -9,6 +9,8 @@ held to what every x86-64 of the last fifteen years has, so the counts are not q
 import json
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
@@ -28,9 +30,10 @@ class Failed(Exception):
 def load(server, words, number):
     """Runs so many operations and answers how many those were: a publication is one for each copy."""
     mode, *rest = words.split()
-    url = f"ws://127.0.0.1:{server.port}/{'chat' if mode == 'fanout' else 'echo'}"
-    done = subprocess.run([BINARY, "bench", mode, url, *rest, "--messages", str(number), "--json"],
-                          capture_output=True, text=True, timeout=300)
+    # Handshakes with TLS under valgrind take long: one after the other, each is waited for.
+    slowly = ["--ramp", "1"] if server.tls else []
+    done = subprocess.run([BINARY, "bench", mode, *server.target(mode), *rest, *slowly, "--messages", str(number),
+                           "--json"], capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         raise Failed(done.stderr.strip() or f"exit status {done.returncode}")
     said = json.loads(done.stdout)
@@ -44,21 +47,31 @@ def has_callgrind():
     return shutil.which("valgrind") is not None
 
 
-def instructions(words, number, folder, handler="echo"):
+def instructions(words, number, folder, handler="echo", tls=False):
     """Of the gateway's own process, in user space, the least of four runs; and how many operations."""
-    return min(instructions_once(words, number, folder, handler) for _ in range(4))
+    return min(instructions_once(words, number, folder, handler, tls) for _ in range(4))
 
 
-def instructions_once(words, number, folder, handler):
+def floor_instructions(words, number, folder, server):
+    """The same of another server."""
+    return min(callgrind(words, number, folder, server.command, tls=server.tls) for _ in range(4))
+
+
+def instructions_once(words, number, folder, handler, tls):
     # valgrind 3.19 cannot read the DWARF 5 of Swift.
     for file in (BINARY, servers.module(handler), servers.module("chat")):
         if not (folder / file.name).exists():
             subprocess.run(["strip", "--strip-debug", "-o", folder / file.name, file], check=True)
+    arguments = servers.gateway_configuration(handler, folder, watch="off", tls=tls)
+    return callgrind(words, number, folder, lambda port: [folder / "gateway", *arguments(port)], tls)
+
+
+def callgrind(words, number, folder, program, tls):
     out = Path(tempfile.mkstemp(dir=folder)[1])
-    arguments = servers.gateway_configuration(handler, folder, watch="off")
-    command = lambda port: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", folder / "gateway",
-                            *arguments(port)]
-    with Server("callgrind", command, core=None, environment=PLAIN_PROCESSOR) as server:
+    command = lambda port: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *program(port)]
+    with Server("callgrind", command, core=None, environment=PLAIN_PROCESSOR, tls=tls) as server:
+        if tls:
+            shake_hands(server)
         operations = load(server, words, number)
     found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(errors="replace"), re.M)
     if not found:
@@ -66,25 +79,32 @@ def instructions_once(words, number, folder, handler):
     return int(found[1]), operations
 
 
-def allocations(words, number, folder, handler="echo"):
+def shake_hands(server):
+    """The first handshake brings in much of OpenSSL, for which the load generator would not wait under valgrind."""
+    context = ssl.create_default_context(cafile=servers.certificate()[0])
+    with socket.create_connection(("127.0.0.1", server.port), 120) as peer:
+        context.wrap_socket(peer, server_hostname="localhost").close()
+
+
+def allocations(words, number, folder, handler="echo", tls=False):
     """Calls of malloc and its relatives by the gateway's own process, the least of three runs; and how many operations.
 
     Tables grow and threads start at other moments in each run."""
-    return min(counted_once(words, number, folder, handler) for _ in range(3))
+    return min(counted_once(words, number, folder, handler, tls) for _ in range(3))
 
 
-def counted_once(words, number, folder, handler):
+def counted_once(words, number, folder, handler, tls):
     library = servers.compiled("count_allocations.c", "-shared", "-fPIC")
     counts = Path(tempfile.mkdtemp(dir=folder))
-    arguments = servers.gateway_configuration(handler, watch="off")
-    with Server("allocations", lambda port: [BINARY, *arguments(port)], core=None,
+    arguments = servers.gateway_configuration(handler, watch="off", tls=tls)
+    with Server("allocations", lambda port: [BINARY, *arguments(port)], core=None, tls=tls,
                 environment={"LD_PRELOAD": str(library), "COUNT_ALLOCATIONS": str(counts)}) as server:
         operations = load(server, words, number)
         process = server.process.pid
     return int((counts / str(process)).read_text()), operations
 
 
-def slope(count, words, few, many, folder, handler="echo"):
+def slope(count, words, few, many, folder, *what):
     """What one operation more costs."""
-    first, second = count(words, few, folder, handler), count(words, many, folder, handler)
+    first, second = count(words, few, folder, *what), count(words, many, folder, *what)
     return (second[0] - first[0]) / (second[1] - first[1])

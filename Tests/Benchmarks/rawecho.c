@@ -8,8 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,13 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "rawecho.h"
+
 enum { ROOM = 256 << 10, FRONT = 4096, EVENTS = 1024 };
 
 typedef struct {
-    uint64_t left;  /* of the payload under way */
-    uint32_t key;   /* turned to its next byte */
+    stream stream;
     int fd, member; /* place among the members, -1 for none */
-    uint8_t open, closing, kept_count, kept[14];
+    uint8_t open;
     uint8_t *waiting; /* output that the socket did not take, or the front of a request */
     size_t waiting_count;
 } peer;
@@ -104,22 +103,12 @@ static void shake_hands(peer *p, uint8_t *bytes, size_t count) {
         if (p->waiting_count > FRONT) drop(p);
         return;
     }
-    char *key = strcasestr(request, "\r\nsec-websocket-key:");
-    if (!key) {
+    char reply[256];
+    int length = write_reply(request, reply, sizeof reply);
+    if (!length) {
         drop(p);
         return;
     }
-    char proof[80], accept[32], reply[256];
-    uint8_t digest[SHA_DIGEST_LENGTH];
-    key += 20;
-    key += strspn(key, " ");
-    int length = snprintf(proof, sizeof proof, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-    SHA1((uint8_t *)proof, (size_t)length, digest);
-    EVP_EncodeBlock((uint8_t *)accept, digest, sizeof digest);
-    length = snprintf(reply, sizeof reply,
-                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                      "Sec-WebSocket-Accept: %s\r\n\r\n",
-                      accept);
     if (!strncmp(request, "GET /chat", 9)) {
         if (member_count == member_room)
             members = must(realloc(members, sizeof *members * (member_room = member_room * 2 + 64)));
@@ -133,63 +122,8 @@ static void shake_hands(peer *p, uint8_t *bytes, size_t count) {
     if (!put(p, (uint8_t *)reply, (size_t)length)) drop(p);
 }
 
-static void unmask(uint8_t *to, const uint8_t *from, size_t count, uint32_t key) {
-    uint64_t wide = (uint64_t)key << 32 | key, word;
-    size_t at = 0;
-    /* `to` is always at least four bytes in front of `from`: a block is read before it is overwritten. */
-    for (; at + 32 <= count; at += 32) {
-        uint64_t block[4];
-        memcpy(block, from + at, 32);
-        for (int i = 0; i < 4; i++) block[i] ^= wide;
-        memcpy(to + at, block, 32);
-    }
-    for (; at + 8 <= count; at += 8) {
-        memcpy(&word, from + at, 8);
-        word ^= wide;
-        memcpy(to + at, &word, 8);
-    }
-    for (; at < count; at++) to[at] = from[at] ^ (uint8_t)(key >> 8 * (at & 3));
-}
-
-/* Frames of a client become frames of a server, in place; answers where they end. */
-static uint8_t *turn_round(peer *p, uint8_t *start, const uint8_t *end) {
-    const uint8_t *in = start;
-    uint8_t *out = start;
-    for (;;) {
-        if (p->left) {
-            size_t there = (size_t)(end - in), take = there < p->left ? there : p->left;
-            unmask(out, in, take, p->key);
-            in += take;
-            out += take;
-            p->left -= take;
-            uint32_t turn = 8 * (take & 3);
-            if (turn) p->key = p->key >> turn | p->key << (32 - turn);
-        }
-        size_t there = (size_t)(end - in);
-        if (there < 2) break;
-        uint8_t kind = in[0] & 15, small = in[1] & 127;
-        size_t header = small < 126 ? 2 : small == 126 ? 4 : 10;
-        if (there < header + 4) break;
-        uint64_t length = small;
-        if (small == 126) length = (uint64_t)in[2] << 8 | in[3];
-        if (small == 127) memcpy(&length, in + 2, 8), length = __builtin_bswap64(length);
-        memcpy(&p->key, in + header, 4);
-        p->closing |= kind == 8;
-        uint8_t first = kind == 9 ? 0x8A : in[0];
-        memmove(out, in, header);
-        out[0] = first;
-        out[1] = small;
-        out += header;
-        in += header + 4;
-        p->left = length;
-    }
-    p->kept_count = (uint8_t)(end - in);
-    memcpy(p->kept, in, p->kept_count);
-    return out;
-}
-
 static void readable(peer *p) {
-    uint8_t *start = memory + FRONT - p->kept_count;
+    uint8_t *start = memory + FRONT - p->stream.kept_count;
     ssize_t count = recv(p->fd, memory + FRONT, ROOM, 0);
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0) {
@@ -201,15 +135,15 @@ static void readable(peer *p) {
         shake_hands(p, memory + FRONT, (size_t)count);
         return;
     }
-    memcpy(start, p->kept, p->kept_count);
-    size_t turned = (size_t)(turn_round(p, start, memory + FRONT + count) - start);
-    if (p->member >= 0 && !p->closing) {
+    memcpy(start, p->stream.kept, p->stream.kept_count);
+    size_t turned = (size_t)(turn_round(&p->stream, start, memory + FRONT + count) - start);
+    if (p->member >= 0 && !p->stream.closing) {
         if (news_count + turned > news_room) news = must(realloc(news, news_room = (news_count + turned) * 2));
         memcpy(news + news_count, start, turned);
         news_count += turned;
         return;
     }
-    if ((turned && !put(p, start, turned)) || (p->closing && !p->left)) drop(p);
+    if ((turned && !put(p, start, turned)) || (p->stream.closing && !p->stream.left)) drop(p);
 }
 
 static void welcome(int listener) {

@@ -37,9 +37,9 @@ def build(given):
 
 def bench(server, words, given, timed=True):
     """One run of the load generator; its figures, or what went wrong under "failed"."""
-    mode = words[0]
-    url = f"ws://127.0.0.1:{server.port}/{'chat' if mode == 'fanout' else 'echo'}"
-    command = [BINARY, "bench", mode, url, *words[1:], "--pid", server.process.pid, "--json"]
+    command = [BINARY, "bench", words[0], *server.target(words[0]), *words[1:], "--json"]
+    for process in server.processes:
+        command += ["--pid", process]
     if timed:
         command += ["--seconds", given.seconds, "--warmup", given.warmup]
     done = subprocess.run(pinned(given.load_core, command, given.realtime), capture_output=True, text=True,

@@ -1,10 +1,13 @@
 """The servers of a benchmark as processes: each pinned to one core, on a port of its own, ended by who started it."""
+import atexit
+import functools
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -34,11 +37,11 @@ def free_port():
 
 
 class Server:
-    """One server; `command` gets the port and answers what to run."""
+    """One server; `command` gets the port and answers what to run. With `tls` its clients speak wss."""
 
-    def __init__(self, name, command, environment=None, core=0, realtime=False):
+    def __init__(self, name, command, environment=None, core=0, realtime=False, tls=False):
         self.name, self.command, self.environment = name, command, environment or {}
-        self.core, self.realtime, self.process = core, realtime, None
+        self.core, self.realtime, self.tls, self.process = core, realtime, tls, None
 
     def start(self):
         if self.process and self.process.poll() is None:
@@ -60,6 +63,18 @@ class Server:
                     raise SystemExit(f"{self.name} does not listen:\n{self.log.read_text(errors='replace')}") from None
                 pause.wait(0.02)
 
+    @property
+    def processes(self):
+        """Those whose time and memory count."""
+        return [self.process.pid]
+
+    def target(self, mode):
+        """What the load generator is told of it: a URL and what goes with that."""
+        path = "chat" if mode == "fanout" else "echo"
+        if self.tls:
+            return [f"wss://localhost:{self.port}/{path}", "--cacert", certificate()[0]]
+        return [f"ws://127.0.0.1:{self.port}/{path}"]
+
     def stop(self):
         """Ends it as its manager would, so that it may write what it counted."""
         if self.process is None:
@@ -80,6 +95,40 @@ class Server:
         self.stop()
 
 
+class Proxied(Server):
+    """A server before another one, on the same core; `command` gets both ports. What both use counts."""
+
+    def __init__(self, name, backend, command, **options):
+        super().__init__(name, lambda port: command(port, backend.port), tls=True, **options)
+        self.backend = backend
+
+    def start(self):
+        self.backend.start()
+        return super().start()
+
+    @property
+    def processes(self):
+        return super().processes + self.backend.processes
+
+    def stop(self):
+        super().stop()
+        self.backend.stop()
+
+
+@functools.cache
+def certificate():
+    """Files of a certificate for localhost, ECDSA P-256, of its key, and of both in one, made for this run."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="tls-", dir=WORK))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    names = [folder / name for name in ("cert.pem", "key.pem", "both.pem")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-keyout", names[1], "-out", names[0]], check=True, stderr=subprocess.DEVNULL)
+    names[2].write_bytes(names[0].read_bytes() + names[1].read_bytes())
+    return names
+
+
 def module(handler):
     """The file of a handler: beside the gateway, or an echo of handlers/ for bench-<flavour>, built once per change."""
     PLUGINS.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -93,23 +142,24 @@ def module(handler):
     return target
 
 
-def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on"):
+def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on", tls=False):
     """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments."""
     module(handler)
+    secured = "tls {{ certificate {} {}; }}".format(*certificate()) if tls else ";"
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
-        file.write_text(f"listen 127.0.0.1:{port};\nplugins {folder or PLUGINS} {{ watch {watch}; }}\naccess_log off;\n"
+        file.write_text(f"listen 127.0.0.1:{port} {secured}\nplugins {folder or PLUGINS} {{ watch {watch}; }}\naccess_log off;\n"
                         f"control {control};\n{main}\n"
                         f"route /echo {{ handler {handler}; }}\nroute /chat {{ handler chat; }}\n")
         return ["-c", file]
     return arguments
 
 
-def gateway(handler, name=None, main="threads 1;", control="off", **options):
-    arguments = gateway_configuration(handler, main=main, control=control)
+def gateway(handler, name=None, main="threads 1;", control="off", tls=False, **options):
+    arguments = gateway_configuration(handler, main=main, control=control, tls=tls)
     name = name or ("gateway" if handler == "echo" else f"gateway-{handler}")
-    return Server(name, lambda port: [BINARY, *arguments(port)], **options)
+    return Server(name, lambda port: [BINARY, *arguments(port)], tls=tls, **options)
 
 
 def compiled(source, *flags):
@@ -117,7 +167,7 @@ def compiled(source, *flags):
     WORK.mkdir(parents=True, exist_ok=True)
     source = HERE / source
     program = WORK / (source.stem + (".so" if "-shared" in flags else ""))
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+    if not program.exists() or any(program.stat().st_mtime < each.stat().st_mtime for each in [source, *HERE.glob("*.h")]):
         subprocess.run(["cc", "-O3", "-march=native", "-Wall", "-Wextra", "-Werror", "-o", program, source, *flags],
                        check=True)
     return program
@@ -126,6 +176,56 @@ def compiled(source, *flags):
 def rawecho(**options):
     program = compiled("rawecho.c", "-lcrypto")
     return Server("rawecho", lambda port: [program, port], **options)
+
+
+def rawecho_tls(name="rawecho_tls", **options):
+    program = compiled("rawecho_tls.c", "-lssl", "-lcrypto")
+    return Server(name, lambda port: [program, port, *certificate()[:2]], tls=True, **options)
+
+
+def tls_proxies(**options):
+    """What is put before a server that speaks no TLS, as far as it is installed; what is missing is said."""
+    found = []
+    for name, command in (("nginx", nginx), ("haproxy", haproxy)):
+        if shutil.which(name, path=SBIN):
+            backend = Server(f"rawecho-{name}", rawecho().command, **options)
+            found.append(Proxied(name, backend, command, **options))
+        else:
+            print(f"{name} is not installed: left out", file=sys.stderr)
+    return found
+
+
+# Debian's nginx and haproxy are not in the PATH of every user.
+SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+
+
+def nginx(port, backend):
+    folder = Path(tempfile.mkdtemp(prefix="nginx-", dir=certificate()[0].parent))
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;\n" if os.getuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user}daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 16384;\n"
+        f"pid {folder}/pid; error_log {folder}/log;\nevents {{ worker_connections 16000; }}\n"
+        f"http {{\naccess_log off;\n{temporary}"
+        "server {\n"
+        f"listen 127.0.0.1:{port} ssl backlog=4096;\n"
+        # Debian 12's nginx has no TLS 1.3 unless it is told.
+        "ssl_protocols TLSv1.2 TLSv1.3;\n"
+        f"ssl_certificate {certificate()[0]}; ssl_certificate_key {certificate()[1]};\n"
+        f"location / {{\nproxy_pass http://127.0.0.1:{backend}; proxy_http_version 1.1; proxy_read_timeout 1h;\n"
+        "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;\n}\n}\n}\n")
+    return [shutil.which("nginx", path=SBIN), "-e", folder / "log", "-p", folder, "-c", folder / "nginx.conf"]
+
+
+def haproxy(port, backend):
+    file = certificate()[0].parent / f"haproxy-{port}.cfg"
+    file.write_text(
+        "global\n maxconn 8000\n nbthread 1\n"
+        "defaults\n mode tcp\n timeout connect 10s\n timeout client 1h\n timeout server 1h\n"
+        f"frontend wss\n bind 127.0.0.1:{port} ssl crt {certificate()[2]} backlog 4096\n default_backend ws\n"
+        f"backend ws\n server rawecho 127.0.0.1:{backend} maxconn 8000\n")
+    return [shutil.which("haproxy", path=SBIN), "-db", "-f", file]
 
 
 def peers(**options):
