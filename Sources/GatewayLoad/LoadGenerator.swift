@@ -196,12 +196,9 @@ package struct LoadGenerator: ~Copyable {
                     guard try takeControl(payload, isEnd, from: peer) else { return false }
                 } else if plan.deflates {
                     guard takeCompressible(payload, isEnd, from: peer) else { return false }
-                } else if plan.mode == .echo {
-                    takeEcho(payload, isEnd, from: peer)
-                } else if plan.mode == .fanout {
-                    takePublication(payload, isEnd, from: peer)
+                } else {
+                    give(payload, isEnd, from: peer)
                 }
-            // A handler may greet a client that only connects; that is its affair.
             }
         }
     }
@@ -209,6 +206,8 @@ package struct LoadGenerator: ~Copyable {
     /// Takes bytes of a message that may be compressed, and the message when it is whole; false when the connection has
     /// ended by it.
     private mutating func takeCompressible(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) -> Bool {
+        // What nobody looks at is not inflated either.
+        guard plan.mode == .echo || plan.mode == .fanout else { return true }
         let isWhole = isEnd && peer.pointee.reader.isFinal
         if tally.isOn { compression.received.wire &+= payload.count }
         guard peer.pointee.reader.isCompressed else {
@@ -232,12 +231,14 @@ package struct LoadGenerator: ~Copyable {
         return true
     }
 
+    @inline(__always)
     private mutating func give(_ payload: Span<UInt8>, _ isEnd: Bool, from peer: PeerPlace) {
-        switch plan.mode {
-        case .echo: takeEcho(payload, isEnd, from: peer)
-        case .fanout: takePublication(payload, isEnd, from: peer)
-        case .connect, .idle: break
+        if plan.mode == .echo {
+            takeEcho(payload, isEnd, from: peer)
+        } else if plan.mode == .fanout {
+            takePublication(payload, isEnd, from: peer)
         }
+        // A handler may greet a client that only connects; that is its affair.
     }
 
     // MARK: Sending

@@ -45,7 +45,7 @@ struct FrameStreamTests {
             #expect(Array(plain.bytes) == Array(stream.payloads[variant * size..<(variant + 1) * size]))
             start = end
         }
-        let isSmall = stream.packedLength(of: stream.variants, from: 0) < stream.variants * size / 2
+        let isSmall = stream.packedLength(of: stream.variants, from: 0) < stream.variants * size * 7 / 10
         #expect(isSmall == (content == .records && size >= 300))
     }
 
