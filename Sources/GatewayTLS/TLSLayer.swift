@@ -39,6 +39,8 @@ import Glibc
     private var isPeerFinished = false
     /// What ended the stream of input has not been told yet: data came before it in the same read.
     private var owesEnd = false
+    /// A record has been decrypted and not read for want of room.
+    private var holds = false
     /// Records that the kernel has not taken.
     private var pending = ByteBuffer()
     /// Received, and not decrypted for want of room.
@@ -124,7 +126,7 @@ import Glibc
     // MARK: In
 
     package override var hasInput: Bool {
-        isHeld || owesEnd || !kept.isEmpty || (unsafe SSL_pending(session) > 0)
+        isHeld || owesEnd || !kept.isEmpty || holds
     }
 
     package override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
@@ -139,7 +141,7 @@ import Glibc
         case .open, .finished: break
         }
         if isPeerFinished { return .endOfStream }
-        if unsafe SSL_pending(session) == 0 || !kept.isEmpty {
+        if !holds || !kept.isEmpty {
             if kept.isEmpty {
                 // A whole record at least, however little room there is: its rest waits inside OpenSSL.
                 let result = wire.receive(from: socket, atMost: max(buffer.count, TLSWire.record + 1024))
@@ -164,14 +166,17 @@ import Glibc
     /// Walks through what was received as far as there is room, the handshake included.
     private func decrypt(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         var filled = 0
-        while filled < buffer.count, unsafe wire.unread.count > 0 || (unsafe SSL_pending(session) > 0) {
+        while filled < buffer.count, unsafe holds || wire.unread.count > 0 {
             let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
             let count = unsafe SSL_read(session, room.baseAddress, Int32(clamping: room.count))
             if state == .handshaking, unsafe SSL_is_init_finished(session) == 1 { state = .open }
             if count > 0 {
                 filled += Int(count)
+                // OpenSSL gives no more than one record, and keeps of it what the room is too small for.
+                holds = unsafe Int(count) == room.count && SSL_pending(session) > 0
                 continue
             }
+            holds = false
             switch unsafe SSL_get_error(session, count) {
             case SSL_ERROR_WANT_READ: return filled
             case SSL_ERROR_ZERO_RETURN: isPeerFinished = true

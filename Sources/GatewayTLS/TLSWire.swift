@@ -94,9 +94,11 @@ import Glibc
         return Int32(count)
     }
 
-    private static func wire(of bio: OpaquePointer) -> TLSWire? {
-        guard let data = unsafe BIO_get_data(bio) else { return nil }
-        return unsafe Unmanaged<TLSWire>.fromOpaque(data).takeUnretainedValue()
+    /// Calls a function with the wire of a BIO, which outlives the call.
+    @inline(__always)
+    private static func with(_ bio: OpaquePointer, _ body: (TLSWire) -> Int32) -> Int32 {
+        guard let data = unsafe BIO_get_data(bio) else { return -1 }
+        return unsafe Unmanaged<TLSWire>.fromOpaque(data)._withUnsafeGuaranteedRef(body)
     }
 
     /// Never changes once it is made.
@@ -105,21 +107,19 @@ import Glibc
             return unsafe SendablePointer(nil)
         }
         unsafe BIO_meth_set_read(method) { bio, target, most in
-            guard let bio = unsafe bio, let target = unsafe target, let wire = unsafe TLSWire.wire(of: bio) else {
-                return -1
-            }
+            guard let bio = unsafe bio, let target = unsafe target else { return -1 }
             unsafe copenssl_clear_retry(bio)
-            let count = unsafe wire.take(into: target, atMost: most)
+            let count = unsafe TLSWire.with(bio) { unsafe $0.take(into: target, atMost: most) }
             if count < 0 { unsafe copenssl_retry_read(bio) }
             return count
         }
         unsafe BIO_meth_set_write(method) { bio, source, count in
-            guard let bio = unsafe bio, let source = unsafe source, let wire = unsafe TLSWire.wire(of: bio) else {
-                return -1
-            }
+            guard let bio = unsafe bio, let source = unsafe source else { return -1 }
             unsafe copenssl_clear_retry(bio)
-            unsafe wire.outgoing.append(UnsafeRawBufferPointer(start: source, count: Int(count)))
-            return count
+            return unsafe TLSWire.with(bio) { wire in
+                unsafe wire.outgoing.append(UnsafeRawBufferPointer(start: source, count: Int(count)))
+                return count
+            }
         }
         // Flushing is the layer's; OpenSSL only has to be told that it is done.
         unsafe BIO_meth_set_ctrl(method) { _, command, _, _ in command == BIO_CTRL_FLUSH ? 1 : 0 }
