@@ -129,16 +129,20 @@ final class TrialGateway {
     ///
     /// - Returns: clients that trust it and nobody else.
     private static func makeCertificate(in folder: String) throws(Failure) -> TLSClient {
-        let made: SelfSignedCertificate
+        let files: [(name: String, text: [UInt8])]
         do throws(TLSFailure) {
-            made = try SelfSignedCertificate(host: TrialTarget.host)
+            let (authority, key) = (try CertificateAuthority(of: "gateway test"), try CertificateKey())
+            let certificate = try authority.issue(for: [.host(TrialTarget.host)], to: key)
+            files = [
+                ("ca.pem", try authority.certificate.text), ("cert.pem", try certificate.text),
+                ("key.pem", try key.text),
+            ]
         } catch {
             throw Failure(sentence: error.description)
         }
-        try write(made.certificate, to: "\(folder)/cert.pem")
-        try write(made.key, to: "\(folder)/key.pem")
+        for file in files { try write(file.text, to: "\(folder)/\(file.name)") }
         do throws(TLSFailure) {
-            return try TLSClient(host: TrialTarget.host, trusting: .file("\(folder)/cert.pem"))
+            return try TLSClient(host: TrialTarget.host, trusting: .file("\(folder)/ca.pem"))
         } catch {
             throw Failure(sentence: error.description)
         }

@@ -130,13 +130,18 @@ struct TLSClientTests {
         #expect(failure?.description == "no certificates can be read from \(file): \(Errno(ENOENT))")
     }
 
-    @Test("a certificate that is made for a moment does what others do")
-    func selfSigned() throws {
-        let made = try SelfSignedCertificate(host: "localhost")
-        let certificate = try identity.file("made.pem", String(decoding: made.certificate, as: UTF8.self))
-        let key = try identity.file("made.key", String(decoding: made.key, as: UTF8.self))
-        let context = try TLSContext([TLSCertificate(certificate, key: key)])
-        let pair = Pair(try TLSClient(host: "localhost", trusting: .file(certificate)), context)
+    @Test("who trusts an authority trusts what it has issued")
+    func authority() throws {
+        let (authority, key) = (try CertificateAuthority(of: "a test"), try CertificateKey())
+        let issued = try authority.issue(for: [.host("localhost")], to: key)
+        func file(_ name: String, _ text: [UInt8]) throws -> String {
+            try identity.file(name, String(decoding: text, as: UTF8.self))
+        }
+        let context = try TLSContext([
+            TLSCertificate(try file("issued.pem", issued.text), key: try file("issued.key", key.text))
+        ])
+        let trust = TLSClient.Trust.file(try file("ca.pem", authority.certificate.text))
+        let pair = Pair(try TLSClient(host: "localhost", trusting: trust), context)
         pair.shake()
         #expect(pair.client.isOpen)
         let others = Pair(try TLSClient(host: "localhost", trusting: .file(identity.certificate)), context)
