@@ -174,7 +174,7 @@ struct Directive: Sendable {
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .fixed("any")),
         Directive("compression", anywhere, .compression, block: .optional),
-        Directive("level", .compression, .count(\.limits.compression.level, 1...9)),
+        Directive("level", .compression, .count(\.limits.compression.level, 0...9)),
         Directive("threshold", .compression, .bytes(\.limits.compression.thresholdBytes, 1...(1 << 30))),
         Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
         Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),

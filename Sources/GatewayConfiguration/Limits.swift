@@ -55,7 +55,7 @@ package struct Limits: Sendable, Equatable {
         }
 
         package var mode = Mode.off
-        /// `level`: from 1, fast, to 9, small.
+        /// `level`: from 0, fastest, to 9, smallest.
         package var level = 1
         /// `threshold`: a message of so many bytes is compressed, one below is not.
         package var thresholdBytes = 256

@@ -67,6 +67,26 @@ extension StatusReport.Route {
             writer.member("reason", unavailable)
             writer.member("connections", connections)
             writer.member("reload", reload)
+            writer.name("compression")
+            guard let compression else { return writer.value(String?.none) }
+            writer.object { writer in
+                writer.name("in")
+                compression.received.write(to: &writer)
+                writer.name("out")
+                compression.sent.write(to: &writer)
+            }
+        }
+    }
+}
+
+extension StatusReport.Compression.Direction {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("plain_bytes", plainBytes)
+            writer.member("compressed_bytes", compressedBytes)
+            writer.name("ratio")
+            writer.value(ratio ?? .nan)
+            writer.member("time_us", nanoseconds / 1000)
         }
     }
 }

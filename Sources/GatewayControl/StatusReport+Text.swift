@@ -38,7 +38,7 @@ extension StatusReport {
                     StyledText(route.pattern), StyledText(route.handler),
                     StyledText(isServing ? "serving" : "unavailable", isServing ? .good : .bad),
                     StyledText("\(route.connections)"), StyledText(route.reload),
-                ], note: route.unavailable.map { StyledText($0, .bad) })
+                ], note: route.unavailable.map { StyledText($0, .bad) } ?? route.compression?.note)
         }
         return table
     }
@@ -47,10 +47,35 @@ extension StatusReport {
         "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
 
+    /// As in "900 B", "17 KiB": three digits and more.
+    fileprivate static func bytes(_ number: UInt64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        let step = units.indices.last { number >> (10 * UInt64($0)) >= ($0 == 0 ? 0 : 10) } ?? 0
+        return "\(number >> (10 * UInt64(step))) \(units[step])"
+    }
+
     fileprivate static func age(_ seconds: Int64, now: Int64) -> String {
         // A clock that was set back makes an age of nothing.
         let age = UInt64(max(0, now.subtractingReportingOverflow(seconds).partialValue)) &* 1000
         return "\(Timestamp.text(seconds)), \(Timestamp.duration(milliseconds: age)) ago"
+    }
+}
+
+extension StatusReport.Compression {
+    /// nil while nothing was compressed.
+    fileprivate var note: StyledText? {
+        let directions = [received.text("in"), sent.text("out")].compactMap { $0 }
+        return directions.isEmpty ? nil : StyledText("compressed: " + directions.joined(separator: "; "), .faint)
+    }
+}
+
+extension StatusReport.Compression.Direction {
+    /// As in "out 12 MiB to 31 % in 120 ms".
+    fileprivate func text(_ name: String) -> String? {
+        guard let ratio else { return nil }
+        let percent = Int((ratio * 100).rounded())
+        let time = Timestamp.duration(milliseconds: nanoseconds / 1_000_000)
+        return "\(name) \(StatusReport.bytes(plainBytes)) to \(percent) % in \(time)"
     }
 }
 

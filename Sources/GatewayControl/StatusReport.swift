@@ -122,14 +122,52 @@ extension StatusReport {
         package var connections: Int
         /// `reload`, as it is written in the file.
         package var reload: String
+        /// What permessage-deflate did for its connections; nil where it never was on.
+        package var compression: Compression?
 
-        package init(pattern: String, handler: String, unavailable: String?, connections: Int, reload: String) {
+        package init(
+            pattern: String, handler: String, unavailable: String?, connections: Int, reload: String,
+            compression: Compression? = nil
+        ) {
             self.pattern = pattern
             self.handler = handler
             self.unavailable = unavailable
             self.connections = connections
             self.reload = reload
+            self.compression = compression
         }
+    }
+
+    /// What permessage-deflate did.
+    package struct Compression: Sendable, Equatable {
+        package struct Direction: Sendable, Equatable {
+            /// Bytes of the messages that came or went compressed, before and after; a publication counts once, however
+            /// many hear it.
+            package var plainBytes: UInt64
+            package var compressedBytes: UInt64
+            /// What that took.
+            package var nanoseconds: UInt64
+
+            package init(plainBytes: UInt64 = 0, compressedBytes: UInt64 = 0, nanoseconds: UInt64 = 0) {
+                self.plainBytes = plainBytes
+                self.compressedBytes = compressedBytes
+                self.nanoseconds = nanoseconds
+            }
+
+            package mutating func add(_ other: Direction) {
+                plainBytes &+= other.plainBytes
+                compressedBytes &+= other.compressedBytes
+                nanoseconds &+= other.nanoseconds
+            }
+
+            /// What is left of a byte; nil when nothing was compressed.
+            package var ratio: Double? { plainBytes > 0 ? Double(compressedBytes) / Double(plainBytes) : nil }
+        }
+
+        package var received = Direction()
+        package var sent = Direction()
+
+        package init() {}
     }
 
     /// One handler file.

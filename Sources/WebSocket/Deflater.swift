@@ -1,14 +1,26 @@
 public import Bytes
-import CZlib
 
-/// Compresses messages to clients (RFC 7692 7.2.1) with zlib. One thread owns it.
+/// Raw deflate by a library: input is given, output is taken as far as there is room, and each run of input ends in a
+/// flush. One thread owns it.
+protocol DeflateStream: AnyObject {
+    func give(_ input: UnsafeRawBufferPointer)
+    /// - Returns: how many bytes have come out; as many as there is room for when more may come.
+    func take(into room: UnsafeMutableRawBufferPointer) -> Int
+    /// Bytes that so many most likely fit into, compressed, with the flush.
+    func bound(_ count: Int) -> Int
+    /// Forgets all that was given and is still to be taken.
+    func reset()
+}
+
+/// Compresses messages to clients (RFC 7692 7.2.1), with isa-l where that is there and better, else with zlib. One thread
+/// owns it.
 ///
 /// What is written never has a block with BFINAL=1: some clients take that for the end of everything.
 @safe
 public final class Deflater {
     /// What makes one deflater like another: those that keep no context can be shared by connections.
     public struct Configuration: Hashable, Sendable {
-        /// 1 is fast, 9 is small.
+        /// 0 is fastest, with the fixed code; 1 is fast, 9 is small.
         public var level: Int
         /// The window, as a power of two; 9 to 15.
         public var windowBits: Int
@@ -18,40 +30,52 @@ public final class Deflater {
             self.windowBits = windowBits
         }
 
-        /// Bytes that a deflater of this kind takes: window, hash table, and what is pending.
-        public var memory: Int { 1 << (windowBits + 2) + 1 << (memoryLevel + 9) + 6 << 10 }
+        /// Bytes that a deflater of this kind takes.
+        public func memory(keepsContext: Bool) -> Int {
+            #if canImport(CIsal)
+            if let blocks = blocks(keepsContext: keepsContext) {
+                return ISALDeflateStream.memory(level: level, blocks)
+            }
+            #endif
+            return ZlibDeflateStream.memory(windowBits: windowBits)
+        }
 
-        /// The hash table is as large as the window; with 15 bits this is zlib's own default.
-        fileprivate var memoryLevel: Int { windowBits - 7 }
+        fileprivate func makeStream(keepsContext: Bool) -> (any DeflateStream)? {
+            #if canImport(CIsal)
+            if let blocks = blocks(keepsContext: keepsContext) {
+                return ISALDeflateStream(level: level, windowBits: windowBits, blocks)
+            }
+            #endif
+            return ZlibDeflateStream(level: level, windowBits: windowBits)
+        }
+
+        #if canImport(CIsal)
+        /// nil where zlib is better: for small output, and for small windows that are kept, since isa-l takes memory for
+        /// the largest.
+        private func blocks(keepsContext: Bool) -> ISALDeflateStream.Blocks? {
+            guard ISALDeflateStream.levels.contains(level) else { return nil }
+            if !keepsContext { return .large }
+            return windowBits == 15 ? .small : nil
+        }
+        #endif
     }
 
     /// RFC 7692 7.2.1: what a flush ends with is left out: 00 00 FF FF.
     private static let tail = 4
-    /// zlib counts in 32 bits, and so much at once is no message.
+    /// Both libraries count in 32 bits, and so much at once is no message.
     private static let longest = 1 << 30
 
-    /// zlib keeps a pointer to it, so it stays where it is.
-    private let stream: UnsafeMutablePointer<z_stream>
+    public let configuration: Configuration
+    private let stream: any DeflateStream
     private let keepsContext: Bool
 
     /// - Parameter keepsContext: a message may refer to the ones before it.
     /// - Returns: nil when there is no memory.
     public init?(_ configuration: Configuration, keepsContext: Bool) {
+        guard let stream = configuration.makeStream(keepsContext: keepsContext) else { return nil }
+        self.configuration = configuration
         self.keepsContext = keepsContext
-        unsafe stream = .allocate(capacity: 1)
-        unsafe stream.initialize(to: z_stream())
-        let status = unsafe deflateInit2_(
-            stream, Int32(configuration.level), Z_DEFLATED, -Int32(configuration.windowBits),
-            Int32(configuration.memoryLevel), Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else {
-            unsafe stream.deallocate()
-            return nil
-        }
-    }
-
-    deinit {
-        unsafe deflateEnd(stream)
-        unsafe stream.deallocate()
+        self.stream = stream
     }
 
     /// Appends a message, compressed, to `output`.
@@ -60,38 +84,56 @@ public final class Deflater {
     ///   nothing has been appended.
     public func deflate(_ message: UnsafeRawBufferPointer, into output: inout ByteBuffer) -> Bool {
         guard message.count <= Self.longest else { return false }
-        let start = output.count
-        // RFC 7692 7.2.3.6: an empty message is an empty block, which a flush with nothing before it does not make.
         if message.count == 0 {
-            return unsafe withUnsafeBytes(of: UInt8(0)) {
-                unsafe output.append($0)
-                return true
-            }
+            appendEmptyBlock(to: &output)
+            return true
         }
-        unsafe stream.pointee.next_in = UnsafeMutablePointer(
-            mutating: message.baseAddress?.assumingMemoryBound(to: Bytef.self))
-        unsafe stream.pointee.avail_in = uInt(message.count)
-        unsafe output.reserve(start + Int(deflateBound(stream, uLong(message.count))) + 16)
-        repeat {
-            // zlib would repeat the flush if it filled the room to the last byte.
-            output.reserve(output.count + 16)
-            write(into: &output)
-        } while unsafe stream.pointee.avail_out == 0
-        output.removeLast(Self.tail)
-        if keepsContext { return true }
-        unsafe deflateReset(stream)
-        if output.count - start < message.count { return true }
-        output.removeLast(output.count - start)
-        return false
+        let start = output.count
+        // What is not smaller than the message is not wanted, so that there has to be no room for it.
+        let room = keepsContext ? stream.bound(message.count) : message.count + Self.tail
+        let isWhole = unsafe write(message, into: &output, room: room, grows: keepsContext)
+        if !keepsContext { stream.reset() }
+        output.removeLast(isWhole ? Self.tail : output.count - start)
+        return isWhole
     }
 
-    private func write(into output: inout ByteBuffer) {
-        let room = unsafe output.spare
-        unsafe stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: Bytef.self)
-        unsafe stream.pointee.avail_out = uInt(clamping: room.count)
-        let offered = unsafe stream.pointee.avail_out
-        let status = unsafe CZlib.deflate(stream, Z_SYNC_FLUSH)
-        precondition(status == Z_OK, "zlib refuses to deflate: \(status)")
-        output.didFill(Int(unsafe offered - stream.pointee.avail_out))
+    /// Appends a piece of a message, compressed, to `output`: all of it, so that the client can go on with it.
+    ///
+    /// No other message may come before the last piece.
+    public func deflate(piece: UnsafeRawBufferPointer, isLast: Bool, into output: inout ByteBuffer) {
+        var start = 0
+        while start < piece.count {
+            let end = min(piece.count, start + Self.longest)
+            let run = unsafe UnsafeRawBufferPointer(rebasing: piece[start..<end])
+            _ = unsafe write(run, into: &output, room: stream.bound(run.count), grows: true)
+            start = end
+        }
+        guard isLast else { return }
+        if piece.count > 0 { output.removeLast(Self.tail) } else { appendEmptyBlock(to: &output) }
+        if !keepsContext { stream.reset() }
+    }
+
+    /// RFC 7692 7.2.3.6: a message needs a block, and a flush with nothing before it does not make one.
+    private func appendEmptyBlock(to output: inout ByteBuffer) {
+        unsafe withUnsafeBytes(of: UInt8(0)) { unsafe output.append($0) }
+    }
+
+    /// Appends what a run of input comes to, with the tail.
+    ///
+    /// - Parameters:
+    ///   - room: bytes that may be appended at once.
+    ///   - grows: more are appended as well.
+    /// - Returns: whether that is all.
+    private func write(
+        _ input: UnsafeRawBufferPointer, into output: inout ByteBuffer, room: Int, grows: Bool
+    ) -> Bool {
+        unsafe stream.give(input)
+        repeat {
+            output.reserve(output.count + room)
+            let written = unsafe stream.take(into: UnsafeMutableRawBufferPointer(rebasing: output.spare[..<room]))
+            output.didFill(written)
+            if written < room { return true }
+        } while grows
+        return false
     }
 }

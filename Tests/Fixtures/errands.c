@@ -3,8 +3,9 @@
  * Commands are words of a text message; with "!" in front the client is told what the host function answered. Events
  * on a connection are told to its client, events on [home] to everybody who is subscribed to the global topic "home".
  *
- *   sub T, gsub T, unsub T, pub T TEXT, gpub T TEXT, pubx T TEXT (to all but the client), flood T COUNT OCTETS
- *   open TEXT, end TEXT (of a fragmented message), say TEXT
+ *   sub T, gsub T, unsub T, pub T TEXT, gpub T TEXT, pubx T TEXT (to all but the client),
+ *   npub T TEXT (not to be compressed), flood T COUNT OCTETS
+ *   open TEXT, nopen TEXT (not to be compressed), end TEXT (of a fragmented message), say TEXT
  *   post TOKEN TEXT, timer TOKEN AFTER EVERY, work TOKEN and the same with "h" in front for [home]
  *   cancel (the last timer), go (lets the work end), thread COMMAND (does it in another thread), where, topics
  *   define NAME KIND, retain (keeps copies of the message, 80 at most), release, close TEXT, fill (the pool), many (topics), misuse */
@@ -152,11 +153,11 @@ static gw_status command(struct instance *self, gw_conn conn, char *text, uint32
     if (strcmp(verb, "unsub") == 0) {
         return h->unsubscribe(h, conn, 0, rest, strlen(rest));
     }
-    if (strcmp(verb, "pub") == 0 || strcmp(verb, "gpub") == 0 || strcmp(verb, "pubx") == 0) {
+    if (strcmp(verb, "pub") == 0 || strcmp(verb, "gpub") == 0 || strcmp(verb, "pubx") == 0 || strcmp(verb, "npub") == 0) {
         sscanf(rest, "%63s%n", topic, &at);
         const char *data = rest + at + (rest[at] == ' ');
-        return publish(self, topic, verb[0] == 'g' ? GW_GLOBAL_TOPIC : 0, data, strlen(data), verb[3] == 'x' ? conn : 0,
-                       reached);
+        uint32_t flags = verb[0] == 'g' ? GW_GLOBAL_TOPIC : verb[0] == 'n' ? GW_NO_COMPRESS : 0;
+        return publish(self, topic, flags, data, strlen(data), verb[3] == 'x' ? conn : 0, reached);
     }
     if (strcmp(verb, "flood") == 0) {
         sscanf(rest, "%63s %ld %ld", topic, &count, &size);
@@ -171,8 +172,9 @@ static gw_status command(struct instance *self, gw_conn conn, char *text, uint32
         }
         return status;
     }
-    if (strcmp(verb, "open") == 0) {
-        return h->send_fragment(h, conn, GW_TEXT, GW_FIRST, rest, strlen(rest));
+    if (strcmp(verb, "open") == 0 || strcmp(verb, "nopen") == 0) {
+        uint32_t flags = GW_FIRST | (verb[0] == 'n' ? GW_NO_COMPRESS : 0);
+        return h->send_fragment(h, conn, GW_TEXT, flags, rest, strlen(rest));
     }
     if (strcmp(verb, "end") == 0) {
         return h->send_fragment(h, conn, GW_TEXT, GW_FIN, rest, strlen(rest));

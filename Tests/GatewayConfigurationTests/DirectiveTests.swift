@@ -440,7 +440,7 @@ private let refusedDirectives: [Refusal] = [
         "defaults { compression on { window 8; level 10; threshold 0; memory -1; window 9; ratio 2; } }",
         [
             "1:36+1 error: \"8\" is out of range for \"window\" (9 to 15)",
-            "1:45+2 error: \"10\" is out of range for \"level\" (1 to 9)",
+            "1:45+2 error: \"10\" is out of range for \"level\" (0 to 9)",
             "1:59+1 error: \"0\" is out of range for \"threshold\" (1 to 1g)",
             "1:69+2 error: \"-1\" is not a size such as 512, 64k or 1m",
             "1:73+6 error: duplicate \"window\" (first set at gateway.conf:1)",

@@ -19,11 +19,25 @@ struct StatusReportTests {
             .init(name: "b.example", file: "/etc/gw/b.pem", listeners: [], expiresAt: Self.now - 86_400),
         ]
         report.routes = [
-            .init(pattern: "/echo", handler: "echo", unavailable: nil, connections: 3, reload: "auto"),
+            .init(
+                pattern: "/echo", handler: "echo", unavailable: nil, connections: 3, reload: "auto",
+                compression: compression),
             .init(
                 pattern: "/rooms/:room", handler: "chat", unavailable: "its module\ncannot \u{1B}[2Jbe loaded",
                 connections: 120, reload: "drain"),
         ]
+        report.handlers = handlers
+        return report
+    }
+
+    private var compression: StatusReport.Compression {
+        var compression = StatusReport.Compression()
+        compression.received = .init(plainBytes: 10_239, compressedBytes: 2_560, nanoseconds: 1_234_567)
+        compression.sent = .init(plainBytes: 20 << 20, compressedBytes: 7 << 20, nanoseconds: 61_000_000_000)
+        return compression
+    }
+
+    private var handlers: [StatusReport.Handler] {
         var chat = StatusReport.Handler(name: "chat", file: "/p/chat.so")
         chat.generations = [
             .init(
@@ -39,8 +53,7 @@ struct StatusReportTests {
             milliseconds: 12, moved: 119, refused: 1, draining: 1)
         var gone = StatusReport.Handler(name: "gone", file: nil)
         gone.trouble = "there is no module of this name"
-        report.handlers = [chat, gone]
-        return report
+        return [chat, gone]
     }
 
     @Test func `text is aligned and clean`() {
@@ -58,6 +71,7 @@ struct StatusReportTests {
 
                 ROUTE         HANDLER  STATE        CONNECTIONS  RELOAD
                 /echo         echo     serving                3  auto
+                    compressed: in 9 KiB to 25 % in 0.0s; out 20 MiB to 35 % in 1m 1s
                 /rooms/:room  chat     unavailable          120  drain
                     its module cannot \\u{1b}[2Jbe loaded
 
@@ -99,9 +113,11 @@ struct StatusReportTests {
                 "expires_at":"2026-01-31T00:00:00Z","expiry_seconds":1769817600},\#
                 {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#
                 "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
-                {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto"},\#
+                {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
+                "compression":{"in":{"plain_bytes":10239,"compressed_bytes":2560,"ratio":0.25002441644691864,"time_us":1234},\#
+                "out":{"plain_bytes":20971520,"compressed_bytes":7340032,"ratio":0.35,"time_us":61000000}}},\#
                 {"route":"/rooms/:room","handler":"chat","state":"unavailable",\#
-                "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain"}],"handlers":[\#
+                "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain","compression":null}],"handlers":[\#
                 {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
                 "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#

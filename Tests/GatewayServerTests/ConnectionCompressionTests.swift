@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import GatewayControl
 import TestSupport
 import Testing
 import WebSocket
@@ -200,15 +201,157 @@ struct ConnectionCompressionTests {
         #expect(unasked.frames().map(\.closeCode) == [1002])
     }
 
-    @Test func `windows are promised as long as the route has memory for them`() throws {
-        let steps = try StepWorker(route: "compression on { memory 400k; }")
+    /// What the windows of a connection take.
+    private static let windows =
+        Deflater.Configuration(level: 1, windowBits: 15).memory(keepsContext: true) + Inflater.memory(windowBits: 15)
+
+    @Test func `windows are promised as long as the route has memory for them, to the byte`() throws {
+        let steps = try StepWorker(route: "compression on { memory \(2 * Self.windows); }")
         let first = open(steps)
+        _ = open(steps)
         _ = open(steps, Self.bothWays)
         first.finish()
         steps.step()
         #expect(first.place == nil)
         _ = open(steps)
         _ = open(steps, Self.bothWays)
+        let less = try StepWorker(route: "compression on { memory \(2 * Self.windows - 1); }")
+        _ = open(less)
+        _ = open(less, Self.bothWays)
+    }
+
+    // MARK: Fragments
+
+    /// What was heard of a message in fragments, and the bits in front of each: FIN, RSV1 and opcode.
+    private func fragments(_ heard: [UInt8]) -> (bits: [UInt8], payload: [UInt8]) {
+        var (bits, payload, rest) = ([UInt8](), [UInt8](), heard[...])
+        while let first = rest.first, rest.count >= 2 {
+            let short = Int(rest[rest.startIndex + 1])
+            let extra = short == 126 ? 2 : 0
+            let long = rest.dropFirst(2).prefix(extra).reduce(0) { $0 << 8 | Int($1) }
+            bits.append(first)
+            payload += rest.dropFirst(2 + extra).prefix(extra == 0 ? short : long)
+            rest = rest.dropFirst(2 + extra + (extra == 0 ? short : long))
+        }
+        return (bits, payload)
+    }
+
+    private func inflated(_ payload: [UInt8], _ codec: Codec) -> String? {
+        var output = ByteBuffer()
+        let violation = payload.withUnsafeBytes {
+            codec.inflater.inflate($0, isLast: true, into: &output, limit: 1 << 20)
+        }
+        return violation == nil ? String(decoding: output.bytes, as: UTF8.self) : nil
+    }
+
+    @Test(arguments: ["on", "no-context-takeover"], ["", "thread "])
+    func `a message in fragments is compressed if the first one is long enough`(mode: String, thread: String) throws {
+        let steps = try StepWorker(handler: "fixture_errands", route: "compression \(mode) { threshold 30; }")
+        let agreed = mode == "on" ? "" : Self.bothWays
+        let peers = [open(steps, agreed), open(steps, agreed)]
+        let codecs = try peers.map { _ in try Codec(keepsContext: mode == "on") }
+        // What the handler says at the beginning is shorter than the threshold.
+        for peer in peers { _ = peer.heard() }
+        for round in 1...2 {
+            // Both at once, and a ping between two fragments.
+            for peer in peers { peer.say("\(thread)open hello, hello, hello, hello, hello \(round)") }
+            steps.step()
+            for peer in peers { peer.say(ClientFrame(9, [])) }
+            steps.step()
+            for peer in peers { peer.say("\(thread)open  again and again", "\(thread)end ") }
+            steps.step()
+            for (peer, codec) in zip(peers, codecs) {
+                let (bits, payload) = fragments(peer.heard())
+                #expect(bits == [0x41, 0x8A, 0x00, 0x80])
+                #expect(inflated(payload, codec) == "hello, hello, hello, hello, hello \(round) again and again")
+            }
+        }
+        for (peer, codec) in zip(peers, codecs) {
+            peer.say("say hello, hello, hello, hello, hello 3")
+            steps.step()
+            expect(peer.heard(), codec, [Array("hello, hello, hello, hello, hello 3".utf8)])
+        }
+    }
+
+    @Test func `nothing of a message in fragments is compressed where the first one is not`() throws {
+        let steps = try StepWorker(handler: "fixture_errands", route: "compression on { threshold 30; }")
+        let peer = open(steps)
+        _ = peer.heard()
+        let secret = "123456789, not to be compressed"
+        for (open, text) in [("open", "12345678"), ("nopen", secret), ("thread nopen", secret)] {
+            peer.say("\(open) \(text)", "end , and much behind it")
+            steps.step()
+            let (bits, payload) = fragments(peer.heard())
+            #expect(bits == [0x01, 0x80])
+            #expect(String(decoding: payload, as: UTF8.self) == "\(text), and much behind it")
+        }
+    }
+
+    @Test func `a fragmented message where no window is kept takes of the route's memory until its end`() throws {
+        let bytes = Deflater.Configuration(level: 1, windowBits: 15).memory(keepsContext: false)
+        let mode = "no-context-takeover { threshold 1; memory \(bytes); }"
+        let steps = try StepWorker(handler: "fixture_errands", route: "compression \(mode)")
+        let peers = (0..<3).map { _ in open(steps, Self.bothWays) }
+        for peer in peers { _ = peer.heard() }
+        func begin(_ peer: StepWorker.Peer) -> UInt8? {
+            peer.say("open hello")
+            steps.step()
+            return fragments(peer.heard()).bits.first
+        }
+        #expect(begin(peers[0]) == 0x41)
+        #expect(begin(peers[1]) == 0x01)
+        peers[0].say("end .")
+        steps.step()
+        #expect(begin(peers[2]) == 0x41)
+        // One that leaves in the middle gives it back as well.
+        peers[2].finish()
+        steps.step()
+        #expect(peers[2].place == nil)
+        _ = peers[0].heard()
+        #expect(begin(peers[0]) == 0x41)
+    }
+
+    @Test func `what was compressed is counted for the route, and outlives its connections`() throws {
+        let steps = try StepWorker(route: "compression no-context-takeover;")
+        let codec = try Codec(keepsContext: false)
+        let peer = open(steps, Self.bothWays)
+        #expect(steps.route().compressionReport == StatusReport.Compression())
+        steps.stride = 1000
+        let frame = codec.frame(Self.long)
+        peer.say(frame)
+        peer.say(ClientFrame(1, Array("not compressed".utf8)))
+        steps.step()
+        let sent = fragments(peer.heard()).payload.count - "not compressed".utf8.count
+        peer.finish()
+        steps.step()
+        let report = try #require(steps.route().compressionReport)
+        #expect(report.received.plainBytes == Self.long.count)
+        #expect(report.received.compressedBytes == frame.payload.count)
+        #expect(report.received.nanoseconds == 1000)
+        #expect(report.sent.plainBytes == Self.long.count)
+        #expect(report.sent.compressedBytes == sent)
+        #expect(report.sent.nanoseconds == 1000)
+        #expect(try StepWorker().route().compressionReport == nil)
+    }
+
+    @Test func `a publication that is not to be compressed is not, between two that are`() throws {
+        let mode = "no-context-takeover { threshold 1; }"
+        let steps = try StepWorker(handler: "fixture_errands", route: "compression \(mode)")
+        let codec = try Codec(keepsContext: false)
+        let peers = (0..<2).map { _ in open(steps, Self.bothWays) }
+        for peer in peers { peer.say("sub room") }
+        steps.step()
+        for peer in peers { _ = peer.heard() }
+        let text = String(repeating: "again ", count: 20)
+        for commands in [["pub", "npub", "pub"], ["thread npub"], ["thread pub"]] {
+            for command in commands { peers[0].say("\(command) room \(text)") }
+            steps.step()
+            for peer in peers {
+                let messages = codec.messages(peer.heard())
+                #expect(messages.map(\.isCompressed) == commands.map { !$0.hasSuffix("npub") })
+                #expect(messages.allSatisfy { $0.bytes == Array(text.utf8) })
+            }
+        }
     }
 
     @Test(arguments: [500, 20_000]) func `a publication is compressed for those that keep no window`(size: Int) throws {
@@ -246,5 +389,19 @@ struct ConnectionCompressionTests {
         #expect(pieces.first?[3] == "\(GW_FIRST | GW_COMPRESSED)")
         #expect(pieces.last?[3] == "\(GW_FIN | GW_COMPRESSED)")
         #expect(pieces.map { $0[4].dropLast() }.joined() == "in pieces, all of it")
+    }
+
+    @Test func `a handler is told which messages came compressed`() throws {
+        let steps = try StepWorker(handler: "fixture_probe", route: "compression on;")
+        let codec = try Codec(keepsContext: true)
+        let peer = open(steps)
+        peer.say(codec.frame(Self.long, opcode: 2))
+        peer.say(ClientFrame(2, Self.long))
+        steps.step()
+        // Number of the connection, "message", kind, flags and length.
+        let messages = steps.record().map { $0.split(separator: " ") }.filter { $0.count == 5 && $0[1] == "message" }
+        let whole = GW_FIRST | GW_FIN
+        #expect(messages.map { $0[3] } == ["\(whole | GW_COMPRESSED)", "\(whole)"])
+        #expect(messages.allSatisfy { $0[4] == "\(Self.long.count)" })
     }
 }

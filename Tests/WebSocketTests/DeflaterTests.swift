@@ -57,7 +57,7 @@ struct DeflaterTests {
     @Test(arguments: 9...15, [false, true])
     func `any message comes back, in a window of any size`(windowBits: Int, keepsContext: Bool) throws {
         var random = SeededRandom(seed: UInt64(windowBits))
-        for level in [1, 6, 9] {
+        for level in [0, 1, 2, 3, 6, 9] {
             let deflater = try #require(
                 Deflater(.init(level: level, windowBits: windowBits), keepsContext: keepsContext))
             let inflater = try #require(Inflater(windowBits: windowBits, keepsContext: keepsContext))
@@ -73,6 +73,48 @@ struct DeflaterTests {
                 #expect(compressed[0] & 1 == 0)
                 #expect(inflate(compressed, with: inflater) == message)
             }
+        }
+    }
+
+    @Test(arguments: [0, 1, 3, 6], [false, true])
+    func `a message in pieces comes back, each piece at once`(level: Int, keepsContext: Bool) throws {
+        var random = SeededRandom(seed: 11)
+        let deflater = try #require(Deflater(.init(level: level, windowBits: 15), keepsContext: keepsContext))
+        let inflater = try #require(Inflater(windowBits: 15, keepsContext: keepsContext))
+        let ways = [[0], [0, 0], [300, 0], [0, 300], [1, 1, 1], [70_000, 0, 0, 5, 70_000], [20, 4000]]
+        for lengths in ways + ways {
+            for (index, length) in lengths.enumerated() {
+                let isLast = index == lengths.count - 1
+                let noise = random.bytes(length / 2)
+                let piece = noise + noise + [UInt8](repeating: 7, count: length % 2)
+                var compressed = ByteBuffer()
+                var output = ByteBuffer()
+                piece.withUnsafeBytes { deflater.deflate(piece: $0, isLast: isLast, into: &compressed) }
+                let violation = inflater.inflate(
+                    UnsafeRawBufferPointer(compressed.bytes), isLast: isLast, into: &output, limit: 1 << 20)
+                #expect(violation == nil)
+                #expect(Array(output.bytes) == piece)
+            }
+            let whole = try #require(deflate(Self.greeting, with: deflater))
+            #expect(inflate(whole, with: inflater) == Self.greeting)
+        }
+    }
+
+    @Test func `without context nothing is appended, and no room is made, for what does not become smaller`() throws {
+        var random = SeededRandom(seed: 12)
+        for level in [0, 1, 6] {
+            let deflater = try #require(Deflater(.init(level: level, windowBits: 15), keepsContext: false))
+            for size in [1, 5, 100, 5000, 300_000] {
+                var output = ByteBuffer()
+                let isSmaller = random.bytes(size).withUnsafeBytes { deflater.deflate($0, into: &output) }
+                let (count, capacity) = (output.count, output.capacity)
+                #expect(!isSmaller)
+                #expect(count == 0)
+                #expect(capacity <= size + 4)
+            }
+            let first = try #require(deflate(Self.greeting, with: deflater))
+            let inflater = try #require(Inflater(windowBits: 15, keepsContext: false))
+            #expect(inflate(first, with: inflater) == Self.greeting)
         }
     }
 }

@@ -22,18 +22,25 @@ final class RouteCompression: Sendable {
     /// Answers the extensions that a client offers; nil when none of them can be agreed on.
     ///
     /// Where the memory of the route is used up, no connection gets windows of its own.
-    func agree(to extensions: [Range<Int>], of head: RequestHead) -> ConnectionCompression? {
+    ///
+    /// - Parameter counters: those of the worker that has the connection.
+    func agree(
+        to extensions: [Range<Int>], of head: RequestHead, _ counters: CompressionCounters
+    ) -> ConnectionCompression? {
         guard let parameters = DeflateParameters.choose(among: extensions, of: head, policy) else { return nil }
         let bytes = parameters.contextBytes(level: level)
-        if bytes == 0 { return ConnectionCompression(parameters, self, promised: 0) }
-        if promised.add(bytes, ordering: .relaxed).newValue <= memory {
-            return ConnectionCompression(parameters, self, promised: bytes)
-        }
-        release(bytes)
+        if bytes == 0 || promise(bytes) { return ConnectionCompression(parameters, self, counters, promised: bytes) }
         let frugal = DeflateParameters.Policy(keepsContext: false, windowBits: policy.windowBits)
         return DeflateParameters.choose(among: extensions, of: head, frugal).map {
-            ConnectionCompression($0, self, promised: 0)
+            ConnectionCompression($0, self, counters, promised: 0)
         }
+    }
+
+    /// - Returns: false, and nothing was promised, when the route has not so much left.
+    fileprivate func promise(_ bytes: Int) -> Bool {
+        if promised.add(bytes, ordering: .relaxed).newValue <= memory { return true }
+        release(bytes)
+        return false
     }
 
     fileprivate func release(_ bytes: Int) { promised.subtract(bytes, ordering: .relaxed) }
@@ -46,7 +53,7 @@ extension DeflateParameters {
 
     /// What a connection keeps between its messages.
     fileprivate func contextBytes(level: Int) -> Int {
-        (serverNoContextTakeover ? 0 : deflater(level: level).memory)
+        (serverNoContextTakeover ? 0 : deflater(level: level).memory(keepsContext: true))
             + (clientNoContextTakeover ? 0 : Inflater.memory(windowBits: clientWindowBits))
     }
 }
@@ -63,15 +70,38 @@ final class ConnectionCompression {
     var inflater: Inflater?
     /// Where the server's window is kept; made when the first message is compressed.
     var deflater: Deflater?
+    /// That of a compressed message in fragments which is under way to the client.
+    var outgoing: Deflater?
+    let counters: CompressionCounters
     private let route: RouteCompression
-    private let promised: Int
+    private var promised: Int
 
-    fileprivate init(_ parameters: DeflateParameters, _ route: RouteCompression, promised: Int) {
+    fileprivate init(
+        _ parameters: DeflateParameters, _ route: RouteCompression, _ counters: CompressionCounters, promised: Int
+    ) {
         self.parameters = parameters
         self.route = route
+        self.counters = counters
         self.promised = promised
         threshold = route.threshold
         deflaterConfiguration = parameters.deflater(level: route.level)
+    }
+
+    /// What one takes that is had for the length of a message.
+    private var borrowedBytes: Int { deflaterConfiguration.memory(keepsContext: false) }
+
+    /// A connection that keeps no window has a deflater for itself while it is sent a message in fragments.
+    ///
+    /// - Returns: whether the route has memory for it.
+    func borrowDeflater() -> Bool {
+        guard route.promise(borrowedBytes) else { return false }
+        promised += borrowedBytes
+        return true
+    }
+
+    func returnDeflater() {
+        promised -= borrowedBytes
+        route.release(borrowedBytes)
     }
 
     deinit { if promised > 0 { route.release(promised) } }

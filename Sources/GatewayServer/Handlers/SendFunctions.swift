@@ -155,14 +155,16 @@ extension HostContext {
         let isFinal = flags & UInt32(GW_FIN) != 0
         let local = unsafe HostFunctions.onWorker { worker -> gw_status? in
             guard worker.port === notice.port else { return nil }
-            return unsafe worker.sendFragment(connection, opcode, isFinal: isFinal, payload, notice.checksText)
+            return unsafe worker.sendFragment(
+                connection, opcode, isFinal: isFinal, payload, notice.checksText, isPlain: Self.isPlain(flags))
         }
         if let local, let local { return local }
         var status = Status.closed
         let decision = unsafe notice.port.streams.post(
             notice.id, opcode, isFinal: isFinal, payload, checksText: notice.checksText, notice.port
         ) { wire in
-            status = unsafe post(notice, Self.head(wire, isFinal: isFinal), payload)
+            status = unsafe post(
+                notice, Self.head(wire, isFinal: isFinal) | (Self.isPlain(flags) ? WorkerMessage.plain : 0), payload)
             return status >= 0
         }
         return if case .invalid = decision { Status.invalid } else { status }
@@ -176,7 +178,9 @@ extension HostContext {
         // RFC 6455 5.5: at most 125 bytes.
         guard count <= 125, let payload = unsafe Self.bytes(start, count) else { return Status.invalid }
         guard let notice = find(ConnectionID(connection)) else { return refusal }
-        let local = unsafe HostFunctions.onWorker { unsafe $0.sendPiece(connection, opcode, isFinal: true, payload) }
+        let local = unsafe HostFunctions.onWorker {
+            unsafe $0.sendPiece(connection, opcode, isFinal: true, payload, isPlain: true)
+        }
         if let local, let local { return local }
         return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
     }
@@ -308,7 +312,8 @@ extension Worker {
 
     /// A fragment of this thread.
     func sendFragment(
-        _ connection: gw_conn, _ kind: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, _ checksText: Bool
+        _ connection: gw_conn, _ kind: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, _ checksText: Bool,
+        isPlain: Bool
     ) -> gw_status {
         let id = ConnectionID(connection)
         while true {
@@ -316,7 +321,8 @@ extension Worker {
                 id, kind, isFinal: isFinal, payload, checksText: checksText, port)
             {
             case .takes(let opcode):
-                return unsafe sendPiece(connection, opcode, isFinal: isFinal, payload) ?? Status.closed
+                return unsafe sendPiece(connection, opcode, isFinal: isFinal, payload, isPlain: isPlain)
+                    ?? Status.closed
             case .invalid: return Status.invalid
             case .closed: return Status.closed
             case .mailAhead: mailbox.catchUp(on: self)
@@ -326,9 +332,9 @@ extension Worker {
 
     /// A fragment or a control frame, whose stream and kind the caller has looked after.
     func sendPiece(
-        _ connection: gw_conn, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer
+        _ connection: gw_conn, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool
     ) -> gw_status? {
         guard let peer = openPeer(connection) else { return nil }
-        return unsafe send(peer, opcode, isFinal: isFinal, payload, isPlain: false)
+        return unsafe send(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
     }
 }

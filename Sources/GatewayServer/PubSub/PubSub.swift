@@ -148,7 +148,8 @@ final class PubSub {
                 var block = unsafe frame
                 if !isPlain, peer.pointee.flags.contains(.compresses) {
                     unsafe block =
-                        worker.compressor.share(frame.pointee.bytes, starts: [0], plain: [false], with: peer) ?? frame
+                        worker.compressor.share(
+                            frame.pointee.bytes, starts: [0], plain: [false], with: peer, on: worker) ?? frame
                 }
                 unsafe give(peer, block, 0..<block.pointee.count, messages: 1, on: worker)
                 reached += 1
@@ -223,7 +224,8 @@ final class PubSub {
     @inline(never)
     private func giveCompressed(_ peer: ConnectionPointer, _ whole: UnsafeRawBufferPointer, on worker: Worker) -> Bool {
         guard
-            let block = unsafe worker.compressor.share(whole, starts: batch.starts, plain: batch.plain, with: peer)
+            let block = unsafe worker.compressor.share(
+                whole, starts: batch.starts, plain: batch.plain, with: peer, on: worker)
         else { return false }
         unsafe give(peer, block, 0..<block.pointee.count, messages: batch.starts.count, on: worker)
         return true

@@ -192,16 +192,18 @@ final class ConfigurationChange {
             $0.pattern == route.pattern && $0.handler == route.handler
         }
         let service = handlerManager.service(named: route.handler)
-        guard let known else { return try add(route, Route(route, index: index), service) }
+        let workers = handlerManager.server.ports.count
+        guard let known else { return try add(route, Route(route, index: index, workers: workers), service) }
+        let former = handlerManager.routing.routes[known]
         let old = handlerManager.configuration.routes[known]
         guard let served = service.serving?.instances[pattern] else {
             // A route that its start refused may be mended; the rest is the business of the handler's next reload.
             let isSame = old.isSame(as: route)
-            if isSame, service.serving == nil { return routes.append(handlerManager.routing.routes[known]) }
-            return try add(route, Route(route, index: index), service)
+            if isSame, service.serving == nil { return routes.append(former) }
+            return try add(route, Route(route, index: index, workers: workers, after: former), service)
         }
-        if old.isSame(as: route) { return routes.append(handlerManager.routing.routes[known]) }
-        let fresh = Route(route, index: index)
+        if old.isSame(as: route) { return routes.append(former) }
+        let fresh = Route(route, index: index, workers: workers, after: former)
         routes.append(fresh)
         said.append("route \(pattern): reconfigured")
         let replacement = Replacement(service: service, former: served, old: old, route: route, fresh: fresh)

@@ -10,7 +10,8 @@ extension HandlerManager {
         zip(configuration.routes, routing.routes).map { configuration, route in
             StatusReport.Route(
                 pattern: route.pattern, handler: route.handler, unavailable: unavailable(route),
-                connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue)
+                connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue,
+                compression: route.compressionReport)
         }
     }
 

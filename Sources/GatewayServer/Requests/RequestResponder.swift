@@ -224,7 +224,7 @@ final class RequestResponder {
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.bytes[offer]) } }
         }
         response.removeAll(keepingCapacity: true)
-        let compression = unsafe binding.pointee.route.compression?.agree(to: handshake.extensions, of: head)
+        let compression = unsafe binding.pointee.route.agree(to: handshake.extensions, of: head, on: worker.port)
         handshake.appendSwitchingProtocols(
             to: &response, subprotocol: chosen, of: head, extensions: compression?.parameters.response ?? [],
             headers: reply.headers)

@@ -1,4 +1,5 @@
 import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import HTTP
 import Synchronization
@@ -46,7 +47,9 @@ final class Route: Sendable {
     /// `dispatch pool`.
     let isPooled: Bool
     /// nil for `compression off`.
-    let compression: RouteCompression?
+    private let compression: RouteCompression?
+    /// What that did, worker by worker; empty where it never was on. They go on when the configuration changes.
+    private let compressionCounters: [CompressionCounters]
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
     /// The address of the binding that new peers get; 0 while no instance serves the route.
@@ -54,7 +57,10 @@ final class Route: Sendable {
     /// Why no instance does.
     private let trouble = Mutex<String?>(nil)
 
-    init(_ configuration: RouteConfiguration, index: Int) {
+    /// - Parameters:
+    ///   - workers: how many there are.
+    ///   - former: the route of the same pattern and handler in the configuration before.
+    init(_ configuration: RouteConfiguration, index: Int, workers: Int, after former: Route? = nil) {
         self.index = index
         pattern = configuration.pattern.description
         handler = configuration.handler
@@ -62,7 +68,21 @@ final class Route: Sendable {
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
         isPooled = configuration.limits.dispatch == .pool
-        compression = RouteCompression(configuration.limits.compression)
+        let compression = RouteCompression(configuration.limits.compression)
+        self.compression = compression
+        let known = former?.compressionCounters ?? []
+        let isNew = compression != nil && known.isEmpty
+        compressionCounters = isNew ? (0..<workers).map { _ in CompressionCounters() } : known
+    }
+
+    /// Answers the extensions that a client offers; nil when none of them can be agreed on.
+    func agree(to extensions: [Range<Int>], of head: RequestHead, on port: WorkerPort) -> ConnectionCompression? {
+        compression?.agree(to: extensions, of: head, compressionCounters[Int(port.index)])
+    }
+
+    /// What compression did for it, over all workers; nil where it never was on.
+    var compressionReport: StatusReport.Compression? {
+        compressionCounters.isEmpty ? nil : CompressionCounters.report(compressionCounters)
     }
 
     /// Workers, at each handshake: the instance that serves the route.

@@ -203,7 +203,9 @@ package final class Server {
         for index in 0..<workerCount(configuration) {
             ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
         }
-        let routes = configuration.routes.enumerated().map { Route($0.element, index: $0.offset) }
+        let routes = configuration.routes.enumerated().map {
+            Route($0.element, index: $0.offset, workers: ports.count)
+        }
         return ServerContext(
             log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
             descriptorRoom: descriptorRoom,

@@ -11,7 +11,8 @@ import WebSocket
     /// Inflaters that wait for the next message.
     private static let mostSpare = 4
 
-    private var deflaters: [Deflater.Configuration: Deflater] = [:]
+    /// For connections that keep no window, one of a kind, but for those that a message in fragments has taken.
+    private var deflaters: [Deflater] = []
     private var spareInflaters: [Inflater] = []
     private var inflated = ByteBuffer()
     private var deflated = ByteBuffer()
@@ -31,8 +32,12 @@ import WebSocket
         // Taken out, since callbacks run.
         var output = ByteBuffer()
         swap(&output, &inflated)
+        let received = compression.counters.received
+        let began = received.begin().map { (weight: $0, at: worker.clock()) }
         let violation = unsafe inflater.inflate(
             payload, isLast: piece.isLast, into: &output, limit: binding.pointee.limits.frames.message)
+        received.note(plain: output.count, compressed: payload.count)
+        if let began { received.note(nanoseconds: (worker.clock() &- began.at) &* began.weight) }
         if violation != nil {
             compression.inflater = nil
         } else if piece.isLast, compression.parameters.clientNoContextTakeover {
@@ -63,37 +68,109 @@ import WebSocket
 
     // MARK: Sending
 
-    /// Queues a whole message, compressed, if it is worth it.
+    /// Queues a frame of a message, compressed, if it is worth it.
     ///
+    /// Of a message in fragments the first one decides: RFC 7692 6 has only that say it.
+    /// - Parameter isPlain: it is not to be compressed, if it begins a message.
     /// - Returns: false, and nothing was done, when it is to go as it is, which is always allowed (RFC 7692 6).
+    @inline(never)
     func send(
-        _ peer: ConnectionPointer, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, on worker: Worker
+        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
+        on worker: Worker
     ) -> Bool {
-        guard let compression = peer.pointee.rareState?.compression, payload.count >= compression.threshold,
-            opcode == .text || opcode == .binary, let deflater = deflater(of: compression)
-        else { return false }
+        guard let compression = peer.pointee.rareState?.compression else { return false }
+        switch opcode {
+        case .close, .ping, .pong: return false
+        case .continuation: return unsafe sendFragment(peer, compression, opcode, isFinal, payload, on: worker)
+        case .text, .binary: break
+        }
+        guard !isPlain, payload.count >= compression.threshold else { return false }
+        if !isFinal {
+            compression.outgoing = takeDeflater(for: compression)
+            return unsafe sendFragment(peer, compression, opcode, isFinal, payload, on: worker)
+        }
+        guard let deflater = deflater(of: compression) else { return false }
         deflated.removeAll()
-        guard unsafe deflater.deflate(payload, into: &deflated) else { return false }
+        let isSmaller = measure(compression, on: worker) {
+            unsafe deflater.deflate(payload, into: &deflated) ? payload.count : nil
+        }
+        guard isSmaller else { return false }
         let header = FrameWriter(opcode, isFinal: true, isCompressed: true, payloadLength: deflated.count)
+        queueDeflated(peer, header, worker)
+        return true
+    }
+
+    /// - Returns: false when the message is not compressed.
+    @inline(never)
+    private func sendFragment(
+        _ peer: ConnectionPointer, _ compression: ConnectionCompression, _ opcode: Opcode, _ isFinal: Bool,
+        _ payload: UnsafeRawBufferPointer, on worker: Worker
+    ) -> Bool {
+        guard let deflater = compression.outgoing else { return false }
+        deflated.removeAll()
+        _ = measure(compression, on: worker) {
+            unsafe deflater.deflate(piece: payload, isLast: isFinal, into: &deflated)
+            return payload.count
+        }
+        let isFirst = opcode != .continuation
+        let header = FrameWriter(opcode, isFinal: isFinal, isCompressed: isFirst, payloadLength: deflated.count)
+        queueDeflated(peer, header, worker)
+        if isFinal { giveBack(deflater, of: compression) }
+        if peer.pointee.outbox.note(opcode, isFinal: isFinal) { worker.releaseHeld(peer) }
+        return true
+    }
+
+    private func queueDeflated(_ peer: ConnectionPointer, _ header: FrameWriter, _ worker: Worker) {
         unsafe worker.queue(peer, header, UnsafeRawBufferPointer(deflated.bytes))
         if deflated.capacity > Self.mostScratch { deflated.free() }
+    }
+
+    /// Counts what compressing into the scratch memory did.
+    ///
+    /// - Parameter compress: answers how many bytes it compressed; nil when they go as they are.
+    /// - Returns: whether they were compressed.
+    @inline(__always)
+    private func measure(
+        _ compression: ConnectionCompression, on worker: Worker, _ compress: () -> Int?
+    ) -> Bool {
+        let sent = compression.counters.sent
+        let began = sent.begin().map { (weight: $0, at: worker.clock()) }
+        let plain = compress()
+        if let began { sent.note(nanoseconds: (worker.clock() &- began.at) &* began.weight) }
+        guard let plain else { return false }
+        sent.note(plain: plain, compressed: deflated.count)
         return true
     }
 
     private func deflater(of compression: ConnectionCompression) -> Deflater? {
-        if !compression.parameters.serverNoContextTakeover {
-            compression.deflater =
-                compression.deflater ?? Deflater(compression.deflaterConfiguration, keepsContext: true)
-            return compression.deflater
-        }
-        return deflater(compression.deflaterConfiguration)
+        if compression.parameters.serverNoContextTakeover { return deflater(compression.deflaterConfiguration) }
+        compression.deflater = compression.deflater ?? Deflater(compression.deflaterConfiguration, keepsContext: true)
+        return compression.deflater
     }
 
     private func deflater(_ configuration: Deflater.Configuration) -> Deflater? {
-        if let deflater = deflaters[configuration] { return deflater }
-        let deflater = Deflater(configuration, keepsContext: false)
-        deflaters[configuration] = deflater
+        for deflater in deflaters where deflater.configuration == configuration { return deflater }
+        guard let deflater = Deflater(configuration, keepsContext: false) else { return nil }
+        deflaters.append(deflater)
         return deflater
+    }
+
+    /// A deflater for a message in fragments, to be had until its end; nil where the route has no memory for it.
+    private func takeDeflater(for compression: ConnectionCompression) -> Deflater? {
+        if !compression.parameters.serverNoContextTakeover { return deflater(of: compression) }
+        guard compression.borrowDeflater() else { return nil }
+        let configuration = compression.deflaterConfiguration
+        guard let index = deflaters.firstIndex(where: { $0.configuration == configuration }) else {
+            return Deflater(configuration, keepsContext: false)
+        }
+        return deflaters.remove(at: index)
+    }
+
+    private func giveBack(_ deflater: Deflater, of compression: ConnectionCompression) {
+        compression.outgoing = nil
+        guard compression.parameters.serverNoContextTakeover else { return }
+        compression.returnDeflater()
+        if !deflaters.contains(where: { $0.configuration == deflater.configuration }) { deflaters.append(deflater) }
     }
 
     // MARK: Sharing
@@ -114,28 +191,31 @@ import WebSocket
     ///   - plain: which are not to be compressed.
     /// - Returns: nil when they go as they are.
     func share(
-        _ frames: UnsafeRawBufferPointer, starts: [Int], plain: [Bool], with peer: ConnectionPointer
+        _ frames: UnsafeRawBufferPointer, starts: [Int], plain: [Bool], with peer: ConnectionPointer,
+        on worker: Worker
     ) -> UnsafeMutablePointer<SharedBuffer>? {
         guard let compression = peer.pointee.rareState?.compression,
             compression.parameters.serverNoContextTakeover
         else { return nil }
         let sharers = Sharers(configuration: compression.deflaterConfiguration, threshold: compression.threshold)
         if let known = unsafe shared[sharers] { return unsafe known }
-        let block = unsafe compress(frames, starts, plain, for: sharers)
+        let block = unsafe compress(frames, starts, plain, compression, on: worker)
         unsafe shared[sharers] = block
         return unsafe block
     }
 
+    /// What that did counts once, for the connection that it was done for.
     private func compress(
-        _ frames: UnsafeRawBufferPointer, _ starts: [Int], _ plain: [Bool], for sharers: Sharers
+        _ frames: UnsafeRawBufferPointer, _ starts: [Int], _ plain: [Bool], _ compression: ConnectionCompression,
+        on worker: Worker
     ) -> UnsafeMutablePointer<SharedBuffer>? {
-        guard let deflater = deflater(sharers.configuration) else { return nil }
+        guard let deflater = deflater(compression.deflaterConfiguration) else { return nil }
         var output = ByteBuffer()
         var isAnyCompressed = false
         for (index, start) in starts.enumerated() {
             let end = index + 1 < starts.count ? starts[index + 1] : frames.count
             let frame = unsafe UnsafeRawBufferPointer(rebasing: frames[start..<end])
-            if !plain[index], unsafe appendCompressed(frame, sharers.threshold, deflater, to: &output) {
+            if !plain[index], unsafe appendCompressed(frame, compression, deflater, to: &output, on: worker) {
                 isAnyCompressed = true
             } else {
                 unsafe output.append(frame)
@@ -146,14 +226,19 @@ import WebSocket
 
     /// - Parameter frame: one of ours, a whole message.
     private func appendCompressed(
-        _ frame: UnsafeRawBufferPointer, _ threshold: Int, _ deflater: Deflater, to output: inout ByteBuffer
+        _ frame: UnsafeRawBufferPointer, _ compression: ConnectionCompression, _ deflater: Deflater,
+        to output: inout ByteBuffer, on worker: Worker
     ) -> Bool {
         let headerLength = unsafe frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10
         let payload = unsafe UnsafeRawBufferPointer(rebasing: frame[headerLength...])
+        guard let opcode = unsafe Opcode(rawValue: frame[0] & 0x0F), payload.count >= compression.threshold else {
+            return false
+        }
         deflated.removeAll()
-        guard let opcode = unsafe Opcode(rawValue: frame[0] & 0x0F), payload.count >= threshold,
-            unsafe deflater.deflate(payload, into: &deflated)
-        else { return false }
+        let isSmaller = measure(compression, on: worker) {
+            unsafe deflater.deflate(payload, into: &deflated) ? payload.count : nil
+        }
+        guard isSmaller else { return false }
         let header = FrameWriter(opcode, isFinal: true, isCompressed: true, payloadLength: deflated.count)
         unsafe withUnsafeBytes(of: (header.low.littleEndian, header.high.littleEndian)) {
             unsafe output.append(UnsafeRawBufferPointer(rebasing: $0[..<header.count]))

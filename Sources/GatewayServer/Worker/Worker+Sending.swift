@@ -22,15 +22,15 @@ extension Worker {
 
     /// Queues one frame. Limits are the caller's affair.
     ///
-    /// - Parameter isPlain: it is not to be compressed; fragments never are.
+    /// - Parameter isPlain: it is not to be compressed, if it begins a message.
     @inline(__always)
     func queueFrame(
         _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer,
         isPlain: Bool = false
     ) {
         pubSub.settle(peer, on: self)
-        if peer.pointee.flags.contains(.compresses), isFinal, !isPlain,
-            unsafe compressor.send(peer, opcode, payload, on: self)
+        if peer.pointee.flags.contains(.compresses),
+            unsafe compressor.send(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain, on: self)
         {
             return
         }
@@ -55,8 +55,9 @@ extension Worker {
         _ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool
     ) {
         pubSub.settle(peer, on: self)
-        if peer.pointee.flags.contains(.compresses), !isPlain,
-            unsafe compressor.send(peer, opcode, shared.pointee.bytes, on: self)
+        if peer.pointee.flags.contains(.compresses),
+            unsafe compressor.send(
+                peer, opcode, isFinal: true, shared.pointee.bytes, isPlain: isPlain, on: self)
         {
             return unsafe SharedBuffer.release(shared)
         }
