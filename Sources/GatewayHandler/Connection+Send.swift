@@ -36,6 +36,23 @@ extension Connection {
         return SendResult(status: status)
     }
 
+    /// Sends a text message, and says whether it may be compressed where that was agreed on with the client. [any]
+    ///
+    /// A message with a secret in it, beside what a stranger wrote, should not be: its length would tell of the secret.
+    @discardableResult
+    public func send(_ text: String, compressed: Bool) -> SendResult {
+        var text = text
+        return text.withUTF8 { unsafe send(GW_TEXT, UnsafeRawBufferPointer($0), flags: Self.flags(compressed)) }
+    }
+
+    /// Sends a binary message, and says whether it may be compressed where that was agreed on with the client. [any]
+    @discardableResult
+    public func send(_ bytes: RawSpan, compressed: Bool) -> SendResult {
+        unsafe bytes.withUnsafeBytes { unsafe send(GW_BINARY, $0, flags: Self.flags(compressed)) }
+    }
+
+    private static func flags(_ compressed: Bool) -> UInt32 { compressed ? 0 : UInt32(GW_NO_COMPRESS) }
+
     /// Sends a piece of a text message: the first call opens the message, `isFinal` ends it. [any]
     ///
     /// In between, whole messages to this connection answer `outOfTurn`.
@@ -80,9 +97,10 @@ extension Connection {
     }
 
     @inlinable
-    func send(_ kind: Int, _ bytes: UnsafeRawBufferPointer) -> SendResult {
+    func send(_ kind: Int, _ bytes: UnsafeRawBufferPointer, flags: UInt32 = 0) -> SendResult {
         guard let send = unsafe host.table.pointee.send else { return .unsupported }
-        let status = unsafe send(host.table, id, UInt32(truncatingIfNeeded: kind), 0, bytes.baseAddress, bytes.count)
+        let status = unsafe send(
+            host.table, id, UInt32(truncatingIfNeeded: kind), flags, bytes.baseAddress, bytes.count)
         return SendResult(status: status)
     }
 

@@ -30,6 +30,9 @@ public struct Message: ~Copyable {
     @inlinable
     public var isFinal: Bool { unsafe raw.pointee.flags & UInt32(GW_FIN) != 0 }
 
+    /// True when the client sent it compressed (permessage-deflate); what is here is what that came to.
+    public var wasCompressed: Bool { unsafe raw.pointee.flags & UInt32(GW_COMPRESSED) != 0 }
+
     /// When the last byte arrived, on the clock of `Gateway.now`.
     public var receivedAt: Duration { .nanoseconds(Int64(clamping: unsafe raw.pointee.received_ns)) }
 

@@ -46,6 +46,17 @@ struct ConnectionTests {
             ])
     }
 
+    @Test func `says what is not to be compressed`() {
+        connection.send("a", compressed: false)
+        connection.send([1 as UInt8].span.bytes, compressed: false)
+        connection.send("a", compressed: true)
+        let id = connection.id
+        #expect(
+            host.calls == [
+                .sendPlain(id, kind: 1, [97]), .sendPlain(id, kind: 2, [1]), .send(id, kind: 1, [97]),
+            ])
+    }
+
     @Test func `pings, pongs, aborts and stops reading`() {
         connection.ping()
         connection.ping([1])

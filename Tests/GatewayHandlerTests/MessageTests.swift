@@ -42,4 +42,18 @@ struct MessageTests {
                 .send(1, kind: 2, payload), .send(1, kind: 2, payload), .send(1, kind: 2, payload),
             ])
     }
+
+    @Test(arguments: [(GW_FIRST | GW_FIN, false), (GW_FIRST | GW_FIN | GW_COMPRESSED, true)])
+    func `says whether it came compressed`(flags: Int, wasCompressed: Bool) {
+        let driven = Driven(Squeezed.self)
+        driven.binary(1, [1], flags: flags)
+        #expect(driven.host.calls == [.text(1, "\(wasCompressed)")])
+    }
+}
+
+/// Says how messages came.
+private final class Squeezed: ReactiveHandler {
+    init(_ context: borrowing StartContext) {}
+
+    func message(_ connection: Connection, _ message: borrowing Message) { connection.send("\(message.wasCompressed)") }
 }

@@ -68,6 +68,10 @@ final class Driven {
 
     func binary(_ connection: UInt64, _ bytes: [UInt8]) { binary(connection, nil, bytes) }
 
+    func binary(_ connection: UInt64, _ bytes: [UInt8], flags: Int) {
+        deliver(connection, nil, bytes, GW_BINARY, flags: flags)
+    }
+
     func text(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ text: String) {
         deliver(connection, state, Array(text.utf8), GW_TEXT)
     }
@@ -76,9 +80,12 @@ final class Driven {
         deliver(connection, state, bytes, GW_BINARY)
     }
 
-    private func deliver(_ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ bytes: [UInt8], _ kind: Int) {
+    private func deliver(
+        _ connection: UInt64, _ state: UnsafeMutableRawPointer?, _ bytes: [UInt8], _ kind: Int,
+        flags: Int = GW_FIRST | GW_FIN
+    ) {
         let arena = Arena()
-        var message = arena.message(bytes, kind: kind)
+        var message = arena.message(bytes, kind: kind, flags: flags)
         lastTurn += 1
         message.received_ns = turn ?? lastTurn
         table.message!(instance, connection, state, &message)

@@ -5,6 +5,8 @@ import Synchronization
 /// What a handler did to its host.
 enum Call: Equatable, Sendable {
     case send(UInt64, kind: UInt32, [UInt8])
+    /// Not to be compressed.
+    case sendPlain(UInt64, kind: UInt32, [UInt8])
     case fragment(UInt64, kind: UInt32, isFinal: Bool, [UInt8])
     case ping(UInt64, [UInt8])
     case pong(UInt64, [UInt8])
@@ -122,7 +124,11 @@ final class MockHost: Sendable {
         host.pointee.now_ns = { _ in 1_500_000_000 }
         host.pointee.log = { _ = mock($0).record(.log($1, $2, text($3, $4))) }
         host.pointee.fail = { _ = mock($0).record(.fail(text($1, $2))) }
-        host.pointee.send = { mock($0).record(.send($1, kind: $2, bytes($4, $5))) }
+        host.pointee.send = {
+            let isPlain = $3 & UInt32(GW_NO_COMPRESS) != 0
+            let payload = bytes($4, $5)
+            return mock($0).record(isPlain ? .sendPlain($1, kind: $2, payload) : .send($1, kind: $2, payload))
+        }
         host.pointee.send_fragment = {
             mock($0).record(.fragment($1, kind: $2, isFinal: $3 & UInt32(GW_FIN) != 0, bytes($4, $5)))
         }
