@@ -93,7 +93,7 @@ class RawPeer:
         self.socket.sendall(data)
 
     def read_frame(self):
-        """The next frame as (opcode, FIN, payload); EOFError when the gateway has closed."""
+        """The next frame as (opcode, FIN, payload), `was_compressed` for RSV1; EOFError when the gateway has closed."""
         first, second = self._read(2)
         assert second & 0x80 == 0, "RFC 6455 5.1: a server does not mask"
         length = second & 0x7F
@@ -101,6 +101,7 @@ class RawPeer:
             length, = struct.unpack("!H", self._read(2))
         elif length == 127:
             length, = struct.unpack("!Q", self._read(8))
+        self.was_compressed = bool(first & 0x40)
         return first & 0x0F, bool(first & 0x80), self._read(length)
 
     def read_message(self):

@@ -13,7 +13,8 @@ from websockets.sync.client import connect
 from c_handler import compile_c
 from gateway_process import DEADLINE, TOP
 from kit import HEADER
-from raw_peer import TEXT, RawPeer, frame
+from raw_peer import BINARY, TEXT, RawPeer, frame
+from test_control import ask, status
 
 SIZES = [0, 1, 125, 126, 255, 256, 1000, 16 << 10, 65535, 65536, 200_000, 1 << 20]
 WAYS = {
@@ -56,7 +57,8 @@ def exchange(connection, source, sizes=SIZES):
         assert connection.recv(DEADLINE) == sent
 
 
-@pytest.mark.parametrize("mode", ["on", "no-context-takeover", "on { window 10; level 9; threshold 1; }"])
+@pytest.mark.parametrize("mode", ["on", "no-context-takeover", "on { window 10; level 9; threshold 1; }",
+                                  "on { level 0; }", "no-context-takeover { level 0; }"])
 @pytest.mark.parametrize("dispatch", ["loop", "pool"])
 def test_messages_of_all_sizes_come_back(make_gateway, mode, dispatch):
     running = make_gateway(routes=routes(mode, f"dispatch {dispatch};")).start()
@@ -65,6 +67,42 @@ def test_messages_of_all_sizes_come_back(make_gateway, mode, dispatch):
             assert [extension.name for extension in connection.protocol.extensions] == ["permessage-deflate"]
             for _ in range(2):
                 exchange(connection, random.Random(number))
+
+
+def unpack(inflater, data):
+    """What a message comes to. zlib has what one call writes whole, and the window of what came before: so it is little."""
+    out, rest = b"", data + b"\0\0\xff\xff"
+    while rest:
+        out += inflater.decompress(rest, 32)
+        rest = inflater.unconsumed_tail
+    return out
+
+
+@pytest.mark.parametrize("bits", range(8, 16))
+@pytest.mark.parametrize("mode", ["on", "no-context-takeover", "no-context-takeover { level 0; }",
+                                  "no-context-takeover { level 9; }"])
+def test_windows_of_both_sides_are_kept_to(make_gateway, mode, bits):
+    running = make_gateway(routes=routes(mode)).start()
+    # A server may decline what it cannot do, which is a window of 8 bits for itself; then the next offer counts.
+    offers = (f"permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits}, "
+              f"permessage-deflate; client_max_window_bits={bits}")
+    with RawPeer(running, headers=[("Sec-WebSocket-Extensions", offers)]).opened() as peer:
+        _, *agreed = [word.strip() for word in peer.headers["sec-websocket-extensions"].split(";")]
+        assert (f"server_max_window_bits={bits}" in agreed) == (bits > 8)
+        assert (f"client_max_window_bits={bits}" in agreed) == (bits < 15)
+        inflater = zlib.decompressobj(-(bits if bits > 8 else 15))
+        # Noise that comes again, once within reach of the window and once just beyond it.
+        for distance in ((1 << bits) - 30, (1 << bits) + 40):
+            noise = random.Random(bits).randbytes(min(distance, 1500))
+            sent = b"a" * 2000 + noise + b"b" * (distance - len(noise)) + noise
+            packer = zlib.compressobj(6, zlib.DEFLATED, -max(9, bits))
+            peer.send(frame(BINARY, (packer.compress(sent) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4], rsv=4))
+            opcode, _, heard = peer.read_frame()
+            assert opcode == BINARY and peer.was_compressed
+            assert len(heard) < len(sent)
+            assert unpack(inflater, heard) == sent
+            if mode != "on":
+                inflater = zlib.decompressobj(-(bits if bits > 8 else 15))
 
 
 def test_nothing_is_agreed_on_unless_configured(make_gateway):
@@ -131,3 +169,41 @@ def test_windows_outlive_a_reload(make_gateway, mode):
             running.wait_for(f"generation {version} is serving, 5 connections moved")
         for connection in connections:
             exchange(connection, source, [300, 5000, 300])
+
+
+@pytest.mark.parametrize("mode", ["on", "no-context-takeover"])
+@pytest.mark.parametrize("dispatch", ["loop", "pool"])
+def test_what_a_handler_streams_is_compressed_too(make_gateway, mode, dispatch):
+    running = make_gateway(routes=f"route /echo {{ handler echo-prefix; compression {mode}; dispatch {dispatch}; "
+                                  f'set prefix "{"a long prefix " * 30}"; }}').start()
+    source = random.Random(3)
+    with client(running) as connection:
+        for size in [1, 300, 20_000, 900_000]:
+            text = "".join(f"word{source.randrange(50)} " for _ in range(size // 6 + 1))
+            connection.send(pieces(source, text))
+            assert connection.recv(DEADLINE) == "a long prefix " * 30 + text
+    out = status(running)["routes"][0]["compression"]["out"]
+    assert out["plain_bytes"] > 900_000 and out["ratio"] < 0.6
+
+
+def test_status_says_what_it_saves_and_costs(make_gateway):
+    running = make_gateway(main="threads 2;", routes=routes("on") + "\nroute /plain { handler echo; }").start()
+    text = "again and again, " * 1000
+    with ExitStack() as stack:
+        for connection in [stack.enter_context(client(running)) for _ in range(4)]:
+            for _ in range(20):
+                connection.send(text)
+                assert connection.recv(DEADLINE) == text
+    echo, plain = status(running)["routes"]
+    assert plain["compression"] is None
+    for direction in echo["compression"].values():
+        assert direction["plain_bytes"] == 80 * len(text)
+        assert 0 < direction["compressed_bytes"] < direction["plain_bytes"] / 20
+        assert direction["ratio"] == direction["compressed_bytes"] / direction["plain_bytes"]
+        assert direction["time_us"] > 0
+    assert re.search(r"^    compressed: in 1250 KiB to \d % in \d\.\ds; out 1250 KiB to \d % in \d\.\ds$",
+                     ask(running, "status").stdout, re.M)
+    # What was counted goes on when the route changes.
+    running.file.write_text(running.file.read_text().replace("compression on", "compression off"))
+    assert ask(running, "reload").returncode == 0
+    assert status(running)["routes"][0]["compression"] == echo["compression"]
