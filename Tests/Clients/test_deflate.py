@@ -201,7 +201,7 @@ def test_status_says_what_it_saves_and_costs(make_gateway):
         assert 0 < direction["compressed_bytes"] < direction["plain_bytes"] / 20
         assert direction["ratio"] == direction["compressed_bytes"] / direction["plain_bytes"]
         assert direction["time_us"] > 0
-    assert re.search(r"^    compressed: in 1250 KiB to \d % in \d\.\ds; out 1250 KiB to \d % in \d\.\ds$",
+    assert re.search(r"^    compressed: in 1328 KiB to \d % in \d\.\ds; out 1328 KiB to \d % in \d\.\ds$",
                      ask(running, "status").stdout, re.M)
     # What was counted goes on when the route changes.
     running.file.write_text(running.file.read_text().replace("compression on", "compression off"))
