@@ -49,7 +49,7 @@ final class ISALDeflateStream: DeflateStream {
 
     /// Bytes that one takes.
     static func memory(level: Int, _ blocks: Blocks) -> Int {
-        MemoryLayout<isal_zstream>.size + bufferSize(level: level, blocks)
+        unsafe MemoryLayout<isal_zstream>.size + bufferSize(level: level, blocks)
     }
 
     func bound(_ count: Int) -> Int { count + count >> 3 + 512 }
