@@ -47,7 +47,7 @@ extension StatusReport {
         "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
 
-    /// As in "900 B", "17 KiB": three digits and more.
+    /// As in "900 B", "17 KiB": two digits and more.
     fileprivate static func bytes(_ number: UInt64) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
         let step = units.indices.last { number >> (10 * UInt64($0)) >= ($0 == 0 ? 0 : 10) } ?? 0

@@ -71,7 +71,7 @@ struct StatusReportTests {
 
                 ROUTE         HANDLER  STATE        CONNECTIONS  RELOAD
                 /echo         echo     serving                3  auto
-                    compressed: in 9 KiB to 25 % in 0.0s; out 20 MiB to 35 % in 1m 1s
+                    compressed: in 10239 B to 25 % in 0.0s; out 20 MiB to 35 % in 1m 1s
                 /rooms/:room  chat     unavailable          120  drain
                     its module cannot \\u{1b}[2Jbe loaded
 
