@@ -15,6 +15,9 @@ typedef struct {
     uint8_t closing, kept_count, kept[14];
 } stream;
 
+/* What the reply says besides. */
+static const char *extensions = "";
+
 /* Writes the reply to a request; its length, 0 when the request has no key. */
 static int write_reply(const char *request, char *reply, size_t room) {
     char proof[80], accept[32], *key = strcasestr(request, "\r\nsec-websocket-key:");
@@ -27,11 +30,11 @@ static int write_reply(const char *request, char *reply, size_t room) {
     EVP_EncodeBlock((uint8_t *)accept, digest, sizeof digest);
     return snprintf(reply, room,
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    "Sec-WebSocket-Accept: %s\r\n\r\n",
-                    accept);
+                    "Sec-WebSocket-Accept: %s\r\n%s\r\n",
+                    accept, extensions);
 }
 
-static void unmask(uint8_t *to, const uint8_t *from, size_t count, uint32_t key) {
+static inline void unmask(uint8_t *to, const uint8_t *from, size_t count, uint32_t key) {
     uint64_t wide = (uint64_t)key << 32 | key, word;
     size_t at = 0;
     /* `to` is always at least four bytes in front of `from`: a block is read before it is overwritten. */
@@ -50,7 +53,7 @@ static void unmask(uint8_t *to, const uint8_t *from, size_t count, uint32_t key)
 }
 
 /* Frames of a client become frames of a server, in place; answers where they end. */
-static uint8_t *turn_round(stream *s, uint8_t *start, const uint8_t *end) {
+static inline uint8_t *turn_round(stream *s, uint8_t *start, const uint8_t *end) {
     const uint8_t *in = start;
     uint8_t *out = start;
     for (;;) {

@@ -131,6 +131,7 @@ def certificate():
 
 def module(handler):
     """The file of a handler: beside the gateway, or an echo of handlers/ for bench-<flavour>, built once per change."""
+    handler = handler.partition("+")[0]
     PLUGINS.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not handler.startswith("bench-"):
         return BINARY.parent / f"lib{handler}.so"
@@ -142,31 +143,39 @@ def module(handler):
     return target
 
 
+# Each message by itself, short ones too.
+COMPRESSING = "compression no-context-takeover { threshold 1; }"
+
+
 def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on", tls=False):
-    """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments."""
+    """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments.
+
+    "echo+compression" is a handler on a route that compresses."""
     module(handler)
+    handler, _, compresses = handler.partition("+")
+    route = COMPRESSING if compresses else ""
     secured = "tls {{ certificate {} {}; }}".format(*certificate()) if tls else ";"
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
         file.write_text(f"listen 127.0.0.1:{port} {secured}\nplugins {folder or PLUGINS} {{ watch {watch}; }}\naccess_log off;\n"
                         f"control {control};\n{main}\n"
-                        f"route /echo {{ handler {handler}; }}\nroute /chat {{ handler chat; }}\n")
+                        f"route /echo {{ handler {handler}; {route} }}\nroute /chat {{ handler chat; }}\n")
         return ["-c", file]
     return arguments
 
 
 def gateway(handler, name=None, main="threads 1;", control="off", tls=False, **options):
     arguments = gateway_configuration(handler, main=main, control=control, tls=tls)
-    name = name or ("gateway" if handler == "echo" else f"gateway-{handler}")
+    name = name or ("gateway" if handler.partition("+")[0] == "echo" else f"gateway-{handler}")
     return Server(name, lambda port: [BINARY, *arguments(port)], tls=tls, **options)
 
 
-def compiled(source, *flags):
+def compiled(source, *flags, name=None):
     """Builds a C program once per change and answers where it is."""
     WORK.mkdir(parents=True, exist_ok=True)
     source = HERE / source
-    program = WORK / (source.stem + (".so" if "-shared" in flags else ""))
+    program = WORK / ((name or source.stem) + (".so" if "-shared" in flags else ""))
     if not program.exists() or any(program.stat().st_mtime < each.stat().st_mtime for each in [source, *HERE.glob("*.h")]):
         subprocess.run(["cc", "-O3", "-march=native", "-Wall", "-Wextra", "-Werror", "-o", program, source, *flags],
                        check=True)
@@ -176,6 +185,14 @@ def compiled(source, *flags):
 def rawecho(**options):
     program = compiled("rawecho.c", "-lcrypto")
     return Server("rawecho", lambda port: [program, port], **options)
+
+
+def rawecho_deflate(*flags, name="rawecho_deflate", **options):
+    """With the libraries that the gateway has; other flags of the compiler want another name."""
+    has_isal = Path("/usr/include/isa-l/igzip_lib.h").exists()
+    isal = ["-DHAVE_ISAL", "-lisal"] if has_isal else []
+    program = compiled("rawecho_deflate.c", *flags, "-lcrypto", "-lz", *isal, name=name)
+    return Server(name, lambda port: [program, port], **options)
 
 
 def rawecho_tls(name="rawecho_tls", **options):
