@@ -78,7 +78,8 @@ public struct Transport: ~Copyable {
     private func write(
         _ queue: borrowing SendQueue, _ tail: UnsafeRawBufferPointer?, through layer: TransportLayer
     ) -> IOResult {
-        unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.runs) { vectors in
+        if unsafe tail == nil, let single = unsafe queue.single { return unsafe layer.write(socket, single) }
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.runs) { vectors in
             let filled = unsafe queue.gather(into: UnsafeMutableBufferPointer(rebasing: vectors[..<(Self.runs - 1)]))
             return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: Self.runs) { runs in
                 var count = 0

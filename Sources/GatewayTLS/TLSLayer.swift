@@ -230,6 +230,10 @@ import Glibc
 
     package override func write(_ socket: borrowing Socket, _ bytes: UnsafeRawBufferPointer) -> IOResult {
         if state == .bypassed { return unsafe socket.write(bytes) }
+        if state == .open, pending.isEmpty, 1...TLSWire.record ~= bytes.count {
+            unsafe seal(bytes)
+            return finishWriting(socket, bytes.count, 0)
+        }
         return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: 1) { runs in
             unsafe runs.initialize(repeating: bytes)
             return unsafe write(socket, runs: UnsafeBufferPointer(runs))
