@@ -499,7 +499,7 @@ def test_the_end_of_a_certificate_is_told(make, tmp_path):
     ends = x509.load_pem_x509_certificate((tmp_path / "second.pem").read_bytes()).not_valid_after_utc
     assert told[1]["expiry_seconds"] == int(ends.timestamp())
     assert told[1]["listeners"] == running.addresses() and told[1]["file"].endswith("/second.pem")
-    assert re.search(r"certificate  localhost until .* UTC, in 29 days  .*/first.pem\n"
+    assert re.search(r"certificate  localhost until .* UTC, in (29|30) days  .*/first.pem\n"
                      r"             second.example until .* UTC, in 10 days  .*/second.pem\n", ask(running, "status").stdout)
     assert ask(running, "reload").returncode == 0
     eventually("said again", lambda: len(re.findall(notice, running.log())) == 2)
