@@ -36,7 +36,7 @@ class Gateway:
         self.plugins.mkdir(mode=0o755, exist_ok=True)
         self.file = self.folder / "gateway.conf"
         self.listen = listen
-        lines = [f"listen {address};" for address in listen]
+        lines = [f"listen {address}" + ("" if address.endswith("}") else ";") for address in listen]
         lines += ["plugins ./Plugins;", "error_log stderr info;", "access_log off;", main, routes]
         self.file.write_text("\n".join(lines) + "\n")
         self.descriptors = descriptors
