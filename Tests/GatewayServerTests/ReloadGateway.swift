@@ -257,3 +257,8 @@ extension ControlAnswer {
         return line.hasSuffix("\n") ? String(line.dropLast()) : line
     }
 }
+
+extension ControlAnswer {
+    /// What it says where it is a refusal, so that an expectation that fails shows it.
+    var refusal: String? { exit == 0 ? nil : "exit \(exit): \(text)" }
+}
