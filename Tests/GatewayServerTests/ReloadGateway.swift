@@ -1,5 +1,6 @@
 import GatewayConfiguration
 import GatewayControl
+import GatewayIO
 import GatewayServer
 import Glibc
 import Synchronization
@@ -35,9 +36,11 @@ final class ReloadGateway {
     ///   - routes: what stands instead of that route.
     ///   - others: fixtures that lie in the folder under their own names.
     ///   - earlier: one that has ended, whose folder it takes over.
+    ///   - clock: of its control thread; that of the system if nil.
     init(
         _ fixture: String? = "counter_v1", route: String = "", routes: String? = nil, defaults: String = "",
-        watches: Bool = false, threads: Int = 2, others: [String] = [], after earlier: ReloadGateway? = nil
+        watches: Bool = false, threads: Int = 2, others: [String] = [], after earlier: ReloadGateway? = nil,
+        clock: MovedClock? = nil
     ) throws {
         var template = Array("/tmp/gateway-reload-XXXXXX".utf8CString)
         let folder =
@@ -57,7 +60,7 @@ final class ReloadGateway {
         // Only the thread that runs it touches it from here on.
         nonisolated(unsafe) let server = try Server(
             Configuration.load(file: folder + "/gateway.conf").configuration,
-            prober: "\(Self.executableFolder)/gateway")
+            prober: "\(Self.executableFolder)/gateway", clock: clock?.reading ?? { Clock.monotonicNanoseconds() })
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(

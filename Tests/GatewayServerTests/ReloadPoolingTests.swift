@@ -188,7 +188,8 @@ struct ReloadPoolingTests {
         let new = try gateway.connect()
         #expect(try old.say("where").hasPrefix("dispatch thread 1 "))
         #expect(try new.say("where").hasPrefix("worker "))
-        #expect(try gateway.configure("route /counter { handler counter; dispatch pool; idle_timeout 1h; }").refusal == nil)
+        #expect(
+            try gateway.configure("route /counter { handler counter; dispatch pool; idle_timeout 1h; }").refusal == nil)
         #expect(try new.say("where").hasPrefix("worker "))
         #expect(try gateway.connect().say("where").hasPrefix("dispatch "))
         // Also where both go to another generation.

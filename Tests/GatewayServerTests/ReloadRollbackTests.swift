@@ -106,6 +106,19 @@ struct ReloadRollbackTests {
         #expect(try client.say("e") == "1 5 e")
     }
 
+    @Test func `a probation ends when its time is over`() throws {
+        let clock = MovedClock()
+        let gateway = try ReloadGateway(route: "probation 1h 0;", clock: clock)
+        #expect(try gateway.ask().hasPrefix("1 "))
+        let digest = try gateway.digest
+        clock.advance(milliseconds: 3_599_000)
+        #expect(try gateway.status().contains("on probation"))
+        #expect(gateway.lastGood == nil)
+        clock.advance(milliseconds: 1_000)
+        #expect(try !gateway.status().contains("on probation"))
+        #expect(eventually { gateway.lastGood == digest })
+    }
+
     @Test func `what served last is used when the file is bad at start`() throws {
         let first = try ReloadGateway(route: "probation 20ms;")
         try first.reload("counter_v2")

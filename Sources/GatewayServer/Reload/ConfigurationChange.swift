@@ -169,7 +169,7 @@ final class ConfigurationChange {
                 handlerManager.errands.append(
                     Errand(
                         call: call,
-                        deadline: HandlerManager.deadline(milliseconds: old.limits.startTimeoutMilliseconds),
+                        deadline: handlerManager.deadline(milliseconds: old.limits.startTimeoutMilliseconds),
                         subject: "route \(old.pattern): its handler was to take its old settings back"))
             } catch {
                 handlerManager.log.warn("\(error)")
@@ -278,7 +278,7 @@ final class ConfigurationChange {
             return try reconfigured(replacement, gw_status(GW_E_UNSUPPORTED))
         }
         let patience = replacement.route.limits.startTimeoutMilliseconds
-        phase = .reconfiguring(call, replacement, deadline: HandlerManager.deadline(milliseconds: patience))
+        phase = .reconfiguring(call, replacement, deadline: handlerManager.deadline(milliseconds: patience))
     }
 
     private func reconfigured(_ replacement: Replacement, _ status: gw_status) throws(ModuleError) {
@@ -381,7 +381,7 @@ final class ConfigurationChange {
         }
         for port in handlerManager.server.ports { port.post(.routing(handlerManager.routing)) }
         handlerManager.send(handovers)
-        phase = .handingOver(deadline: HandlerManager.deadline(milliseconds: 5000))
+        phase = .handingOver(deadline: handlerManager.deadline(milliseconds: 5000))
     }
 
     private func commit(_ reload: Reload) {

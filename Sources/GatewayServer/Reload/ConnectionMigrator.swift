@@ -167,7 +167,7 @@ struct HandoverProgress {
         case .swap:
             guard peer.pointee.phase != .gone, let next = unsafe handover.to else { return false }
             unsafe rebind(peer, to: next, on: worker)
-            noteMoved(handover)
+            noteMoved(handover, on: worker)
             return true
         case .migrate where mayMove(peer, handover) && isQuiet(peer, handover, on: worker):
             if peer.pointee.rareState?.callbacks != nil {
@@ -181,9 +181,9 @@ struct HandoverProgress {
         return false
     }
 
-    private func noteMoved(_ handover: Handover) {
+    private func noteMoved(_ handover: Handover, on worker: Worker) {
         handover.moved.add(1, ordering: .relaxed)
-        handover.lastMove.store(Clock.monotonicNanoseconds(), ordering: .relaxed)
+        handover.lastMove.store(worker.server.clock(), ordering: .relaxed)
     }
 
     /// Between two callbacks, with no fragmented message half delivered to the handler or half sent by it.
@@ -219,7 +219,7 @@ struct HandoverProgress {
         guard let to = unsafe handover.to else { return }
         if isMoved {
             unsafe rebind(peer, to: to, on: worker)
-            noteMoved(handover)
+            noteMoved(handover, on: worker)
         } else if peer.pointee.phase != .gone {
             unsafe peer.pointee.ownRareState.refusedInstance = to.pointee.instanceID
             handover.refused.add(1, ordering: .relaxed)

@@ -30,14 +30,14 @@ extension HandlerManager {
 
     /// Generations whose end is still to come, or that are on probation.
     var isSettled: Bool {
-        handlers.values.allSatisfy { $0.retiring.isEmpty && !isOnProbation($0, Clock.monotonicNanoseconds()) }
+        handlers.values.allSatisfy { $0.retiring.isEmpty && !isOnProbation($0, server.clock()) }
     }
 
     // MARK: Retiring
 
     /// A generation gets no new connections any more.
     func retire(_ old: ServingGeneration, of service: HandlerService, isKept: Bool) {
-        old.retiredAt = Clock.monotonicNanoseconds()
+        old.retiredAt = server.clock()
         for served in old.instances.values { retire(served.record) }
         if isKept, !old.isStandIn {
             let generation = old.generation
@@ -53,7 +53,7 @@ extension HandlerManager {
         serving.isAbandoned = true
         // No worker ever found the generation.
         serving.fence = Fence(workers: 0, bell: loop.bell)
-        serving.retiredAt = Clock.monotonicNanoseconds()
+        serving.retiredAt = server.clock()
         service.retiring.append(serving)
     }
 
@@ -61,7 +61,7 @@ extension HandlerManager {
     func park(_ served: RouteInstance, of serving: ServingGeneration, _ service: HandlerService) {
         let parked = ServingGeneration(serving.generation, context: serving.context, isPart: true)
         parked.instances[served.configuration.pattern.description] = served
-        parked.retiredAt = Clock.monotonicNanoseconds()
+        parked.retiredAt = server.clock()
         retire(served.record)
         service.retiring.append(parked)
     }
@@ -96,7 +96,7 @@ extension HandlerManager {
         do throws(SystemError) {
             let call = try served.instance.begin(bell: ring, body)
             let patience = served.configuration.limits.startTimeoutMilliseconds
-            errands.append(Errand(call: call, deadline: Self.deadline(milliseconds: patience), subject: subject))
+            errands.append(Errand(call: call, deadline: deadline(milliseconds: patience), subject: subject))
         } catch {
             log.warn("\(subject): there is no thread for it: \(error)")
         }
@@ -117,7 +117,7 @@ extension HandlerManager {
             return log.debug(
                 "handler \"\(service.name)\": what did not come to serve has ended, its image is \(outcome)")
         }
-        service.remember(serving, outcome, most: configuration.retain)
+        service.remember(serving, outcome, at: server.clock(), most: configuration.retain)
         log.info("handler \"\(service.name)\": generation \(generation.number) has ended, its image is \(outcome)")
     }
 
@@ -143,7 +143,7 @@ extension HandlerManager {
     ///
     /// - Returns: false while one is busy with it: ask again. One that stays so is left alone after a while.
     private func stop(_ serving: ServingGeneration, _ service: HandlerService) -> Bool {
-        let now = Clock.monotonicNanoseconds()
+        let now = server.clock()
         if serving.stopBegan == nil {
             serving.stopBegan = now
             for served in serving.instances.values { close(served.record) }

@@ -37,7 +37,7 @@ extension HandlerManager {
     }
 
     private func report(of service: HandlerService, isSettling: Bool) -> StatusReport.Handler {
-        let now = Clock.monotonicNanoseconds()
+        let now = server.clock()
         var report = StatusReport.Handler(name: service.name, file: service.serving?.generation.source)
         if let serving = service.serving { report.generations.append(Self.report(of: serving, .live, now)) }
         for serving in service.retiring.reversed() where !serving.isAbandoned {

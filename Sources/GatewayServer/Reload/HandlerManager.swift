@@ -76,8 +76,8 @@ final class HandlerManager {
     /// What calls on other threads do when they have come back.
     var ring: @Sendable () -> Void { { [bell = loop.bell] in bell.ring() } }
 
-    static func deadline(milliseconds: Int64) -> UInt64 {
-        Clock.monotonicNanoseconds() &+ UInt64(clamping: milliseconds) &* 1_000_000
+    func deadline(milliseconds: Int64) -> UInt64 {
+        server.clock() &+ UInt64(clamping: milliseconds) &* 1_000_000
     }
 
     // MARK: Looking up
@@ -150,7 +150,7 @@ final class HandlerManager {
 
     /// Does everything that can be done now, without waiting.
     func step() {
-        let now = Clock.monotonicNanoseconds()
+        let now = server.clock()
         change?.step(now)
         var running = handlers.values.count { $0.rounds.first?.isUnderWay ?? false }
         for service in handlers.values {
@@ -214,7 +214,7 @@ final class HandlerManager {
                 log.error(refusal.error.ofRoute.description)
             }
         }
-        serving.since = Clock.monotonicNanoseconds()
+        serving.since = server.clock()
         service.serving = serving
     }
 

@@ -66,9 +66,9 @@ final class HandlerService {
     }
 
     /// Keeps the newest `most` of those that have ended in sight.
-    func remember(_ serving: ServingGeneration, _ outcome: UnloadOutcome, most: Int) {
+    func remember(_ serving: ServingGeneration, _ outcome: UnloadOutcome, at now: UInt64, most: Int) {
         let entry = Ended(
-            generation: serving.generation, outcome: outcome, at: Clock.monotonicNanoseconds(),
+            generation: serving.generation, outcome: outcome, at: now,
             builtAt: serving.builtAt, failures: serving.failures)
         ended.insert(entry, at: 0)
         if ended.count > most { ended.removeLast(ended.count - most) }

@@ -21,7 +21,7 @@ final class InstanceStart {
         self.route = route
         self.handlerManager = handlerManager
         settings = RouteSettings(configuration)
-        deadline = HandlerManager.deadline(milliseconds: configuration.limits.startTimeoutMilliseconds)
+        deadline = handlerManager.deadline(milliseconds: configuration.limits.startTimeoutMilliseconds)
         record = handlerManager.makeRecord(generation, service, route)
         do throws(ModuleError) {
             try record.instance.beginStart(settings, bell: handlerManager.ring)

@@ -25,14 +25,20 @@ final class ModuleWatch {
     /// What was seen of files that were handed over: a source that tells of them again, the slow poll for one, is late.
     private var known: [String: FileFingerprint] = [:]
 
-    init(folders: [String], locator: ModuleLocator, settle: Duration) {
+    /// Monotonic nanoseconds.
+    private let clock: () -> UInt64
+
+    init(folders: [String], locator: ModuleLocator, settle: Duration, clock: @escaping () -> UInt64) {
+        self.clock = clock
         self.locator = locator
         watch = FolderWatch.start(folders: folders)
-        poll = FolderPoll(folders: folders, interval: Self.pollInterval, now: Self.now)
+        poll = FolderPoll(
+            folders: folders, interval: Self.pollInterval,
+            now: .nanoseconds(Int64(truncatingIfNeeded: clock())))
         settling = Debouncer(settle: settle)
     }
 
-    private static var now: Duration { .nanoseconds(Int64(truncatingIfNeeded: Clock.monotonicNanoseconds())) }
+    private var now: Duration { .nanoseconds(Int64(truncatingIfNeeded: clock())) }
 
     /// For the control thread's poller; nil when there is only the slow poll.
     var number: Int32? { watch?.number }
@@ -40,7 +46,7 @@ final class ModuleWatch {
     /// Milliseconds until `turn` has something to do even if nothing happens.
     var pause: Int32 {
         let due = min(settling.nextDeadline ?? poll.nextDeadline, poll.nextDeadline)
-        let wait = (due - Self.now) / .milliseconds(1)
+        let wait = (due - now) / .milliseconds(1)
         return Int32(max(1, min(wait.rounded(.up), 60_000)))
     }
 
@@ -59,7 +65,7 @@ final class ModuleWatch {
             if changes.rescan { names.formUnion(poll.lookNow()) }
             self.watch = consume watch
         }
-        let now = Self.now
+        let now = self.now
         names.formUnion(poll.advance(to: now))
         for handler in modules.map(\.handler)
         where names.contains("\(handler).so") || names.contains("lib\(handler).so") {

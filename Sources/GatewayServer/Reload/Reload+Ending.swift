@@ -12,7 +12,7 @@ extension Reload {
         if source.isFile {
             // A change of the file is worth another try; so is an operator's wish.
             service.refusal = HandlerService.Refusal(
-                digest: digest, error: error, at: Clock.monotonicNanoseconds())
+                digest: digest, error: error, at: handlerManager.server.clock())
         }
         if service.serving == nil, !wasStarting {
             // Where there is a copy it is what serves.
@@ -76,7 +76,7 @@ extension Reload {
     /// Keeps what the reload came to, and tells of it.
     func end(_ result: ReloadOutcome.Result, _ text: String, isNews: Bool = true) {
         var outcome = ReloadOutcome(handler: service.name, result: result, text: text)
-        outcome.milliseconds = Int((Clock.monotonicNanoseconds() - began) / 1_000_000)
+        outcome.milliseconds = Int((handlerManager.server.clock() - began) / 1_000_000)
         outcome.cause = cause
         end(outcome, isNews: isNews)
     }

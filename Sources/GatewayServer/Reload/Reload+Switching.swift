@@ -14,7 +14,7 @@ extension Reload {
     func commit() {
         guard let serving else { preconditionFailure("a round commits without a generation") }
         replaced = service.serving
-        switchedAt = Clock.monotonicNanoseconds()
+        switchedAt = handlerManager.server.clock()
         handlerManager.log.info(
             "handler \"\(service.name)\": generation \(serving.generation.number) loaded from"
                 + " \(serving.generation.source)")
@@ -25,7 +25,7 @@ extension Reload {
         makeHandovers(to: serving)
         handlerManager.send(handovers)
         work = .handingOver
-        deadline = HandlerManager.deadline(milliseconds: Self.passMilliseconds)
+        deadline = handlerManager.deadline(milliseconds: Self.passMilliseconds)
     }
 
     /// What this means for the next start.
@@ -115,7 +115,7 @@ extension Reload {
         var outcome = ReloadOutcome(
             handler: service.name, result: .switched, text: text, moved: moved, refused: refused,
             draining: service.draining)
-        outcome.milliseconds = Int((Clock.monotonicNanoseconds() - began) / 1_000_000)
+        outcome.milliseconds = Int((handlerManager.server.clock() - began) / 1_000_000)
         outcome.cause = cause
         return outcome
     }

@@ -63,7 +63,7 @@ final class Reload {
     private(set) var isAutomatic: Bool
     /// The routes it is for, if not those of the configuration: then a `ConfigurationChange` commits it.
     let foreignPlaces: [Place]?
-    private(set) var askedAt = Clock.monotonicNanoseconds()
+    private(set) var askedAt: UInt64
     private(set) var began: UInt64 = 0
     /// When new handshakes began to go to the new generation.
     var switchedAt: UInt64 = 0
@@ -110,6 +110,7 @@ final class Reload {
         self.isExplicit = isExplicit
         self.isAutomatic = isAutomatic
         foreignPlaces = places
+        askedAt = handlerManager.server.clock()
     }
 
     /// Whether it is between its begin and its outcome.
@@ -119,14 +120,14 @@ final class Reload {
     func join(isExplicit: Bool, isAutomatic: Bool) {
         self.isExplicit = self.isExplicit || isExplicit
         self.isAutomatic = self.isAutomatic && isAutomatic
-        askedAt = Clock.monotonicNanoseconds()
+        askedAt = handlerManager.server.clock()
     }
 
     /// When it is to be stepped even if nothing rings.
     var nextStep: UInt64? {
         if case .starting(let starts) = work { return starts.nextStep }
         // An old kernel does not tell of the end of a child.
-        if case .probing(let probe, _) = work, !probe.isHeard { return HandlerManager.deadline(milliseconds: 5) }
+        if case .probing(let probe, _) = work, !probe.isHeard { return handlerManager.deadline(milliseconds: 5) }
         return deadline
     }
 
@@ -134,7 +135,7 @@ final class Reload {
 
     /// Begins: from here on the routes of the handler do not change.
     func begin() {
-        began = Clock.monotonicNanoseconds()
+        began = handlerManager.server.clock()
         places = foreignPlaces ?? handlerManager.places(of: service.name)
         if places.isEmpty { return end(.unchanged, "no route names it any more, nothing was done") }
         let isOff = places.contains { $0.configuration.limits.reload == .off }
@@ -207,7 +208,7 @@ final class Reload {
         run { () throws(SystemError) in
             work = .staging(try TimedCall(bell: handlerManager.ring) { loader.prepare(order) })
         }
-        deadline = HandlerManager.deadline(milliseconds: Self.stagingMilliseconds)
+        deadline = handlerManager.deadline(milliseconds: Self.stagingMilliseconds)
     }
 
     /// Begins something on a thread; without one the reload comes to nothing.
@@ -283,7 +284,7 @@ final class Reload {
     private func probe(_ candidate: Candidate) {
         state = .probing
         isProbeUp = false
-        deadline = HandlerManager.deadline(milliseconds: max(longestStart, Self.leastMilliseconds))
+        deadline = handlerManager.deadline(milliseconds: max(longestStart, Self.leastMilliseconds))
         let settings = places.map { RouteSettings($0.configuration, isProbe: true) }
         do throws(ModuleError) {
             let probe = try ModuleProbe(
@@ -301,10 +302,10 @@ final class Reload {
                 watch(probe)
                 if !isProbeUp, probe.isUp {
                     isProbeUp = true
-                    deadline = HandlerManager.deadline(milliseconds: longestStart)
+                    deadline = handlerManager.deadline(milliseconds: longestStart)
                 }
                 // The process was killed, which takes the kernel a moment.
-                if isOverdue { deadline = HandlerManager.deadline(milliseconds: 5) }
+                if isOverdue { deadline = handlerManager.deadline(milliseconds: 5) }
                 return false
             }
             stopWatching()
@@ -360,7 +361,7 @@ final class Reload {
                     }
                 })
         }
-        deadline = HandlerManager.deadline(milliseconds: max(longestStart, Self.leastMilliseconds))
+        deadline = handlerManager.deadline(milliseconds: max(longestStart, Self.leastMilliseconds))
     }
 
     private func loaded(_ result: Result<Generation, ModuleError>) -> Bool {

@@ -75,7 +75,7 @@ final class SelfTransfer {
     }
 
     private func setDeadline(_ served: RouteInstance) {
-        deadline = HandlerManager.deadline(milliseconds: served.configuration.limits.startTimeoutMilliseconds)
+        deadline = handlerManager.deadline(milliseconds: served.configuration.limits.startTimeoutMilliseconds)
     }
 
     // MARK: Saving

@@ -11,7 +11,7 @@ final class ServingGeneration {
     /// Passed when no worker can come upon it by a look-up any more.
     var fence: Fence?
     /// When it came to serve.
-    var since = Clock.monotonicNanoseconds()
+    var since: UInt64 = 0
     /// When its file was written, in seconds since 1970; nil when that could not be seen.
     let builtAt: Int64?
     /// When it stopped getting new connections; nil while it gets them.

@@ -7,6 +7,8 @@ final class CertificateKeeper {
     private let log: Log
     private let loop: ControlLoop
     private let settle: Duration
+    /// Monotonic nanoseconds.
+    private let clock: () -> UInt64
     /// Seconds since 1970.
     private let wallClock: () -> Int64
     /// Nil where no listener speaks TLS.
@@ -17,9 +19,10 @@ final class CertificateKeeper {
 
     init(
         _ entries: [Listeners.Entry], _ log: Log, _ loop: ControlLoop, settle: Duration,
-        wallClock: @escaping () -> Int64 = Clock.wallSeconds
+        clock: @escaping () -> UInt64, wallClock: @escaping () -> Int64 = Clock.wallSeconds
     ) {
-        (self.log, self.loop, self.settle, self.wallClock) = (log, loop, settle, wallClock)
+        (self.log, self.loop, self.settle) = (log, loop, settle)
+        (self.clock, self.wallClock) = (clock, wallClock)
         takeOver(entries)
     }
 
@@ -30,7 +33,7 @@ final class CertificateKeeper {
         let files = Set(Self.readings(entries).flatMap { $0.certificates.files })
         if files == watch?.files ?? [] { return }
         // A descriptor that is closed is forgotten by the loop.
-        watch = files.isEmpty ? nil : CertificateWatch(files: files, settle: settle)
+        watch = files.isEmpty ? nil : CertificateWatch(files: files, settle: settle, clock: clock)
         guard let number = watch?.number else { return }
         do throws(Errno) {
             try loop.watch(number)

@@ -22,7 +22,11 @@ final class CertificateWatch {
     private var nextLook = Duration.zero
     private var hasChanged = false
 
-    init(files: Set<String>, settle: Duration) {
+    /// Monotonic nanoseconds.
+    private let clock: () -> UInt64
+
+    init(files: Set<String>, settle: Duration, clock: @escaping () -> UInt64) {
+        self.clock = clock
         self.files = files
         watch = FolderWatch.start(folders: Set(files.map { Self.folder(of: $0) }).sorted())
         settling = Debouncer(settle: settle)
@@ -33,14 +37,14 @@ final class CertificateWatch {
         return end == file.startIndex ? "/" : String(file[..<end])
     }
 
-    private static var now: Duration { .nanoseconds(Int64(truncatingIfNeeded: Clock.monotonicNanoseconds())) }
+    private var now: Duration { .nanoseconds(Int64(truncatingIfNeeded: clock())) }
 
     /// For the control thread's poller; nil when there is only the slow poll.
     var number: Int32? { watch?.number }
 
     /// Milliseconds until `turn` has something to do even if nothing happens.
     var pause: Int32 {
-        let wait = (min(settling.nextDeadline ?? nextLook, nextLook) - Self.now) / .milliseconds(1)
+        let wait = (min(settling.nextDeadline ?? nextLook, nextLook) - now) / .milliseconds(1)
         return Int32(max(1, min(wait.rounded(.up), 60_000)))
     }
 
@@ -48,7 +52,7 @@ final class CertificateWatch {
     ///
     /// - Returns: whether files have changed, and all of them are at rest.
     func turn() -> Bool {
-        let now = Self.now
+        let now = self.now
         if hasNews() || now >= nextLook { look(at: now) }
         if settling.isEmpty { return false }
         let outcomes = settling.advance(to: now, look: { FileFingerprint(path: $0) }, isWhole: { _ in true })

@@ -31,15 +31,14 @@ final class ControlEndpoint {
     var number: Int32 { socket.number }
 
     /// How long the control thread may sleep on account of it; nil = for ever.
-    var milliseconds: Int32? {
+    func milliseconds(_ now: UInt64) -> Int32? {
         guard let deadline = socket.deadline else { return nil }
-        let now = Clock.monotonicNanoseconds()
         return Int32(clamping: (max(deadline, now) - now) / 1_000_000 + 1)
     }
 
     /// Takes what has come and answers it.
     func turn(_ server: Server) throws(Errno) {
-        for request in try socket.turn() {
+        for request in try socket.turn(now: server.context.clock()) {
             if let answer = server.carryOut(request.command, for: request.client) {
                 socket.answer(request.client, answer)
             } else if request.command == .stop || request.command == .drain {

@@ -7,8 +7,11 @@ import GatewayIO
 final class ControlLoop {
     let bell: ControlWaker
     private let poller: Poller
+    private let clock: () -> UInt64
 
-    init() throws(Errno) {
+    /// - Parameter clock: monotonic nanoseconds.
+    init(clock: @escaping () -> UInt64) throws(Errno) {
+        self.clock = clock
         bell = try ControlWaker()
         poller = try Poller()
         try poller.add(bell.waker.number, token: 0, interest: .readable)
@@ -24,7 +27,7 @@ final class ControlLoop {
     func sleep(until deadline: UInt64?) throws(Errno) {
         var pause: Int32?
         if let deadline {
-            let now = Clock.monotonicNanoseconds()
+            let now = clock()
             pause = deadline <= now ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
         }
         _ = try poller.wait(milliseconds: pause)

@@ -63,7 +63,7 @@ extension Server {
     private func statusReport() -> StatusReport {
         var process = StatusReport.Process(
             pid: getpid(), version: GatewayVersion.text, startedAt: startedAt, now: Clock.wallSeconds(),
-            uptimeMilliseconds: (Clock.monotonicNanoseconds() - context.startedAt) / 1_000_000,
+            uptimeMilliseconds: (context.clock() - context.startedAt) / 1_000_000,
             workers: context.ports.count, connections: context.connections.load(ordering: .relaxed),
             maxConnections: min(handlerManager.routing.maxConnections, context.descriptorRoom),
             configuration: handlerManager.configuration.file)
@@ -103,7 +103,7 @@ extension Server {
         guard phase == .serving else { return }
         let patience = handlerManager.configuration.limits.drainTimeoutMilliseconds
         phase = .draining
-        drainsUntil = Clock.monotonicNanoseconds() &+ UInt64(clamping: patience) &* 1_000_000
+        drainsUntil = context.clock() &+ UInt64(clamping: patience) &* 1_000_000
         log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
         stopWatching()
         context.isDraining.store(true, ordering: .relaxed)
@@ -113,7 +113,7 @@ extension Server {
     func watchDraining() {
         guard phase == .draining else { return }
         let isEmpty = context.connections.load(ordering: .relaxed) <= 0
-        if isEmpty || Clock.monotonicNanoseconds() >= drainsUntil { beginStopping() }
+        if isEmpty || context.clock() >= drainsUntil { beginStopping() }
     }
 
     /// Nothing is loaded any more, so changes of files do not matter.

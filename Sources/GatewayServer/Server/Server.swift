@@ -55,8 +55,10 @@ package final class Server {
     ///
     /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
     /// - Parameter options: of its listeners; others than plain ones only in tests.
+    /// - Parameter clock: monotonic nanoseconds for the control thread; one that a test moves in tests.
     package init(
-        _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain
+        _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain,
+        clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Failure) {
         startConfiguration = configuration
         log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
@@ -69,15 +71,15 @@ package final class Server {
         do throws(Errno) {
             signals = FileDescriptor(adopting: clinux_signal_descriptor())
             guard signals.number >= 0 else { throw Errno.last }
-            loop = try ControlLoop()
+            loop = try ControlLoop(clock: clock)
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
-            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room)
+            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room, clock: clock)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
         certificates = CertificateKeeper(
-            listeners.entries, log, loop, settle: .milliseconds(configuration.settleMilliseconds))
+            listeners.entries, log, loop, settle: .milliseconds(configuration.settleMilliseconds), clock: clock)
         for base in RunDirectory.defaultBases() { _ = RunDirectory.removeLeftovers(in: base) }
         do throws(RunDirectoryError) {
             runDirectory = try RunDirectory()
@@ -93,7 +95,7 @@ package final class Server {
             configuration.pluginsWatch
             ? ModuleWatch(
                 folders: handlerManager.locator.folders, locator: handlerManager.locator,
-                settle: .milliseconds(configuration.settleMilliseconds)) : nil
+                settle: .milliseconds(configuration.settleMilliseconds), clock: clock) : nil
         try bringUp()
     }
 
@@ -197,7 +199,8 @@ package final class Server {
     }
 
     private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false
+        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false,
+        clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
         for index in 0..<workerCount(configuration) {
@@ -209,7 +212,8 @@ package final class Server {
         return ServerContext(
             log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
             descriptorRoom: descriptorRoom,
-            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil, isProbe: isProbe)
+            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil, isProbe: isProbe,
+            clock: clock)
     }
 
     /// `auto` is one worker for each core that this process may run on.
@@ -348,11 +352,11 @@ package final class Server {
 
     /// When the next turn is due even if nothing happens; nil = never.
     private var nextTurn: UInt64? {
-        let now = Clock.monotonicNanoseconds()
+        let now = context.clock()
         let draining = phase == .draining ? now &+ 50_000_000 : nil
         let watching = phase == .serving || phase == .starting ? watch?.pause : nil
         let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
-        let pauses = [control?.milliseconds, watching, certifying].compactMap { $0 }
+        let pauses = [control?.milliseconds(now), watching, certifying].compactMap { $0 }
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
         return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
     }

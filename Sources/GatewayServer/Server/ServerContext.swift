@@ -28,13 +28,19 @@ final class ServerContext: Sendable {
     let descriptorRoom: Int
     /// New peers are told that the gateway drains.
     let isDraining = Atomic(false)
-    let startedAt = Clock.monotonicNanoseconds()
+    /// The monotonic clock in nanoseconds, of all threads but the workers', which read it once a turn.
+    let clock: @Sendable () -> UInt64
+    /// By that clock.
+    let startedAt: UInt64
 
     init(
         log: Log, ports: [WorkerPort], routing: RoutingTable, descriptorRoom: Int,
         contractChecker: ContractChecker? = nil,
-        isProbe: Bool = false
+        isProbe: Bool = false,
+        clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) {
+        self.clock = clock
+        startedAt = clock()
         topics = TopicDirectory(workers: ports.count)
         self.isProbe = isProbe
         self.descriptorRoom = descriptorRoom
