@@ -57,10 +57,12 @@ final class ReloadGateway {
         Self.write(Array((top + first).utf8), to: folder + "/gateway.conf")
         if let fixture { Self.copy(fixture, to: folder + "/Plugins/counter.so", .rename) }
         for other in others { Self.copy(other, to: "\(folder)/Plugins/\(other).so", .rename) }
+        let system: @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
+        let reading = clock?.reading ?? system
         // Only the thread that runs it touches it from here on.
         nonisolated(unsafe) let server = try Server(
             Configuration.load(file: folder + "/gateway.conf").configuration,
-            prober: "\(Self.executableFolder)/gateway", clock: clock?.reading ?? { Clock.monotonicNanoseconds() })
+            prober: "\(Self.executableFolder)/gateway", clock: reading)
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(

