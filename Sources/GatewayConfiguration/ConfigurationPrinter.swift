@@ -19,9 +19,8 @@ private struct ConfigurationPrinter {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
-            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch, .compression, .probation,
-                .later:
-                break
+            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
+            case .compression, .origin, .probation, .later: break
             }
         }
     }

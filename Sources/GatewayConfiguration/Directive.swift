@@ -71,6 +71,8 @@ enum Setting: Sendable {
     case dispatch(ScopePath<Limits.Dispatch>)
     /// How messages are compressed, with a block of its own.
     case compression
+    /// Which pages may connect.
+    case origin
     /// A duration and perhaps a number, or `off`.
     case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
     /// Only the value that says what happens today; every other one is refused as not supported yet.
@@ -172,7 +174,7 @@ struct Directive: Sendable {
         Directive("send_buffer", anywhere, .bytes(\.limits.sendBufferBytes, 1024...(1 << 30))),
         Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
-        Directive("origin", anywhere, .fixed("any")),
+        Directive("origin", anywhere, .origin),
         Directive("compression", anywhere, .compression, block: .optional),
         Directive("level", .compression, .count(\.limits.compression.level, 0...9)),
         Directive("threshold", .compression, .bytes(\.limits.compression.thresholdBytes, 1...(1 << 30))),
@@ -206,6 +208,7 @@ extension Directive {
         case .flag: "\"on\" or \"off\""
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
@@ -225,12 +228,14 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
         case .compression: compression(scope)
+        case .origin: scope.limits.origin.description
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
         case .fixed(let value): value
         case .later, .special: nil
         }
     }
+
     private func compression(_ scope: Scope) -> String {
         let mode = scope.limits.compression.mode
         if mode == .off { return mode.rawValue }

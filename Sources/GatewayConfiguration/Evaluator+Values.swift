@@ -3,6 +3,43 @@ extension Evaluator {
     mutating func apply(_ entry: Admitted, to scope: inout Scope) {
         scope.ranges[entry.directive.name] = entry.statement.name.range
         switch entry.directive.setting {
+        case .bytes, .count, .countOrOff, .time, .timeOrOff: applyNumber(entry, to: &scope)
+        case .flag(let path):
+            if let isOn = choice(entry, ["on": true, "off": false]) { scope[keyPath: path] = isOn }
+        case .policy(let path):
+            let known = Limits.ReloadPolicy.allCases.map { ($0.rawValue, $0) }
+            if let policy = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = policy }
+        case .dispatch(let path):
+            let known = Limits.Dispatch.allCases.map { ($0.rawValue, $0) }
+            if let dispatch = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = dispatch }
+        case .compression:
+            let known = Limits.Compression.Mode.allCases.map { ($0.rawValue, $0) }
+            if let mode = choice(entry, Dictionary(uniqueKeysWithValues: known)) {
+                scope.limits.compression.mode = mode
+            }
+            for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
+        case .origin:
+            if let policy = originPolicy(entry) { scope.limits.origin = policy }
+        case .probation(let path, let range):
+            if isOff(entry) {
+                scope[keyPath: path] = nil
+            } else if let value = probation(entry, range) {
+                scope[keyPath: path] = value
+            }
+        case .fixed(let value):
+            let words = entry.statement.arguments.map(\.text)
+            if words.isEmpty {
+                _ = onlyValue(entry)
+            } else if words != [value] {
+                reportUnsupported(entry.statement, supported: value)
+            }
+        case .later, .special:
+            break
+        }
+    }
+
+    private mutating func applyNumber(_ entry: Admitted, to scope: inout Scope) {
+        switch entry.directive.setting {
         case .bytes(let path, let range):
             if let value = number(entry, range, Unit.bytes, { Unit.text(bytes: $0) }) {
                 scope[keyPath: path] = Int(clamping: value)
@@ -27,34 +64,7 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag(let path):
-            if let isOn = choice(entry, ["on": true, "off": false]) { scope[keyPath: path] = isOn }
-        case .policy(let path):
-            let known = Limits.ReloadPolicy.allCases.map { ($0.rawValue, $0) }
-            if let policy = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = policy }
-        case .dispatch(let path):
-            let known = Limits.Dispatch.allCases.map { ($0.rawValue, $0) }
-            if let dispatch = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = dispatch }
-        case .compression:
-            let known = Limits.Compression.Mode.allCases.map { ($0.rawValue, $0) }
-            if let mode = choice(entry, Dictionary(uniqueKeysWithValues: known)) {
-                scope.limits.compression.mode = mode
-            }
-            for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
-        case .probation(let path, let range):
-            if isOff(entry) {
-                scope[keyPath: path] = nil
-            } else if let value = probation(entry, range) {
-                scope[keyPath: path] = value
-            }
-        case .fixed(let value):
-            let words = entry.statement.arguments.map(\.text)
-            if words.isEmpty {
-                _ = onlyValue(entry)
-            } else if words != [value] {
-                reportUnsupported(entry.statement, supported: value)
-            }
-        case .later, .special:
+        case .flag, .policy, .dispatch, .compression, .origin, .probation, .fixed, .later, .special:
             break
         }
     }
@@ -86,6 +96,21 @@ extension Evaluator {
         let name = Quotation.short(entry.directive.name)
         report.error("\(name) does not take \(Quotation.short(word.text)) (did you mean \"\(hint)\"?)", at: word.range)
         return nil
+    }
+
+    private mutating func originPolicy(_ entry: Admitted) -> OriginPolicy? {
+        let words = entry.statement.arguments
+        guard !words.isEmpty else {
+            report.error("\"origin\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return nil
+        }
+        do throws(OriginPolicy.Failure) {
+            return try OriginPolicy(words.map(\.text))
+        } catch {
+            let word = words[error.word]
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range, notes: error.notes)
+            return nil
+        }
     }
 
     private mutating func probation(_ entry: Admitted, _ range: ClosedRange<Int64>) -> Limits.Probation? {

@@ -90,6 +90,8 @@ package struct Limits: Sendable, Equatable {
     package var startTimeoutMilliseconds: Int64 = 10_000
     /// `reply_timeout`: how long a handler may think about an upgrade or a plain request; above, 504.
     package var replyTimeoutMilliseconds: Int64 = 10_000
+    /// `origin`: which pages may connect.
+    package var origin = OriginPolicy()
     /// `compression`: how messages are compressed.
     package var compression = Compression()
     /// `dispatch`: which threads callbacks run on.

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
     running = Gateway(tmp_path_factory.mktemp("tour"), routes=(
-        "route /tour/* { handler tour; subprotocols v2 v1; }\nroute /manual { handler manual; }"))
+        "route /tour/* { handler tour; subprotocols v2 v1; origin any; }\nroute /manual { handler manual; }"))
     running.file.write_text(running.file.read_text().replace("access_log off", "access_log stderr text"))
     build_module(running, "tour", (HERE / "Tour.swift").read_text())
     build_module(running, "manual", (HERE / "ManualPong.swift").read_text())

@@ -26,7 +26,7 @@ struct ConfigurationPrinterTests {
             ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
             compression on { level 6; threshold 1k; window 9; memory 0; }
         }
-        route /é { handler h; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
+        route /é { handler h; origin same-host https://*.a.example:8443 required; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
         """,
     ])
     func `reads back to the same values`(_ text: String) throws {
@@ -128,7 +128,7 @@ private let expectedText = """
         send_buffer 1m;                     # default
         slow_consumer close;                # default
         start_timeout 10s;                  # default
-        origin any;                         # default
+        origin same-host;                   # default
         compression off;                    # default
         dispatch loop;                      # default
         reload auto;                        # default
@@ -152,7 +152,7 @@ private let expectedText = """
         send_buffer 1m;                     # default
         slow_consumer close;                # default
         start_timeout 10s;                  # default
-        origin any;                         # default
+        origin same-host;                   # default
         compression off;                    # default
         dispatch loop;                      # default
         reload auto;                        # default

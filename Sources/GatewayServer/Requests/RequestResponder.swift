@@ -131,6 +131,7 @@ final class RequestResponder {
         _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route,
         _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake, on worker: Worker
     ) {
+        if !route.origins.admits(head) { return reject(peer, head, .originNotAllowed, on: worker) }
         guard let binding = unsafe route.binding else {
             return reject(peer, head, .unavailable(route.handler), on: worker)
         }

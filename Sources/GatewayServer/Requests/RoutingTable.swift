@@ -44,6 +44,7 @@ final class Route: Sendable {
     /// In the configuration's order; the client's first offer that is listed is chosen.
     let subprotocols: [[UInt8]]
     let limits: RouteLimits
+    let origins: OriginPolicy
     /// `dispatch pool`.
     let isPooled: Bool
     /// nil for `compression off`.
@@ -67,6 +68,7 @@ final class Route: Sendable {
         parameterNames = configuration.pattern.parameterNames
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
+        origins = configuration.limits.origin
         isPooled = configuration.limits.dispatch == .pool
         let compression = RouteCompression(configuration.limits.compression)
         self.compression = compression
