@@ -20,7 +20,7 @@ private struct ConfigurationPrinter {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
-            case .compression, .origin, .probation, .later: break
+            case .compression, .origin, .addresses, .probation, .later: break
             }
         }
     }
@@ -130,10 +130,11 @@ private struct ConfigurationPrinter {
         _ scope: Scope, in place: Place, set: [String: SourceLocation], above: [String: SourceLocation] = [:]
     ) {
         for directive in Directive.table where directive.places.contains(place) {
-            guard let value = directive.text(in: scope) else { continue }
-            let isInherited = directive.places.contains(.defaults) && above[directive.name] != nil
-            let note = isInherited ? "from defaults" : "default"
-            line(directive.name, value, note: set[directive.name] == nil ? note : nil, indent: "    ")
+            for (name, value) in directive.texts(in: scope) {
+                let isInherited = directive.places.contains(.defaults) && above[name] != nil
+                let note = isInherited ? "from defaults" : "default"
+                line(name, value, note: set[name] == nil ? note : nil, indent: "    ")
+            }
         }
     }
 

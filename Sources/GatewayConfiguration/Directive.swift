@@ -73,6 +73,8 @@ enum Setting: Sendable {
     case compression
     /// Which pages may connect.
     case origin
+    /// Which addresses may, or may not, connect.
+    case addresses(allows: Bool)
     /// A duration and perhaps a number, or `off`.
     case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
     /// Only the value that says what happens today; every other one is refused as not supported yet.
@@ -175,6 +177,8 @@ struct Directive: Sendable {
         Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .origin),
+        Directive("allow", anywhere, .addresses(allows: true), repeats: true),
+        Directive("deny", anywhere, .addresses(allows: false), repeats: true),
         Directive("compression", anywhere, .compression, block: .optional),
         Directive("level", .compression, .count(\.limits.compression.level, 0...9)),
         Directive("threshold", .compression, .bytes(\.limits.compression.thresholdBytes, 1...(1 << 30))),
@@ -209,6 +213,7 @@ extension Directive {
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
+        case .addresses: "addresses or networks: " + AddressPrefix.forms
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
@@ -232,8 +237,17 @@ extension Directive {
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
         case .fixed(let value): value
-        case .later, .special: nil
+        case .addresses, .later, .special: nil
         }
+    }
+
+    /// The values of the lines that a block has of it; one for most directives.
+    func texts(in scope: Scope) -> [(name: String, value: String)] {
+        // Which comes first matters, so both are where `allow` is.
+        if case .addresses(let allows) = setting {
+            return allows ? scope.limits.addresses.rules.map { ($0.allows ? "allow" : "deny", "\($0.peers)") } : []
+        }
+        return text(in: scope).map { [(name, $0)] } ?? []
     }
 
     private func compression(_ scope: Scope) -> String {

@@ -1,6 +1,10 @@
 extension Evaluator {
     /// Writes a plain value to its place in a block.
     mutating func apply(_ entry: Admitted, to scope: inout Scope) {
+        // A block that says anything of addresses says all of it.
+        if case .addresses = entry.directive.setting, scope.ranges["allow"] == nil, scope.ranges["deny"] == nil {
+            scope.limits.addresses.rules = []
+        }
         scope.ranges[entry.directive.name] = entry.statement.name.range
         switch entry.directive.setting {
         case .bytes, .count, .countOrOff, .time, .timeOrOff: applyNumber(entry, to: &scope)
@@ -18,6 +22,8 @@ extension Evaluator {
                 scope.limits.compression.mode = mode
             }
             for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
+        case .addresses(let allows):
+            scope.limits.addresses.rules += prefixes(entry).map { AddressList.Rule(allows: allows, peers: $0) }
         case .origin:
             if let policy = originPolicy(entry) { scope.limits.origin = policy }
         case .probation(let path, let range):
@@ -64,8 +70,7 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .dispatch, .compression, .origin, .probation, .fixed, .later, .special:
-            break
+        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .probation, .fixed, .later, .special: break
         }
     }
 
@@ -96,6 +101,22 @@ extension Evaluator {
         let name = Quotation.short(entry.directive.name)
         report.error("\(name) does not take \(Quotation.short(word.text)) (did you mean \"\(hint)\"?)", at: word.range)
         return nil
+    }
+
+    /// The peers that the words of a directive name.
+    mutating func prefixes(_ entry: Admitted) -> [AddressPrefix] {
+        if entry.statement.arguments.isEmpty {
+            let name = Quotation.short(entry.directive.name)
+            report.error("\(name) needs \(entry.directive.expected)", at: entry.statement.name.range)
+        }
+        return entry.statement.arguments.compactMap { word in
+            do throws(AddressPrefix.Failure) {
+                return try AddressPrefix(word.text)
+            } catch {
+                report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+                return nil
+            }
+        }
     }
 
     private mutating func originPolicy(_ entry: Admitted) -> OriginPolicy? {

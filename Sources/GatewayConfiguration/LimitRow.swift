@@ -17,10 +17,10 @@ extension Configuration {
         for directive in Directive.table where directive.places.contains(.route) {
             // Directives that can only say what happens anyway leave the operator no choice.
             if case .fixed = directive.setting { continue }
-            guard let value = directive.text(in: scope) else { continue }
-            let inherited = directive.places.contains(.defaults) ? limitOrigins[directive.name] : nil
-            let origin = route.limitOrigins[directive.name] ?? inherited
-            rows.append(LimitRow(name: directive.name, value: value, origin: origin))
+            for (name, value) in directive.texts(in: scope) {
+                let inherited = directive.places.contains(.defaults) ? limitOrigins[name] : nil
+                rows.append(LimitRow(name: name, value: value, origin: route.limitOrigins[name] ?? inherited))
+            }
         }
         return rows
     }

@@ -92,6 +92,8 @@ package struct Limits: Sendable, Equatable {
     package var replyTimeoutMilliseconds: Int64 = 10_000
     /// `origin`: which pages may connect.
     package var origin = OriginPolicy()
+    /// `allow` and `deny`: which addresses may connect.
+    package var addresses = AddressList()
     /// `compression`: how messages are compressed.
     package var compression = Compression()
     /// `dispatch`: which threads callbacks run on.

@@ -75,3 +75,29 @@ def test_a_reload_changes_who_may_come_in(make_gateway):
         running.wait_for("configuration|reconfigured")
         peer.send(frame(TEXT, b"still here"))
         assert peer.read_frame() == (TEXT, True, b"still here")
+
+
+# ---- addresses
+
+@pytest.mark.parametrize("rules, comes_in", [
+    ("", True), ("allow 127.0.0.0/8; deny all;", True), ("deny 127.0.0.1;", False), ("deny 127.0.0.2;", True),
+    ("deny 127.0.0.1; allow all;", False), ("allow 10.0.0.0/8; deny all;", False), ("deny ::ffff:127.0.0.1;", False),
+    ("deny ::/0;", False), ("deny unix:;", True),
+])
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "0"], ids=["IPv4", "both"])
+def test_addresses_that_may_come_in(make_gateway, listen, rules, comes_in):
+    running = make_gateway(listen=[listen], routes=f"route /chat {{ handler chat; {rules} }}").start()
+    with RawPeer(running, "/chat") as peer:
+        if comes_in:
+            peer.opened()
+            assert get(running, "/chat")[0] == 200
+        else:
+            assert refusal(peer) == get(running, "/chat") == (403, "address-not-allowed")
+
+
+def test_a_route_has_its_own_addresses(make_gateway):
+    running = make_gateway(main="defaults { deny 127.0.0.1; }", routes=(
+        "route /echo { handler echo; }\nroute /open { handler echo; allow all; }")).start()
+    with RawPeer(running) as peer, RawPeer(running, "/open") as other:
+        assert refusal(peer) == (403, "address-not-allowed")
+        other.opened()

@@ -23,7 +23,7 @@ struct ConfigurationPrinterTests {
         route "/a;b" { handler x; }
         route /rooms/:room/* {
             handler chat; subprotocols b a; set "k;1" "v \\" \\n \\t \\\\ é"; set empty ''; max_connections 9;
-            ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
+            deny 10.0.0.66 2001:db8::/32; allow 10.0.0.0/8 unix:; deny all; ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
             compression on { level 6; threshold 1k; window 9; memory 0; }
         }
         route /é { handler h; origin same-host https://*.a.example:8443 required; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
@@ -129,6 +129,7 @@ private let expectedText = """
         slow_consumer close;                # default
         start_timeout 10s;                  # default
         origin same-host;                   # default
+        allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
         reload auto;                        # default
@@ -153,6 +154,7 @@ private let expectedText = """
         slow_consumer close;                # default
         start_timeout 10s;                  # default
         origin same-host;                   # default
+        allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
         reload auto;                        # default

@@ -73,9 +73,11 @@ struct OriginPolicyTests {
     }
 
     @Test(arguments: [
-        Refusal("defaults { origin; }", [
-            "1:12+6 error: \"origin\" needs any, same-host or origins such as https://example.com, and perhaps required"
-        ]),
+        Refusal(
+            "defaults { origin; }",
+            [
+                "1:12+6 error: \"origin\" needs any, same-host or origins such as https://example.com, and perhaps required"
+            ]),
         Refusal("defaults { origin same-hots; }", ["1:19+9 error: \"same-hots\" is no origin"]),
         Refusal("defaults { origin null; }", ["1:19+4 error: \"null\" cannot be allowed"]),
         Refusal("defaults { origin any same-host; }", ["1:19+3 error: \"any\" allows whatever else is listed"]),

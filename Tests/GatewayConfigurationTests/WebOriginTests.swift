@@ -10,7 +10,8 @@ struct WebOriginTests {
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("http://[::1]:8080", "http://[::1]:8080"),
         ("http://[0:0::0:1]", "http://[::1]"), ("http://[::ffff:7f00:1]", "http://[::ffff:127.0.0.1]"),
         ("chrome-extension://abcdef", "chrome-extension://abcdef"), ("capacitor://localhost", "capacitor://localhost"),
-        ("http://xn--bcher-kva.example", "http://xn--bcher-kva.example"), ("https://a_b.example", "https://a_b.example"),
+        ("http://xn--bcher-kva.example", "http://xn--bcher-kva.example"),
+        ("https://a_b.example", "https://a_b.example"),
         ("http://a.example:0", "http://a.example:0"), ("http://a.example:65535", "http://a.example:65535"),
     ])
     func `are read, and written in one form`(_ text: String, _ written: String) throws {

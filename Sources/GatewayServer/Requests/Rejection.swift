@@ -21,6 +21,7 @@ struct Rejection: Sendable, Equatable {
     static let requestTimeout = Rejection(408, "request-timeout", "the request took too long")
     static let bodyTimeout = Rejection(408, "request-timeout", "the body took too long")
     static let replyTimeout = Rejection(504, "reply-timeout", "the handler did not answer in time")
+    static let addressNotAllowed = Rejection(403, "address-not-allowed", "this address may not connect here")
     static let originNotAllowed = Rejection(403, "origin-not-allowed", "pages of this origin may not connect here")
     static let handlerRefused = Rejection(403, "handler-refused", "the handler refused the connection")
     static let notFound = Rejection(404, "not-found", "the handler has nothing here")

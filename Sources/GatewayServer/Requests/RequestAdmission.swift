@@ -1,5 +1,16 @@
 import GatewayConfiguration
+import GatewayIO
 import HTTP
+
+extension SocketAddress {
+    /// The address as a number; nil for a unix socket.
+    var number: NetworkAddress? { isUnix ? nil : NetworkAddress(host) }
+}
+
+extension AddressList {
+    /// Whether a peer may come in; nil is one that has gone already.
+    func admits(_ peer: SocketAddress?) -> Bool { peer.map { allows($0.number) } ?? false }
+}
 
 extension OriginPolicy {
     /// Whether the page that a handshake comes from may connect.

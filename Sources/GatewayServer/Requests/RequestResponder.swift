@@ -60,6 +60,9 @@ final class RequestResponder {
             return reject(peer, head, .noRoute, on: worker)
         }
         let route = worker.routing.routes[match.route]
+        if let addresses = route.addresses, !addresses.admits(peer.pointee.transport.peerAddress) {
+            return reject(peer, head, .addressNotAllowed, on: worker)
+        }
         switch outcome {
         case .refused(let refusal):
             worker.server.rejections.note(refusal.word)

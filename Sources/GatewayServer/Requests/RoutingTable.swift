@@ -45,6 +45,8 @@ final class Route: Sendable {
     let subprotocols: [[UInt8]]
     let limits: RouteLimits
     let origins: OriginPolicy
+    /// nil where all are allowed.
+    let addresses: AddressList?
     /// `dispatch pool`.
     let isPooled: Bool
     /// nil for `compression off`.
@@ -69,6 +71,7 @@ final class Route: Sendable {
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
         origins = configuration.limits.origin
+        addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         isPooled = configuration.limits.dispatch == .pool
         let compression = RouteCompression(configuration.limits.compression)
         self.compression = compression
