@@ -166,6 +166,8 @@ package struct RouteConfiguration: Sendable, Equatable {
         }
     }
 
+    /// The host whose block it stands in; nil = it is for all hosts.
+    package var host: HostPattern?
     /// Which paths it serves.
     package var pattern: RoutePattern
     /// The name of the handler, never a path: letters, digits, `_`, `-`, `.`, and no `.` at the front.
@@ -183,8 +185,12 @@ package struct RouteConfiguration: Sendable, Equatable {
     /// Where this route's own limits were written, by name of the directive.
     package var limitOrigins: [String: SourceLocation] = [:]
 
+    /// Host and path: no two routes of a configuration have the same. What it is called wherever it is named.
+    package var name: String { (host?.description ?? "") + pattern.description }
+
     /// Makes a route with default limits.
-    package init(pattern: RoutePattern, handler: String, origin: SourceLocation) {
+    package init(host: HostPattern? = nil, pattern: RoutePattern, handler: String, origin: SourceLocation) {
+        self.host = host
         self.pattern = pattern
         self.handler = handler
         self.origin = origin

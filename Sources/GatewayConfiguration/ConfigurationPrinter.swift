@@ -54,7 +54,9 @@ private struct ConfigurationPrinter {
         case .defaults:
             printDefaults(configuration)
         case .route:
-            for route in configuration.routes { printRoute(route, configuration) }
+            for route in configuration.routes where route.host == nil { printRoute(route, configuration) }
+        case .host:
+            printHosts(configuration)
         case .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
             break
         }
@@ -104,6 +106,17 @@ private struct ConfigurationPrinter {
         text += "\ndefaults {\n"
         printScope(scope, in: .defaults, set: configuration.limitOrigins)
         text += "}\n"
+    }
+
+    private mutating func printHosts(_ configuration: Configuration) {
+        var last: HostPattern?
+        for route in configuration.routes {
+            guard let host = route.host else { continue }
+            if host != last { text += (last == nil ? "" : "}\n") + "\nhost \(host) {" }
+            printRoute(route, configuration)
+            last = host
+        }
+        if last != nil { text += "}\n" }
     }
 
     private mutating func printRoute(_ route: RouteConfiguration, _ configuration: Configuration) {

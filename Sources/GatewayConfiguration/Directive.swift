@@ -14,6 +14,8 @@ struct Place: OptionSet, Sendable {
     static let tls = Place(rawValue: 16)
     /// `compression on { }`
     static let compression = Place(rawValue: 32)
+    /// `host NAME { }`
+    static let host = Place(rawValue: 64)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -23,6 +25,7 @@ struct Place: OptionSet, Sendable {
         if contains(.route) { names.append("in a route") }
         if contains(.plugins) { names.append("in the block of \"plugins\"") }
         if contains(.tls) { names.append("in the block of a \"listen\" with \"tls\"") }
+        if contains(.host) { names.append("in the block of a \"host\"") }
         if contains(.compression) { names.append("in the block of \"compression\"") }
         return names.joined(separator: " or ")
     }
@@ -87,7 +90,7 @@ enum Setting: Sendable {
     /// The directives that are not numbers.
     enum Special: Sendable {
         case listen, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
-        case defaults, route, include
+        case defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
     }
@@ -134,8 +137,8 @@ struct Directive: Sendable {
     /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
     static let table: [Directive] = [
         Directive(
-            "include", [.top, .defaults, .route, .plugins, .tls], .special(.include), "a file or pattern", repeats: true
-        ),
+            "include", [.top, .defaults, .host, .route, .plugins, .tls], .special(.include), "a file or pattern",
+            repeats: true),
         Directive(
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
         Directive("certificate", .tls, .special(.certificate), "a file, and that of its key", repeats: true),
@@ -189,11 +192,13 @@ struct Directive: Sendable {
         Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
         Directive("probation", anywhere, .probation(\.limits.probation, 1...day)),
 
-        Directive("route", .top, .special(.route), "a path such as /echo", block: .required, repeats: true),
+        Directive("route", [.top, .host], .special(.route), "a path such as /echo", block: .required, repeats: true),
         Directive("handler", .route, .special(.handler), "the name of a handler"),
         Directive("subprotocols", .route, .special(.subprotocols), "at least one name"),
         Directive("set", .route, .special(.set), "a key and a value", repeats: true),
-        Directive("host", .top, .later, block: .optional, repeats: true),
+        Directive(
+            "host", .top, .special(.host), "a name such as api.example.com or *.example.com", block: .required,
+            repeats: true),
     ]
 
     /// The rows of each name; most have one, some mean different things in different blocks.

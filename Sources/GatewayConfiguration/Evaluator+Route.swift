@@ -1,5 +1,24 @@
 extension Evaluator {
-    mutating func evaluateRoute(_ entry: Admitted) {
+    mutating func evaluateHost(_ entry: Admitted) {
+        let inner = admit(entry.statement.block ?? [], in: .host)
+        guard let word = onlyValue(entry) else { return }
+        do throws(HostPattern.Failure) {
+            let host = try HostPattern(word.text)
+            if let first = hostRanges[host] {
+                return reportDuplicate("host \(Quotation.short(word.text))", at: word.range, first: first)
+            }
+            hostRanges[host] = word.range
+            for route in inner { evaluateRoute(route, in: host) }
+            if entry.statement.block?.isEmpty != false {
+                report.warning("host \(Quotation.short(word.text)) has no route", at: word.range)
+            }
+        } catch {
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+        }
+    }
+
+    /// - Parameter host: whose block it stands in.
+    mutating func evaluateRoute(_ entry: Admitted, in host: HostPattern?) {
         let inner = admit(entry.statement.block ?? [], in: .route)
         guard let word = onlyValue(entry) else { return }
         let pattern: RoutePattern
@@ -10,12 +29,13 @@ extension Evaluator {
             return
         }
         // `/rooms/:a` and `/rooms/:b` are the same paths: the second could never be reached.
-        if let first = routeRanges[pattern.shape] {
+        let shape = (host?.description ?? "") + pattern.shape
+        if let first = routeRanges[shape] {
             return reportDuplicate("route \(Quotation.short(word.text))", at: word.range, first: first)
         }
-        routeRanges[pattern.shape] = word.range
+        routeRanges[shape] = word.range
         let origin = report.location(of: entry.statement.name.range)
-        var route = RouteConfiguration(pattern: pattern, handler: "", origin: origin)
+        var route = RouteConfiguration(host: host, pattern: pattern, handler: "", origin: origin)
         var scope = Scope()
         scope.limits = defaults.limits
         for statement in inner { apply(statement, to: &scope, of: &route) }
@@ -42,7 +62,7 @@ extension Evaluator {
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
         case .listen, .threads, .busyPoll, .plugins, .mode, .console, .control: break
-        case .accessLog, .errorLog, .defaults, .route, .include: break
+        case .accessLog, .errorLog, .defaults, .host, .route, .include: break
         case .certificate, .protocols, .ciphers, .clientAuthority: break
         }
     }

@@ -11,6 +11,8 @@ struct Evaluator {
     /// Where each listener and each shape of a route was first written.
     var listenerRanges: [ListenAddress: SourceRange] = [:]
     var routeRanges: [String: SourceRange] = [:]
+    /// Where each host was written.
+    var hostRanges: [HostPattern: SourceRange] = [:]
     /// The values of `defaults`, before they are settled, and what it mentioned.
     var defaults = Scope()
     /// Where the path of the control socket stands.
@@ -77,7 +79,7 @@ struct Evaluator {
                 "there is no \"listen\", so nobody could connect", file: configuration.file,
                 notes: ["Add a line such as: listen 8080;"])
         }
-        if !admitted.contains(where: { $0.directive.name == "route" }), configuration.consolePath == nil {
+        if configuration.routes.isEmpty, configuration.consolePath == nil {
             report.warning(
                 "there is no \"route\", so every request is answered 404", file: configuration.file,
                 notes: ["Add a block such as: route /echo { handler echo; }"])
@@ -100,7 +102,8 @@ struct Evaluator {
         case .control: evaluateControl(entry)
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
-        case .route: evaluateRoute(entry)
+        case .host: evaluateHost(entry)
+        case .route: evaluateRoute(entry, in: nil)
         case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
             break
         }

@@ -8,8 +8,29 @@ package struct RouteExplanation: Sendable, Equatable {
     /// Whether a handler would be asked, or the console shown.
     package let isFound: Bool
 
-    /// Explains a path as a client would send it, a query included.
-    package init(of target: String, in configuration: Configuration) {
+    /// What a request says beside its path.
+    private struct Headers {
+        /// nil where nothing was said.
+        let host: String?
+        let origins: [String]
+
+        init(_ headers: [(name: String, value: String)]) {
+            host = headers.first { $0.name.lowercased() == "host" }?.value
+            origins = headers.filter { $0.name.lowercased() == "origin" }.map(\.value)
+        }
+
+        /// Without its port.
+        var hostName: ArraySlice<UInt8> {
+            guard let host, let authority = WebOrigin.authority(host.utf8) else { return [] }
+            return Array(authority.host.utf8)[...]
+        }
+    }
+
+    /// Explains a path as a client would send it, a query included, with headers.
+    package init(
+        of target: String, headers: [(name: String, value: String)] = [], in configuration: Configuration
+    ) {
+        let headers = Headers(headers)
         let raw = String(target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0])
         let path: NormalizedPath
         do throws(RequestHeadError) {
@@ -24,21 +45,37 @@ package struct RouteExplanation: Sendable, Equatable {
         let normal = String(decoding: path.bytes, as: UTF8.self)
         var rows = [("path", normal == raw ? raw : "\(raw), which is \(normal)")]
         let segments = Array(path.segments)
-        let router = Router(configuration.routes.map(\.pattern))
-        guard let match = router.match(path: path.bytes, segments: segments) else {
+        let router = HostRouter(configuration.routes)
+        if let host = headers.host { rows.append(("host", host)) }
+        let elsewhere = headers.host == nil ? Self.places(of: path, segments, router, configuration) : []
+        guard let match = router.match(host: headers.hostName, path: path.bytes, segments: segments) else {
             isFound = normal == configuration.consolePath
             rows.append(("route", "none"))
             rows.append(("answer", isFound ? "the built-in console" : "404 no-route"))
-            if !isFound {
-                rows.append(("routes", configuration.routes.map(\.pattern.description).joined(separator: "  ")))
-            }
+            if !isFound { rows.append(("routes", configuration.routes.map(\.name).joined(separator: "  "))) }
+            rows += elsewhere
             text = Self.table(rows)
             return
         }
         let route = configuration.routes[match.route]
-        rows += Self.rows(of: route, match, path)
+        rows += Self.rows(of: route, match, path, headers) + elsewhere
         isFound = true
         text = Self.table(rows) + "\n" + Self.limits(of: route, in: configuration)
+    }
+
+    /// What the path is for hosts that have blocks of their own.
+    private static func places(
+        of path: NormalizedPath, _ segments: [Range<Int>], _ router: HostRouter, _ configuration: Configuration
+    ) -> [(String, String)] {
+        var hosts: [HostPattern] = []
+        for host in configuration.routes.compactMap(\.host) where !hosts.contains(host) { hosts.append(host) }
+        return hosts.compactMap { host in
+            let name = (host.isWildcard ? "any." : "") + host.host
+            let match = router.match(host: Array(name.utf8)[...], path: path.bytes, segments: segments)
+            guard let match, configuration.routes[match.route].host == host else { return nil }
+            let route = configuration.routes[match.route]
+            return ("for a host", "\(route.name)  (\(route.origin)); see it with -H 'Host: \(name)'")
+        }
     }
 
     private static func slashMissing(_ raw: String, _ configuration: Configuration) -> String {
@@ -47,10 +84,10 @@ package struct RouteExplanation: Sendable, Equatable {
     }
 
     private static func rows(
-        of route: RouteConfiguration, _ match: Router.Match, _ path: NormalizedPath
+        of route: RouteConfiguration, _ match: Router.Match, _ path: NormalizedPath, _ headers: Headers
     ) -> [(String, String)] {
         func decoded(_ range: Range<Int>) -> String { String(decoding: path.decode(range), as: UTF8.self) }
-        var rows = [("route", "\(route.pattern)  (\(route.origin))"), ("handler", route.handler)]
+        var rows = [("route", "\(route.name)  (\(route.origin))"), ("handler", route.handler)]
         for (name, range) in zip(route.pattern.parameterNames, match.parameters) {
             rows.append((":\(name)", decoded(range)))
         }
@@ -59,7 +96,17 @@ package struct RouteExplanation: Sendable, Equatable {
         if !route.subprotocols.isEmpty {
             rows.append(("subprotocols", route.subprotocols.joined(separator: " ")))
         }
-        rows.append(("answer", "what the handler decides: 101 for a WebSocket upgrade it accepts"))
+        rows += headers.origins.map { ("origin", $0) }
+        let admits = route.limits.origin.admits(
+            headers.origins.map { Array($0.utf8)[...] }, host: Array((headers.host ?? "").utf8)[...])
+        let isJudged = !headers.origins.isEmpty || route.limits.origin.isRequired
+        rows.append(
+            (
+                "answer",
+                isJudged && !admits
+                    ? "403 origin-not-allowed to a WebSocket upgrade, which wants: origin \(route.limits.origin)"
+                    : "what the handler decides: 101 for a WebSocket upgrade it accepts"
+            ))
         return rows
     }
 

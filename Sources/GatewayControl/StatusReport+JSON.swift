@@ -62,6 +62,7 @@ extension StatusReport.Route {
     fileprivate func write(to writer: inout JSONWriter) {
         writer.object { writer in
             writer.member("route", pattern)
+            writer.member("host", host)
             writer.member("handler", handler)
             writer.member("state", unavailable == nil ? "serving" : "unavailable")
             writer.member("reason", unavailable)

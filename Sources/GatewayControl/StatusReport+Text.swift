@@ -35,7 +35,7 @@ extension StatusReport {
             let isServing = route.unavailable == nil
             table.add(
                 [
-                    StyledText(route.pattern), StyledText(route.handler),
+                    StyledText((route.host ?? "") + route.pattern), StyledText(route.handler),
                     StyledText(isServing ? "serving" : "unavailable", isServing ? .good : .bad),
                     StyledText("\(route.connections)"), StyledText(route.reload),
                 ], note: route.unavailable.map { StyledText($0, .bad) } ?? route.compression?.note)

@@ -115,6 +115,8 @@ extension StatusReport {
 
     /// One route.
     package struct Route: Sendable, Equatable {
+        /// The host whose requests it is for; nil = all.
+        package var host: String?
         package var pattern: String
         package var handler: String
         /// Why no instance serves it; nil while one does.
@@ -126,9 +128,10 @@ extension StatusReport {
         package var compression: Compression?
 
         package init(
-            pattern: String, handler: String, unavailable: String?, connections: Int, reload: String,
-            compression: Compression? = nil
+            host: String? = nil, pattern: String, handler: String, unavailable: String?, connections: Int,
+            reload: String, compression: Compression? = nil
         ) {
+            self.host = host
             self.pattern = pattern
             self.handler = handler
             self.unavailable = unavailable

@@ -40,7 +40,8 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .new: ["--language", "--flavour", "--into"]
         case .test: ["--route", "--set"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .devCert: []
+        case .explain: ["-H"]
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .devCert: []
         }
     }
 

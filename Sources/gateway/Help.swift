@@ -169,8 +169,11 @@ enum Help {
         examples: [
             "gateway explain /rooms/7",
             "gateway explain '/feed/eu/a%2Fb?x=1'",
-        ], usage: "gateway explain PATH [-c FILE]", [.configuration],
+            "gateway explain /ws -H 'Host: api.example.com' -H 'Origin: https://www.example.com'",
+        ], usage: "gateway explain PATH [-H 'NAME: VALUE'] [-c FILE]", [.configuration],
         """
+          -H 'NAME: VALUE'     a header of the request, of which Host and Origin matter; may be repeated
+
         Says which route a path has, what its parameters stand for, and every limit with the line that sets it. Reads
         only the configuration; no gateway needs to run. Exit status: 0 there is a route, 1 there is none.
         """)

@@ -1,10 +1,12 @@
 """Who may come in: origins, addresses, how many and how often from one address, with each limit crossed by one."""
 import http.client
+import json
 
 import pytest
 
-from gateway_process import DEADLINE
+from gateway_process import DEADLINE, Gateway
 from raw_peer import TEXT, RawPeer, frame
+from test_control import ask
 
 
 def refusal(peer):
@@ -101,3 +103,84 @@ def test_a_route_has_its_own_addresses(make_gateway):
     with RawPeer(running) as peer, RawPeer(running, "/open") as other:
         assert refusal(peer) == (403, "address-not-allowed")
         other.opened()
+
+
+# ---- hosts
+
+HOSTS = """
+route /chat { handler chat; }
+route /plain { handler chat; }
+host api.example.com { route /chat { handler echo; } route /own { handler echo; } }
+host *.example.com { route /own { handler chat; } }
+"""
+
+
+def serves(running, path, host):
+    """What answers a WebSocket: `echo`, `chat`, or the status."""
+    with RawPeer(running, path, headers={"Host": host}) as peer:
+        if peer.status != 101:
+            return peer.status
+        # The chat greets, the echo waits.
+        peer.send(frame(TEXT, b"anybody?"))
+        return "echo" if peer.read_frame() == (TEXT, True, b"anybody?") else "chat"
+
+
+@pytest.mark.parametrize("host, path, served", [
+    ("api.example.com", "/chat", "echo"), ("API.Example.Com:1234", "/chat", "echo"), ("api.example.com.", "/own", "echo"),
+    ("api.example.com", "/plain", "chat"), ("www.example.com", "/own", "chat"), ("a.b.example.com", "/own", "chat"),
+    ("example.com", "/own", 404), ("www.example.com", "/chat", "chat"), ("127.0.0.1", "/chat", "chat"),
+    ("api.example.com.evil.example", "/own", 404), ("evil-example.com", "/own", 404),
+])
+def test_a_host_has_routes_of_its_own(gateway_of_hosts, host, path, served):
+    assert serves(gateway_of_hosts, path, host) == served
+
+
+@pytest.fixture(scope="module")
+def gateway_of_hosts(tmp_path_factory):
+    with Gateway(tmp_path_factory.mktemp("hosts"), routes=HOSTS) as running:
+        yield running
+
+
+def test_status_and_explain_show_hosts(gateway_of_hosts):
+    table = ask(gateway_of_hosts, "status").stdout
+    assert "api.example.com/chat " in table and "*.example.com/own " in table
+    routes = json.loads(ask(gateway_of_hosts, "status", "--json").stdout)["routes"]
+    assert [(route["host"], route["route"]) for route in routes] == [
+        (None, "/chat"), (None, "/plain"), ("api.example.com", "/chat"), ("api.example.com", "/own"),
+        ("*.example.com", "/own")]
+    shown = ask(gateway_of_hosts, "explain", "/chat", "-H", "Host: api.example.com:80")
+    assert shown.returncode == 0 and "api.example.com/chat" in shown.stdout and "echo" in shown.stdout
+
+
+def test_hosts_come_and_go_with_a_reload(make_gateway):
+    running = make_gateway(routes="route /chat { handler chat; }\nhost a.example { route /chat { handler echo; } }").start()
+    with RawPeer(running, "/chat", headers={"Host": "a.example"}).opened() as here:
+        text = running.file.read_text()
+        running.file.write_text(text.replace("host a.example", "host b.example"))
+        told = ask(running, "reload")
+        assert told.returncode == 0
+        assert "b.example/chat: added" in told.stdout and "a.example/chat: removed" in told.stdout
+        assert serves(running, "/chat", "b.example") == "echo" and serves(running, "/chat", "a.example") == "chat"
+        here.send(frame(TEXT, b"still here"))
+        assert here.read_frame() == (TEXT, True, b"still here")
+    running.file.write_text(text.split("host")[0])
+    assert "b.example/chat: removed" in ask(running, "reload").stdout
+    assert serves(running, "/chat", "b.example") == "chat"
+
+
+def test_topics_of_hosts_are_apart(make_gateway):
+    running = make_gateway(routes=(
+        "host a.example { route /chat { handler chat; } }\nhost b.example { route /chat { handler chat; } }")).start()
+    with RawPeer(running, "/chat", headers={"Host": "a.example"}).opened() as one, \
+            RawPeer(running, "/chat", headers={"Host": "b.example"}).opened() as other:
+        one.send(frame(TEXT, b"hello"))
+        assert one.read_frame() == (TEXT, True, b"[0]: hello")
+        other.send(frame(TEXT, b"good day"))
+        assert other.read_frame() == (TEXT, True, b"[0]: good day"), "each is the first in a room of its own"
+
+
+def test_check_names_duplicates(make_gateway):
+    still = make_gateway(routes="host a { route /x { handler echo; } route /x { handler chat; } }\nhost A { }")
+    said = ask(still, "check")
+    assert said.returncode == 78
+    assert 'duplicate route "/x"' in said.stderr and 'duplicate host "A"' in said.stderr

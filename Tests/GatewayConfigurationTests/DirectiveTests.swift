@@ -287,9 +287,6 @@ private let refusedDirectives: [Refusal] = [
         "error_log stderr;",
         ["1:17+1 error: \"error_log\" needs \"stderr\" and one of trace, debug, info, warn, error; or \"off\""]),
     Refusal(
-        "host api.example.com { route /ws { handler api; } }",
-        ["1:1+4 error: \"host\" is not supported yet"]),
-    Refusal(
         "defaults;",
         ["1:9+1 error: \"defaults\" needs a block in braces"]),
     Refusal(
@@ -309,7 +306,7 @@ private let refusedDirectives: [Refusal] = [
         ["1:12+7 error: \"handler\" is not allowed in \"defaults\", only in a route"]),
     Refusal(
         "defaults { route /x { } }",
-        ["1:12+5 error: \"route\" is not allowed in \"defaults\", only at the top level"]),
+        ["1:12+5 error: \"route\" is not allowed in \"defaults\", only at the top level or in the block of a \"host\""]),
     Refusal(
         "defaults { max_mesage 1m; }",
         ["1:12+10 error: unknown directive \"max_mesage\" (did you mean \"max_message\"?)"]),

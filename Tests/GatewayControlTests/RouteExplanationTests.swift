@@ -28,15 +28,17 @@ struct RouteExplanationTests {
             subprotocols  a b
             answer        what the handler decides: 101 for a WebSocket upgrade it accepts
 
-            LIMIT            VALUE  SET BY
 
             """
         #expect(found.text.hasPrefix(head))
-        for line in [
-            "max_body         2k     /g/g.conf:4", "reload           drain  /g/g.conf:4",
-            "max_message      1m     default",
-        ] { #expect(found.text.contains("\n" + line + "\n")) }
-        #expect(try explanation("/echo", Self.text).text.contains("\nmax_body         1k     /g/g.conf:2\n"))
+        // How wide the columns are is another matter.
+        func rows(_ text: String) -> [[Substring]] { text.split(separator: "\n").map { $0.split(separator: " ") } }
+        #expect(rows(found.text).contains(["LIMIT", "VALUE", "SET", "BY"]))
+        for row in [
+            ["max_body", "2k", "/g/g.conf:4"], ["reload", "drain", "/g/g.conf:4"], ["max_message", "1m", "default"],
+            ["origin", "same-host", "default"], ["allow", "all", "default"],
+        ] { #expect(rows(found.text).contains(row.map { $0[...] })) }
+        #expect(rows(try explanation("/echo", Self.text).text).contains(["max_body", "1k", "/g/g.conf:2"]))
     }
 
     @Test(arguments: [
@@ -62,5 +64,46 @@ struct RouteExplanationTests {
         let found = try explanation("/", Self.text)
         #expect(found.isFound)
         #expect(found.text.contains("the built-in console"))
+    }
+}
+
+extension RouteExplanationTests {
+    private static let hosts = """
+        listen 1; console off; route /ws { handler outside; origin https://a.example required; }
+        host api.example.com { route /ws { handler api; } }
+        host *.example.com { route /ws { handler below; } route /own { handler below; } }
+        """
+
+    private func explanation(_ path: String, _ headers: [String: String] = [:]) throws -> RouteExplanation {
+        RouteExplanation(
+            of: path, headers: headers.map { ($0.key, $0.value) },
+            in: try Configuration.parse(Self.hosts, file: "/g/g.conf").configuration)
+    }
+
+    @Test func `a host has routes of its own`() throws {
+        let found = try explanation("/ws", ["Host": "api.example.com:8080"])
+        #expect(found.text.contains("\nroute    api.example.com/ws  (/g/g.conf:2)\nhandler  api\n"))
+        #expect(try explanation("/own", ["host": "x.example.com"]).text.contains("*.example.com/own"))
+        #expect(try explanation("/ws", ["Host": "evil.example"]).text.contains("handler  outside"))
+        #expect(try !explanation("/own", ["Host": "evil.example"]).isFound)
+    }
+
+    @Test func `without a host those of hosts are named`() throws {
+        let found = try explanation("/ws")
+        #expect(found.isFound)
+        #expect(found.text.contains("handler     outside\n"))
+        #expect(found.text.contains("api.example.com/ws  (/g/g.conf:2); see it with -H 'Host: api.example.com'"))
+        #expect(found.text.contains("*.example.com/ws  (/g/g.conf:3); see it with -H 'Host: any.example.com'"))
+        let missing = try explanation("/own")
+        #expect(!missing.isFound && missing.text.contains("see it with -H 'Host: any.example.com'"))
+    }
+
+    @Test func `an origin is judged`() throws {
+        let refused = "403 origin-not-allowed to a WebSocket upgrade, which wants: origin https://a.example required"
+        #expect(try explanation("/ws").text.contains(refused))
+        #expect(try explanation("/ws", ["Origin": "https://b.example"]).text.contains(refused))
+        #expect(try explanation("/ws", ["Origin": "https://a.example"]).text.contains("101 for a WebSocket"))
+        let own = ["Host": "api.example.com", "Origin": "https://api.example.com"]
+        #expect(try explanation("/ws", own).text.contains("101 for a WebSocket"))
     }
 }

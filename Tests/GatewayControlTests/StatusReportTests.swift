@@ -113,10 +113,10 @@ struct StatusReportTests {
                 "expires_at":"2026-01-31T00:00:00Z","expiry_seconds":1769817600},\#
                 {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#
                 "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
-                {"route":"/echo","handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
+                {"route":"/echo","host":null,"handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
                 "compression":{"in":{"plain_bytes":10239,"compressed_bytes":2560,"ratio":0.25002441644691864,"time_us":1234},\#
                 "out":{"plain_bytes":20971520,"compressed_bytes":7340032,"ratio":0.35,"time_us":61000000}}},\#
-                {"route":"/rooms/:room","handler":"chat","state":"unavailable",\#
+                {"route":"/rooms/:room","host":null,"handler":"chat","state":"unavailable",\#
                 "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain","compression":null}],"handlers":[\#
                 {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#

@@ -36,6 +36,9 @@ struct ArgumentsTests {
         Case(words: "rollback chat", command: .rollback, operands: ["chat"]),
         Case(words: "stop", command: .stop), Case(words: "drain", command: .drain),
         Case(words: "explain /a", command: .explain, operands: ["/a"]),
+        Case(
+            words: "explain /a -H Host:a -H Origin:b", command: .explain, operands: ["/a"],
+            values: ["-H": ["Host:a", "Origin:b"]]),
         Case(words: "new a", command: .new, operands: ["a"]),
         Case(
             words: "new a --language c --into=/tmp", command: .new, operands: ["a"],

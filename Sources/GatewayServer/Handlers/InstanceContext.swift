@@ -11,7 +11,7 @@ final class InstanceContext: Sendable {
     let instance: Instance
     /// Number of the handler file.
     let module: UInt32
-    /// The pattern of its route: the scope of its topics.
+    /// The name of its route: the scope of its topics.
     let scope: String
     /// The handler is watched (`ContractChecker`).
     let isWatched: Bool

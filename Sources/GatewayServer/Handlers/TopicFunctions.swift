@@ -49,7 +49,7 @@ extension HostContext {
 
     private func scope(of notice: FoundConnection) -> String {
         let address = notice.port.sharedTable[notice.slot].binding.load(ordering: .acquiring)
-        return unsafe UnsafeMutablePointer<Binding>(bitPattern: address)?.pointee.route.pattern ?? ""
+        return unsafe UnsafeMutablePointer<Binding>(bitPattern: address)?.pointee.route.name ?? ""
     }
 
     private func topicKey(_ flags: UInt32, _ name: [UInt8], _ scope: @autoclosure () -> String) -> TopicKey {

@@ -2,7 +2,7 @@ import Synchronization
 
 /// Where a topic is known, and under which name.
 struct TopicKey: Hashable, Sendable {
-    /// The pattern of the route; empty for GW_GLOBAL_TOPIC.
+    /// The name of the route; empty for GW_GLOBAL_TOPIC.
     let scope: String
     let name: [UInt8]
 

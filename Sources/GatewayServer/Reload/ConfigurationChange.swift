@@ -95,13 +95,13 @@ final class ConfigurationChange {
     ) -> Set<String> {
         var names: Set<String> = []
         for route in next.routes {
-            let known = old.routes.first { $0.pattern == route.pattern && $0.handler == route.handler }
+            let known = old.routes.first { $0.name == route.name && $0.handler == route.handler }
             let serving = handlerManager.handlers[route.handler]?.serving
-            let lacks = serving != nil && serving?.instances[route.pattern.description] == nil
+            let lacks = serving != nil && serving?.instances[route.name] == nil
             if !(known?.isSame(as: route) ?? false) || lacks { names.insert(route.handler) }
         }
         for route in old.routes {
-            let stays = next.routes.contains { $0.pattern == route.pattern && $0.handler == route.handler }
+            let stays = next.routes.contains { $0.name == route.name && $0.handler == route.handler }
             if !stays { names.insert(route.handler) }
         }
         return names
@@ -170,7 +170,7 @@ final class ConfigurationChange {
                     Errand(
                         call: call,
                         deadline: handlerManager.deadline(milliseconds: old.limits.startTimeoutMilliseconds),
-                        subject: "route \(old.pattern): its handler was to take its old settings back"))
+                        subject: "route \(old.name): its handler was to take its old settings back"))
             } catch {
                 handlerManager.log.warn("\(error)")
             }
@@ -187,16 +187,16 @@ final class ConfigurationChange {
         }
         let (route, index) = (next.routes[position], position)
         position += 1
-        let pattern = route.pattern.description
+        let name = route.name
         let known = handlerManager.configuration.routes.firstIndex {
-            $0.pattern == route.pattern && $0.handler == route.handler
+            $0.name == route.name && $0.handler == route.handler
         }
         let service = handlerManager.service(named: route.handler)
         let workers = handlerManager.server.ports.count
         guard let known else { return try add(route, Route(route, index: index, workers: workers), service) }
         let former = handlerManager.routing.routes[known]
         let old = handlerManager.configuration.routes[known]
-        guard let served = service.serving?.instances[pattern] else {
+        guard let served = service.serving?.instances[name] else {
             // A route that its start refused may be mended; the rest is the business of the handler's next reload.
             let isSame = old.isSame(as: route)
             if isSame, service.serving == nil { return routes.append(former) }
@@ -205,7 +205,7 @@ final class ConfigurationChange {
         if old.isSame(as: route) { return routes.append(former) }
         let fresh = Route(route, index: index, workers: workers, after: former)
         routes.append(fresh)
-        said.append("route \(pattern): reconfigured")
+        said.append("route \(name): reconfigured")
         let replacement = Replacement(service: service, former: served, old: old, route: route, fresh: fresh)
         // An instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
         let generation = served.instance.generation
@@ -229,7 +229,7 @@ final class ConfigurationChange {
     /// A route that cannot be served does not keep the rest of the file from taking effect.
     private func refuse(_ route: Route, _ error: ModuleError) {
         route.fail(error.reason)
-        said.append("route \(route.pattern): not served\n\(error.ofRoute.description)")
+        said.append("route \(route.name): not served\n\(error.ofRoute.description)")
     }
 
     private func look(_ start: InstanceStart, _ purpose: Purpose, _ now: UInt64) throws(ModuleError) -> Bool {
@@ -239,7 +239,7 @@ final class ConfigurationChange {
                 guard let served = try start.step(now) else { return false }
                 started.append(served.record)
                 instances.append((service, served))
-                said.append("route \(route.pattern): added, handler \"\(service.name)\"")
+                said.append("route \(route.name): added, handler \"\(service.name)\"")
             } catch {
                 refuse(route, error)
             }
@@ -266,7 +266,7 @@ final class ConfigurationChange {
 
     private func finish(_ replacement: Replacement, _ served: RouteInstance) {
         let route = replacement.route
-        followUp(replacement.service, route.pattern.description, served, HandlerManager.patience(route))
+        followUp(replacement.service, route.name, served, HandlerManager.patience(route))
         instances.append((replacement.service, served))
         phase = .preparing
     }
@@ -310,10 +310,10 @@ final class ConfigurationChange {
 
     /// Connections that older generations still have on a route go to where its present ones go.
     private func followUp(
-        _ service: HandlerService, _ pattern: String, _ target: RouteInstance?, _ patience: UInt32
+        _ service: HandlerService, _ name: String, _ target: RouteInstance?, _ patience: UInt32
     ) {
         for serving in service.retiring {
-            guard let served = serving.instances[pattern] else { continue }
+            guard let served = serving.instances[name] else { continue }
             let generation = target?.instance.generation
             let canMigrate = generation.map { MoveObstacle(from: serving.generation, to: $0) == nil } ?? false
             let isStateless = Handover.isStateless(from: serving.generation, to: generation ?? serving.generation)
@@ -326,10 +326,10 @@ final class ConfigurationChange {
     /// Routes that are gone, or went to another handler.
     private func findLeaving() {
         for old in handlerManager.configuration.routes {
-            let stays = next.routes.contains { $0.pattern == old.pattern && $0.handler == old.handler }
-            let pattern = old.pattern.description
+            let stays = next.routes.contains { $0.name == old.name && $0.handler == old.handler }
+            let name = old.name
             guard !stays, let service = handlerManager.handlers[old.handler],
-                let served = service.serving?.instances[pattern]
+                let served = service.serving?.instances[name]
             else {
                 continue
             }
@@ -337,8 +337,8 @@ final class ConfigurationChange {
             let way: Handover.Way = old.limits.reload == .close ? .close : .drain
             unsafe handovers += handlerManager.handovers(
                 from: served.bindings, to: nil, way, isStateless: true, patience: HandlerManager.patience(old))
-            followUp(service, pattern, nil, HandlerManager.patience(old))
-            said.append("route \(pattern): removed from handler \"\(old.handler)\", its connections drain")
+            followUp(service, name, nil, HandlerManager.patience(old))
+            said.append("route \(name): removed from handler \"\(old.handler)\", its connections drain")
         }
     }
 
@@ -366,12 +366,12 @@ final class ConfigurationChange {
         handlerManager.routing = RoutingTable(next, routes: routes)
         for (service, served) in leaving {
             guard let serving = service.serving else { continue }
-            let pattern = served.configuration.pattern.description
-            if serving.instances[pattern]?.instance === served.instance { serving.instances[pattern] = nil }
+            let name = served.configuration.name
+            if serving.instances[name]?.instance === served.instance { serving.instances[name] = nil }
             handlerManager.park(served, of: serving, service)
         }
         for (service, served) in instances {
-            service.serving?.instances[served.configuration.pattern.description] = served
+            service.serving?.instances[served.configuration.name] = served
             unsafe routes[served.route].serve(served.binding)
         }
         for reload in fresh { commit(reload) }
@@ -394,12 +394,12 @@ final class ConfigurationChange {
             reload.service.latest = reload
         }
         for place in reload.places {
-            let pattern = place.route.pattern
-            let error = reload.serving?.refused.first { $0.pattern == pattern }?.error.ofRoute.description
+            let route = place.route.name
+            let error = reload.serving?.refused.first { $0.route == route }?.error.ofRoute.description
             if let why = error ?? (reload.isUnderWay ? nil : reload.outcome?.text) {
-                said.append("route \(pattern): not served\n\(why)")
+                said.append("route \(route): not served\n\(why)")
             } else {
-                said.append("route \(pattern): added, handler \"\(name)\"")
+                said.append("route \(route): added, handler \"\(name)\"")
             }
         }
     }
@@ -409,6 +409,6 @@ extension RouteConfiguration {
     /// Nothing that matters at run time differs; where it stands in the file does not.
     func isSame(as other: RouteConfiguration) -> Bool {
         settings == other.settings && subprotocols == other.subprotocols && limits == other.limits
-            && maxConnections == other.maxConnections && pattern == other.pattern
+            && maxConnections == other.maxConnections && name == other.name
     }
 }

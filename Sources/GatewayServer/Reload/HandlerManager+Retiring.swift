@@ -60,7 +60,7 @@ extension HandlerManager {
     /// An instance that leaves while its generation stays is looked after like a retiring generation.
     func park(_ served: RouteInstance, of serving: ServingGeneration, _ service: HandlerService) {
         let parked = ServingGeneration(serving.generation, context: serving.context, isPart: true)
-        parked.instances[served.configuration.pattern.description] = served
+        parked.instances[served.configuration.name] = served
         parked.retiredAt = server.clock()
         retire(served.record)
         service.retiring.append(parked)
@@ -82,7 +82,7 @@ extension HandlerManager {
         serving.isTold = true
         for served in serving.instances.values where unsafe served.instance.generation.callbacks.event != nil {
             let record = served.record
-            begin("handler \"\(service.name)\" on \(served.configuration.pattern), told to drain", served) { _ in
+            begin("handler \"\(service.name)\" on \(served.configuration.name), told to drain", served) { _ in
                 record.tell(UInt32(GW_EV_DRAINING))
                 return 0
             }

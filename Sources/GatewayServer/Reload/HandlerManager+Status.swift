@@ -9,7 +9,8 @@ extension HandlerManager {
     func routeReports() -> [StatusReport.Route] {
         zip(configuration.routes, routing.routes).map { configuration, route in
             StatusReport.Route(
-                pattern: route.pattern, handler: route.handler, unavailable: unavailable(route),
+                host: route.host?.description, pattern: route.pattern, handler: route.handler,
+                unavailable: unavailable(route),
                 connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue,
                 compression: route.compressionReport)
         }

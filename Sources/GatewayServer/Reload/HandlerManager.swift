@@ -194,7 +194,7 @@ final class HandlerManager {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
         let record = InstanceContext(
-            instance, module: service.number, scope: route.pattern, workers: server.ports.count,
+            instance, module: service.number, scope: route.name, workers: server.ports.count,
             isPooled: route.isPooled, isWatched: server.contractChecker != nil)
         server.instances.add(record)
         return record
@@ -204,12 +204,12 @@ final class HandlerManager {
     func putInService(_ service: HandlerService, _ serving: ServingGeneration, _ places: [Reload.Place]) {
         service.module.makeLive(serving.generation)
         for place in places {
-            let pattern = place.route.pattern
-            if let served = serving.instances[pattern] {
+            let name = place.route.name
+            if let served = serving.instances[name] {
                 unsafe place.route.serve(served.binding)
                 log.info(
-                    "route \(pattern): handler \"\(service.name)\" generation \(serving.generation.number) is serving")
-            } else if let refusal = serving.refused.first(where: { $0.pattern == pattern }) {
+                    "route \(name): handler \"\(service.name)\" generation \(serving.generation.number) is serving")
+            } else if let refusal = serving.refused.first(where: { $0.route == name }) {
                 place.route.fail(refusal.error.reason)
                 log.error(refusal.error.ofRoute.description)
             }
@@ -252,7 +252,7 @@ final class HandlerManager {
 extension RouteSettings {
     init(_ route: RouteConfiguration, isProbe: Bool = false) {
         self.init(
-            route: route.pattern.description, origin: route.origin.description,
+            route: route.name, origin: route.origin.description,
             settings: route.settings.map { Setting(key: $0.key, value: $0.value) }, isProbe: isProbe)
     }
 }

@@ -26,7 +26,7 @@ extension Reload {
         if service.serving == nil {
             service.trouble = error.description
             for place in places {
-                place.route.fail((refusedRoutes[place.route.pattern] ?? error).reason)
+                place.route.fail((refusedRoutes[place.route.name] ?? error).reason)
             }
         }
         // The watch and the slow poll may both see a file that cannot be read.

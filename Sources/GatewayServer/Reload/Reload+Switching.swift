@@ -60,8 +60,8 @@ extension Reload {
     private func makeHandovers(to serving: ServingGeneration) {
         for old in service.retiring where !old.isAbandoned {
             let obstacle = MoveObstacle(from: old.generation, to: serving.generation)
-            for (pattern, former) in old.instances {
-                guard let served = serving.instances[pattern] else { continue }
+            for (name, former) in old.instances {
+                guard let served = serving.instances[name] else { continue }
                 let way = Self.way(served.configuration.limits.reload, obstacle)
                 if case .close = way { sentAway += former.references }
                 unsafe handovers += handlerManager.handovers(
@@ -108,8 +108,8 @@ extension Reload {
         if sentAway > 0 { text += ", \(Self.count(sentAway)) told to come back (1012, reload close)" }
         if staying > 0 { text += ", \(staying) still with older generations\(reasons)" }
         if let build = serving?.buildOf { text += "; \(service.whereRolledBack(build))" }
-        for (pattern, error) in serving?.refused ?? [] {
-            text += "\nroute \(pattern): not served\n\(error.ofRoute.description)"
+        for (name, error) in serving?.refused ?? [] {
+            text += "\nroute \(name): not served\n\(error.ofRoute.description)"
         }
         if case .standIn(_, let why) = source { text += "; it is the copy of what proved good, because:\n\(why)" }
         var outcome = ReloadOutcome(
@@ -127,8 +127,8 @@ extension Reload {
         guard let serving else { return "" }
         var reasons: [String] = []
         for old in service.retiring where old.references > 0 && !old.isAbandoned {
-            for (pattern, former) in old.instances where former.references > 0 {
-                guard let reason = reason(old, former, serving.instances[pattern]) else { continue }
+            for (name, former) in old.instances where former.references > 0 {
+                guard let reason = reason(old, former, serving.instances[name]) else { continue }
                 if !reasons.contains(reason) { reasons.append(reason) }
             }
         }
@@ -138,7 +138,7 @@ extension Reload {
     private func reason(
         _ old: ServingGeneration, _ former: RouteInstance, _ next: RouteInstance?
     ) -> String? {
-        guard let next, let serving else { return "route \(former.configuration.pattern) has left it" }
+        guard let next, let serving else { return "route \(former.configuration.name) has left it" }
         switch next.configuration.limits.reload {
         case .drain, .off: return "reload drain"
         case .close: return nil

@@ -321,8 +321,8 @@ final class Reload {
 
     /// Why a module that behaves is not worth loading: a route that serves would be lost, or no route would start.
     private var objection: ModuleError? {
-        let errors = places.compactMap { place in refusedRoutes[place.route.pattern].map { (place, $0) } }
-        let lost = errors.first { service.serving?.instances[$0.0.route.pattern] != nil }
+        let errors = places.compactMap { place in refusedRoutes[place.route.name].map { (place, $0) } }
+        let lost = errors.first { service.serving?.instances[$0.0.route.name] != nil }
         guard let error = (lost ?? (errors.count == places.count ? errors.first : nil))?.1 else { return nil }
         state = .starting
         return error
@@ -397,7 +397,7 @@ final class Reload {
                 handler: service.name, stage: .starting,
                 reason: "generation \(next.number) cannot take over the connections of generation \(current.number)"
                     + " (\(obstacle))",
-                place: "Route: \(route.pattern) (\(route.origin)), reload migrate",
+                place: "Route: \(route.name) (\(route.origin)), reload migrate",
                 remedy: "give both save_conn and restore_conn and the same state_format, or set reload auto")
         }
     }

@@ -52,7 +52,7 @@ final class RouteStarts {
             case .starting(let start):
                 do throws(ModuleError) {
                     guard let served = try start.step(now) else { return false }
-                    serving.instances[start.configuration.pattern.description] = served
+                    serving.instances[start.configuration.name] = served
                 } catch {
                     try refuse(start.configuration, error)
                 }
@@ -81,7 +81,7 @@ final class RouteStarts {
     }
 
     private func start(_ place: Reload.Place) throws(ModuleError) {
-        if let error = refused[place.route.pattern] { return try refuse(place.configuration, error) }
+        if let error = refused[place.route.name] { return try refuse(place.configuration, error) }
         do throws(ModuleError) {
             phase = .starting(
                 try InstanceStart(serving.generation, service, place.configuration, place.route, handlerManager))
@@ -91,15 +91,15 @@ final class RouteStarts {
     }
 
     private func refuse(_ configuration: RouteConfiguration, _ error: ModuleError) throws(ModuleError) {
-        let pattern = configuration.pattern.description
+        let name = configuration.name
         // A route that is served is not lost to a build that is meant to be better.
-        if service.serving?.instances[pattern] != nil { throw error }
-        serving.refused.append((pattern, error))
+        if service.serving?.instances[name] != nil { throw error }
+        serving.refused.append((name, error))
     }
 
     private func findTransfers() {
-        for (pattern, served) in serving.instances {
-            guard let former = service.serving?.instances[pattern] else { continue }
+        for (name, served) in serving.instances {
+            guard let former = service.serving?.instances[name] else { continue }
             transfers.append((former, served))
         }
     }

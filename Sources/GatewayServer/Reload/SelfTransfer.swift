@@ -33,7 +33,7 @@ final class SelfTransfer {
 
     private var old: Generation { former.instance.generation }
     private var new: Generation { next.instance.generation }
-    private var subject: String { "handler \"\(new.handler)\" on \(next.configuration.pattern)" }
+    private var subject: String { "handler \"\(new.handler)\" on \(next.configuration.name)" }
 
     /// Begins it.
     init(from former: RouteInstance, to next: RouteInstance, _ handlerManager: HandlerManager) {
@@ -157,7 +157,7 @@ final class SelfTransfer {
             handler: new.handler, stage: .starting,
             reason: "generation \(new.number) was still busy with its restore_self after"
                 + " \(configuration.limits.startTimeoutMilliseconds) ms",
-            place: "Route: \(configuration.pattern) (\(configuration.origin))",
+            place: "Route: \(configuration.name) (\(configuration.origin))",
             remedy: "raise start_timeout, or do the work after restore_self has returned")
     }
 }

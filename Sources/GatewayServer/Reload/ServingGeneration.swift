@@ -6,7 +6,7 @@ import Synchronization
 final class ServingGeneration {
     let generation: Generation
     let context: HostContext
-    /// By the pattern of the route.
+    /// By the name of the route.
     var instances: [String: RouteInstance] = [:]
     /// Passed when no worker can come upon it by a look-up any more.
     var fence: Fence?
@@ -26,7 +26,7 @@ final class ServingGeneration {
     var isTold = false
 
     /// Routes whose start said no, and why.
-    var refused: [(pattern: String, error: ModuleError)] = []
+    var refused: [(route: String, error: ModuleError)] = []
     /// Which generation served this build first, where the operator went back to it.
     var buildOf: UInt64?
     /// The module is a copy of what proved good, because the file is of no use.

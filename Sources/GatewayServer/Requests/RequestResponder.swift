@@ -56,7 +56,8 @@ final class RequestResponder {
         if case .notWebSocket = outcome, serveConsole(peer, head, on: worker) { return }
         let path = head.target.path
         let segments = Array(path.segments)
-        guard let match = worker.routing.router.match(path: path.bytes, segments: segments) else {
+        let match = worker.routing.router.match(host: Self.host(head), path: path.bytes, segments: segments)
+        guard let match else {
             return reject(peer, head, .noRoute, on: worker)
         }
         let route = worker.routing.routes[match.route]
@@ -72,6 +73,9 @@ final class RequestResponder {
         }
     }
 
+    /// The host that a request names, without its port.
+    private static func host(_ head: RequestHead) -> ArraySlice<UInt8> { head.bytes[head.authority?.host ?? 0..<0] }
+
     private func parameters(
         _ route: Route, _ match: Router.Match, _ path: NormalizedPath
     ) -> [(name: String, value: [UInt8])] {
@@ -86,7 +90,9 @@ final class RequestResponder {
         guard let console = worker.routing.consolePath, head.target.path.bytes.elementsEqual(console.utf8),
             head.method == .get || head.method == .head
         else { return false }
-        let routes = worker.routing.routes.map { route in
+        // The page connects to the host that it comes from.
+        let host = HostPattern.requested(Self.host(head))
+        let routes = worker.routing.routes.filter { $0.host?.covers(host) ?? true }.map { route in
             let isServed = unsafe route.binding != nil
             return (
                 pattern: route.pattern, handler: route.handler,
@@ -112,7 +118,7 @@ final class RequestResponder {
             head: head, binding: binding, parameters: parameters, handshake: handshake,
             ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
         exchange.record.fill(
-            exchange, id: peer.pointee.id.number, route: route.pattern, peer: peer.pointee.transport.peerAddress,
+            exchange, id: peer.pointee.id.number, route: route.name, peer: peer.pointee.transport.peerAddress,
             local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.options.isSecure ?? false,
             security: peer.pointee.transport.security)
         return exchange
@@ -393,6 +399,6 @@ final class RequestResponder {
     /// A binding for the log: handler and route.
     func describe(_ binding: UnsafeMutablePointer<Binding>) -> String {
         let route = unsafe binding.pointee.route
-        return "handler \"\(route.handler)\" on \(route.pattern)"
+        return "handler \"\(route.handler)\" on \(route.name)"
     }
 }

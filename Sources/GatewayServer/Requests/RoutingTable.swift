@@ -8,7 +8,7 @@ import WebSocket
 /// Every route with the instance that serves it now, and what else holds for all peers. Shared by all workers; only the
 /// serving instance of a route changes. A new configuration is a new table.
 final class RoutingTable: Sendable {
-    let router: Router
+    let router: HostRouter
     let routes: [Route]
     /// Where the built-in console answers; nil for nowhere.
     let consolePath: String?
@@ -23,7 +23,7 @@ final class RoutingTable: Sendable {
     let busyPoll: UInt64
 
     init(_ configuration: Configuration, routes: [Route]) {
-        router = Router(configuration.routes.map(\.pattern))
+        router = HostRouter(configuration.routes)
         self.routes = routes
         consolePath = configuration.consolePath
         headLimits = HeadLimits(
@@ -38,6 +38,11 @@ final class RoutingTable: Sendable {
 /// One route of the configuration.
 final class Route: Sendable {
     let index: Int
+    /// Of its host and path: what it is called.
+    let name: String
+    /// Whose requests it is for; nil = all.
+    let host: HostPattern?
+    /// Of its path.
     let pattern: String
     let handler: String
     let parameterNames: [String]
@@ -65,6 +70,8 @@ final class Route: Sendable {
     ///   - former: the route of the same pattern and handler in the configuration before.
     init(_ configuration: RouteConfiguration, index: Int, workers: Int, after former: Route? = nil) {
         self.index = index
+        name = configuration.name
+        host = configuration.host
         pattern = configuration.pattern.description
         handler = configuration.handler
         parameterNames = configuration.pattern.parameterNames

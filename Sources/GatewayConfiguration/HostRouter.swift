@@ -1,0 +1,49 @@
+/// Finds the route of a host and a path: those of the host's own block first, then of wildcards, the longest first, then
+/// those outside of any block. Built once per configuration, then only read: any thread may ask it.
+package struct HostRouter: Sendable {
+    private struct Block: Sendable {
+        let host: HostPattern?
+        let router: Router
+        /// The place of each of its routes in the configuration.
+        let routes: [Int]
+    }
+
+    /// The order in which they are tried.
+    private let blocks: [Block]
+    private let hasHosts: Bool
+
+    package init(_ routes: [RouteConfiguration]) {
+        var hosts: [HostPattern?] = []
+        for route in routes where !hosts.contains(route.host) { hosts.append(route.host) }
+        blocks = hosts.sorted(by: Self.isBefore).map { host in
+            let own = routes.indices.filter { routes[$0].host == host }
+            return Block(host: host, router: Router(own.map { routes[$0].pattern }), routes: own)
+        }
+        hasHosts = hosts.contains { $0 != nil }
+    }
+
+    private static func isBefore(_ first: HostPattern?, _ second: HostPattern?) -> Bool {
+        guard let first, let second else { return first != nil && second == nil }
+        guard first.isWildcard == second.isWildcard else { return second.isWildcard }
+        // Of wildcards that cover one host the longer one is the closer one.
+        return first.host.utf8.count > second.host.utf8.count
+    }
+
+    /// The route of a request; nil when there is none.
+    ///
+    /// - Parameters:
+    ///   - host: the host it names, without the port.
+    ///   - path: normalised; `segments` are the ranges between its slashes, an empty last one included.
+    package func match(
+        host: @autoclosure () -> ArraySlice<UInt8>, path: borrowing [UInt8], segments: [Range<Int>]
+    ) -> Router.Match? {
+        let requested = hasHosts ? HostPattern.requested(host()) : ""
+        for block in blocks where block.host?.covers(requested) ?? true {
+            if var match = block.router.match(path: path, segments: segments) {
+                match.route = block.routes[match.route]
+                return match
+            }
+        }
+        return nil
+    }
+}
