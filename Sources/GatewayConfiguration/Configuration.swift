@@ -66,6 +66,8 @@ package struct Configuration: Sendable, Equatable {
     package var accessLog: AccessLog? = .text
     /// `max_connections` of the whole gateway; above, 503.
     package var maxConnections = 100_000
+    /// What one address may have of the whole gateway.
+    package var admission = AdmissionLimits()
     /// What a peer may cost before its route is known.
     package var handshake = HandshakeLimits()
     /// What a connection may cost unless its route says otherwise; each route has its own complete copy.
@@ -180,6 +182,8 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var subprotocols: [String] = []
     /// `max_connections` of this route; nil = only the gateway's own limit. Above, 503.
     package var maxConnections: Int?
+    /// What one address may have of this route; that of the whole gateway counts beside it.
+    package var admission = AdmissionLimits()
     /// Complete limits: those of `defaults` where the route says nothing.
     package var limits = Limits()
     /// Where this route's own limits were written, by name of the directive.

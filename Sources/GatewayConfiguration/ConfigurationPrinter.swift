@@ -20,7 +20,7 @@ private struct ConfigurationPrinter {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
-            case .compression, .origin, .addresses, .probation, .later: break
+            case .compression, .origin, .addresses, .rate, .probation, .later: break
             }
         }
     }
@@ -103,6 +103,7 @@ private struct ConfigurationPrinter {
         scope.limits = configuration.limits
         scope.handshake = configuration.handshake
         scope.maxConnections = configuration.maxConnections
+        scope.admission = configuration.admission
         text += "\ndefaults {\n"
         printScope(scope, in: .defaults, set: configuration.limitOrigins)
         text += "}\n"
@@ -123,6 +124,7 @@ private struct ConfigurationPrinter {
         var scope = Scope()
         scope.limits = route.limits
         scope.routeConnections = route.maxConnections
+        scope.admission = route.admission
         text += "\n# \(Quotation.short(route.origin.description))\n"
         text += "route \(Quotation.ifNeeded(route.pattern.description)) {\n"
         line("handler", route.handler, indent: "    ")

@@ -35,6 +35,8 @@ struct Place: OptionSet, Sendable {
 struct Scope: Sendable {
     var limits = Limits()
     var handshake = HandshakeLimits()
+    /// Of the whole gateway in `defaults`, of a route in its block.
+    var admission = AdmissionLimits()
     /// `max_connections` in `defaults`.
     var maxConnections = Configuration(file: "").maxConnections
     /// `max_connections` in a route.
@@ -76,6 +78,8 @@ enum Setting: Sendable {
     case compression
     /// Which pages may connect.
     case origin
+    /// How often one address may ask for a connection.
+    case rate
     /// Which addresses may, or may not, connect.
     case addresses(allows: Bool)
     /// A duration and perhaps a number, or `off`.
@@ -166,7 +170,10 @@ struct Directive: Sendable {
         Directive("max_frame", anywhere, .bytes(\.limits.maxFrameBytes, 1...(1 << 30))),
         Directive("max_connections", .defaults, .count(\.maxConnections, 1...10_000_000)),
         Directive("max_connections", .route, .countOrOff(\.routeConnections, 1...10_000_000)),
-        Directive("max_connections_per_ip", anywhere, .fixed("off")),
+        Directive("max_connections_per_ip", .defaults, .countOrOff(\.admission.connectionsPerAddress, 1...10_000_000)),
+        Directive("max_connections_per_ip", .route, .countOrOff(\.admission.connectionsPerAddress, 1...10_000_000)),
+        Directive("handshake_rate", .defaults, .rate),
+        Directive("handshake_rate", .route, .rate),
         Directive("handshake_timeout", .defaults, .time(\.handshake.timeoutMilliseconds, 1...hour)),
         Directive("reply_timeout", anywhere, .time(\.limits.replyTimeoutMilliseconds, 1...hour)),
         Directive("max_head", .defaults, .bytes(\.handshake.maxHeadBytes, 256...(1 << 20))),
@@ -218,6 +225,7 @@ extension Directive {
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
+        case .rate: "\"off\", or a rate such as 20/s and perhaps \"burst\" and a number"
         case .addresses: "addresses or networks: " + AddressPrefix.forms
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
@@ -238,6 +246,7 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
         case .compression: compression(scope)
+        case .rate: scope.admission.handshakeRate?.description ?? "off"
         case .origin: scope.limits.origin.description
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"

@@ -48,6 +48,7 @@ extension Evaluator {
         settle(&scope, inheritsFrame: defaults.ranges["max_frame"] != nil)
         route.limits = scope.limits
         route.maxConnections = scope.routeConnections
+        route.admission = scope.admission
         route.limitOrigins = scope.ranges.mapValues { report.location(of: $0) }
         configuration.routes.append(route)
     }

@@ -22,6 +22,12 @@ extension Evaluator {
                 scope.limits.compression.mode = mode
             }
             for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
+        case .rate:
+            if isOff(entry) {
+                scope.admission.handshakeRate = nil
+            } else if let rate = handshakeRate(entry) {
+                scope.admission.handshakeRate = rate
+            }
         case .addresses(let allows):
             scope.limits.addresses.rules += prefixes(entry).map { AddressList.Rule(allows: allows, peers: $0) }
         case .origin:
@@ -70,7 +76,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .probation, .fixed, .later, .special: break
+        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .probation, .fixed, .later, .special:
+            break
         }
     }
 
@@ -101,6 +108,18 @@ extension Evaluator {
         let name = Quotation.short(entry.directive.name)
         report.error("\(name) does not take \(Quotation.short(word.text)) (did you mean \"\(hint)\"?)", at: word.range)
         return nil
+    }
+
+    private mutating func handshakeRate(_ entry: Admitted) -> HandshakeRate? {
+        let words = entry.statement.arguments
+        guard !words.isEmpty else { return onlyValue(entry).flatMap { _ in nil } }
+        do throws(HandshakeRate.Failure) {
+            return try HandshakeRate(words.map(\.text))
+        } catch {
+            let word = words[error.word]
+            report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
+            return nil
+        }
     }
 
     /// The peers that the words of a directive name.

@@ -62,6 +62,7 @@ struct Evaluator {
         configuration.limits = scope.limits
         configuration.handshake = scope.handshake
         configuration.maxConnections = scope.maxConnections
+        configuration.admission = scope.admission
         configuration.limitOrigins = scope.ranges.mapValues { report.location(of: $0) }
         checkWhole(admitted)
     }

@@ -13,6 +13,7 @@ extension Configuration {
         var scope = Scope()
         scope.limits = route.limits
         scope.routeConnections = route.maxConnections
+        scope.admission = route.admission
         var rows: [LimitRow] = []
         for directive in Directive.table where directive.places.contains(.route) {
             // Directives that can only say what happens anyway leave the operator no choice.

@@ -10,6 +10,8 @@ public struct PlainResponse: Sendable {
     public var allow: String?
     /// The version of WebSocket to upgrade to, for a 426; nil for none.
     public var webSocketVersion: String?
+    /// After how many seconds to ask again (RFC 9110 10.2.3); nil for nothing about that.
+    public var retryAfter: Int?
     /// Whether the connection stays open behind the response.
     public var keepsAlive = false
 
@@ -58,6 +60,7 @@ public struct PlainResponse: Sendable {
             line("Upgrade: ", "websocket", to: &output)
             line("Sec-WebSocket-Version: ", webSocketVersion, to: &output)
         }
+        if let retryAfter { line("Retry-After: ", String(retryAfter), to: &output) }
         output.append(contentsOf: headers.bytes)
         line("Connection: ", connection, to: &output)
         output.append(contentsOf: "\r\n".utf8)

@@ -44,11 +44,14 @@ def accepted(gateway, path="/echo"):
 class RawPeer:
     """One connection; `status`, `headers` and `body` hold the answer to the handshake."""
 
-    def __init__(self, gateway, path="/echo", *, method="GET", headers=(), drop=(), timeout=20.0, receive_buffer=None):
+    def __init__(self, gateway, path="/echo", *, method="GET", headers=(), drop=(), timeout=20.0, receive_buffer=None,
+                 source=None, preface=b""):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(gateway.endpoint)
         self.pending = b""
         self.key = base64.b64encode(os.urandom(16)).decode()
@@ -56,7 +59,7 @@ class RawPeer:
                   "Sec-WebSocket-Key": self.key, "Sec-WebSocket-Version": "13"}
         fields.update(headers)
         lines = [f"{method} {path} HTTP/1.1"] + [f"{n}: {v}" for n, v in fields.items() if n not in drop]
-        self.socket.sendall("\r\n".join(lines + ["", ""]).encode())
+        self.socket.sendall(preface + "\r\n".join(lines + ["", ""]).encode())
         self._read_head()
 
     def _read_head(self):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gateway_process import DEADLINE, Gateway
-from raw_peer import TEXT, RawPeer, frame
+from gateway_process import DEADLINE, Gateway, eventually
+from raw_peer import TEXT, RawPeer, accepted, frame
 from test_control import ask
 
 
@@ -184,3 +184,73 @@ def test_check_names_duplicates(make_gateway):
     said = ask(still, "check")
     assert said.returncode == 78
     assert 'duplicate route "/x"' in said.stderr and 'duplicate host "A"' in said.stderr
+
+
+# ---- crowds of one address
+
+@pytest.mark.parametrize("main, routes", [
+    ("threads 4; defaults { max_connections_per_ip 3; }", "route /echo { handler echo; }"),
+    ("threads 4;", "route /echo { handler echo; max_connections_per_ip 3; }"),
+], ids=["of the gateway", "of a route"])
+def test_max_connections_per_ip(make_gateway, main, routes):
+    running = make_gateway(listen=["0"], main=main, routes=routes).start()
+    peers = [RawPeer(running).opened() for _ in range(3)]
+    for _ in range(4):
+        with RawPeer(running) as fourth:
+            assert refusal(fourth) == (429, "too-many-connections-per-ip")
+            assert int(fourth.headers["retry-after"]) > 0
+    with RawPeer(running, source="127.0.0.2") as other:
+        other.opened()
+    for peer in peers:
+        peer.send(frame(TEXT, b"hello"))
+        assert peer.read_frame() == (TEXT, True, b"hello")
+    peers.pop().close()
+    peers.append(eventually("a place for the next", lambda: accepted(running)))
+    assert accepted(running) is None
+
+
+def test_who_is_refused_by_the_handler_is_not_counted(make_gateway):
+    running = make_gateway(routes="route /auth { handler auth; set tokens tokens; max_connections_per_ip 1; }")
+    (running.folder / "tokens").write_text("open-sesame Ali\n")
+    running.start()
+    for _ in range(5):
+        with RawPeer(running, "/auth") as peer:
+            assert peer.status == 401
+    token = {"Authorization": "Bearer open-sesame"}
+    with RawPeer(running, "/auth", headers=token).opened(), RawPeer(running, "/auth", headers=token) as second:
+        assert second.status == 429
+
+
+@pytest.mark.parametrize("main, routes", [
+    ("threads 4; defaults { handshake_rate 1/h burst 5; }", "route /echo { handler echo; }"),
+    ("threads 4;", "route /echo { handler echo; handshake_rate 1/h burst 5; }"),
+], ids=["of the gateway", "of a route"])
+def test_handshake_rate(make_gateway, main, routes):
+    running = make_gateway(main=main, routes=routes).start()
+    for _ in range(5):
+        RawPeer(running).opened().close()
+    with RawPeer(running) as sixth:
+        assert refusal(sixth) == (429, "too-many-handshakes")
+        assert 3500 < int(sixth.headers["retry-after"]) <= 3600
+    with RawPeer(running, source="127.0.0.2") as other:
+        other.opened()
+    assert get(running)[0] == 400, "plain requests are no handshakes"
+
+
+def test_a_rate_lets_in_again(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; handshake_rate 10/s burst 1; }").start()
+    RawPeer(running).opened().close()
+    eventually("the next", lambda: accepted(running)).close()
+
+
+def test_limits_of_addresses_survive_a_reload(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; max_connections_per_ip 2; }").start()
+    with RawPeer(running).opened(), RawPeer(running).opened():
+        text = running.file.read_text()
+        running.file.write_text(text.replace("max_connections_per_ip 2;", "max_connections_per_ip 2; max_message 2k;"))
+        assert "route /echo: reconfigured" in ask(running, "reload").stdout
+        assert accepted(running) is None
+        running.file.write_text(text.replace("max_connections_per_ip 2;", "max_connections_per_ip 3;"))
+        assert "route /echo: reconfigured" in ask(running, "reload").stdout
+        with accepted(running):
+            assert accepted(running) is None

@@ -16,13 +16,13 @@ struct ConfigurationPrinterTests {
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
         threads 3; busy_poll 45us; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
         defaults {
-            max_message 3000; max_frame 1k; max_body 0; max_connections 7; handshake_timeout 1500ms; max_head 1m;
+            max_message 3000; max_frame 1k; max_body 0; max_connections 7; max_connections_per_ip 9; handshake_rate 20/s burst 50; handshake_timeout 1500ms; max_head 1m;
             max_headers 3; ping_interval off; reload drain; drain_timeout 90s; probation 5s 3;
             idle_timeout 90s; close_timeout 1h; send_buffer 1g; start_timeout 1s; reply_timeout 61s;
         }
         route "/a;b" { handler x; }
         route /rooms/:room/* {
-            handler chat; subprotocols b a; set "k;1" "v \\" \\n \\t \\\\ é"; set empty ''; max_connections 9;
+            handler chat; subprotocols b a; set "k;1" "v \\" \\n \\t \\\\ é"; set empty ''; max_connections 9; max_connections_per_ip 2; handshake_rate 7/m;
             deny 10.0.0.66 2001:db8::/32; allow 10.0.0.0/8 unix:; deny all; ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
             compression on { level 6; threshold 1k; window 9; memory 0; }
         }
@@ -118,6 +118,7 @@ private let expectedText = """
         max_frame 1m;                       # default
         max_connections 100000;             # default
         max_connections_per_ip off;         # default
+        handshake_rate off;                 # default
         handshake_timeout 10s;              # default
         reply_timeout 10s;                  # default
         max_head 8k;
@@ -146,6 +147,7 @@ private let expectedText = """
         max_frame 1m;                       # default
         max_connections off;                # default
         max_connections_per_ip off;         # default
+        handshake_rate off;                 # default
         reply_timeout 10s;                  # default
         max_body 1;
         ping_interval 30s;                  # default

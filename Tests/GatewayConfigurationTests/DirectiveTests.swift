@@ -392,9 +392,6 @@ private let refusedDirectives: [Refusal] = [
         "defaults { start_timeout 0ms; }",
         ["1:26+3 error: \"0ms\" is out of range for \"start_timeout\" (1ms to 1h)"]),
     Refusal(
-        "defaults { max_connections_per_ip 5; }",
-        ["1:12+22 error: \"max_connections_per_ip\" is not supported yet (only \"max_connections_per_ip off\" is)"]),
-    Refusal(
         "defaults { slow_consumer drop_new; }",
         ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
     Refusal(

@@ -89,6 +89,7 @@ final class ConnectionTimers {
         _ = worker.server.pendingReplies.close(exchange.ticket)
         unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
         peer.pointee.unbind()
+        peer.pointee.rareState?.admission = nil
         worker.responder.reject(peer, .replyTimeout, on: worker)
     }
 

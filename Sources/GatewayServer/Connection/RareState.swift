@@ -13,6 +13,8 @@ final class RareState {
     /// The options of the listener that accepted the connection, where they are not plain.
     var options = ListenerOptions.plain
     var memberships: [Membership] = []
+    /// The connection is counted for its address.
+    var admission: AdmissionTicket?
     /// Whole messages that wait for the end of an open fragment stream to the peer.
     var held = SendQueue()
     /// Where permessage-deflate was agreed on.

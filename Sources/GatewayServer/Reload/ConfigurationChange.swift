@@ -409,6 +409,6 @@ extension RouteConfiguration {
     /// Nothing that matters at run time differs; where it stands in the file does not.
     func isSame(as other: RouteConfiguration) -> Bool {
         settings == other.settings && subprotocols == other.subprotocols && limits == other.limits
-            && maxConnections == other.maxConnections && name == other.name
+            && maxConnections == other.maxConnections && admission == other.admission && name == other.name
     }
 }

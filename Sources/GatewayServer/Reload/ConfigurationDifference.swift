@@ -10,6 +10,8 @@ struct ConfigurationDifference {
 
     private static let immediate: [Entry] = [
         Entry(name: "max_connections") { "\($0.maxConnections)" },
+        Entry(name: "max_connections_per_ip") { "\($0.admission.connectionsPerAddress.map { "\($0)" } ?? "off")" },
+        Entry(name: "handshake_rate") { $0.admission.handshakeRate?.description ?? "off" },
         Entry(name: "handshake_timeout") { "\($0.handshake.timeoutMilliseconds)ms" },
         Entry(name: "max_head") { "\($0.handshake.maxHeadBytes)" },
         Entry(name: "max_headers") { "\($0.handshake.maxHeaders)" },

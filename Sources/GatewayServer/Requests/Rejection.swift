@@ -7,8 +7,11 @@ struct Rejection: Sendable, Equatable {
     let status: Int
     let word: String
     let sentence: String
+    /// After how many seconds it may be worth another try.
+    var retryAfter: Int?
 
-    init(_ status: Int, _ word: String, _ sentence: String) {
+    init(_ status: Int, _ word: String, _ sentence: String, retryAfter: Int? = nil) {
+        self.retryAfter = retryAfter
         self.status = status
         self.word = word
         self.sentence = sentence
@@ -21,6 +24,8 @@ struct Rejection: Sendable, Equatable {
     static let requestTimeout = Rejection(408, "request-timeout", "the request took too long")
     static let bodyTimeout = Rejection(408, "request-timeout", "the body took too long")
     static let replyTimeout = Rejection(504, "reply-timeout", "the handler did not answer in time")
+    static let tooManyOfAddress = Rejection(
+        429, "too-many-connections-per-ip", "max_connections_per_ip is reached", retryAfter: 10)
     static let addressNotAllowed = Rejection(403, "address-not-allowed", "this address may not connect here")
     static let originNotAllowed = Rejection(403, "origin-not-allowed", "pages of this origin may not connect here")
     static let handlerRefused = Rejection(403, "handler-refused", "the handler refused the connection")
@@ -31,13 +36,21 @@ struct Rejection: Sendable, Equatable {
     static let lengthRequired = Rejection(411, "length-required", "a body needs a Content-Length")
     static let contentTooLarge = Rejection(413, "content-too-large", "the body is larger than max_body")
 
+    static func tooManyHandshakes(retryAfter: Int) -> Rejection {
+        Rejection(429, "too-many-handshakes", "handshake_rate is reached", retryAfter: retryAfter)
+    }
+
     /// The reason may tell of files and functions: it is for the operator, not for strangers.
     static func unavailable(_ handler: String) -> Rejection {
         Rejection(503, "handler-unavailable", "handler \"\(handler)\" is not being served")
     }
 
     /// The answer to the request, after which the connection closes unless the caller says otherwise.
-    var response: PlainResponse { PlainResponse(status: status, word: word, sentence: sentence) }
+    var response: PlainResponse {
+        var response = PlainResponse(status: status, word: word, sentence: sentence)
+        response.retryAfter = retryAfter
+        return response
+    }
 }
 
 /// How many requests were rejected, by code word. Any thread.

@@ -12,6 +12,33 @@ extension AddressList {
     func admits(_ peer: SocketAddress?) -> Bool { peer.map { allows($0.number) } ?? false }
 }
 
+extension Worker {
+    /// Whether the address of a peer may have one more connection; where it is limited, it is counted now.
+    ///
+    /// - Returns: why not.
+    @inline(never)
+    func overdrawn(_ peer: ConnectionPointer, at route: Route) -> Rejection? {
+        // Peers of unix sockets have no address: nobody can tell them apart.
+        guard let address = peer.pointee.transport.peerAddress?.number?.subscriber else { return nil }
+        let places = [
+            (limits: routing.admission, scope: 0), (limits: route.admission, scope: route.name.hashValue | 1),
+        ].map { place in (limits: place.limits, key: AdmissionTable.Key(scope: place.scope, address: address)) }
+        for place in places {
+            guard let rate = place.limits?.handshakeRate else { continue }
+            if let wait = server.admissions.knock(place.key, rate, now: nowNanoseconds) {
+                return .tooManyHandshakes(retryAfter: wait)
+            }
+        }
+        let counted = places.compactMap { place in
+            place.limits?.connectionsPerAddress.map { (key: place.key, most: $0) }
+        }
+        if counted.isEmpty { return nil }
+        guard let ticket = AdmissionTicket(server.admissions, counted) else { return .tooManyOfAddress }
+        peer.pointee.ownRareState.admission = ticket
+        return nil
+    }
+}
+
 extension OriginPolicy {
     /// Whether the page that a handshake comes from may connect.
     func admits(_ head: RequestHead) -> Bool {

@@ -144,11 +144,15 @@ final class RequestResponder {
         guard let binding = unsafe route.binding else {
             return reject(peer, head, .unavailable(route.handler), on: worker)
         }
+        if worker.routing.admission != nil || route.admission != nil,
+            let rejection = worker.overdrawn(peer, at: route)
+        {
+            return reject(peer, head, rejection, on: worker)
+        }
         if route.connections.add(1, ordering: .relaxed).newValue > route.limits.connections {
             route.connections.subtract(1, ordering: .relaxed)
-            return reject(
-                peer, head, .routeFull,
-                on: worker)
+            peer.pointee.rareState?.admission = nil
+            return reject(peer, head, .routeFull, on: worker)
         }
         unsafe peer.pointee.bind(binding)
         peer.pointee.flags.insert(.counted)
@@ -220,6 +224,7 @@ final class RequestResponder {
     private func forget(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
         _ = worker.server.pendingReplies.close(exchange.ticket)
         peer.pointee.unbind()
+        peer.pointee.rareState?.admission = nil
         peer.pointee.exchange = nil
     }
 

@@ -18,6 +18,8 @@ final class RoutingTable: Sendable {
     let handshakeTimeout: UInt32
     /// How many peers may be connected at once, over all workers.
     let maxConnections: Int
+    /// What one address may have of the gateway; nil for no limit.
+    let admission: AdmissionLimits?
     let logsAccess: Bool
     /// Nanoseconds that a worker with nothing to do looks for more before it sleeps; 0 = it sleeps at once.
     let busyPoll: UInt64
@@ -30,6 +32,7 @@ final class RoutingTable: Sendable {
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
         maxConnections = configuration.maxConnections
+        admission = configuration.admission.isOff ? nil : configuration.admission
         logsAccess = configuration.accessLog != nil
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
     }
@@ -52,6 +55,8 @@ final class Route: Sendable {
     let origins: OriginPolicy
     /// nil where all are allowed.
     let addresses: AddressList?
+    /// What one address may have of the route; nil for no limit.
+    let admission: AdmissionLimits?
     /// `dispatch pool`.
     let isPooled: Bool
     /// nil for `compression off`.
@@ -78,6 +83,7 @@ final class Route: Sendable {
         subprotocols = configuration.subprotocols.map { Array($0.utf8) }
         limits = RouteLimits(configuration)
         origins = configuration.limits.origin
+        admission = configuration.admission.isOff ? nil : configuration.admission
         addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         isPooled = configuration.limits.dispatch == .pool
         let compression = RouteCompression(configuration.limits.compression)

@@ -13,6 +13,7 @@ final class ServerContext: Sendable {
     let rejections = RejectionCounter()
     /// For what goes wrong between a layer and its peer.
     let layerFailures = LogLimiter(10, inSeconds: 10)
+    let admissions = AdmissionTable()
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?
     /// A module is only being tried: there are no workers, and what it asks for has no effect.
