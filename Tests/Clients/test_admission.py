@@ -98,10 +98,10 @@ def test_addresses_that_may_come_in(make_gateway, listen, rules, comes_in):
 
 
 def test_a_route_has_its_own_addresses(make_gateway):
-    running = make_gateway(main="defaults { deny 127.0.0.1; }", routes=(
+    running = make_gateway(main="console /console; defaults { deny 127.0.0.1; }", routes=(
         "route /echo { handler echo; }\nroute /open { handler echo; allow all; }")).start()
     with RawPeer(running) as peer, RawPeer(running, "/open") as other:
-        assert refusal(peer) == (403, "address-not-allowed")
+        assert refusal(peer) == get(running, "/console") == (403, "address-not-allowed")
         other.opened()
 
 

@@ -90,9 +90,13 @@ final class RequestResponder {
         guard let console = worker.routing.consolePath, head.target.path.bytes.elementsEqual(console.utf8),
             head.method == .get || head.method == .head
         else { return false }
+        if let addresses = worker.routing.addresses, !addresses.admits(peer.pointee.peerAddress) {
+            reject(peer, head, .addressNotAllowed, on: worker)
+            return true
+        }
         // The page connects to the host that it comes from.
         let host = HostPattern.requested(Self.host(head))
-        let routes = worker.routing.routes.filter { $0.host?.covers(host) ?? true }.map { route in
+        let routes = worker.routing.routes(for: host).map { route in
             let isServed = unsafe route.binding != nil
             return (
                 pattern: route.pattern, handler: route.handler,

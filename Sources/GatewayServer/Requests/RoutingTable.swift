@@ -13,6 +13,9 @@ final class RoutingTable: Sendable {
     /// Where the built-in console answers; nil for nowhere.
     let consolePath: String?
 
+    /// Of `defaults`, for the console, which is no route; nil where all are allowed.
+    let addresses: AddressList?
+
     let headLimits: HeadLimits
     /// Ticks from connecting to a whole request head.
     let handshakeTimeout: UInt32
@@ -28,6 +31,7 @@ final class RoutingTable: Sendable {
         router = HostRouter(configuration.routes)
         self.routes = routes
         consolePath = configuration.consolePath
+        addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         headLimits = HeadLimits(
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
@@ -35,6 +39,17 @@ final class RoutingTable: Sendable {
         admission = configuration.admission.isOff ? nil : configuration.admission
         logsAccess = configuration.accessLog != nil
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
+    }
+}
+
+extension RoutingTable {
+    /// The routes that requests to a host can come to, in the order of the file.
+    func routes(for host: String) -> [Route] {
+        let own = routes.filter { $0.host?.covers(host) ?? false }
+        return routes.filter { route in
+            if let wanted = route.host { return wanted.covers(host) }
+            return !own.contains { $0.pattern == route.pattern }
+        }
     }
 }
 
