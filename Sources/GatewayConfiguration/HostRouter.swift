@@ -10,7 +10,8 @@ package struct HostRouter: Sendable {
 
     /// The order in which they are tried.
     private let blocks: [Block]
-    private let hasHosts: Bool
+    /// The only one there is where no route has a host, as in most configurations.
+    private let plain: Router?
 
     package init(_ routes: [RouteConfiguration]) {
         var hosts: [HostPattern?] = []
@@ -19,7 +20,7 @@ package struct HostRouter: Sendable {
             let own = routes.indices.filter { routes[$0].host == host }
             return Block(host: host, router: Router(own.map { routes[$0].pattern }), routes: own)
         }
-        hasHosts = hosts.contains { $0 != nil }
+        plain = hosts.contains { $0 != nil } ? nil : Router(routes.map(\.pattern))
     }
 
     private static func isBefore(_ first: HostPattern?, _ second: HostPattern?) -> Bool {
@@ -37,7 +38,8 @@ package struct HostRouter: Sendable {
     package func match(
         host: @autoclosure () -> ArraySlice<UInt8>, path: borrowing [UInt8], segments: [Range<Int>]
     ) -> Router.Match? {
-        let requested = hasHosts ? HostPattern.requested(host()) : ""
+        if let plain { return plain.match(path: path, segments: segments) }
+        let requested = HostPattern.requested(host())
         for block in blocks where block.host?.covers(requested) ?? true {
             if var match = block.router.match(path: path, segments: segments) {
                 match.route = block.routes[match.route]
