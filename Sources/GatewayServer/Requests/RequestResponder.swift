@@ -90,7 +90,7 @@ final class RequestResponder {
         guard let console = worker.routing.consolePath, head.target.path.bytes.elementsEqual(console.utf8),
             head.method == .get || head.method == .head
         else { return false }
-        if let addresses = worker.routing.addresses, !addresses.admits(peer.pointee.peerAddress) {
+        if let addresses = worker.routing.addresses, !addresses.admits(peer.pointee.transport.peerAddress) {
             reject(peer, head, .addressNotAllowed, on: worker)
             return true
         }
