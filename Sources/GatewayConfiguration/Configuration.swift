@@ -40,6 +40,8 @@ package struct Configuration: Sendable, Equatable {
     package var file: String
     /// Where to listen, in the order of the file; never empty after loading.
     package var listeners: [ListenerConfiguration] = []
+    /// `trusted_proxies`: who is believed when he says for whom he connects.
+    package var proxyTrust = ProxyTrust()
     /// How many workers there are.
     package var threads = Threads.automatic
     /// `busy_poll`: how long a worker with nothing to do looks for more before it sleeps; nil = it sleeps at once.
@@ -98,6 +100,8 @@ package struct ListenerConfiguration: Sendable, Equatable {
     package var origin: SourceLocation
     /// What follows `tls`; nil where bytes go as they are.
     package var tls: TLSConfiguration?
+    /// `proxy_protocol`: a PROXY header comes before everything else.
+    package var takesProxyHeader = false
 
     package init(address: ListenAddress, origin: SourceLocation, tls: TLSConfiguration? = nil) {
         self.address = address

@@ -20,7 +20,7 @@ private struct ConfigurationPrinter {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
-            case .compression, .origin, .addresses, .rate, .probation, .later: break
+            case .compression, .origin, .addresses, .rate, .forwarding, .probation, .later: break
             }
         }
     }
@@ -30,6 +30,8 @@ private struct ConfigurationPrinter {
         switch special {
         case .listen:
             for listener in configuration.listeners { printListener(name, listener) }
+        case .trustedProxies:
+            printProxies(name, configuration.proxyTrust)
         case .threads:
             line(name, Self.text(of: configuration.threads), note: unsaid)
         case .busyPoll:
@@ -64,7 +66,18 @@ private struct ConfigurationPrinter {
 
     private mutating func printListener(_ name: String, _ listener: ListenerConfiguration) {
         let address = Quotation.ifNeeded(listener.address.description)
-        guard let tls = listener.tls else { return line(name, address) }
+        var scope = Scope()
+        scope.takesProxyHeader = listener.takesProxyHeader
+        guard let tls = listener.tls else {
+            if scope.takesProxyHeader {
+                text += "\(name) \(address) {\n"
+                printScope(scope, in: .listen, set: ["proxy_protocol": listener.origin])
+                text += "}\n"
+            } else {
+                line(name, address)
+            }
+            return
+        }
         text += "\(name) \(address) tls {\n"
         for certificate in tls.certificates {
             let files = [certificate.file, certificate.keyFile].compactMap { $0.map { Quotation.ifNeeded($0) } }
@@ -76,11 +89,18 @@ private struct ConfigurationPrinter {
             let file = Quotation.ifNeeded(authority.file)
             line("client_ca", "\(file) \(authority.demand.rawValue)", indent: "    ")
         }
-        var scope = Scope()
-        let isDefault = tls.handshakeLimit == scope.handshakeLimit
+        var set: [String: SourceLocation] = [:]
+        if tls.handshakeLimit != scope.handshakeLimit { set["handshake_limit"] = listener.origin }
+        if scope.takesProxyHeader { set["proxy_protocol"] = listener.origin }
         scope.handshakeLimit = tls.handshakeLimit
-        printScope(scope, in: .tls, set: isDefault ? [:] : ["handshake_limit": listener.origin])
+        printScope(scope, in: .tls, set: set)
         text += "}\n"
+    }
+
+    private mutating func printProxies(_ name: String, _ trust: ProxyTrust) {
+        if trust.proxies.isEmpty { return }
+        let proxies = trust.proxies.map(\.description).joined(separator: " ")
+        line(name, "\(proxies) { header \(trust.header.rawValue); }")
     }
 
     /// The comment on a directive that the file does not have.

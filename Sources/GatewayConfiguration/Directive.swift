@@ -16,6 +16,10 @@ struct Place: OptionSet, Sendable {
     static let compression = Place(rawValue: 32)
     /// `host NAME { }`
     static let host = Place(rawValue: 64)
+    /// `listen ADDRESS { }`
+    static let listen = Place(rawValue: 128)
+    /// `trusted_proxies ADDRESS { }`
+    static let proxies = Place(rawValue: 256)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -24,6 +28,8 @@ struct Place: OptionSet, Sendable {
         if contains(.defaults) { names.append("in \"defaults\"") }
         if contains(.route) { names.append("in a route") }
         if contains(.plugins) { names.append("in the block of \"plugins\"") }
+        if contains(.listen) { names.append("in the block of a \"listen\"") }
+        if contains(.proxies) { names.append("in the block of \"trusted_proxies\"") }
         if contains(.tls) { names.append("in the block of a \"listen\" with \"tls\"") }
         if contains(.host) { names.append("in the block of a \"host\"") }
         if contains(.compression) { names.append("in the block of \"compression\"") }
@@ -47,6 +53,10 @@ struct Scope: Sendable {
     var retain = Configuration(file: "").retain
     /// `handshake_limit` in the block of `tls`.
     var handshakeLimit = TLSConfiguration().handshakeLimit
+    /// The block of `listen`.
+    var takesProxyHeader = false
+    /// The block of `trusted_proxies`.
+    var proxyHeader = ProxyTrust().header
     /// Where the keys of `set` stand.
     var keys: [String: SourceRange] = [:]
     /// Where the directives of this block stand, by name.
@@ -78,6 +88,8 @@ enum Setting: Sendable {
     case compression
     /// Which pages may connect.
     case origin
+    /// Which header of a request says where it comes from.
+    case forwarding
     /// How often one address may ask for a connection.
     case rate
     /// Which addresses may, or may not, connect.
@@ -93,7 +105,7 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
+        case listen, trustedProxies, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
         case defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
@@ -141,16 +153,22 @@ struct Directive: Sendable {
     /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
     static let table: [Directive] = [
         Directive(
-            "include", [.top, .defaults, .host, .route, .plugins, .tls], .special(.include), "a file or pattern",
+            "include", [.top, .defaults, .host, .route, .plugins, .listen, .tls, .proxies], .special(.include),
+            "a file or pattern",
             repeats: true),
         Directive(
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
+        Directive("proxy_protocol", [.listen, .tls], .flag(\.takesProxyHeader)),
         Directive("certificate", .tls, .special(.certificate), "a file, and that of its key", repeats: true),
         Directive("protocols", .tls, .special(.protocols), "1.2, 1.3 or both"),
         Directive("ciphers", .tls, .special(.ciphers), "a list in quotes, such as \"ECDHE+AESGCM\""),
         Directive("client_ca", .tls, .special(.clientAuthority), "a file, and \"optional\" or \"required\""),
         Directive("http2", .tls, .fixed("off")),
         Directive("handshake_limit", .tls, .count(\.handshakeLimit, 1...1_000_000)),
+        Directive(
+            "trusted_proxies", .top, .special(.trustedProxies), "addresses or networks: " + AddressPrefix.forms,
+            block: .optional),
+        Directive("header", .proxies, .forwarding),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
@@ -225,6 +243,7 @@ extension Directive {
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
+        case .forwarding: ProxyTrust.Header.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .rate: "\"off\", or a rate such as 20/s and perhaps \"burst\" and a number"
         case .addresses: "addresses or networks: " + AddressPrefix.forms
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
@@ -246,6 +265,7 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
         case .compression: compression(scope)
+        case .forwarding: scope.proxyHeader.rawValue
         case .rate: scope.admission.handshakeRate?.description ?? "off"
         case .origin: scope.limits.origin.description
         case .probation(let path, _):

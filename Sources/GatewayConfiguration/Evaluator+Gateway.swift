@@ -14,7 +14,13 @@ extension Evaluator {
             listenerRanges[address] = word.range
             let origin = report.location(of: entry.statement.name.range)
             var listener = ListenerConfiguration(address: address, origin: origin)
-            if form == .tls { listener.tls = tls(entry.statement) }
+            var scope = Scope()
+            if form == .tls {
+                listener.tls = tls(entry.statement, &scope)
+            } else {
+                for inner in admit(entry.statement.block ?? [], in: .listen) { apply(inner, to: &scope) }
+            }
+            listener.takesProxyHeader = scope.takesProxyHeader
             configuration.listeners.append(listener)
         } catch {
             report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
@@ -39,16 +45,11 @@ extension Evaluator {
             report.error("\"tls\" needs a block in braces, with a certificate", at: last.range.after)
             return nil
         }
-        if !isTLS, let brace = statement.brace {
-            report.error("\"listen\" takes a block only behind \"tls\"", at: brace)
-            return nil
-        }
         return isTLS ? .tls : .plain
     }
 
-    private mutating func tls(_ statement: Statement) -> TLSConfiguration {
+    private mutating func tls(_ statement: Statement, _ scope: inout Scope) -> TLSConfiguration {
         var tls = TLSConfiguration()
-        var scope = Scope()
         let admitted = admit(statement.block ?? [], in: .tls)
         for entry in admitted {
             if case .special(.certificate) = entry.directive.setting {
@@ -122,6 +123,13 @@ extension Evaluator {
         tls.clientAuthority = .init(
             file: absolute(words[0].text, in: words[0].range.file), demand: demand,
             origin: report.location(of: words[0].range))
+    }
+
+    mutating func evaluateTrustedProxies(_ entry: Admitted) {
+        var scope = Scope()
+        for inner in admit(entry.statement.block ?? [], in: .proxies) { apply(inner, to: &scope) }
+        configuration.proxyTrust.proxies = prefixes(entry)
+        configuration.proxyTrust.header = scope.proxyHeader
     }
 
     mutating func evaluateThreads(_ entry: Admitted) {

@@ -22,6 +22,9 @@ extension Evaluator {
                 scope.limits.compression.mode = mode
             }
             for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
+        case .forwarding:
+            let known = ProxyTrust.Header.allCases.map { ($0.rawValue, $0) }
+            if let header = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope.proxyHeader = header }
         case .rate:
             if isOff(entry) {
                 scope.admission.handshakeRate = nil
@@ -76,7 +79,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .probation, .fixed, .later, .special:
+        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .probation, .fixed,
+            .later, .special:
             break
         }
     }

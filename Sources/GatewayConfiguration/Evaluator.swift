@@ -75,6 +75,13 @@ struct Evaluator {
         {
             reportDuplicate("socket \(Quotation.short(path))", at: range, first: first)
         }
+        if configuration.proxyTrust.proxies.isEmpty,
+            let listener = configuration.listeners.first(where: \.takesProxyHeader)
+        {
+            report.error(
+                "\"proxy_protocol\" without \"trusted_proxies\": nobody could connect to \(listener.address)",
+                file: configuration.file, notes: ["Add a line such as: trusted_proxies 127.0.0.1;"])
+        }
         if !admitted.contains(where: { $0.directive.name == "listen" }) {
             report.error(
                 "there is no \"listen\", so nobody could connect", file: configuration.file,
@@ -95,6 +102,7 @@ struct Evaluator {
         }
         switch special {
         case .listen: evaluateListen(entry)
+        case .trustedProxies: evaluateTrustedProxies(entry)
         case .threads: evaluateThreads(entry)
         case .busyPoll: evaluateBusyPoll(entry)
         case .plugins: evaluatePlugins(entry)

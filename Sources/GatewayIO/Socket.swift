@@ -42,6 +42,11 @@ public struct Socket: ~Copyable {
         return Self.received(count, of: first.count &+ second.count)
     }
 
+    /// Looks at what is there without taking it.
+    func peek(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
+        Self.received(unsafe recv(number, buffer.baseAddress, buffer.count, Int32(MSG_PEEK)), of: buffer.count)
+    }
+
     @inline(__always)
     private static func received(_ count: Int, of room: Int) -> IOResult {
         if count > 0 { return .moved(count) }

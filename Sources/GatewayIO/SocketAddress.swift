@@ -21,6 +21,28 @@ public struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         isUnix = true
     }
 
+    /// An address of 4 or 16 bytes in network order; nil for other numbers of bytes.
+    init?(bytes: [UInt8], port: UInt16) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        let host = unsafe bytes.withUnsafeBytes { raw -> String in
+            if raw.count == 4 { return unsafe Self.text(UInt32(bigEndian: raw.loadUnaligned(as: UInt32.self))) }
+            if let mapped = unsafe Self.mapped(raw) { return Self.text(mapped) }
+            return unsafe Self.text(AF_INET6, raw.baseAddress!)
+        }
+        self.init(host: host, port: port)
+    }
+
+    /// A numeric address of one family; nil for what is none.
+    init?(numeric text: String, isIPv6: Bool, port: UInt16) {
+        guard !text.utf8.contains(0) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: isIPv6 ? 16 : 4)
+        let result = unsafe bytes.withUnsafeMutableBytes { room in
+            unsafe inet_pton(isIPv6 ? AF_INET6 : AF_INET, text, room.baseAddress)
+        }
+        guard result == 1 else { return nil }
+        self.init(bytes: bytes, port: port)
+    }
+
     init?(peerOf number: Int32) {
         unsafe self.init { address, length in unsafe getpeername(number, address, length) }
     }

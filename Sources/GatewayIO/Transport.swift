@@ -7,7 +7,7 @@ import Glibc
 public struct Transport: ~Copyable {
     // In this order there is no gap: every connection has one.
     /// nil where bytes go as they are.
-    private let layer: TransportLayer?
+    private var layer: TransportLayer?
     private let socket: Socket
 
     public init(_ socket: consuming Socket, layer: TransportLayer? = nil) {
@@ -120,6 +120,17 @@ public struct Transport: ~Copyable {
     /// The peer speaks HTTP without the layer that it should speak.
     public var isBypassed: Bool { layer?.isBypassed ?? false }
 
+    // MARK: Layers that have an end
+
+    /// The layer has done its part and can be taken out.
+    public var hasFinishedLayer: Bool { layer?.isOver ?? false }
+
+    /// What has to come in front of everything has not come, or not as it should.
+    public var lacksHeader: Bool { layer?.lacksHeader ?? false }
+
+    /// Takes such a layer out.
+    public mutating func removeFinishedLayer() { if let done = layer, done.isOver { layer = done.successor } }
+
     // MARK: The end
 
     /// Says that nothing more will be sent; reading goes on. It has been said when all `isDrained`.
@@ -133,8 +144,10 @@ public struct Transport: ~Copyable {
     /// Small messages leave at once: what belongs together is already in one call.
     public func disableDelay() { socket.disableDelay() }
 
+    /// The address at the far end as the layer knows it, where it is not that of the socket.
+    public var announcedAddress: SocketAddress? { layer?.peerAddress }
     /// The address at the far end; nil when the peer has gone already.
-    public var peerAddress: SocketAddress? { socket.peerAddress }
+    public var peerAddress: SocketAddress? { layer?.peerAddress ?? socket.peerAddress }
     /// The address at our end.
     public var localAddress: SocketAddress? { socket.localAddress }
 }

@@ -72,6 +72,15 @@ open class TransportLayer {
     /// The peer speaks HTTP without the layer; from here on bytes go as they are, and the first ones are lost.
     open var isBypassed: Bool { false }
 
+    /// Its part is done: from here on the connection can do without it, with its successor if it has one.
+    open var isOver: Bool { false }
+    open var successor: TransportLayer? { nil }
+    /// What has to come in front of everything has not come, or not as it should.
+    open var lacksHeader: Bool { false }
+
+    /// Who is at the far end, where that is not whose socket it is.
+    open var peerAddress: SocketAddress? { nil }
+
     /// Says behind everything that nothing more will be sent. Where `isDrained` is false behind that, the kernel did not
     /// take it: it is asked for again when all that is kept has been flushed.
     open func finishSending(_ socket: borrowing Socket) { socket.finishSending() }

@@ -181,9 +181,6 @@ private let refusedListeners: [Refusal] = [
             "1:1+11 error: \"certificate\" is not allowed at the top level, only in the block of a \"listen\" with \"tls\""
         ]),
     Refusal(
-        "listen 80 { }",
-        ["1:11+1 error: \"listen\" takes a block only behind \"tls\""]),
-    Refusal(
         "listen '';",
         ["1:8+2 error: \"\" is not an address to listen on (\(forms))"]),
 ]

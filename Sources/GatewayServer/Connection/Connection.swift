@@ -71,7 +71,7 @@ import WebSocket
 
     // In this order they leave no gaps: every byte here is one for each idle connection.
     let id: ConnectionID
-    let transport: Transport
+    var transport: Transport
     var flags: Flags = .asksInput
     var phase = Phase.head
     /// Why it ends, as the handler will hear it: the first Close frame decides.

@@ -184,6 +184,7 @@ final class ConnectionCloser {
         if peer.pointee.transport.isBypassed, peer.pointee.phase == .head {
             return worker.responder.reject(peer, .plainHTTP, on: worker)
         }
+        if worker.acceptor.noteMissingHeader(peer, on: worker) { return lose(peer, error, on: worker) }
         // That a peer is gone without a farewell is nothing to speak of once it has been here.
         let isUsual = error.code == ECONNRESET && peer.pointee.transport.security != nil
         logFailure(peer, isUsual ? .debug : .info, on: worker)
@@ -197,7 +198,7 @@ final class ConnectionCloser {
             let skipped = worker.server.layerFailures.admit(at: worker.nowNanoseconds)
         else { return }
         let isWaiting = peer.pointee.phase == .head && peer.pointee.flags.contains(.throttled)
-        let address = peer.pointee.transport.peerAddress?.description ?? "-"
+        let address = peer.pointee.peerAddress?.description ?? "-"
         worker.server.log.write(
             level,
             "\(address): \(failure)" + (isWaiting ? ", its turn did not come (handshake_limit)" : "")

@@ -1,4 +1,5 @@
 import Bytes
+import GatewayIO
 import HTTP
 import Synchronization
 
@@ -12,6 +13,12 @@ final class RareState {
 
     /// The options of the listener that accepted the connection, where they are not plain.
     var options = ListenerOptions.plain
+    /// What the peer says cannot be read on the way, here or up to the first proxy.
+    var isSecure: Bool { options.isSecure || forwarded?.isSecure ?? false }
+    /// For whom a proxy has connected, by its PROXY header.
+    var announced: SocketAddress?
+    /// For whom a proxy has asked, by the headers of the request.
+    var forwarded: ForwardedPeer?
     var memberships: [Membership] = []
     /// The connection is counted for its address.
     var admission: AdmissionTicket?
@@ -37,9 +44,10 @@ final class RareState {
 extension Connection {
     /// A request head has been read: nothing of it, or of the request before, is kept.
     mutating func forgetRequest() {
-        guard let options = rareState?.options else { return }
+        guard let former = rareState else { return }
         rareState = nil
-        if options !== ListenerOptions.plain { ownRareState.options = options }
+        if former.options !== ListenerOptions.plain { ownRareState.options = former.options }
+        if let announced = former.announced { ownRareState.announced = announced }
     }
 
     /// The rare state of the connection, made now if there is none.

@@ -10,6 +10,11 @@ struct ConfigurationDifference {
 
     private static let immediate: [Entry] = [
         Entry(name: "max_connections") { "\($0.maxConnections)" },
+        Entry(name: "trusted_proxies") { configuration in
+            let trust = configuration.proxyTrust
+            let proxies = trust.proxies.map(\.description).joined(separator: " ")
+            return trust.proxies.isEmpty ? "nobody" : "\(proxies), header \(trust.header.rawValue)"
+        },
         Entry(name: "max_connections_per_ip") { "\($0.admission.connectionsPerAddress.map { "\($0)" } ?? "off")" },
         Entry(name: "handshake_rate") { $0.admission.handshakeRate?.description ?? "off" },
         Entry(name: "handshake_timeout") { "\($0.handshake.timeoutMilliseconds)ms" },

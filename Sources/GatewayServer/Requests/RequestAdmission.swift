@@ -19,7 +19,7 @@ extension Worker {
     @inline(never)
     func overdrawn(_ peer: ConnectionPointer, at route: Route) -> Rejection? {
         // Peers of unix sockets have no address: nobody can tell them apart.
-        guard let address = peer.pointee.transport.peerAddress?.number?.subscriber else { return nil }
+        guard let address = peer.pointee.peerAddress?.number?.subscriber else { return nil }
         let places = [
             (limits: routing.admission, scope: 0), (limits: route.admission, scope: route.name.hashValue | 1),
         ].map { place in (limits: place.limits, key: AdmissionTable.Key(scope: place.scope, address: address)) }

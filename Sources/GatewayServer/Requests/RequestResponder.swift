@@ -52,6 +52,11 @@ final class RequestResponder {
         if worker.isEnding || peer.pointee.flags.contains(.surplus) {
             return reject(peer, head, worker.isEnding ? .draining : .tooManyConnections, on: worker)
         }
+        if !worker.routing.proxies.proxies.isEmpty,
+            let forwarded = worker.routing.proxies.forwarded(head, from: peer.pointee.peerAddress)
+        {
+            peer.pointee.ownRareState.forwarded = forwarded
+        }
         let outcome = OpeningHandshake.evaluate(head)
         if case .notWebSocket = outcome, serveConsole(peer, head, on: worker) { return }
         let path = head.target.path
@@ -61,7 +66,7 @@ final class RequestResponder {
             return reject(peer, head, .noRoute, on: worker)
         }
         let route = worker.routing.routes[match.route]
-        if let addresses = route.addresses, !addresses.admits(peer.pointee.transport.peerAddress) {
+        if let addresses = route.addresses, !addresses.admits(peer.pointee.peerAddress) {
             return reject(peer, head, .addressNotAllowed, on: worker)
         }
         switch outcome {
@@ -122,8 +127,8 @@ final class RequestResponder {
             head: head, binding: binding, parameters: parameters, handshake: handshake,
             ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
         exchange.record.fill(
-            exchange, id: peer.pointee.id.number, route: route.name, peer: peer.pointee.transport.peerAddress,
-            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.options.isSecure ?? false,
+            exchange, id: peer.pointee.id.number, route: route.name, peer: peer.pointee.peerAddress,
+            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.isSecure ?? false,
             security: peer.pointee.transport.security)
         return exchange
     }
@@ -391,7 +396,7 @@ final class RequestResponder {
 
     private func logOpened(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
         guard worker.routing.logsAccess else { return }
-        let address = peer.pointee.transport.peerAddress?.description ?? "-"
+        let address = peer.pointee.peerAddress?.description ?? "-"
         let target = exchange.head.string(exchange.head.target.range)
         Log.access(
             "\(address) \"\(PrintableText.escaped(target))\" 101 id=\(String(peer.pointee.id.number, radix: 16))")

@@ -21,6 +21,8 @@ final class RoutingTable: Sendable {
     let handshakeTimeout: UInt32
     /// How many peers may be connected at once, over all workers.
     let maxConnections: Int
+    /// Who is believed when he says for whom he asks.
+    let proxies: ProxyTrust
     /// What one address may have of the gateway; nil for no limit.
     let admission: AdmissionLimits?
     let logsAccess: Bool
@@ -36,6 +38,7 @@ final class RoutingTable: Sendable {
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
         maxConnections = configuration.maxConnections
+        proxies = configuration.proxyTrust
         admission = configuration.admission.isOff ? nil : configuration.admission
         logsAccess = configuration.accessLog != nil
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000

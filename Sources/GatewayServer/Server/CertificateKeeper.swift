@@ -79,7 +79,7 @@ final class CertificateKeeper {
             for reading in Self.readings(entries) {
                 let next = try reading.certificates.readAgain()
                 guard let what = ListenerCertificates.difference(from: reading.certificates, to: next) else { continue }
-                changes.append((reading.entry, ListenerOptions(next, reading.entry.options.handshakes), what))
+                changes.append((reading.entry, ListenerOptions(next, after: reading.entry.options), what))
             }
         } catch {
             let text = error.description

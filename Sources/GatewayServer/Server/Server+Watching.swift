@@ -41,11 +41,11 @@ extension Server {
         mutating func keep(_ known: Listeners.Entry, _ wanted: ListenerConfiguration) throws(Failure) {
             entries.append(known)
             let before = known.options
-            if before.certificates == nil, wanted.tls == nil { return }
+            let isPlain = wanted.tls == nil && !wanted.takesProxyHeader
+            if before.certificates == nil, !before.takesProxyHeader, isPlain { return }
             let next = try Server.readOptions(wanted, after: before)
             options.append((known, next))
-            let what = ListenerCertificates.difference(from: before.certificates, to: next.certificates)
-            if let what { saidOfOptions.append("\(wanted.address): \(what)") }
+            saidOfOptions += next.differences(from: before).map { "\(wanted.address): \($0)" }
         }
     }
 

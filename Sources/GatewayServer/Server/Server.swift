@@ -174,7 +174,8 @@ package final class Server {
     static func open(
         _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
     ) throws(Failure) -> Listeners.Entry {
-        let options = listener.tls == nil ? options : try readOptions(listener)
+        let isPlain = listener.tls == nil && !listener.takesProxyHeader
+        let options = isPlain ? options : try readOptions(listener)
         do throws(Errno) {
             return Listeners.Entry(
                 try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)

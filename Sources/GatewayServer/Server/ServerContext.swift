@@ -13,6 +13,8 @@ final class ServerContext: Sendable {
     let rejections = RejectionCounter()
     /// For what goes wrong between a layer and its peer.
     let layerFailures = LogLimiter(10, inSeconds: 10)
+    /// For what is closed for want of a PROXY header, or of trust in it.
+    let proxyFailures = LogLimiter(10, inSeconds: 10)
     let admissions = AdmissionTable()
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?

@@ -106,6 +106,15 @@ final class Acceptor {
 
     /// Gives a new peer to the worker that has fewest: long-lived connections make an uneven start last.
     private func place(_ socket: consuming Socket, _ options: ListenerOptions, on worker: Worker) {
+        if options.takesProxyHeader {
+            // A peer that has left already is no news.
+            guard let peer = socket.peerAddress else { return }
+            guard worker.routing.proxies.contains(peer) else {
+                return complain(
+                    "proxy-not-trusted",
+                    "\(peer) is none of trusted_proxies, and so may not connect with proxy_protocol", on: worker)
+            }
+        }
         // Decided by the count that this peer made: others may come before it is taken in.
         let most = min(worker.routing.maxConnections, worker.server.descriptorRoom)
         let isDraining = worker.server.isDraining.load(ordering: .relaxed)
@@ -129,9 +138,26 @@ final class Acceptor {
     /// So many are being told already that this one hears it unasked, and is gone.
     private func turnAway(_ socket: consuming Socket, _ options: ListenerOptions, on worker: Worker) {
         let rejection: Rejection = worker.isEnding ? .draining : .tooManyConnections
-        if options.makeLayer == nil { return worker.responder.reject(socket, rejection, on: worker) }
+        if options.answersAtOnce { return worker.responder.reject(socket, rejection, on: worker) }
         // Behind a layer no HTTP can be said to a peer without its part in it.
         worker.responder.reject(socket, rejection, saying: options.refusal, on: worker)
+    }
+
+    /// A peer is being closed; where that is for the want of a PROXY header, it is counted and said.
+    func noteMissingHeader(_ peer: ConnectionPointer, on worker: Worker) -> Bool {
+        guard let options = peer.pointee.rareState?.options, options.takesProxyHeader,
+            peer.pointee.transport.lacksHeader
+        else { return false }
+        let reason = peer.pointee.transport.failure ?? "there is no PROXY header in front"
+        let address = peer.pointee.transport.peerAddress?.description ?? "a peer that has left"
+        complain("no-proxy-header", "\(address) is closed: \(reason)", on: worker)
+        return true
+    }
+
+    private func complain(_ word: String, _ text: String, on worker: Worker) {
+        worker.server.rejections.note(word)
+        guard let skipped = worker.server.proxyFailures.admit(at: worker.nowNanoseconds) else { return }
+        worker.server.log.warn("\(word): \(text)" + (skipped > 0 ? " (\(skipped) more like this were not logged)" : ""))
     }
 
     /// Takes a peer in, which has been counted.

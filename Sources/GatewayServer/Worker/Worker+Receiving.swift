@@ -40,6 +40,10 @@ extension Worker {
     /// Reading may have left input in the layer below, of which the poller knows nothing, or made it answer.
     private func tendLayer(_ peer: ConnectionPointer) {
         if peer.pointee.phase == .gone { return }
+        if peer.pointee.transport.hasFinishedLayer {
+            peer.pointee.ownRareState.announced = peer.pointee.transport.announcedAddress
+            peer.pointee.transport.removeFinishedLayer()
+        }
         if peer.pointee.transport.hasInput { resumeLater(peer) }
         if !peer.pointee.transport.isDrained { markDirty(peer) }
     }
