@@ -42,6 +42,8 @@ package struct Configuration: Sendable, Equatable {
     package var listeners: [ListenerConfiguration] = []
     /// `trusted_proxies`: who is believed when he says for whom he connects.
     package var proxyTrust = ProxyTrust()
+    /// `user`: who the gateway becomes once it listens; nil = it stays who it is.
+    package var user: String?
     /// How many workers there are.
     package var threads = Threads.automatic
     /// `busy_poll`: how long a worker with nothing to do looks for more before it sleeps; nil = it sleeps at once.
@@ -100,6 +102,10 @@ package struct ListenerConfiguration: Sendable, Equatable {
     package var origin: SourceLocation
     /// What follows `tls`; nil where bytes go as they are.
     package var tls: TLSConfiguration?
+    /// `mode` of a unix socket; nil = what the umask leaves.
+    package var socketMode: Int?
+    /// `group` of a unix socket; nil = that of the gateway.
+    package var socketGroup: String?
     /// `proxy_protocol`: a PROXY header comes before everything else.
     package var takesProxyHeader = false
 

@@ -20,7 +20,7 @@ private struct ConfigurationPrinter {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
-            case .compression, .origin, .addresses, .rate, .forwarding, .probation, .later: break
+            case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation, .later: break
             }
         }
     }
@@ -32,6 +32,8 @@ private struct ConfigurationPrinter {
             for listener in configuration.listeners { printListener(name, listener) }
         case .trustedProxies:
             printProxies(name, configuration.proxyTrust)
+        case .user:
+            if let user = configuration.user { line(name, Quotation.ifNeeded(user)) }
         case .threads:
             line(name, Self.text(of: configuration.threads), note: unsaid)
         case .busyPoll:
@@ -68,10 +70,15 @@ private struct ConfigurationPrinter {
         let address = Quotation.ifNeeded(listener.address.description)
         var scope = Scope()
         scope.takesProxyHeader = listener.takesProxyHeader
+        scope.socketMode = listener.socketMode
+        scope.socketGroup = listener.socketGroup
+        // What is there at all was set, but for what is off unless it is.
+        var set = ["mode": listener.origin, "group": listener.origin]
+        if scope.takesProxyHeader { set["proxy_protocol"] = listener.origin }
         guard let tls = listener.tls else {
-            if scope.takesProxyHeader {
+            if scope.takesProxyHeader || scope.socketMode != nil || scope.socketGroup != nil {
                 text += "\(name) \(address) {\n"
-                printScope(scope, in: .listen, set: ["proxy_protocol": listener.origin])
+                printScope(scope, in: .listen, set: set)
                 text += "}\n"
             } else {
                 line(name, address)
@@ -89,9 +96,7 @@ private struct ConfigurationPrinter {
             let file = Quotation.ifNeeded(authority.file)
             line("client_ca", "\(file) \(authority.demand.rawValue)", indent: "    ")
         }
-        var set: [String: SourceLocation] = [:]
         if tls.handshakeLimit != scope.handshakeLimit { set["handshake_limit"] = listener.origin }
-        if scope.takesProxyHeader { set["proxy_protocol"] = listener.origin }
         scope.handshakeLimit = tls.handshakeLimit
         printScope(scope, in: .tls, set: set)
         text += "}\n"

@@ -55,6 +55,8 @@ struct Scope: Sendable {
     var handshakeLimit = TLSConfiguration().handshakeLimit
     /// The block of `listen`.
     var takesProxyHeader = false
+    var socketMode: Int?
+    var socketGroup: String?
     /// The block of `trusted_proxies`.
     var proxyHeader = ProxyTrust().header
     /// Where the keys of `set` stand.
@@ -88,6 +90,10 @@ enum Setting: Sendable {
     case compression
     /// Which pages may connect.
     case origin
+    /// Who may use a file, as four octal digits.
+    case fileMode(ScopePath<Int?>)
+    /// A name of the system.
+    case name(ScopePath<String?>)
     /// Which header of a request says where it comes from.
     case forwarding
     /// How often one address may ask for a connection.
@@ -105,7 +111,7 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, trustedProxies, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
+        case listen, trustedProxies, user, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
         case defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
@@ -159,6 +165,8 @@ struct Directive: Sendable {
         Directive(
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
         Directive("proxy_protocol", [.listen, .tls], .flag(\.takesProxyHeader)),
+        Directive("mode", [.listen, .tls], .fileMode(\.socketMode)),
+        Directive("group", [.listen, .tls], .name(\.socketGroup), "the name of a group"),
         Directive("certificate", .tls, .special(.certificate), "a file, and that of its key", repeats: true),
         Directive("protocols", .tls, .special(.protocols), "1.2, 1.3 or both"),
         Directive("ciphers", .tls, .special(.ciphers), "a list in quotes, such as \"ECDHE+AESGCM\""),
@@ -169,6 +177,7 @@ struct Directive: Sendable {
             "trusted_proxies", .top, .special(.trustedProxies), "addresses or networks: " + AddressPrefix.forms,
             block: .optional),
         Directive("header", .proxies, .forwarding),
+        Directive("user", .top, .special(.user), "the name of a user"),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
@@ -243,6 +252,8 @@ extension Directive {
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
+        case .fileMode: "octal digits such as 0660"
+        case .name: form
         case .forwarding: ProxyTrust.Header.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .rate: "\"off\", or a rate such as 20/s and perhaps \"burst\" and a number"
         case .addresses: "addresses or networks: " + AddressPrefix.forms
@@ -265,6 +276,8 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
         case .compression: compression(scope)
+        case .fileMode(let path): scope[keyPath: path].map { "0" + String($0, radix: 8) }
+        case .name(let path): scope[keyPath: path].map { Quotation.ifNeeded($0) }
         case .forwarding: scope.proxyHeader.rawValue
         case .rate: scope.admission.handshakeRate?.description ?? "off"
         case .origin: scope.limits.origin.description

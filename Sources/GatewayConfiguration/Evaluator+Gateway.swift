@@ -21,6 +21,10 @@ extension Evaluator {
                 for inner in admit(entry.statement.block ?? [], in: .listen) { apply(inner, to: &scope) }
             }
             listener.takesProxyHeader = scope.takesProxyHeader
+            (listener.socketMode, listener.socketGroup) = (scope.socketMode, scope.socketGroup)
+            if !address.isUnix, let range = scope.ranges["mode"] ?? scope.ranges["group"] {
+                report.error("only unix sockets have a \"mode\" and a \"group\"", at: range)
+            }
             configuration.listeners.append(listener)
         } catch {
             report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)

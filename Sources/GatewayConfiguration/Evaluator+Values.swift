@@ -22,6 +22,10 @@ extension Evaluator {
                 scope.limits.compression.mode = mode
             }
             for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
+        case .fileMode(let path):
+            if let mode = fileMode(entry) { scope[keyPath: path] = mode }
+        case .name(let path):
+            if let name = systemName(entry) { scope[keyPath: path] = name }
         case .forwarding:
             let known = ProxyTrust.Header.allCases.map { ($0.rawValue, $0) }
             if let header = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope.proxyHeader = header }
@@ -79,7 +83,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .probation, .fixed,
+        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name,
+            .probation, .fixed,
             .later, .special:
             break
         }
@@ -112,6 +117,27 @@ extension Evaluator {
         let name = Quotation.short(entry.directive.name)
         report.error("\(name) does not take \(Quotation.short(word.text)) (did you mean \"\(hint)\"?)", at: word.range)
         return nil
+    }
+
+    private mutating func fileMode(_ entry: Admitted) -> Int? {
+        guard let word = onlyValue(entry) else { return nil }
+        guard (3...4).contains(word.text.utf8.count), word.text.utf8.allSatisfy({ (0x30...0x37).contains($0) }),
+            let mode = Int(word.text, radix: 8), mode <= 0o777
+        else {
+            reportValue(word, entry)
+            return nil
+        }
+        return mode
+    }
+
+    /// The name of a user or a group, which is looked up when it is used.
+    mutating func systemName(_ entry: Admitted) -> String? {
+        guard let word = onlyValue(entry) else { return nil }
+        guard !word.text.isEmpty, word.text.utf8.count <= 255, !word.text.utf8.contains(0) else {
+            reportValue(word, entry)
+            return nil
+        }
+        return word.text
     }
 
     private mutating func handshakeRate(_ entry: Admitted) -> HandshakeRate? {

@@ -103,6 +103,7 @@ struct Evaluator {
         switch special {
         case .listen: evaluateListen(entry)
         case .trustedProxies: evaluateTrustedProxies(entry)
+        case .user: configuration.user = systemName(entry)
         case .threads: evaluateThreads(entry)
         case .busyPoll: evaluateBusyPoll(entry)
         case .plugins: evaluatePlugins(entry)

@@ -58,6 +58,8 @@ package enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    var isUnix: Bool { if case .unix = self { true } else { false } }
+
     private static func rest(of text: String, behind prefix: String) -> String? {
         guard text.utf8.starts(with: prefix.utf8) else { return nil }
         return String(decoding: text.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)

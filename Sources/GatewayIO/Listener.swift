@@ -11,7 +11,8 @@ public struct Listener: ~Copyable, Sendable {
         case ipv4([UInt8], port: UInt16)
         /// One IPv6 address, 16 bytes in network order.
         case ipv6([UInt8], port: UInt16)
-        case unix(path: String)
+        /// With a mode the socket file has that one whatever the umask, and with a group it belongs to that.
+        case unix(path: String, mode: UInt32? = nil, group: UInt32? = nil)
         /// The same, but the socket file is for its owner alone (mode 0600).
         case privateUnix(path: String)
         /// A listening descriptor that the parent process has opened.
@@ -52,8 +53,8 @@ public struct Listener: ~Copyable, Sendable {
             }
         case .ipv4(let host, let port): try self.init(ipv4: host, port: port)
         case .ipv6(let host, let port): try self.init(ipv6: host, port: port, dualStack: false)
-        case .unix(let path): try self.init(unixPath: path, mode: nil)
-        case .privateUnix(let path): try self.init(unixPath: path, mode: 0o600)
+        case .unix(let path, let mode, let group): try self.init(unixPath: path, mode: mode, group: group)
+        case .privateUnix(let path): try self.init(unixPath: path, mode: 0o600, group: nil)
         case .inherited(let number): try self.init(inherited: number)
         }
     }
@@ -87,15 +88,25 @@ public struct Listener: ~Copyable, Sendable {
         try self.init(listening: socket, file: nil)
     }
 
-    private init(unixPath path: String, mode: mode_t?) throws(Errno) {
+    private init(unixPath path: String, mode: mode_t?, group: gid_t?) throws(Errno) {
         var name = try sockaddr_un(path: path)
         let socket = try Self.open(AF_UNIX)
         // Linux gives the file the mode of the socket, so there is no moment in which others could connect.
-        if let mode, fchmod(socket.number, mode) != 0 { throw Errno.last }
+        if let mode, fchmod(socket.number, group == nil ? mode : mode & 0o600) != 0 { throw Errno.last }
         let file = try SocketFile.claim(path, &name) { name throws(Errno) in
-            guard Self.bind(socket, &name) == 0, listen(socket.number, Self.backlog) == 0 else { throw Errno.last }
+            guard Self.bind(socket, &name) == 0 else { throw Errno.last }
+            if let group, unsafe lchown(path, uid_t.max, group) != 0 { throw Self.unbound(path) }
+            if let mode, unsafe chmod(path, mode) != 0 { throw Self.unbound(path) }
+            guard listen(socket.number, Self.backlog) == 0 else { throw Self.unbound(path) }
         }
         try self.init(listening: socket, file: file)
+    }
+
+    /// What went wrong with a socket file that is there already and goes again.
+    private static func unbound(_ path: String) -> Errno {
+        let error = Errno.last
+        unsafe unlink(path)
+        return error
     }
 
     private init(inherited number: Int32) throws(Errno) {

@@ -6,7 +6,8 @@ enum CheckCommand {
     static func run(_ arguments: Arguments) -> Int32 {
         guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
         let certificates = ListenerCertificates.findings(configuration)
-        let troubles = certificates.troubles + HandlerCheck.troubles(configuration)
+        let troubles =
+            ServiceUser.troubles(configuration) + certificates.troubles + HandlerCheck.troubles(configuration)
         for finding in certificates.warnings + troubles { Terminal.complain(finding) }
         guard troubles.isEmpty else {
             Terminal.complain("\(configuration.file): \(count(troubles.count, "problem"))")

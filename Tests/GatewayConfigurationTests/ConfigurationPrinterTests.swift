@@ -13,6 +13,8 @@ struct ConfigurationPrinterTests {
         "listen 1; listen 2 tls { certificate a.pem; certificate 'b c.pem' /k.pem; protocols 1.3; } listen 3 tls { certificate a; }",
         "listen 1 tls { certificate a; ciphers 'A:B'; client_ca 'c d.pem' optional; handshake_limit 7; }",
         """
+        trusted_proxies 10.0.0.0/8 unix: { header forwarded; } user "www data"; listen unix:/g { mode 0660; group www-data; }
+        listen 1 { proxy_protocol on; } listen unix:/h tls { certificate /a; proxy_protocol on; mode 600; }
         listen 8080; listen [::1]:9; listen 127.0.0.1:0; listen "unix:/run/my g.sock"; listen fd:3;
         threads 3; busy_poll 45us; plugins "/opt/my handlers"; mode development; console /c; access_log off; error_log stderr debug;
         defaults {

@@ -53,6 +53,12 @@ private let acceptedDirectives: [Acceptance] = [
         (wanted.windowBits, wanted.memoryBytes) = (9, 0)
         return $0.limits.compression == wanted
     },
+    Acceptance("user gateway;") { $0.user == "gateway" },
+    Acceptance("listen unix:/g { mode 0660; group \"www data\"; }") {
+        $0.listeners[0].socketMode == 0o660 && $0.listeners[0].socketGroup == "www data"
+    },
+    Acceptance("listen unix:/g { mode 777; }") { $0.listeners[0].socketMode == 0o777 },
+    Acceptance("listen unix:/g;") { $0.listeners[0].socketMode == nil && $0.listeners[0].socketGroup == nil },
     Acceptance("threads auto;") { $0.threads == .automatic },
     Acceptance("threads 1;") { $0.threads == .count(1) },
     Acceptance("threads 256;") { $0.threads == .count(256) },
@@ -125,6 +131,24 @@ private let acceptedDirectives: [Acceptance] = [
 ]
 
 private let refusedDirectives: [Refusal] = [
+    Refusal("user;", ["1:1+4 error: \"user\" needs the name of a user"]),
+    Refusal("user a b;", ["1:8+1 error: \"user\" takes one value: the name of a user"]),
+    Refusal("user '';", ["1:6+2 error: \"user\" takes the name of a user, not \"\""]),
+    Refusal(
+        "listen unix:/g { mode 0880; }",
+        ["1:23+4 error: \"mode\" takes octal digits such as 0660, not \"0880\""]),
+    Refusal(
+        "listen unix:/g { mode 1777; }",
+        ["1:23+4 error: \"mode\" takes octal digits such as 0660, not \"1777\""]),
+    Refusal(
+        "listen unix:/g { mode 66; }",
+        ["1:23+2 error: \"mode\" takes octal digits such as 0660, not \"66\""]),
+    Refusal(
+        "listen 2 { mode 0660; }",
+        ["1:12+4 error: only unix sockets have a \"mode\" and a \"group\""]),
+    Refusal(
+        "listen fd:3 { group a; }",
+        ["1:15+5 error: only unix sockets have a \"mode\" and a \"group\""]),
     Refusal(
         "lisen 8080;",
         ["1:1+5 error: unknown directive \"lisen\" (did you mean \"listen\"?)"]),

@@ -189,6 +189,18 @@ struct UnixListenerTests {
         #expect(access(path, F_OK) == -1)
     }
 
+    @Test("has the mode that is wanted, whatever the umask, and the group", arguments: [0o600, 0o666, 0o770])
+    func modeAndGroup(_ mode: UInt32) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/mode.sock"
+        let listener = try Listener(.unix(path: path, mode: mode, group: getegid()))
+        var status = stat()
+        #expect(lstat(path, &status) == 0)
+        #expect(status.st_mode & 0o7777 == mode && status.st_gid == getegid())
+        _ = try Loopback.connect(path: path)
+        _ = try Loopback.accept(listener)
+    }
+
     @Test("a file that nobody listens on any more is replaced")
     func stale() throws {
         let folder = try TemporaryFolder()

@@ -28,6 +28,7 @@ struct ConfigurationDifference {
     ]
 
     private static let atRestart: [Entry] = [
+        Entry(name: "user") { $0.user ?? "whoever starts it" },
         Entry(name: "threads") { configuration in
             switch configuration.threads {
             case .automatic: "auto"

@@ -9,13 +9,13 @@ final class Listeners: Sendable {
     /// A listener in an array of owners.
     final class Entry: Sendable {
         let listener: Listener
-        /// Where the configuration says it listens, port 0 staying 0; nil for the control socket.
-        let configured: ListenAddress?
+        /// What the configuration says of it, port 0 staying 0; nil for the control socket.
+        let configured: ListenerConfiguration?
         private let current: Mutex<ListenerOptions>
         private let closed = Atomic(false)
 
         init(
-            _ listener: consuming Listener, configured: ListenAddress? = nil, options: ListenerOptions = .plain
+            _ listener: consuming Listener, configured: ListenerConfiguration? = nil, options: ListenerOptions = .plain
         ) {
             self.listener = listener
             self.configured = configured

@@ -1,6 +1,7 @@
 import GatewayConfiguration
 import GatewayControl
 import GatewayIO
+import Glibc
 import HandlerModules
 
 extension Server {
@@ -37,9 +38,24 @@ extension Server {
         private(set) var saidOfOptions: [String] = []
         var said: [String] = []
 
+        private static func checkSocket(
+            _ known: ListenerConfiguration?, _ wanted: ListenerConfiguration
+        ) throws(Failure) {
+            guard let known else { return }
+            var name: String?
+            if known.socketMode != wanted.socketMode { name = "mode" }
+            if known.socketGroup != wanted.socketGroup { name = "group" }
+            guard let name else { return }
+            throw Failure(
+                description:
+                    "\(wanted.origin): \"\(name)\" cannot change while a listener listens; start the gateway again",
+                isConfiguration: true)
+        }
+
         /// Takes over a listener that stays, with the certificates that its files hold now.
         mutating func keep(_ known: Listeners.Entry, _ wanted: ListenerConfiguration) throws(Failure) {
             entries.append(known)
+            try Self.checkSocket(known.configured, wanted)
             let before = known.options
             let isPlain = wanted.tls == nil && !wanted.takesProxyHeader
             if before.certificates == nil, !before.takesProxyHeader, isPlain { return }
@@ -55,13 +71,13 @@ extension Server {
         for wanted in next.listeners {
             // There may be several on port 0, one after the other.
             let known = listeners.entries.first { entry in
-                entry.configured == wanted.address && !change.entries.contains { $0 === entry }
+                entry.configured?.address == wanted.address && !change.entries.contains { $0 === entry }
             }
             if let known {
                 do throws(Failure) {
                     try change.keep(known, wanted)
                 } catch {
-                    return .failure(error)
+                    return .failure(explained(error))
                 }
                 continue
             }
@@ -69,10 +85,23 @@ extension Server {
                 change.entries.append(try Self.open(wanted))
                 change.said.append("listening on \(wanted.address)")
             } catch {
-                return .failure(error)
+                return .failure(explained(error))
             }
         }
         return .success(change)
+    }
+
+    /// What is forbidden to the user that the gateway has become may not have been to the one who started it.
+    private func explained(_ failure: Failure) -> Failure {
+        let denials = [EACCES, EPERM].map { Errno($0).description }
+        guard let user = startConfiguration.user, denials.contains(where: { failure.description.contains($0) }) else {
+            return failure
+        }
+        let why =
+            "The gateway became user \"\(user)\" when it started, and cannot do any more what only root may, such as"
+            + " listening on ports below 1024; start it again."
+        return Failure(
+            description: "\(failure.description)\n   \(why)", isConfiguration: failure.isConfiguration)
     }
 
     /// Takes over changed `listen` lines: what stays is not touched, what is new serves before what is gone closes.

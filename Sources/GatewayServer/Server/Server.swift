@@ -68,6 +68,9 @@ package final class Server {
         Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
         listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlEndpoint(configuration, log)
+        let crashes = CrashRecord.all(in: Self.crashFile(configuration))
+        Self.recordCrashes(configuration, log)
+        try Self.dropPrivileges(configuration, controlPath: control == nil ? nil : configuration.controlPath, log)
         do throws(Errno) {
             signals = FileDescriptor(adopting: clinux_signal_descriptor())
             guard signals.number >= 0 else { throw Errno.last }
@@ -89,8 +92,7 @@ package final class Server {
         }
         handlerManager = HandlerManager(
             server: context, configuration: configuration, runDirectory: runDirectory, loop: loop, prober: prober,
-            crashes: CrashRecord.all(in: Self.crashFile(configuration)))
-        Self.recordCrashes(configuration, log)
+            crashes: crashes)
         watch =
             configuration.pluginsWatch
             ? ModuleWatch(
@@ -161,6 +163,22 @@ package final class Server {
                 + " \(room); raise it with ulimit -n or LimitNOFILE")
     }
 
+    /// From here on it is an ordinary user who loads handlers and serves. What only root can do has been done.
+    private static func dropPrivileges(
+        _ configuration: Configuration, controlPath: String?, _ log: Log
+    ) throws(Failure) {
+        guard let name = configuration.user else { return }
+        do throws(ServiceUser.Trouble) {
+            let user = try ServiceUser(name)
+            if let controlPath { try user.own(controlPath) }
+            try user.become()
+        } catch {
+            let origin = configuration.origins["user"]?.description ?? "user"
+            throw Failure(description: "\(origin): \(error)", isConfiguration: true)
+        }
+        log.info("running as user \"\(name)\"")
+    }
+
     private static func listen(
         _ configuration: Configuration, _ options: ListenerOptions
     ) throws(Failure) -> [Listeners.Entry] {
@@ -176,9 +194,14 @@ package final class Server {
     ) throws(Failure) -> Listeners.Entry {
         let isPlain = listener.tls == nil && !listener.takesProxyHeader
         let options = isPlain ? options : try readOptions(listener)
+        let address: Listener.Address
+        do throws(ServiceUser.Trouble) {
+            address = try Listener.Address(listener)
+        } catch {
+            throw Failure(description: "\(listener.origin): \(error)", isConfiguration: true)
+        }
         do throws(Errno) {
-            return Listeners.Entry(
-                try Listener(Listener.Address(listener.address)), configured: listener.address, options: options)
+            return Listeners.Entry(try Listener(address), configured: listener, options: options)
         } catch {
             throw Failure(
                 description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
@@ -257,7 +280,7 @@ package final class Server {
         else { return nil }
         let port = entry.listener.address.port
         let scheme = entry.options.isSecure ? "https" : "http"
-        if case .any? = entry.configured { return "\(scheme)://localhost:\(port)\(path)" }
+        if case .any? = entry.configured?.address { return "\(scheme)://localhost:\(port)\(path)" }
         return "\(scheme)://\(entry.listener.address)\(path)"
     }
 
@@ -400,12 +423,18 @@ extension Log.Level {
 }
 
 extension Listener.Address {
-    init(_ address: ListenAddress) {
-        switch address {
+    init(_ listener: ListenerConfiguration) throws(ServiceUser.Trouble) {
+        switch listener.address {
         case .any(let port): self = .any(port: port)
         case .ipv4(let bytes, let port): self = .ipv4(bytes, port: port)
         case .ipv6(let bytes, let port): self = .ipv6(bytes, port: port)
-        case .unix(let path): self = .unix(path: path)
+        case .unix(let path):
+            let group = try listener.socketGroup.map { name throws(ServiceUser.Trouble) in
+                try ServiceUser.group(name)
+            }
+            // A group that may not connect would be of no use.
+            let mode = listener.socketMode ?? (group == nil ? nil : 0o660)
+            self = .unix(path: path, mode: mode.map { UInt32($0) }, group: group)
         case .descriptor(let number): self = .inherited(number)
         }
     }
