@@ -15,7 +15,9 @@ final class Acceptor {
 
     /// A port on which TLS is spoken; nil when there is none.
     var securePort: UInt16? {
-        listeners.entries.first { $0.options.isSecure && $0.listener.address.port != 0 }?.listener.address.port
+        listeners.entries.first {
+            $0.options.isSecure && !$0.options.takesProxyHeader && $0.listener.address.port != 0
+        }?.listener.address.port
     }
 
     /// So many peers a turn: a storm of them must not starve those that are here.
