@@ -10,6 +10,7 @@ let targets: [(name: String, body: @convention(c) (UnsafePointer<UInt8>?, Int) -
     ("configuration", { start, count in tryConfiguration(bytes(start, count)) }),
     ("elf", { start, count in tryELF(bytes(start, count)) }),
     ("control", { start, count in tryControlLine(bytes(start, count)) }),
+    ("proxy", { start, count in tryProxyHeader(bytes(start, count)) }),
     ("connection", { start, count in tryConnection(bytes(start, count)) }),
 ]
 
