@@ -58,10 +58,8 @@ private struct ConfigurationPrinter {
         case .defaults:
             printDefaults(configuration)
         case .route:
-            for route in configuration.routes where route.host == nil { printRoute(route, configuration) }
-        case .host:
-            printHosts(configuration)
-        case .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
+            printRoutes(configuration)
+        case .host, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
             break
         }
     }
@@ -134,15 +132,18 @@ private struct ConfigurationPrinter {
         text += "}\n"
     }
 
-    private mutating func printHosts(_ configuration: Configuration) {
-        var last: HostPattern?
+    /// In the order of the file, in which the console shows them.
+    private mutating func printRoutes(_ configuration: Configuration) {
+        var block: HostPattern?
         for route in configuration.routes {
-            guard let host = route.host else { continue }
-            if host != last { text += (last == nil ? "" : "}\n") + "\nhost \(host) {" }
+            if route.host != block {
+                if block != nil { text += "}\n" }
+                if let host = route.host { text += "\nhost \(host) {" }
+                block = route.host
+            }
             printRoute(route, configuration)
-            last = host
         }
-        if last != nil { text += "}\n" }
+        if block != nil { text += "}\n" }
     }
 
     private mutating func printRoute(_ route: RouteConfiguration, _ configuration: Configuration) {

@@ -28,8 +28,8 @@ struct ConfigurationPrinterTests {
             deny 10.0.0.66 2001:db8::/32; allow 10.0.0.0/8 unix:; deny all; ping_interval 1s; pong_timeout off; max_message 5m; max_frame 4k;
             compression on { level 6; threshold 1k; window 9; memory 0; }
         }
-        route /é { handler h; origin same-host https://*.a.example:8443 required; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
         host api.example.com { route /ws { handler api; set k v; } route "/a;b" { handler x; } }
+        route /é { handler h; origin same-host https://*.a.example:8443 required; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
         host *.example.com { route /ws { handler other; deny ::1; } }
         """,
     ])
