@@ -82,12 +82,31 @@ package struct OriginPolicy: Sendable, Equatable, CustomStringConvertible {
     ///   - origins: the `Origin` lines of the request.
     ///   - host: the `Host` of the request, with its port if it has one.
     package func admits(_ origins: [ArraySlice<UInt8>], host: ArraySlice<UInt8>) -> Bool {
-        guard let first = origins.first else { return !isRequired }
+        admits(origins.first, isOnly: origins.count == 1, host: host)
+    }
+
+    /// The same with the first of the lines, if there is one.
+    package func admits(_ line: ArraySlice<UInt8>?, isOnly: Bool, host: ArraySlice<UInt8>) -> Bool {
+        guard let line else { return !isRequired }
         if allowsAny { return true }
         // RFC 6454 7.3: a user agent sends no more than one.
-        guard origins.count == 1, let origin = WebOrigin(first) else { return false }
+        guard isOnly else { return false }
+        if allowsSameHost, Self.isSpelledAlike(line, host) { return true }
+        guard let origin = WebOrigin(line) else { return false }
         if entries.contains(where: { $0.covers(origin) }) { return true }
         return allowsSameHost && Self.isSame(origin, host)
+    }
+
+    private static let schemes = ["http://", "https://"].map { Array($0.utf8) }
+
+    /// What browsers send from a page of the host itself: a scheme and, letter for letter, what stands in `Host`. Nothing
+    /// has to be taken apart for that.
+    private static func isSpelledAlike(_ line: ArraySlice<UInt8>, _ host: ArraySlice<UInt8>) -> Bool {
+        if host.isEmpty { return false }
+        for scheme in schemes where line.count == scheme.count + host.count {
+            return line.starts(with: scheme) && line.dropFirst(scheme.count) == host
+        }
+        return false
     }
 
     private static func isSame(_ origin: WebOrigin, _ host: ArraySlice<UInt8>) -> Bool {

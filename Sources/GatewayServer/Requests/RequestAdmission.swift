@@ -43,11 +43,13 @@ extension OriginPolicy {
     /// Whether the page that a handshake comes from may connect.
     func admits(_ head: RequestHead) -> Bool {
         let span = head.bytes.span
+        var line: Range<Int>?
+        var isOnly = true
         // Programs send none, and that is all that has to be known of them; few names are as long.
-        var isThere = false
-        for field in head.fields where field.name.count == 6 && span.equals("origin", in: field.name) { isThere = true }
-        guard isThere else { return !isRequired }
-        let origins = head.fields.filter { span.equals("origin", in: $0.name) }.map { head.bytes[$0.value] }
-        return admits(origins, host: head.bytes[head.host ?? 0..<0])
+        for field in head.fields where field.name.count == 6 && span.equals("origin", in: field.name) {
+            if line == nil { line = field.value } else { isOnly = false }
+        }
+        guard let line else { return !isRequired }
+        return admits(head.bytes[line], isOnly: isOnly, host: head.bytes[head.host ?? 0..<0])
     }
 }
