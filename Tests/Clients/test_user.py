@@ -122,6 +122,7 @@ def test_a_key_that_only_root_may_read(make, folder):
     certificate(folder, "first", "localhost")
     (folder / "first.key").chmod(0o600)
     running = make(listen=["127.0.0.1:0 tls { certificate first.pem first.key; }"], main=f"user {USER};").start()
+    running.wait_for(f'user "{USER}" cannot read .*/first.key: reloads will be refused until he can')
     told = ask(running, "reload")
     assert told.returncode == 75 and "start it again" in told.stdout
     (folder / "first.key").chmod(0o644)

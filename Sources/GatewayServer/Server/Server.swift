@@ -177,6 +177,9 @@ package final class Server {
             throw Failure(description: "\(origin): \(error)", isConfiguration: true)
         }
         log.info("running as user \"\(name)\"")
+        for file in ServiceUser.unreadable(configuration) {
+            log.warn("user \"\(name)\" cannot read \(file): reloads will be refused until he can")
+        }
     }
 
     private static func listen(
@@ -276,7 +279,9 @@ package final class Server {
     /// Where a browser on this machine finds the console; nil when there is none, or no browser gets there.
     private var consoleURL: String? {
         guard let path = handlerManager.routing.consolePath,
-            let entry = listeners.entries.first(where: { $0.listener.address.port != 0 })
+            let entry = listeners.entries.first(where: {
+                $0.listener.address.port != 0 && !$0.options.takesProxyHeader
+            })
         else { return nil }
         let port = entry.listener.address.port
         let scheme = entry.options.isSecure ? "https" : "http"

@@ -51,6 +51,15 @@ package struct ServiceUser {
         }
     }
 
+    /// What a reload reads, and who one is by now cannot.
+    static func unreadable(_ configuration: Configuration) -> [String] {
+        let certificates = configuration.listeners.compactMap(\.tls).flatMap { tls in
+            tls.certificates.flatMap { [$0.file] + [$0.keyFile].compactMap { $0 } }
+                + [tls.clientAuthority?.file].compactMap { $0 }
+        }
+        return ([configuration.file] + certificates).filter { unsafe access($0, R_OK) != 0 }
+    }
+
     /// What `gateway check` finds out about names: a text for each that the system does not know.
     package static func troubles(_ configuration: Configuration) -> [String] {
         var troubles: [String] = []
