@@ -263,6 +263,24 @@ extension Evaluator {
             }
             scope.limits.pongTimeoutMilliseconds = nil
         }
+        checkAddresses(scope)
+    }
+
+    /// Warns of lines that decide nothing, which whoever wrote them takes for a fence.
+    private mutating func checkAddresses(_ scope: Scope) {
+        let rules = scope.limits.addresses.rules
+        func name(_ rule: AddressList.Rule) -> String { rule.allows ? "allow" : "deny" }
+        if let all = rules.firstIndex(where: { $0.peers == .all }) {
+            guard all < rules.count - 1, let range = scope.ranges[name(rules[all + 1])] else { return }
+            let (last, lost) = ("\(name(rules[all])) all", "\(name(rules[all + 1])) \(rules[all + 1].peers)")
+            report.warning(
+                "\"\(lost)\" behind \"\(last)\" has no effect", at: range,
+                notes: ["The first line that fits an address decides, and all addresses fit that one."])
+        } else if !rules.isEmpty, scope.ranges["deny"] == nil, let range = scope.ranges["allow"] {
+            report.warning(
+                "\"allow\" without \"deny\" has no effect", at: range,
+                notes: ["An address that fits no line is allowed. Add behind it: deny all;"])
+        }
     }
 
     /// The absolute form of a path written in one of the files.

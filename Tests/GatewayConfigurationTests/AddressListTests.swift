@@ -40,6 +40,16 @@ struct AddressListTests {
         #expect(try list("allow unix:; deny 10.0.0.0/8; ").allows(nil))
     }
 
+    @Test(arguments: [
+        ("allow 10.0.0.0/8;", ["1:23+5 warning: \"allow\" without \"deny\" has no effect"]),
+        ("deny all; allow ::1;", ["1:33+5 warning: \"allow ::1\" behind \"deny all\" has no effect"]),
+        ("allow ::1 all 10.0.0.0/8;", ["1:23+5 warning: \"allow 10.0.0.0/8\" behind \"allow all\" has no effect"]),
+        ("allow ::1; deny all;", []), ("deny ::1;", []), ("allow all;", []), ("deny all;", []),
+    ])
+    func `lines that decide nothing are warned of`(_ lines: String, _ findings: [String]) {
+        #expect(Reading("route /a { handler h; \(lines) } listen 1;").findings == findings)
+    }
+
     @Test func `are limits with the line that set them`() throws {
         let text =
             "listen 1; defaults { allow ::1; }\nroute /a { handler h; }\nroute /b { handler h;\ndeny ::2; allow all; }"
