@@ -7,10 +7,10 @@ public import Glibc
 public struct SendQueue: ~Copyable {
     public typealias Block = BlockPool.Block
 
-    private var first: UnsafeMutablePointer<Block>?
-    private var last: UnsafeMutablePointer<Block>?
+    var first: UnsafeMutablePointer<Block>?
+    var last: UnsafeMutablePointer<Block>?
     /// Bytes that have not been sent.
-    public private(set) var count = 0
+    public internal(set) var count = 0
 
     public init() {}
 
@@ -213,7 +213,7 @@ public struct SendQueue: ~Copyable {
         return unsafe last.pointee.capacity == 0 ? .small : .large
     }
 
-    private mutating func link(_ block: UnsafeMutablePointer<Block>) {
+    mutating func link(_ block: UnsafeMutablePointer<Block>) {
         if let tail = unsafe last { unsafe tail.pointee.next = block } else { unsafe first = block }
         unsafe last = block
     }
