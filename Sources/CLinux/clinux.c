@@ -2,9 +2,11 @@
 #include "clinux.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -12,6 +14,11 @@ __thread void *clinux_current_worker __attribute__((tls_model("initial-exec")));
 __thread void *clinux_current_callback_queue __attribute__((tls_model("initial-exec")));
 
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+int clinux_unacknowledged(int socket) {
+    int count = 0;
+    return ioctl(socket, SIOCOUTQ, &count) == 0 ? count : -1;
+}
 
 int clinux_block_signals(void) {
     sigset_t all;

@@ -190,6 +190,7 @@ static void put_place(struct text *text, uint64_t address) {
 
 static void put_site(struct text *text, const struct clinux_crash_note *note) {
     const struct clinux_crash_site *site = note->site;
+    uint32_t callback = note->callback & ~CLINUX_SEEN;
     if (site == NULL) {
         put(text, "outside of every handler");
         return;
@@ -199,7 +200,7 @@ static void put_site(struct text *text, const struct clinux_crash_note *note) {
     put(text, "\", generation ");
     put_number(text, site->generation, 10, 1);
     put(text, ", in ");
-    put(text, callback_names[note->callback < CLINUX_CALLBACKS ? note->callback : 0]);
+    put(text, callback_names[callback < CLINUX_CALLBACKS ? callback : 0]);
     if (site->route[0] != 0) {
         put(text, " of route ");
         put(text, site->route);
@@ -387,9 +388,9 @@ int clinux_make_crash_stack(void) {
     return 0;
 }
 
-const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, uint64_t digest,
-                                                       const char *route) {
-    struct clinux_crash_site *site = malloc(sizeof *site);
+struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint64_t generation, uint64_t digest,
+                                                 const char *route) {
+    struct clinux_crash_site *site = calloc(1, sizeof *site);
     if (site == NULL) {
         return NULL;
     }
@@ -398,4 +399,21 @@ const struct clinux_crash_site *clinux_make_crash_site(const char *handler, uint
     site->handler = strdup(handler);
     site->route = strdup(route);
     return site->handler != NULL && site->route != NULL ? site : NULL;
+}
+
+struct clinux_sighting clinux_look(struct clinux_crash_note *note) {
+    struct clinux_sighting seen = {NULL, 0, CLINUX_NO_CALLBACK, 0};
+    const struct clinux_crash_site *site = __atomic_load_n(&note->site, __ATOMIC_ACQUIRE);
+    if (site == NULL) {
+        return seen;
+    }
+    uint32_t callback = __atomic_load_n(&note->callback, __ATOMIC_RELAXED);
+    seen.site = (struct clinux_crash_site *)(uintptr_t)site;
+    seen.connection = __atomic_load_n(&note->connection, __ATOMIC_RELAXED);
+    seen.callback = (enum clinux_callback)(callback & ~CLINUX_SEEN);
+    seen.is_same = (callback & CLINUX_SEEN) != 0;
+    /* A callback that began meanwhile has written over it, and must not be marked with the number of another one. */
+    __atomic_compare_exchange_n(&note->callback, &callback, callback | CLINUX_SEEN, 0, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+    return seen;
 }

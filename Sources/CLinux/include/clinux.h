@@ -47,6 +47,9 @@ static inline ptrdiff_t clinux_send(int descriptor, const void *memory, size_t b
 /* Accepts one peer, non-blocking and close-on-exec; -1 with errno set. */
 int clinux_accept(int listener);
 
+/* Bytes that a stream socket has been given and its far end has not acknowledged; -1 with errno set. */
+int clinux_unacknowledged(int socket);
+
 /* Blocks every signal in the calling thread, and so in all threads it starts later. */
 int clinux_block_signals(void);
 
