@@ -113,6 +113,12 @@ public struct Socket: ~Copyable {
         _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
+    /// Bytes that were written and not acknowledged; nil when this is no socket.
+    public var bytesUnacknowledged: Int? {
+        let count = clinux_unacknowledged(number)
+        return count < 0 ? nil : Int(count)
+    }
+
     /// The address at the far end; nil when the peer has gone already.
     public var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
     /// The address at our end.

@@ -139,6 +139,12 @@ public struct Transport: ~Copyable {
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
     public func resetOnClose() { socket.resetOnClose() }
 
+    /// Bytes that the kernel has taken and the far end has not acknowledged; nil where there is no socket.
+    public var bytesInKernel: Int? { socket.bytesUnacknowledged }
+
+    /// Bytes of memory in the layer for what it keeps.
+    public var bytesKept: Int { layer?.bytesKept ?? 0 }
+
     // MARK: The ends
 
     /// Small messages leave at once: what belongs together is already in one call.

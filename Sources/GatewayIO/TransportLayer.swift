@@ -63,6 +63,9 @@ open class TransportLayer {
     /// What the peer said is kept here: the poller does not tell of that.
     open var hasInput: Bool { false }
 
+    /// Bytes of memory for what is kept here, of either direction.
+    open var bytesKept: Int { 0 }
+
     /// What was agreed on, where the layer keeps a secret; nil before that.
     open var security: TransportSecurity? { nil }
 

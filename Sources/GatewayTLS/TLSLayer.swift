@@ -224,6 +224,8 @@ import Glibc
         return .failed(Errno(ECONNRESET))
     }
 
+    package override var bytesKept: Int { pending.capacity + kept.capacity }
+
     // MARK: Out
 
     package override var isDrained: Bool { pending.isEmpty }

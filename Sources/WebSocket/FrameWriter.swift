@@ -26,6 +26,17 @@ public struct FrameWriter: Sendable {
         length &+ (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10)
     }
 
+    /// Bytes of the whole frame of ours that the bytes begin with.
+    package static func length(of bytes: UnsafeRawBufferPointer) -> Int {
+        let short = unsafe Int(bytes[1])
+        if short < 126 { return 2 &+ short }
+        if short == 126 {
+            return 4 &+ Int(UInt16(bigEndian: unsafe bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+        }
+        let wide = UInt64(bigEndian: unsafe bytes.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
+        return 10 &+ Int(truncatingIfNeeded: wide)
+    }
+
     /// - Parameter isCompressed: RFC 7692 6: RSV1 is set on the first frame of a compressed message.
     @inline(__always)
     public init(_ opcode: Opcode, isFinal: Bool, isCompressed: Bool = false, payloadLength length: Int) {

@@ -42,6 +42,9 @@ public struct MessageAssembler: ~Copyable {
     /// Bytes that are kept.
     public var count: Int { buffer.count }
 
+    /// Bytes of memory for that.
+    public var capacity: Int { buffer.capacity }
+
     // MARK: Joining
 
     /// Takes the next piece of a message that is to be whole.
