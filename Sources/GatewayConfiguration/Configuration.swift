@@ -48,6 +48,9 @@ package struct Configuration: Sendable, Equatable {
     package var threads = Threads.automatic
     /// `busy_poll`: how long a worker with nothing to do looks for more before it sleeps; nil = it sleeps at once.
     package var busyPollMicroseconds: Int64?
+    /// `max_memory`: bytes that the buffers of all connections may hold; nil = nobody counts them. Above, new peers hear
+    /// 503 and the connections that hold most are closed with 1013.
+    package var maxMemoryBytes: Int?
     /// The folder handlers are looked for in: an absolute path after loading.
     package var pluginsFolder = "Plugins"
     /// `watch`: whether a change of that folder reloads the handlers it is about.

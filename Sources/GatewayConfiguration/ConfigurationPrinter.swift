@@ -19,7 +19,7 @@ private struct ConfigurationPrinter {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
-            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .dispatch: break
+            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch: break
             case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation, .later: break
             }
         }
@@ -38,6 +38,9 @@ private struct ConfigurationPrinter {
             line(name, Self.text(of: configuration.threads), note: unsaid)
         case .busyPoll:
             let value = configuration.busyPollMicroseconds.map { Unit.text(microseconds: $0) } ?? "off"
+            line(name, value, note: unsaid)
+        case .maxMemory:
+            let value = configuration.maxMemoryBytes.map { Unit.text(bytes: Int64(clamping: $0)) } ?? "off"
             line(name, value, note: unsaid)
         case .plugins:
             printPlugins(name, configuration)

@@ -84,6 +84,8 @@ enum Setting: Sendable {
     case flag(ScopePath<Bool>)
     /// What becomes of connections when their handler is replaced.
     case policy(ScopePath<Limits.ReloadPolicy>)
+    /// What happens to a peer that does not read.
+    case slowConsumer(ScopePath<Limits.SlowConsumer>)
     /// Which threads callbacks run on.
     case dispatch(ScopePath<Limits.Dispatch>)
     /// How messages are compressed, with a block of its own.
@@ -111,8 +113,8 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, trustedProxies, user, threads, busyPoll, plugins, mode, console, control, accessLog, errorLog
-        case defaults, host, route, include
+        case listen, trustedProxies, user, threads, busyPoll, maxMemory, plugins, mode, console, control
+        case accessLog, errorLog, defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
     }
@@ -180,6 +182,7 @@ struct Directive: Sendable {
         Directive("user", .top, .special(.user), "the name of a user"),
         Directive("threads", .top, .special(.threads), "\"auto\" or a number from 1 to 256"),
         Directive("busy_poll", .top, .special(.busyPoll), "\"off\" or a duration from 1us to 1s"),
+        Directive("max_memory", .top, .special(.maxMemory), "\"off\" or a size from 1m to 1024g"),
         Directive("plugins", .top, .special(.plugins), "a folder", block: .optional),
         Directive("watch", .plugins, .flag(\.watches)),
         Directive("settle", .plugins, .time(\.settleMilliseconds, 1...(5 * second))),
@@ -210,8 +213,9 @@ struct Directive: Sendable {
         Directive("pong_timeout", anywhere, .timeOrOff(\.limits.pongTimeoutMilliseconds, 1...day)),
         Directive("idle_timeout", anywhere, .timeOrOff(\.limits.idleTimeoutMilliseconds, 1...(365 * day))),
         Directive("close_timeout", anywhere, .time(\.limits.closeTimeoutMilliseconds, 1...hour)),
+        Directive("write_timeout", anywhere, .timeOrOff(\.limits.writeTimeoutMilliseconds, 1...day)),
         Directive("send_buffer", anywhere, .bytes(\.limits.sendBufferBytes, 1024...(1 << 30))),
-        Directive("slow_consumer", anywhere, .fixed(Limits.SlowConsumer.close.rawValue)),
+        Directive("slow_consumer", anywhere, .slowConsumer(\.limits.slowConsumer)),
         Directive("start_timeout", anywhere, .time(\.limits.startTimeoutMilliseconds, 1...hour)),
         Directive("origin", anywhere, .origin),
         Directive("allow", anywhere, .addresses(allows: true), repeats: true),
@@ -222,6 +226,7 @@ struct Directive: Sendable {
         Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
         Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),
         Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
+        Directive("callback_stall", anywhere, .timeOrOff(\.limits.callbackStallMilliseconds, 1...hour)),
         Directive("reload", anywhere, .policy(\.limits.reload)),
         Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
         Directive("probation", anywhere, .probation(\.limits.probation, 1...day)),
@@ -250,6 +255,7 @@ extension Directive {
         case .timeOrOff: "a duration such as 200ms, 30s or 5m, or \"off\""
         case .flag: "\"on\" or \"off\""
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+        case .slowConsumer: "one of " + Limits.SlowConsumer.allCases.map(\.rawValue).joined(separator: ", ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
         case .fileMode: "octal digits such as 0660"
@@ -274,6 +280,7 @@ extension Directive {
         case .timeOrOff(let path, _): scope[keyPath: path].map { Unit.text(milliseconds: $0) } ?? "off"
         case .flag(let path): scope[keyPath: path] ? "on" : "off"
         case .policy(let path): scope[keyPath: path].rawValue
+        case .slowConsumer(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
         case .compression: compression(scope)
         case .fileMode(let path): scope[keyPath: path].map { "0" + String($0, radix: 8) }

@@ -158,6 +158,17 @@ extension Evaluator {
         }
     }
 
+    mutating func evaluateMaxMemory(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        if word.text == "off" {
+            configuration.maxMemoryBytes = nil
+        } else if let size = try? Unit.bytes(word.text), (1 << 20...1 << 40).contains(size) {
+            configuration.maxMemoryBytes = Int(clamping: size)
+        } else {
+            reportValue(word, entry)
+        }
+    }
+
     mutating func evaluatePlugins(_ entry: Admitted) {
         var scope = Scope()
         for inner in admit(entry.statement.block ?? [], in: .plugins) { apply(inner, to: &scope) }

@@ -11,16 +11,13 @@ extension Evaluator {
         case .flag(let path):
             if let isOn = choice(entry, ["on": true, "off": false]) { scope[keyPath: path] = isOn }
         case .policy(let path):
-            let known = Limits.ReloadPolicy.allCases.map { ($0.rawValue, $0) }
-            if let policy = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = policy }
+            if let policy = choice(entry, among: Limits.ReloadPolicy.self) { scope[keyPath: path] = policy }
+        case .slowConsumer(let path):
+            if let action = choice(entry, among: Limits.SlowConsumer.self) { scope[keyPath: path] = action }
         case .dispatch(let path):
-            let known = Limits.Dispatch.allCases.map { ($0.rawValue, $0) }
-            if let dispatch = choice(entry, Dictionary(uniqueKeysWithValues: known)) { scope[keyPath: path] = dispatch }
+            if let dispatch = choice(entry, among: Limits.Dispatch.self) { scope[keyPath: path] = dispatch }
         case .compression:
-            let known = Limits.Compression.Mode.allCases.map { ($0.rawValue, $0) }
-            if let mode = choice(entry, Dictionary(uniqueKeysWithValues: known)) {
-                scope.limits.compression.mode = mode
-            }
+            if let mode = choice(entry, among: Limits.Compression.Mode.self) { scope.limits.compression.mode = mode }
             for inner in admit(entry.statement.block ?? [], in: .compression) { apply(inner, to: &scope) }
         case .fileMode(let path):
             if let mode = fileMode(entry) { scope[keyPath: path] = mode }
@@ -83,9 +80,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name,
-            .probation, .fixed,
-            .later, .special:
+        case .flag, .policy, .slowConsumer, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .fileMode,
+            .name, .probation, .fixed, .later, .special:
             break
         }
     }
@@ -103,6 +99,12 @@ extension Evaluator {
             return nil
         }
         return word
+    }
+
+    private mutating func choice<Value: CaseIterable & RawRepresentable<String>>(
+        _ entry: Admitted, among values: Value.Type
+    ) -> Value? {
+        choice(entry, Dictionary(uniqueKeysWithValues: values.allCases.map { ($0.rawValue, $0) }))
     }
 
     /// One word of several; anything else is reported, with what was probably meant.

@@ -106,6 +106,7 @@ struct Evaluator {
         case .user: configuration.user = systemName(entry)
         case .threads: evaluateThreads(entry)
         case .busyPoll: evaluateBusyPoll(entry)
+        case .maxMemory: evaluateMaxMemory(entry)
         case .plugins: evaluatePlugins(entry)
         case .mode: evaluateMode(entry)
         case .console: evaluateConsole(entry)

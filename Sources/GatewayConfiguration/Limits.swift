@@ -4,6 +4,12 @@ package struct Limits: Sendable, Equatable {
     package enum SlowConsumer: String, Sendable, CaseIterable {
         /// The connection is closed with 1013.
         case close
+        /// It does not get what is sent then.
+        case dropNew = "drop_new"
+        /// It does not get the oldest whole messages that wait.
+        case dropOld = "drop_old"
+        /// It is not read from while it does not read, and does not get what is sent beyond `send_buffer`.
+        case pauseReads = "pause_reads"
     }
 
     /// What happens to the connections of a route when its handler is replaced.
@@ -82,6 +88,8 @@ package struct Limits: Sendable, Equatable {
     package var idleTimeoutMilliseconds: Int64?
     /// `close_timeout`: how long the peer's half of the closing handshake is waited for.
     package var closeTimeoutMilliseconds: Int64 = 5_000
+    /// `write_timeout`: how long output may wait without any of it being taken; nil = for ever.
+    package var writeTimeoutMilliseconds: Int64? = 60_000
     /// `send_buffer`: bytes that may wait for a peer to read them.
     package var sendBufferBytes = 1 << 20
     /// `slow_consumer`: what happens above `send_buffer`.
@@ -96,6 +104,8 @@ package struct Limits: Sendable, Equatable {
     package var addresses = AddressList()
     /// `compression`: how messages are compressed.
     package var compression = Compression()
+    /// `callback_stall`: a callback that blocks a loop for longer is told of; nil = none is.
+    package var callbackStallMilliseconds: Int64? = 100
     /// `dispatch`: which threads callbacks run on.
     package var dispatch = Dispatch.loop
     /// `reload`: what happens to the connections of the route when its handler is replaced.

@@ -34,6 +34,9 @@ extension StatusReport.Process {
             writer.array(workerConnections) { $0.value($1) }
             writer.member("connections", connections)
             writer.member("max_connections", maxConnections)
+            costs.write(to: &writer)
+            writer.name("memory")
+            if let memory { memory.write(to: &writer) } else { writer.value(String?.none) }
             writer.member("configuration", configuration)
             writer.name("configuration_reload")
             guard let reload = configurationReload else { return writer.value(String?.none) }
@@ -68,6 +71,7 @@ extension StatusReport.Route {
             writer.member("reason", unavailable)
             writer.member("connections", connections)
             writer.member("reload", reload)
+            costs.write(to: &writer)
             writer.name("compression")
             guard let compression else { return writer.value(String?.none) }
             writer.object { writer in
@@ -88,6 +92,31 @@ extension StatusReport.Compression.Direction {
             writer.name("ratio")
             writer.value(ratio ?? .nan)
             writer.member("time_us", nanoseconds / 1000)
+        }
+    }
+}
+
+extension StatusReport.Memory {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("held", held)
+            writer.member("max", most)
+            writer.member("refused", refused)
+            writer.member("shed", shed)
+        }
+    }
+}
+
+extension StatusReport.Costs {
+    /// As members of what the peers belong to.
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.member("write_timeouts", writeTimeouts)
+        writer.name("slow_consumer")
+        writer.object { writer in
+            writer.member("close", closed)
+            writer.member("drop_new", droppedNew)
+            writer.member("drop_old", droppedOld)
+            writer.member("pause_reads", pausedReads)
         }
     }
 }
@@ -122,6 +151,7 @@ extension StatusReport.Generation {
             writer.member("language", language)
             writer.member("connections", connections)
             writer.member("errors", errors)
+            writer.member("stalls", stalls)
             writer.member("flags", flags)
         }
     }

@@ -5,13 +5,13 @@ extension StatusReport.Generation {
     /// What the loaded module says of itself, and what only the control thread knows.
     package init(
         _ generation: Generation, state: State, why: String? = nil, sinceMilliseconds: UInt64, builtAt: Int64? = nil,
-        connections: Int, errors: Int = 0
+        connections: Int, errors: Int = 0, stalls: Int = 0
     ) {
         self.init(
             number: generation.number, state: state, why: why, sinceMilliseconds: sinceMilliseconds,
             digest: generation.digest, file: generation.path, builtAt: builtAt, version: generation.version,
             language: Self.language(sdk: generation.sdk, generation.image), connections: connections, errors: errors,
-            flags: Self.names(ofFlags: generation.flags))
+            stalls: stalls, flags: Self.names(ofFlags: generation.flags))
     }
 
     /// The kit it was written with says it best; without one the file shows its runtime, and C and its kin have none.

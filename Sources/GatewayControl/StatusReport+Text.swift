@@ -38,7 +38,7 @@ extension StatusReport {
                     StyledText((route.host ?? "") + route.pattern), StyledText(route.handler),
                     StyledText(isServing ? "serving" : "unavailable", isServing ? .good : .bad),
                     StyledText("\(route.connections)"), StyledText(route.reload),
-                ], note: route.unavailable.map { StyledText($0, .bad) } ?? route.compression?.note)
+                ], notes: route.notes)
         }
         return table
     }
@@ -61,6 +61,13 @@ extension StatusReport {
     }
 }
 
+extension StatusReport.Route {
+    fileprivate var notes: [StyledText] {
+        let reason = unavailable.map { StyledText($0, .bad) }
+        return [reason, costs.text.map { StyledText($0, .doubtful) }, compression?.note].compactMap { $0 }
+    }
+}
+
 extension StatusReport.Compression {
     /// nil while nothing was compressed.
     fileprivate var note: StyledText? {
@@ -79,6 +86,17 @@ extension StatusReport.Compression.Direction {
     }
 }
 
+extension StatusReport.Costs {
+    /// Those that there are; nil when there are none.
+    fileprivate var text: String? {
+        let parts = [
+            (closed, "closed"), (droppedNew, "new messages dropped"), (droppedOld, "old messages dropped"),
+            (pausedReads, "pauses of reading"), (writeTimeouts, "cut off by write_timeout"),
+        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        return parts.isEmpty ? nil : "slow peers: " + parts.joined(separator: ", ")
+    }
+}
+
 extension StatusReport.Process {
     fileprivate func details(
         _ listeners: [String], _ certificates: [StatusReport.Certificate], _ colour: Bool
@@ -94,10 +112,13 @@ extension StatusReport.Process {
         for (index, certificate) in certificates.enumerated() {
             lines.append((index == 0 ? "certificate" : "", certificate.text(now: now)))
         }
-        lines += [
-            ("limit", StyledText(StatusReport.count(maxConnections, "connection"))),
-            ("file", StyledText(configuration)),
-        ]
+        lines.append(("limit", StyledText(StatusReport.count(maxConnections, "connection"))))
+        if let memory {
+            let style: StyledText.Style = memory.held > memory.most ? .bad : .plain
+            let counts = "\(memory.refused) requests refused, \(StatusReport.count(memory.shed, "connection")) shed"
+            lines.append(("memory", StyledText("\(memory.held) of \(memory.most) bytes; \(counts)", style)))
+        }
+        lines.append(("file", StyledText(configuration)))
         if let reload = configurationReload {
             let verdict = reload.isAccepted ? "read again" : "refused"
             let style: StyledText.Style = reload.isAccepted ? .plain : .bad
@@ -157,7 +178,8 @@ extension StatusReport.Handler {
             [
                 .init(title: "GENERATION", isNumber: true), .init(title: "STATE"), .init(title: "FOR"),
                 .init(title: "CONNECTIONS", isNumber: true), .init(title: "ERRORS", isNumber: true),
-                .init(title: "BUILT"), .init(title: "DIGEST"), .init(title: "VERSION"), .init(title: "LANGUAGE"),
+                .init(title: "STALLS", isNumber: true), .init(title: "BUILT"), .init(title: "DIGEST"),
+                .init(title: "VERSION"), .init(title: "LANGUAGE"),
             ], indent: "  ")
         for each in generations {
             table.add(
@@ -165,9 +187,10 @@ extension StatusReport.Handler {
                     StyledText("\(each.number)"), StyledText(each.state.rawValue, each.state.style),
                     StyledText(Timestamp.duration(milliseconds: each.sinceMilliseconds)),
                     StyledText("\(each.connections)"), StyledText("\(each.errors)", each.errors > 0 ? .bad : .plain),
+                    StyledText("\(each.stalls)", each.stalls > 0 ? .doubtful : .plain),
                     StyledText(each.builtAt.map { Timestamp.text($0) } ?? "-"), StyledText(each.digestText),
                     StyledText(each.version.isEmpty ? "-" : each.version), StyledText(each.language),
-                ], note: each.why.map { StyledText($0, .faint) })
+                ], notes: each.why.map { [StyledText($0, .faint)] } ?? [])
         }
         return table
     }

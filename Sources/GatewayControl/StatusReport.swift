@@ -75,6 +75,10 @@ extension StatusReport {
         package var connections: Int
         /// `max_connections`.
         package var maxConnections: Int
+        /// What the buffers of connections hold; nil with `max_memory off`, when nobody counts.
+        package var memory: Memory?
+        /// Of peers that no route had to do with.
+        package var costs = Costs()
         /// The file as the operator named it.
         package var configuration: String
         /// The last time it was read again; nil when it never was.
@@ -124,6 +128,8 @@ extension StatusReport {
         package var connections: Int
         /// `reload`, as it is written in the file.
         package var reload: String
+        /// What its peers were cut off for, or not given.
+        package var costs = Costs()
         /// What permessage-deflate did for its connections; nil where it never was on.
         package var compression: Compression?
 
@@ -169,6 +175,39 @@ extension StatusReport {
 
         package var received = Direction()
         package var sent = Direction()
+
+        package init() {}
+    }
+
+    /// `max_memory`, and what came of it since the start.
+    package struct Memory: Sendable, Equatable {
+        /// Bytes in the buffers of connections.
+        package var held: Int
+        /// `max_memory`.
+        package var most: Int
+        /// Requests that heard 503 over it.
+        package var refused: Int
+        /// Connections that were closed over it.
+        package var shed: Int
+
+        package init(held: Int, most: Int, refused: Int, shed: Int) {
+            self.held = held
+            self.most = most
+            self.refused = refused
+            self.shed = shed
+        }
+    }
+
+    /// How often peers cost too much, since the start.
+    package struct Costs: Sendable, Equatable {
+        /// Connections that ended because the peer took nothing for `write_timeout`.
+        package var writeTimeouts = 0
+        /// What `slow_consumer` did: connections closed, messages not taken, messages given up for newer ones, times that
+        /// a peer was not read from.
+        package var closed = 0
+        package var droppedNew = 0
+        package var droppedOld = 0
+        package var pausedReads = 0
 
         package init() {}
     }
@@ -232,13 +271,15 @@ extension StatusReport {
         package var connections: Int
         /// Callbacks that ended in an error.
         package var errors: Int
+        /// Callbacks that held up a loop (`callback_stall`).
+        package var stalls: Int
         /// Names of its GW_HF_* flags.
         package var flags: [String]
 
         package init(
             number: UInt64, state: State, why: String? = nil, sinceMilliseconds: UInt64, digest: UInt64, file: String,
             builtAt: Int64? = nil, version: String = "", language: String, connections: Int, errors: Int = 0,
-            flags: [String] = []
+            stalls: Int = 0, flags: [String] = []
         ) {
             self.number = number
             self.state = state
@@ -251,6 +292,7 @@ extension StatusReport {
             self.language = language
             self.connections = connections
             self.errors = errors
+            self.stalls = stalls
             self.flags = flags
         }
     }

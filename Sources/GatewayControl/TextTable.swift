@@ -44,8 +44,8 @@ struct TextTable {
 
     private struct Row {
         let cells: [StyledText]
-        /// A line below the row; nil for none.
-        let note: StyledText?
+        /// Lines below the row.
+        let notes: [StyledText]
     }
 
     private let columns: [Column]
@@ -57,8 +57,8 @@ struct TextTable {
         self.indent = indent
     }
 
-    mutating func add(_ cells: [StyledText], note: StyledText? = nil) {
-        rows.append(Row(cells: cells, note: note))
+    mutating func add(_ cells: [StyledText], notes: [StyledText] = []) {
+        rows.append(Row(cells: cells, notes: notes))
     }
 
     func text(colour: Bool) -> String {
@@ -69,7 +69,7 @@ struct TextTable {
         var text = line(titles, widths, colour)
         for row in rows {
             text += line(row.cells, widths, colour)
-            if let note = row.note { text += indent + "    " + note.rendered(colour: colour) + "\n" }
+            for note in row.notes { text += indent + "    " + note.rendered(colour: colour) + "\n" }
         }
         return text
     }

@@ -1,8 +1,8 @@
 """Counts what a gateway does for each message: instructions with callgrind, allocations with a preloaded library.
 
 The gateway serves a fixed number of operations twice, more the second time; the difference of what was counted is
-divided by the difference in number, so that starting and stopping cancel out. Files are not watched meanwhile, which
-costs by the time and not by the message. What is left of the machine's speed is how many messages a turn finds: the least
+divided by the difference in number, so that starting and stopping cancel out. Files are not watched meanwhile, nor how
+long callbacks take, which costs by the time and not by the message. What is left of the machine's speed is how many messages a turn finds: the least
 of several runs counts. Instructions depend a little on the processor, where libraries choose among variants: those are
 held to what every x86-64 of the last fifteen years has, so the counts are not quite those of a real run.
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 import servers
 from servers import BINARY, Server
 
+# Under callgrind an instant is seconds: the watch for slow callbacks would look more often than it ever does.
+UNTIMED = "threads 1; defaults { callback_stall off; }"
 # simdjson and glibc would look for wider vectors.
 PLAIN_PROCESSOR = {"SIMDJSON_FORCE_IMPLEMENTATION": "westmere", "OPENSSL_ia32cap": ":0",
                    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS,-FSRM,-AVX_Fast_Unaligned_Load"}
@@ -62,7 +64,7 @@ def instructions_once(words, number, folder, handler, tls):
     for file in (BINARY, servers.module(handler), servers.module("chat")):
         if not (folder / file.name).exists():
             subprocess.run(["strip", "--strip-debug", "-o", folder / file.name, file], check=True)
-    arguments = servers.gateway_configuration(handler, folder, watch="off", tls=tls)
+    arguments = servers.gateway_configuration(handler, folder, main=UNTIMED, watch="off", tls=tls)
     return callgrind(words, number, folder, lambda port: [folder / "gateway", *arguments(port)], tls)
 
 
@@ -96,7 +98,7 @@ def allocations(words, number, folder, handler="echo", tls=False):
 def counted_once(words, number, folder, handler, tls):
     library = servers.compiled("count_allocations.c", "-shared", "-fPIC")
     counts = Path(tempfile.mkdtemp(dir=folder))
-    arguments = servers.gateway_configuration(handler, watch="off", tls=tls)
+    arguments = servers.gateway_configuration(handler, main=UNTIMED, watch="off", tls=tls)
     with Server("allocations", lambda port: [BINARY, *arguments(port)], core=None, tls=tls,
                 environment={"LD_PRELOAD": str(library), "COUNT_ALLOCATIONS": str(counts)}) as server:
         operations = load(server, words, number)

@@ -7,7 +7,7 @@ struct ConfigurationPrinterTests {
         "listen 1;",
         "listen 1; mode development;",
         "listen 1; busy_poll 3ms;",
-        "listen 1; busy_poll 3500us;",
+        "listen 1; busy_poll 3500us; max_memory 64m;",
         "listen 1; mode development; console off; error_log off; control off;",
         "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",
         "listen 1; listen 2 tls { certificate a.pem; certificate 'b c.pem' /k.pem; protocols 1.3; } listen 3 tls { certificate a; }",
@@ -103,6 +103,7 @@ private let expectedText = """
     listen 8080;
     threads auto;                           # default
     busy_poll off;                          # default
+    max_memory off;                         # default
     plugins /g/Plugins {
         watch on;                           # default
         settle 200ms;                       # default
@@ -130,6 +131,7 @@ private let expectedText = """
         pong_timeout 20s;                   # default
         idle_timeout 1m;
         close_timeout 5s;                   # default
+        write_timeout 1m;                   # default
         send_buffer 1m;                     # default
         slow_consumer close;                # default
         start_timeout 10s;                  # default
@@ -137,6 +139,7 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        callback_stall 100ms;               # default
         reload auto;                        # default
         drain_timeout 1m;                   # default
         probation off;                      # default
@@ -156,6 +159,7 @@ private let expectedText = """
         pong_timeout 20s;                   # default
         idle_timeout 1m;                    # from defaults
         close_timeout 5s;                   # default
+        write_timeout 1m;                   # default
         send_buffer 1m;                     # default
         slow_consumer close;                # default
         start_timeout 10s;                  # default
@@ -163,6 +167,7 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        callback_stall 100ms;               # default
         reload auto;                        # default
         drain_timeout 1m;                   # default
         probation off;                      # default

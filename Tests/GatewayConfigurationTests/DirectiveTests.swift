@@ -62,6 +62,9 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("threads auto;") { $0.threads == .automatic },
     Acceptance("threads 1;") { $0.threads == .count(1) },
     Acceptance("threads 256;") { $0.threads == .count(256) },
+    Acceptance("max_memory off;") { $0.maxMemoryBytes == nil },
+    Acceptance("max_memory 1m;") { $0.maxMemoryBytes == 1 << 20 },
+    Acceptance("max_memory 1024g;") { $0.maxMemoryBytes == 1 << 40 },
     Acceptance("busy_poll off;") { $0.busyPollMicroseconds == nil },
     Acceptance("busy_poll 1us;") { $0.busyPollMicroseconds == 1 },
     Acceptance("busy_poll 45us;") { $0.busyPollMicroseconds == 45 },
@@ -103,6 +106,15 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("defaults { handshake_timeout 1h; }") { $0.handshake.timeoutMilliseconds == 3_600_000 },
     Acceptance("defaults { reply_timeout 3s; }") { $0.limits.replyTimeoutMilliseconds == 3000 },
     Acceptance("defaults { start_timeout 3s; }") { $0.limits.startTimeoutMilliseconds == 3000 },
+    Acceptance("defaults { slow_consumer drop_new; }") { $0.limits.slowConsumer == .dropNew },
+    Acceptance("defaults { slow_consumer drop_old; }") { $0.limits.slowConsumer == .dropOld },
+    Acceptance("defaults { slow_consumer pause_reads; }") { $0.limits.slowConsumer == .pauseReads },
+    Acceptance("defaults { callback_stall 1ms; }") { $0.limits.callbackStallMilliseconds == 1 },
+    Acceptance("defaults { callback_stall off; }") { $0.limits.callbackStallMilliseconds == nil },
+    Acceptance("defaults { write_timeout 2s; }") { $0.limits.writeTimeoutMilliseconds == 2000 },
+    Acceptance("route /x { handler h; write_timeout off; }") {
+        $0.routes.first { $0.pattern.description == "/x" }?.limits.writeTimeoutMilliseconds == .some(nil)
+    },
     Acceptance("defaults { close_timeout 3s; }") { $0.limits.closeTimeoutMilliseconds == 3000 },
     Acceptance("defaults { ping_interval 1d; }") { $0.limits.pingIntervalMilliseconds == 86_400_000 },
     Acceptance("defaults { ping_interval off; }") { $0.limits.pingIntervalMilliseconds == nil },
@@ -182,6 +194,12 @@ private let refusedDirectives: [Refusal] = [
     Refusal(
         "'threads' 1;",
         ["1:1+9 error: the name of a directive does not stand in quotes"]),
+    Refusal(
+        "max_memory 1023k;",
+        ["1:12+5 error: \"max_memory\" takes \"off\" or a size from 1m to 1024g, not \"1023k\""]),
+    Refusal(
+        "max_memory;",
+        ["1:1+10 error: \"max_memory\" needs \"off\" or a size from 1m to 1024g"]),
     Refusal(
         "busy_poll;",
         ["1:1+9 error: \"busy_poll\" needs \"off\" or a duration from 1us to 1s"]),
@@ -404,6 +422,12 @@ private let refusedDirectives: [Refusal] = [
         "defaults { close_timeout off; }",
         ["1:26+3 error: \"off\" is not a duration such as 200ms, 30s or 5m"]),
     Refusal(
+        "defaults { callback_stall 2h; }",
+        ["1:27+2 error: \"2h\" is out of range for \"callback_stall\" (1ms to 1h)"]),
+    Refusal(
+        "defaults { write_timeout 25h; }",
+        ["1:26+3 error: \"25h\" is out of range for \"write_timeout\" (1ms to 1d)"]),
+    Refusal(
         "defaults { handshake_timeout off; }",
         ["1:30+3 error: \"off\" is not a duration such as 200ms, 30s or 5m"]),
     Refusal(
@@ -416,8 +440,11 @@ private let refusedDirectives: [Refusal] = [
         "defaults { start_timeout 0ms; }",
         ["1:26+3 error: \"0ms\" is out of range for \"start_timeout\" (1ms to 1h)"]),
     Refusal(
-        "defaults { slow_consumer drop_new; }",
-        ["1:12+13 error: \"slow_consumer\" is not supported yet (only \"slow_consumer close\" is)"]),
+        "defaults { slow_consumer dropnew; } route /x { handler h; slow_consumer wait; }",
+        [
+            "1:26+7 error: \"slow_consumer\" does not take \"dropnew\" (did you mean \"drop_new\"?)",
+            "1:73+4 error: \"slow_consumer\" takes one of close, drop_new, drop_old, pause_reads, not \"wait\"",
+        ]),
     Refusal(
         "defaults { origin same-host; compression onn; }",
         ["1:42+3 error: \"compression\" does not take \"onn\" (did you mean \"on\"?)"]),

@@ -10,6 +10,7 @@ struct StatusReportTests {
             pid: 4711, version: "1.0.0", startedAt: Self.now - 11_520, now: Self.now, uptimeMilliseconds: 11_520_000,
             workers: 2, connections: 123, maxConnections: 100_000, configuration: "/etc/gw/gateway.conf")
         process.workerConnections = [62, 61]
+        process.memory = .init(held: 5, most: 4, refused: 3, shed: 1)
         process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
         var report = StatusReport(process: process)
         report.listeners = ["[::]:8080", "unix:/run/g.sock"]
@@ -26,6 +27,9 @@ struct StatusReportTests {
                 pattern: "/rooms/:room", handler: "chat", unavailable: "its module\ncannot \u{1B}[2Jbe loaded",
                 connections: 120, reload: "drain"),
         ]
+        report.routes[0].costs.writeTimeouts = 2
+        (report.routes[0].costs.closed, report.routes[0].costs.droppedNew) = (1, 3)
+        report.routes[0].costs.pausedReads = 4
         report.handlers = handlers
         return report
     }
@@ -46,7 +50,7 @@ struct StatusReportTests {
                 flags: ["stateless"]),
             .init(
                 number: 9, state: .pinned, why: "contains Swift", sinceMilliseconds: 5000, digest: .max,
-                file: "/run/chat.9.so", language: "C ABI", connections: 1, errors: 4),
+                file: "/run/chat.9.so", language: "C ABI", connections: 1, errors: 4, stalls: 2),
         ]
         chat.lastReload = .init(
             at: Self.now - 60, cause: "the file changed", isAccepted: true, outcome: "generation 12 is live",
@@ -65,22 +69,24 @@ struct StatusReportTests {
                 certificate  a.example until 2026-01-31 00:00:00 UTC, in 30 days  /etc/gw/a.pem
                              b.example until 2025-12-31 00:00:00 UTC, expired 1 day ago  /etc/gw/b.pem
                       limit  100000 connections
+                     memory  5 of 4 bytes; 3 requests refused, 1 connection shed
                        file  /etc/gw/gateway.conf
                              read again 2025-12-31 23:55:00 UTC, 5m 0s ago
                              1 route added
 
                 ROUTE         HANDLER  STATE        CONNECTIONS  RELOAD
                 /echo         echo     serving                3  auto
+                    slow peers: 1 closed, 3 new messages dropped, 4 pauses of reading, 2 cut off by write_timeout
                     compressed: in 10239 B to 25 % in 0.0s; out 20 MiB to 35 % in 1m 1s
                 /rooms/:room  chat     unavailable          120  drain
                     its module cannot \\u{1b}[2Jbe loaded
 
                 HANDLER chat  /p/chat.so
-                  GENERATION  STATE   FOR    CONNECTIONS  ERRORS  BUILT                    DIGEST            \
+                  GENERATION  STATE   FOR    CONNECTIONS  ERRORS  STALLS  BUILT                    DIGEST            \
                 VERSION  LANGUAGE
-                          12  live    1m 0s          119       0  2025-12-31 23:58:30 UTC  00000000000000ab  \
+                          12  live    1m 0s          119       0       0  2025-12-31 23:58:30 UTC  00000000000000ab  \
                 1.2      GatewayHandler 1.0 (Swift)
-                           9  pinned  5.0s             1       4  -                        ffffffffffffffff  \
+                           9  pinned  5.0s             1       4       2  -                        ffffffffffffffff  \
                 -        C ABI
                       contains Swift
                   last reload  2025-12-31 23:59:00 UTC, 1m 0s ago: the file changed
@@ -106,7 +112,9 @@ struct StatusReportTests {
             report.json() == #"""
                 {"format":1,"process":{"pid":4711,"version":"1.0.0","state":"degraded","started_at":"2025-12-31T20:48:00Z",\#
                 "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"worker_connections":[62,61],\#
-                "connections":123,"max_connections":100000,"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
+                "connections":123,"max_connections":100000,"write_timeouts":0,\#
+                "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
+                "memory":{"held":5,"max":4,"refused":3,"shed":1},"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
                 "listeners":["[::]:8080","unix:/run/g.sock"],"certificates":[\#
                 {"certificate":"a.example","file":"/etc/gw/a.pem","listeners":["[::]:8443"],\#
@@ -114,16 +122,18 @@ struct StatusReportTests {
                 {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#
                 "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
                 {"route":"/echo","host":null,"handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
+                "write_timeouts":2,"slow_consumer":{"close":1,"drop_new":3,"drop_old":0,"pause_reads":4},\#
                 "compression":{"in":{"plain_bytes":10239,"compressed_bytes":2560,"ratio":0.25002441644691864,"time_us":1234},\#
                 "out":{"plain_bytes":20971520,"compressed_bytes":7340032,"ratio":0.35,"time_us":61000000}}},\#
                 {"route":"/rooms/:room","host":null,"handler":"chat","state":"unavailable",\#
-                "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain","compression":null}],"handlers":[\#
+                "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain","write_timeouts":0,\#
+                "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},"compression":null}],"handlers":[\#
                 {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
                 "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#
-                "language":"GatewayHandler 1.0 (Swift)","connections":119,"errors":0,"flags":["stateless"]},\#
+                "language":"GatewayHandler 1.0 (Swift)","connections":119,"errors":0,"stalls":0,"flags":["stateless"]},\#
                 {"generation":9,"state":"pinned","why":"contains Swift","since_ms":5000,"digest":"ffffffffffffffff",\#
-                "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,\#
+                "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,"stalls":2,\#
                 "flags":[]}],"last_reload":{"at":"2025-12-31T23:59:00Z","cause":"the file changed","accepted":true,\#
                 "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1}},\#
                 {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}],"metrics":[]}

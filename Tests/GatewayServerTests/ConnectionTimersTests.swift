@@ -1,3 +1,4 @@
+import Synchronization
 import TestSupport
 import Testing
 
@@ -306,6 +307,63 @@ struct ConnectionTimersTurnTests {
         _ = peer.heard()
         pass(steps, peer)
         #expect(peer.place == nil && steps.isDeserted)
+    }
+
+    @Test func `output that nobody takes ends the connection after write_timeout, without a Close`() throws {
+        let steps = try start("write_timeout \(Self.limit); send_buffer 1m;")
+        let peer = steps.open(window: 1000)
+        _ = peer.heard()
+        peer.say("fill:1:5000")
+        steps.step()
+        #expect(peer.isBlocked)
+        _ = peer.heard()
+        pass(steps, peer)
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(steps.route().costs.writeTimeouts.load(ordering: .relaxed) == 1)
+        #expect(steps.record().endings == ["1 close 1006 by 3 reason  sends -1"])
+    }
+
+    @Test func `a peer that takes a byte now and then is slow, and not gone`() throws {
+        let steps = try start("write_timeout \(Self.limit); send_buffer 1m;")
+        let peer = steps.open(window: 1000)
+        peer.say("fill:1:5000")
+        steps.step()
+        for _ in 0..<5 {
+            steps.step(ticks: 9)
+            peer.widen(by: 1)
+        }
+        #expect(peer.phase == .open && peer.isBlocked)
+        // It is looked at, and has moved.
+        steps.step(ticks: 1)
+        _ = peer.heard()
+        pass(steps, peer)
+        #expect(peer.place == nil && steps.isDeserted)
+    }
+
+    @Test func `what has been read at last is not waited for, and off is for ever`() throws {
+        for (limit, window) in [(Self.limit, 5000), ("off", 0)] {
+            let steps = try start("write_timeout \(limit); send_buffer 1m;")
+            let peer = steps.open(window: 1000)
+            peer.say("fill:1:5000")
+            steps.step(ticks: 9)
+            peer.widen(by: window)
+            steps.step()
+            #expect(peer.isBlocked == (window == 0))
+            steps.step(ticks: 100)
+            #expect(peer.phase == .open && steps.worker.patience == nil)
+        }
+    }
+
+    @Test func `an answer to a plain request is waited for no longer`() throws {
+        let steps = try StepWorker(
+            handler: "fixture_probe", rest: "defaults { handshake_timeout 1h; write_timeout \(Self.limit); }")
+        let peer = steps.connect(saying: "GET /echo?do=large HTTP/1.1\r\nHost: a\r\n\r\n", window: 1000)
+        steps.step()
+        #expect(peer.isBlocked && peer.phase == .head)
+        _ = peer.heard()
+        pass(steps, peer)
+        #expect(peer.place == nil && steps.isDeserted)
+        #expect(steps.server.context.costs.writeTimeouts.load(ordering: .relaxed) == 1)
     }
 
     @Test func `the end of our side waits two seconds for the peer's`() throws {

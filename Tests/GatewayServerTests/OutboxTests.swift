@@ -28,7 +28,7 @@ private final class Filled {
     /// Writes, and answers with what came of it and how much was told to be taken.
     func write() -> (Outbox.Written, Int) {
         var taken = 0
-        let written = outbox.write(to: transport, pool: pool) { taken += $0 }
+        let written = outbox.write(to: transport, pool: pool) { count, _ in taken += count }
         return (written, taken)
     }
 

@@ -266,6 +266,9 @@ final class StepWorker {
             if let place { owner.worker.writable(place) }
         }
 
+        /// Takes nothing more until it is widened.
+        func stall() { stream.window = 0 }
+
         /// It was told that nothing more will come.
         var isFinished: Bool { stream.isFinished }
     }

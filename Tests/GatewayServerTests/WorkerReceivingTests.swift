@@ -19,6 +19,24 @@ struct WorkerReceivingTests {
         for text in ["one", "two", "three"] { #expect(try client.receive() == .text(text)) }
     }
 
+    @Test("RFC 6455 5.5.3: of pings that a peer sends without reading, the last one is answered")
+    func unreadPongs() throws {
+        let steps = try StepWorker()
+        let peer = steps.open()
+        _ = peer.frames()
+        peer.stall()
+        for burst in [[1, 2, 3], [4, 5], [6, 7, 8]] as [[UInt8]] {
+            peer.say(burst.flatMap { ClientFrame(9, [$0]).bytes })
+            steps.step()
+        }
+        peer.widen(by: 1000)
+        steps.step()
+        #expect(peer.frames() == [1, 2, 3, 8].map { TestClient.Frame(10, [$0]) })
+        peer.say(ClientFrame(9, [9]))
+        steps.step()
+        #expect(peer.frames() == [TestClient.Frame(10, [9])])
+    }
+
     @Test("another connection's callback, and another thread, may switch reading off and on")
     func readingOffFromElsewhere() throws {
         let gateway = try TestGateway(threads: 1)

@@ -94,8 +94,19 @@ struct WorkerSendingTests {
             sent += 200
         }
         #expect(sent < 100_000)
-        for _ in 0..<sent { #expect(try client.receive().opcode == 10) }
+        var pongs = 0
+        while !client.socket.takes(within: 0) {
+            #expect(try client.receive().opcode == 10)
+            pongs += 1
+        }
         try client.send("well")
-        #expect(try client.receive() == .text("well"))
+        var answer = try client.receive()
+        while answer.opcode == 10 {
+            pongs += 1
+            answer = try client.receive()
+        }
+        #expect(answer == .text("well"))
+        // RFC 6455 5.5.3: of those that had to wait, the most recent one is enough.
+        #expect(pongs > 0 && pongs <= sent)
     }
 }

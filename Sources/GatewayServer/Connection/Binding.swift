@@ -1,4 +1,5 @@
 import CGatewayABI
+import GatewayConfiguration
 import HandlerModules
 import Synchronization
 import WebSocket
@@ -77,6 +78,7 @@ import WebSocket
     static func make(
         _ record: InstanceContext, route: Route, isPooled: Bool? = nil
     ) -> UnsafeMutablePointer<Binding> {
+        record.instance.crashSite.patience = route.callbackStall
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
         unsafe binding.initialize(to: Binding(record, route: route, isPooled: isPooled ?? route.isPooled))
         return unsafe binding
@@ -102,12 +104,19 @@ struct RouteLimits: Sendable {
     var body: Int
     var connections: Int
     var sendBuffer: Int
+    /// What happens beyond it.
+    var slowConsumer: Limits.SlowConsumer
     /// 0 where the configuration says off.
     var pingInterval: UInt32
     var pongTimeout: UInt32
     var idleTimeout: UInt32
     var closeTimeout: UInt32
+    var writeTimeout: UInt32
     var replyTimeout: UInt32
+
+    var closesSlowConsumers: Bool { if case .close = slowConsumer { true } else { false } }
+    var pausesReads: Bool { if case .pauseReads = slowConsumer { true } else { false } }
+    var dropsOld: Bool { if case .dropOld = slowConsumer { true } else { false } }
 
     /// Above it `send` answers GW_BACKPRESSURE and the peer is not read from.
     var highWater: Int { sendBuffer >> 1 }

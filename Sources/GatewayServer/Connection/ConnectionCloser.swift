@@ -216,6 +216,30 @@ final class ConnectionCloser {
         teardown(peer, on: worker)
     }
 
+    /// The peer has taken none of the output that waits for it for `write_timeout`: it would take no Close either.
+    func endUnread(_ peer: ConnectionPointer, on worker: Worker) {
+        if peer.pointee.phase == .gone { return }
+        let costs = unsafe peer.pointee.binding?.pointee.route.costs ?? worker.server.costs
+        costs.writeTimeouts.add(1, ordering: .relaxed)
+        if let more = worker.server.unreadLog.admit(at: worker.nowNanoseconds) {
+            worker.server.log.info("\(name(peer)): took none of its output for write_timeout, ended\(more)")
+        }
+        // ETIMEDOUT
+        peer.pointee.osError = 110
+        if peer.pointee.phase == .open {
+            noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_GATEWAY), on: worker)
+        }
+        peer.pointee.transport.resetOnClose()
+        teardown(peer, on: worker)
+    }
+
+    /// A connection for the log: its number, peer and route.
+    private func name(_ peer: ConnectionPointer) -> String {
+        let address = peer.pointee.transport.peerAddress?.description ?? "-"
+        let route = unsafe peer.pointee.binding.map { unsafe " on \($0.pointee.route.pattern)" } ?? ""
+        return "connection \(String(peer.pointee.id.number, radix: 16)) of \(address)\(route)"
+    }
+
     /// A handler wants it gone without a handshake.
     func abort(_ peer: ConnectionPointer, on worker: Worker) {
         switch peer.pointee.phase {
@@ -271,7 +295,10 @@ final class ConnectionCloser {
     /// Tells of errors that came up where no callback may be called: inside a host function (R1).
     private func reportLate(_ peer: ConnectionPointer, on worker: Worker) {
         if peer.pointee.closeBy == UInt8(GW_BY_GATEWAY), peer.pointee.closeCode == CloseCode.tryAgainLater {
-            report(peer, GW_E_LIMIT, "more than send_buffer waits for the peer to read", on: worker)
+            let isShed = peer.pointee.rareState?.closeReason.elementsEqual(Self.shedReason.utf8) ?? false
+            let what =
+                isShed ? "max_memory is reached" : "more than send_buffer waits for the peer to read"
+            report(peer, GW_E_LIMIT, what, on: worker)
         } else if peer.pointee.osError != 0 {
             report(peer, GW_E_CLOSED, Errno(Int32(peer.pointee.osError)).description, on: worker)
         }
@@ -292,6 +319,8 @@ final class ConnectionCloser {
     /// Closes a peer that reads too slowly; a little later where many connections are being given something.
     func closeSlowConsumer(_ peer: ConnectionPointer, on worker: Worker) {
         if isDelivering { return noteSlowConsumer(peer) }
+        guard peer.pointee.phase == .open else { return }
+        unsafe peer.pointee.binding?.pointee.route.costs.closed.add(1, ordering: .relaxed)
         beginClosing(
             peer, code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY),
             on: worker)
@@ -304,6 +333,24 @@ final class ConnectionCloser {
         while !isDelivering, let id = slowConsumers.popLast() {
             if let peer = worker.table.find(slot: id.slot, serial: id.serial) { closeSlowConsumer(peer, on: worker) }
         }
+    }
+
+    // MARK: Memory
+
+    private static let shedReason = "memory limit"
+
+    /// Closes a connection for what it holds (`max_memory`), and lets go of that at once: of what is queued only the rest
+    /// of a frame that has begun to leave goes before the Close.
+    func shed(_ peer: ConnectionPointer, on worker: Worker) {
+        worker.server.memory.shed.add(1, ordering: .relaxed)
+        guard peer.pointee.phase == .open else { return teardown(peer, on: worker) }
+        // What other threads were promised comes before the Close, and so into what is dropped.
+        if worker.port.sharedTable[peer.pointee.slot].hasMail { worker.mailbox.catchUp(on: worker) }
+        worker.slowConsumers.dropAll(peer, on: worker)
+        peer.pointee.assembler.clear()
+        beginClosing(
+            peer, code: CloseCode.tryAgainLater, reason: Array(Self.shedReason.utf8), by: UInt16(GW_BY_GATEWAY),
+            on: worker)
     }
 
     // MARK: A Close that waits for the pool

@@ -104,6 +104,15 @@ final class ConnectionCompression {
         route.release(borrowedBytes)
     }
 
+    /// A message that is sent cannot be read without those before it (RFC 7692 7.2.3.2).
+    var keepsSentContext: Bool { !parameters.serverNoContextTakeover }
+
+    /// Bytes that it keeps now: windows, and what a message takes that has come or gone by half.
+    var contextBytes: Int {
+        let borrowsInflater = parameters.clientNoContextTakeover && inflater != nil
+        return promised + (borrowsInflater ? Inflater.memory(windowBits: parameters.clientWindowBits) : 0)
+    }
+
     deinit { if promised > 0 { route.release(promised) } }
 }
 

@@ -4,19 +4,25 @@ import GatewayIO
 import Synchronization
 import WebSocket
 
-/// Deadlines of connections: of the handshake, of answers, of silence, of pongs, of closing.
+/// Deadlines of connections: of the handshake, of answers, of silence, of pongs, of output, of closing.
 final class ConnectionTimers {
     private var wheel: TimerWheel
     private var due: [UInt32] = []
+    /// Behind the slots of connections: when memory is counted again.
+    private let gauge: UInt32
 
     /// - Returns: nil when there is no memory for it.
     init?(capacity: Int) {
-        guard let wheel = TimerWheel(capacity: capacity, now: 0) else { return nil }
+        guard let wheel = TimerWheel(capacity: capacity + 1, now: 0) else { return nil }
         self.wheel = wheel
+        gauge = UInt32(capacity)
     }
 
     /// Ticks to the next deadline; nil when there is none.
     var ticksUntilNext: UInt32? { wheel.ticksUntilNext() }
+
+    /// When memory is to be counted again (`MemoryGauge`).
+    func scheduleGauge(at tick: UInt32) { wheel.arm(gauge, at: tick) }
 
     /// The connection has none any more.
     func cancel(_ slot: UInt32) { wheel.cancel(slot) }
@@ -30,6 +36,7 @@ final class ConnectionTimers {
             let idle = unsafe binding.pointee.limits.idleTimeout
             if idle != 0 { next = min(next, peer.pointee.lastMessage + idle) }
         }
+        if let look = peer.pointee.rareState?.unread?.nextLook { next = min(next, look) }
         if next == .max { wheel.cancel(peer.pointee.slot) } else { wheel.arm(peer.pointee.slot, at: next) }
     }
 
@@ -42,6 +49,7 @@ final class ConnectionTimers {
 
     /// The timer of a connection went off.
     func expire(_ peer: ConnectionPointer, on worker: Worker) {
+        if isUnread(peer, on: worker) { return worker.closer.endUnread(peer, on: worker) }
         let isOver = peer.pointee.deadline != 0 && worker.now >= peer.pointee.deadline
         switch peer.pointee.phase {
         case .head where isOver && takesItsAnswer(peer, on: worker),
@@ -69,6 +77,37 @@ final class ConnectionTimers {
     private func takesItsAnswer(_ peer: ConnectionPointer, on worker: Worker) -> Bool {
         !peer.pointee.outbox.isEmpty && !peer.pointee.flags.contains(.opened) && !worker.isStopping
             && UInt32(truncatingIfNeeded: peer.pointee.bytesOut) &- peer.pointee.mark >= Self.slowestReading
+    }
+
+    // MARK: Output
+
+    /// How long the output of a connection may wait; 0 for ever.
+    private func writeTimeout(_ peer: ConnectionPointer, on worker: Worker) -> UInt32 {
+        unsafe peer.pointee.binding?.pointee.limits.writeTimeout ?? worker.routing.writeTimeout
+    }
+
+    /// The transport takes no output, or takes it again.
+    @inline(never)
+    func noteBlocked(_ peer: ConnectionPointer, _ isBlocked: Bool, on worker: Worker) {
+        guard isBlocked else {
+            // The timer goes off once for nothing.
+            peer.pointee.rareState?.unread = nil
+            return
+        }
+        let limit = writeTimeout(peer, on: worker)
+        if limit == 0 { return }
+        peer.pointee.ownRareState.unread = UnreadOutput(peer, limit: limit, now: worker.now)
+        schedule(peer, on: worker)
+    }
+
+    /// Whether nothing of the output that waits was taken for `write_timeout`.
+    private func isUnread(_ peer: ConnectionPointer, on worker: Worker) -> Bool {
+        guard let rareState = peer.pointee.rareState, var unread = rareState.unread, worker.now >= unread.nextLook,
+            peer.pointee.phase != .gone
+        else { return false }
+        let isOver = unread.look(peer, limit: writeTimeout(peer, on: worker), now: worker.now)
+        rareState.unread = unread
+        return isOver
     }
 
     private func headTimedOut(_ peer: ConnectionPointer, on worker: Worker) {
@@ -124,6 +163,8 @@ final class ConnectionTimers {
     /// still comes (RFC 6455 5.4: control frames stand between frames, never inside one).
     private func cannotAnswer(_ peer: ConnectionPointer) -> Bool {
         peer.pointee.flags.contains(.readingOff) || peer.pointee.isHeldByPool
+            // It does not read, and so is not read from: that is the business of write_timeout.
+            || (peer.pointee.flags.contains(.throttled) && peer.pointee.rareState?.unread != nil)
             || (peer.pointee.reader.remaining > 0
                 && UInt32(truncatingIfNeeded: peer.pointee.bytesIn) != peer.pointee.mark)
     }
@@ -161,7 +202,11 @@ final class ConnectionTimers {
         wheel.advance(to: worker.now, due: &due)
         if due.isEmpty { return }
         for slot in due {
-            if let peer = worker.table.occupant(slot) { expire(peer, on: worker) }
+            if slot == gauge {
+                worker.gauge.look(on: worker)
+            } else if let peer = worker.table.occupant(slot) {
+                expire(peer, on: worker)
+            }
         }
         due.removeAll(keepingCapacity: true)
     }

@@ -131,6 +131,30 @@ struct Outbox: ~Copyable {
     /// Queues what has waited for the end of a fragmented message.
     mutating func append(held: inout SendQueue) { queue.append(&held) }
 
+    // MARK: Giving up messages
+
+    /// Finds the oldest whole messages behind a place in the queue where a frame begins.
+    func messages(from border: Int, atLeast bytes: Int) -> WholeMessages {
+        WholeMessages(in: queue, from: border, atLeast: bytes)
+    }
+
+    /// Takes messages out of the queue.
+    mutating func drop(_ messages: WholeMessages, pool: borrowing BlockPool) {
+        if pool.hasInPlaceRun { queue.keep(pool: pool) }
+        messages.remove(from: &queue, pool: pool)
+    }
+
+    /// Takes everything out that stands behind a border.
+    ///
+    /// - Returns: how many messages that were.
+    mutating func dropAll(from border: Int, _ pool: borrowing BlockPool) -> Int {
+        if border >= queue.count { return 0 }
+        if pool.hasInPlaceRun { queue.keep(pool: pool) }
+        let count = WholeMessages(in: queue, from: border, atLeast: .max).count
+        queue.remove(border..<queue.count, pool: pool)
+        return count
+    }
+
     /// Frees everything that has not been written.
     mutating func removeAll(pool: borrowing BlockPool) { queue.removeAll(pool: pool) }
 
@@ -172,10 +196,10 @@ struct Outbox: ~Copyable {
     ///
     /// - Parameters:
     ///   - first: what the transport has said already to the queue as it is.
-    ///   - note: hears how many bytes were taken, each time some are.
+    ///   - note: hears how many bytes of the queue were taken, each time some are.
     mutating func write(
         after first: IOResult? = nil, to transport: borrowing Transport, pool: borrowing BlockPool,
-        _ note: (Int) -> Void
+        _ note: (Int, borrowing SendQueue) -> Void
     ) -> Written {
         var known = first
         while !queue.isEmpty {
@@ -183,7 +207,7 @@ struct Outbox: ~Copyable {
             known = nil
             switch result {
             case .moved(let count):
-                note(count)
+                note(count, queue)
                 // Many small blocks do not fit one call: less than everything is not yet "full" then.
                 queue.removeFirst(count, pool: pool)
             case .wouldBlock:

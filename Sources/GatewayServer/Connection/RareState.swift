@@ -37,8 +37,23 @@ final class RareState {
     /// The number of the instance that the connection was offered to last, when either side refused: it drains where it
     /// is until a later one comes.
     var refusedInstance: UInt64 = 0
+    /// Where a frame begins in the stream of output, as `Connection.bytesOut` counts it: what waits in front of it has
+    /// begun to leave, or stays for another reason. One that has left already means nothing: the front of the queue is
+    /// such a place then. Nil where messages are not given up, so that nobody looks for them.
+    var border: UInt64?
+    /// The payload of the peer's last ping, whose pong waits for the transport.
+    var unansweredPing: [UInt8]?
+    /// How many there were since the transport took output last.
+    var unansweredPings = 0
+    /// What is known of output that waits for the transport; nil while none does.
+    var unread: UnreadOutput?
     /// Why the connection ends, in the words of the side that ends it.
     var closeReason: [UInt8] = []
+}
+
+extension RareState {
+    /// The peer pings on without reading: it is not read from before the transport takes output.
+    var asksTooMuch: Bool { unansweredPings >= 32 }
 }
 
 extension Connection {
@@ -48,6 +63,8 @@ extension Connection {
         rareState = nil
         if former.options !== ListenerOptions.plain { ownRareState.options = former.options }
         if let announced = former.announced { ownRareState.announced = announced }
+        // Answers to requests before it may still wait.
+        if let unread = former.unread { ownRareState.unread = unread }
     }
 
     /// The rare state of the connection, made now if there is none.

@@ -30,6 +30,8 @@ final class SharedConnectionTable: @unchecked Sendable {
         let lastOut: Atomic<UInt32>
         let roundTripMicroseconds: Atomic<UInt32>
         let readingOff: Atomic<Bool>
+        /// A thread has been refused, and the message that says so is on its way. Never set back but by that.
+        let isRefused: Atomic<Bool>
         /// The serial of the connection in this slot, open or closing; the number behind it once another thread has
         /// aborted it; 0 when the slot is empty.
         let occupant: Atomic<UInt32>
@@ -44,6 +46,11 @@ final class SharedConnectionTable: @unchecked Sendable {
         /// The frame did not go into the mailbox, or came out of it and goes nowhere.
         func vanishes(_ bytes: Int) {
             waiting.wrappingSubtract(UInt32(truncatingIfNeeded: bytes), ordering: .relaxed)
+        }
+
+        /// Any thread: bytes of frames in the mailbox.
+        var inMailbox: Int {
+            Int(waiting.load(ordering: .relaxed) &- noted.load(ordering: .relaxed))
         }
 
         /// Owner: a frame came out of the mailbox and into the connection's queue.

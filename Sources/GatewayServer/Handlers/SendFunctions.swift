@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import GatewayConfiguration
 import Glibc
 import Synchronization
 import WebSocket
@@ -233,20 +234,45 @@ extension HostContext {
         let bytes = FrameWriter.size(payload: count)
         let waiting = port.sharedTable[notice.slot].departs(bytes)
         // As on the connection's own thread: below the high-water mark one message of any size is taken.
+        var makesRoom = false
         if waiting - bytes > notice.limits.highWater, waiting > notice.limits.sendBuffer {
-            port.sharedTable[notice.slot].vanishes(bytes)
-            _ = port.close(
-                notice.id,
-                .init(
-                    code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY)))
-            return Status.closed
+            makesRoom = true
+            if let refusal = refuse(notice, bytes) {
+                port.sharedTable[notice.slot].vanishes(bytes)
+                return refusal
+            }
         }
         let isHigh = waiting > notice.limits.highWater
         guard port.post(item(head | (isHigh ? WorkerMessage.owesDrained : 0)), to: notice.id) else {
             port.sharedTable[notice.slot].vanishes(bytes)
             return Status.closed
         }
-        return isHigh ? Status.backpressure : Status.ok
+        return isHigh && !makesRoom ? Status.backpressure : Status.ok
+    }
+
+    /// More waits than `send_buffer`.
+    ///
+    /// - Returns: what the sender is told; nil when the owner makes room.
+    private func refuse(_ notice: FoundConnection, _ bytes: Int) -> gw_status? {
+        let entry = notice.port.sharedTable[notice.slot].binding.load(ordering: .relaxed)
+        let costs = unsafe UnsafeMutablePointer<Binding>(bitPattern: entry)?.pointee.route.costs
+        switch notice.limits.slowConsumer {
+        case .close:
+            let end = WorkerPort.PromisedEnd(
+                code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
+            if notice.port.close(notice.id, end) { costs?.closed.add(1, ordering: .relaxed) }
+            return Status.closed
+        case .dropOld:
+            // Nothing in the mailbox can be given up, so it takes no more than `send_buffer` for a connection.
+            let inMailbox = notice.port.sharedTable[notice.slot].inMailbox
+            if inMailbox <= max(bytes, notice.limits.sendBuffer) { return nil }
+        case .dropNew, .pauseReads: break
+        }
+        costs?.droppedNew.add(1, ordering: .relaxed)
+        if !notice.port.sharedTable[notice.slot].isRefused.exchange(true, ordering: .relaxed) {
+            notice.port.post(.refused(notice.id))
+        }
+        return Status.dropped
     }
 }
 
@@ -317,6 +343,7 @@ extension Worker {
     ) -> gw_status {
         let id = ConnectionID(connection)
         while true {
+            if let refusal = refusesFragment(connection, payload.count) { return refusal }
             switch unsafe port.streams.take(
                 id, kind, isFinal: isFinal, payload, checksText: checksText, port)
             {
@@ -328,6 +355,17 @@ extension Worker {
             case .mailAhead: mailbox.catchUp(on: self)
             }
         }
+    }
+
+    /// A refused fragment leaves its stream as it was, so it is refused before that moves on.
+    private func refusesFragment(_ connection: gw_conn, _ count: Int) -> gw_status? {
+        guard let peer = openPeer(connection), let limits = unsafe peer.pointee.binding?.pointee.limits,
+            !limits.closesSlowConsumers,
+            !Outbox.admits(count, behind: unsentBytes(peer), atMost: limits.sendBuffer)
+        else { return nil }
+        let room = slowConsumers.makeRoom(peer, for: count, atMost: limits.sendBuffer, on: self)
+        if case .none(let refusal) = room { return refusal }
+        return nil
     }
 
     /// A fragment or a control frame, whose stream and kind the caller has looked after.

@@ -267,10 +267,59 @@ final class PubSub {
         if taken == bytes.count { return }
         peer.pointee.outbox.isBlocked = true
         guard let block = unsafe keepBatch(&shared) else { return worker.closer.lose(peer, Errno(12), on: worker) }
+        worker.markDirty(peer)
+        if unsafe peer.pointee.binding?.pointee.limits.closesSlowConsumers == false {
+            return unsafe queueRest(peer, bytes, from: taken, block, on: worker)
+        }
         unsafe block.pointee.retain()
         unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: worker.pool)
-        worker.markDirty(peer)
         dropIfSlow(peer, on: worker)
+    }
+
+    /// Queues what the kernel left of a batch for a member that may miss some of it, but no part of a publication.
+    private func queueRest(
+        _ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, from taken: Int,
+        _ block: UnsafeMutablePointer<SharedBuffer>, on worker: Worker
+    ) {
+        guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
+        let end = batch.starts.first { $0 >= taken } ?? bytes.count
+        worker.slowConsumers.noteTaken(peer, upTo: taken, ofFrameEnding: end)
+        if batch.starts.count == 1 || bytes.count - taken <= most {
+            unsafe block.pointee.retain()
+            unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: worker.pool)
+        } else {
+            peer.pointee.messagesOut &-= UInt64(truncatingIfNeeded: batch.starts.count { $0 >= end })
+            let begun = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken..<end])
+            unsafe peer.pointee.outbox.append(begun, pool: worker.pool)
+            unsafe giveEach(peer, UnsafeRawBufferPointer(rebasing: bytes[end...]), atMost: most, on: worker)
+        }
+        worker.slowConsumers.noteQueued(peer, on: worker)
+    }
+
+    /// Queues those of some publications that there is room for, each by itself.
+    private func giveEach(
+        _ peer: ConnectionPointer, _ frames: UnsafeRawBufferPointer, atMost most: Int, on worker: Worker
+    ) {
+        var position = 0
+        while position < frames.count, peer.pointee.phase == .open {
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: frames[position...])
+            let frame = unsafe UnsafeRawBufferPointer(rebasing: rest[..<FrameWriter.length(of: rest)])
+            position += frame.count
+            guard worker.slowConsumers.hasRoom(peer, for: frame.count, atMost: most, on: worker) else { continue }
+            peer.pointee.messagesOut &+= 1
+            peer.pointee.lastMessage = worker.now
+            unsafe queueCopy(peer, frame, on: worker)
+        }
+    }
+
+    /// Queues whole frames, behind an open stream where there is one.
+    private func queueCopy(_ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, on worker: Worker) {
+        if peer.pointee.outbox.isStreaming {
+            worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }
+        } else {
+            unsafe peer.pointee.outbox.append(bytes, pool: worker.pool)
+            worker.markDirty(peer)
+        }
     }
 
     /// More than one publication was left on an empty queue: the limit holds for them as well.
@@ -289,15 +338,19 @@ final class PubSub {
         guard peer.pointee.phase == .open, let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else {
             return
         }
-        guard hasRoom(peer, for: run.count, atMost: most, on: worker) else { return }
+        let waiting = worker.unsentBytes(peer)
+        if waiting > 0, waiting + run.count > most {
+            if messages > 1, unsafe peer.pointee.binding?.pointee.limits.closesSlowConsumers == false {
+                let frames = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.bytes[run])
+                unsafe giveEach(peer, frames, atMost: most, on: worker)
+                return worker.slowConsumers.noteQueued(peer, on: worker)
+            }
+            guard worker.slowConsumers.hasRoom(peer, for: run.count, atMost: most, on: worker) else { return }
+        }
         peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: messages)
         peer.pointee.lastMessage = worker.now
         unsafe queueRun(peer, shared, run, on: worker)
-    }
-
-    private func hasRoom(_ peer: ConnectionPointer, for bytes: Int, atMost most: Int, on worker: Worker) -> Bool {
-        let waiting = worker.unsentBytes(peer)
-        return waiting == 0 || waiting + bytes <= most || worker.makeRoom(peer, for: bytes, atMost: most)
+        worker.slowConsumers.noteQueued(peer, on: worker)
     }
 
     private func queueRun(
@@ -338,6 +391,11 @@ final class PubSub {
         local.members[membership.index].from = batch.bytes.count
         guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
         for run in batch.runs(for: peer.pointee.id.number, from: from) {
+            if unsafe peer.pointee.binding?.pointee.limits.closesSlowConsumers == false {
+                let frames = unsafe UnsafeRawBufferPointer(rebasing: batch.bytes.bytes[run])
+                unsafe giveEach(peer, frames, atMost: most, on: worker)
+                continue
+            }
             // Most wait behind an open stream, for as long as that takes.
             if peer.pointee.outbox.isStreaming, worker.unsentBytes(peer) + run.count > most {
                 return worker.closer.noteSlowConsumer(peer)
@@ -345,12 +403,7 @@ final class PubSub {
             let bytes = unsafe UnsafeRawBufferPointer(rebasing: batch.bytes.bytes[run])
             peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.publications(in: run))
             peer.pointee.lastMessage = worker.now
-            if peer.pointee.outbox.isStreaming {
-                worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }
-            } else {
-                unsafe peer.pointee.outbox.append(bytes, pool: worker.pool)
-                worker.markDirty(peer)
-            }
+            unsafe queueCopy(peer, bytes, on: worker)
         }
     }
 }

@@ -380,6 +380,7 @@ final class ConfigurationChange {
             handlerManager.handlers[name]?.refusal = nil
         }
         for port in handlerManager.server.ports { port.post(.routing(handlerManager.routing)) }
+        handlerManager.server.stallWatch?.watch(routes)
         handlerManager.send(handovers)
         phase = .handingOver(deadline: handlerManager.deadline(milliseconds: 5000))
     }

@@ -23,6 +23,7 @@ struct ConfigurationDifference {
         Entry(name: "console") { $0.consolePath ?? "off" },
         Entry(name: "access_log") { $0.accessLog.map { "stderr \($0.rawValue)" } ?? "off" },
         Entry(name: "busy_poll") { $0.busyPollMicroseconds.map { "\($0)us" } ?? "off" },
+        Entry(name: "max_memory") { $0.maxMemoryBytes.map { "\($0)" } ?? "off" },
         Entry(name: "retain") { "\($0.retain)" },
         Entry(name: "drain_timeout of the gateway") { "\($0.limits.drainTimeoutMilliseconds)ms" },
     ]

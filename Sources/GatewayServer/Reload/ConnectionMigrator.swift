@@ -298,6 +298,7 @@ struct HandoverProgress {
         }
         unsafe worker.port.sharedTable.rebind(peer.pointee.slot, to: next)
         // Limits may be others now.
+        unsafe worker.slowConsumers.follow(next, peer, on: worker)
         if peer.pointee.pingDue != 0, !peer.pointee.flags.contains(.pinged) {
             let interval = unsafe next.pointee.limits.pingInterval
             peer.pointee.pingDue = interval == 0 ? 0 : worker.now + interval

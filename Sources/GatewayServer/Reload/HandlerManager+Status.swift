@@ -8,11 +8,13 @@ extension HandlerManager {
     /// The routes as they are now, for `gateway status`.
     func routeReports() -> [StatusReport.Route] {
         zip(configuration.routes, routing.routes).map { configuration, route in
-            StatusReport.Route(
+            var report = StatusReport.Route(
                 host: route.host?.description, pattern: route.pattern, handler: route.handler,
                 unavailable: unavailable(route),
                 connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue,
                 compression: route.compressionReport)
+            report.costs = StatusReport.Costs(route.costs)
+            return report
         }
     }
 
@@ -54,7 +56,7 @@ extension HandlerManager {
                 StatusReport.Generation(
                     ended.generation, state: state, why: why,
                     sinceMilliseconds: Self.milliseconds(from: ended.at, to: now), builtAt: ended.builtAt,
-                    connections: 0, errors: ended.failures))
+                    connections: 0, errors: ended.failures, stalls: ended.stalls))
         }
         report.trouble = service.trouble
         if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
@@ -70,11 +72,22 @@ extension HandlerManager {
         StatusReport.Generation(
             serving.generation, state: state, why: serving.isPart ? "for routes that have left it" : nil,
             sinceMilliseconds: milliseconds(from: serving.retiredAt ?? serving.since, to: now),
-            builtAt: serving.builtAt, connections: serving.references, errors: serving.failures)
+            builtAt: serving.builtAt, connections: serving.references, errors: serving.failures, stalls: serving.stalls)
     }
 
     private static func milliseconds(from then: UInt64, to now: UInt64) -> UInt64 {
         (max(then, now) - then) / 1_000_000
+    }
+}
+
+extension StatusReport.Costs {
+    init(_ counters: CostCounters) {
+        self.init()
+        writeTimeouts = counters.writeTimeouts.load(ordering: .relaxed)
+        closed = counters.closed.load(ordering: .relaxed)
+        droppedNew = counters.droppedNew.load(ordering: .relaxed)
+        droppedOld = counters.droppedOld.load(ordering: .relaxed)
+        pausedReads = counters.pausedReads.load(ordering: .relaxed)
     }
 }
 

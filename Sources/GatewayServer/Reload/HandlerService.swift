@@ -63,13 +63,14 @@ final class HandlerService {
         let at: UInt64
         let builtAt: Int64?
         let failures: Int
+        let stalls: Int
     }
 
     /// Keeps the newest `most` of those that have ended in sight.
     func remember(_ serving: ServingGeneration, _ outcome: UnloadOutcome, at now: UInt64, most: Int) {
         let entry = Ended(
             generation: serving.generation, outcome: outcome, at: now,
-            builtAt: serving.builtAt, failures: serving.failures)
+            builtAt: serving.builtAt, failures: serving.failures, stalls: serving.stalls)
         ended.insert(entry, at: 0)
         if ended.count > most { ended.removeLast(ended.count - most) }
     }

@@ -67,4 +67,7 @@ final class ServingGeneration {
     var failures: Int {
         instances.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }
     }
+
+    /// Callbacks that held up a loop.
+    var stalls: Int { instances.values.reduce(0) { $0 + $1.instance.crashSite.stalls } }
 }

@@ -20,6 +20,7 @@ struct Rejection: Sendable, Equatable {
     static let draining = Rejection(503, "draining", "the gateway is shutting down")
     static let tooManyConnections = Rejection(503, "too-many-connections", "max_connections is reached")
     static let routeFull = Rejection(503, "too-many-connections", "max_connections of the route is reached")
+    static let memoryLimit = Rejection(503, "memory-limit", "max_memory is reached")
     static let noRoute = Rejection(404, "no-route", "nothing is served at this path")
     static let requestTimeout = Rejection(408, "request-timeout", "the request took too long")
     static let bodyTimeout = Rejection(408, "request-timeout", "the body took too long")

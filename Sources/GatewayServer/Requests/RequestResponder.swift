@@ -57,6 +57,10 @@ final class RequestResponder {
         {
             peer.pointee.ownRareState.forwarded = forwarded
         }
+        if worker.server.memory.isExceeded.load(ordering: .relaxed) {
+            worker.server.memory.refused.add(1, ordering: .relaxed)
+            return reject(peer, head, .memoryLimit, on: worker)
+        }
         let outcome = OpeningHandshake.evaluate(head)
         if case .notWebSocket = outcome, serveConsole(peer, head, on: worker) { return }
         let path = head.target.path
@@ -255,6 +259,7 @@ final class RequestResponder {
         if let compression { peer.pointee.begin(compression) }
         unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
         worker.markDirty(peer)
+        unsafe worker.slowConsumers.follow(binding, peer, on: worker)
 
         unsafe peer.pointee.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
         peer.pointee.phase = .open

@@ -19,12 +19,16 @@ final class RoutingTable: Sendable {
     let headLimits: HeadLimits
     /// Ticks from connecting to a whole request head.
     let handshakeTimeout: UInt32
+    /// Ticks that output outside of every route may wait without any of it being taken; 0 for ever.
+    let writeTimeout: UInt32
     /// How many peers may be connected at once, over all workers.
     let maxConnections: Int
     /// Who is believed when he says for whom he asks.
     let proxies: ProxyTrust
     /// What one address may have of the gateway; nil for no limit.
     let admission: AdmissionLimits?
+    /// `max_memory`; nil = nobody counts.
+    let maxMemory: Int?
     let logsAccess: Bool
     /// Nanoseconds that a worker with nothing to do looks for more before it sleeps; 0 = it sleeps at once.
     let busyPoll: UInt64
@@ -37,9 +41,11 @@ final class RoutingTable: Sendable {
         headLimits = HeadLimits(
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
+        writeTimeout = configuration.limits.writeTimeoutMilliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
         maxConnections = configuration.maxConnections
         proxies = configuration.proxyTrust
         admission = configuration.admission.isOff ? nil : configuration.admission
+        maxMemory = configuration.maxMemoryBytes
         logsAccess = configuration.accessLog != nil
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
     }
@@ -77,10 +83,14 @@ final class Route: Sendable {
     let admission: AdmissionLimits?
     /// `dispatch pool`.
     let isPooled: Bool
+    /// `callback_stall` in milliseconds; 0 = off.
+    let callbackStall: UInt32
     /// nil for `compression off`.
     private let compression: RouteCompression?
     /// What that did, worker by worker; empty where it never was on. They go on when the configuration changes.
     private let compressionCounters: [CompressionCounters]
+    /// What its peers were cut off for, or not given.
+    let costs: CostCounters
     /// Connections that are being decided upon or open.
     let connections = Atomic<Int>(0)
     /// The address of the binding that new peers get; 0 while no instance serves the route.
@@ -92,6 +102,7 @@ final class Route: Sendable {
     ///   - workers: how many there are.
     ///   - former: the route of the same pattern and handler in the configuration before.
     init(_ configuration: RouteConfiguration, index: Int, workers: Int, after former: Route? = nil) {
+        costs = former?.costs ?? CostCounters()
         self.index = index
         name = configuration.name
         host = configuration.host
@@ -104,7 +115,9 @@ final class Route: Sendable {
         admission = configuration.admission.isOff ? nil : configuration.admission
         addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         isPooled = configuration.limits.dispatch == .pool
-        let compression = RouteCompression(configuration.limits.compression)
+        callbackStall = UInt32(clamping: configuration.limits.callbackStallMilliseconds ?? 0)
+        let compression = RouteCompression(
+            configuration.limits.compression, dropsMessages: configuration.limits.slowConsumer == .dropOld)
         self.compression = compression
         let known = former?.compressionCounters ?? []
         let isNew = compression != nil && known.isEmpty
@@ -140,10 +153,12 @@ final class Route: Sendable {
 
 extension RouteCompression {
     /// nil where it is off.
-    fileprivate convenience init?(_ configuration: Limits.Compression) {
+    ///
+    /// - Parameter dropsMessages: a message may be given up that was compressed already; none may build on one before it.
+    fileprivate convenience init?(_ configuration: Limits.Compression, dropsMessages: Bool) {
         if configuration.mode == .off { return nil }
         self.init(
-            keepsContext: configuration.mode == .on, level: configuration.level,
+            keepsContext: configuration.mode == .on && !dropsMessages, level: configuration.level,
             threshold: configuration.thresholdBytes, windowBits: configuration.windowBits,
             memory: configuration.memoryBytes)
     }
@@ -159,10 +174,12 @@ extension RouteLimits {
         body = limits.maxBodyBytes
         connections = route.maxConnections ?? .max
         sendBuffer = limits.sendBufferBytes
+        slowConsumer = limits.slowConsumer
         pingInterval = ticks(limits.pingIntervalMilliseconds)
         pongTimeout = ticks(limits.pongTimeoutMilliseconds)
         idleTimeout = ticks(limits.idleTimeoutMilliseconds)
         closeTimeout = ticks(limits.closeTimeoutMilliseconds)
+        writeTimeout = ticks(limits.writeTimeoutMilliseconds)
         replyTimeout = ticks(limits.replyTimeoutMilliseconds)
     }
 }

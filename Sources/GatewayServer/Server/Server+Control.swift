@@ -70,6 +70,12 @@ extension Server {
         // Above 32 bits stands the mark of a worker that cannot work.
         process.workerConnections = context.ports.map { $0.load.load(ordering: .relaxed) & 0xFFFF_FFFF }
         process.phase = phase
+        process.memory = handlerManager.routing.maxMemory.map { most in
+            StatusReport.Memory(
+                held: context.memory.total, most: most, refused: context.memory.refused.load(ordering: .relaxed),
+                shed: context.memory.shed.load(ordering: .relaxed))
+        }
+        process.costs = StatusReport.Costs(context.costs)
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }

@@ -239,7 +239,8 @@ package final class Server {
         return ServerContext(
             log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
             descriptorRoom: descriptorRoom,
-            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil, isProbe: isProbe,
+            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil,
+            stallWatch: isProbe ? nil : try StallWatch(log), isProbe: isProbe,
             clock: clock)
     }
 
@@ -327,11 +328,20 @@ package final class Server {
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
         try loop.watch(threads.ended.number)
+        try watchStalls()
+        defer { context.stallWatch?.end() }
         while threads.working.load(ordering: .acquiring) > 0 {
             try turn()
             try loop.sleep(until: nextTurn)
             threads.ended.answer()
         }
+    }
+
+    /// Looks for callbacks that hold up a loop, on a thread of its own: this one has files to read.
+    private func watchStalls() throws(Errno) {
+        guard let watch = context.stallWatch else { return }
+        watch.watch(handlerManager.routing.routes)
+        try SystemThread(name: "stall watch") { watch.run() }.detach()
     }
 
     /// The workers' threads, and a way to learn that they have ended.

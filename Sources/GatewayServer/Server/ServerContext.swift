@@ -16,8 +16,15 @@ final class ServerContext: Sendable {
     /// For what is closed for want of a PROXY header, or of trust in it.
     let proxyFailures = LogLimiter(10, inSeconds: 10)
     let admissions = AdmissionTable()
+    /// What is counted against no route.
+    let costs = CostCounters()
+    let memory: MemoryBudget
+    /// Peers that were cut off for not reading.
+    let unreadLog = SparseLog()
     /// Watches handlers in `mode development`; nil otherwise.
     let contractChecker: ContractChecker?
+    /// Looks for callbacks that hold up a loop; nil where nobody does.
+    let stallWatch: StallWatch?
     /// A module is only being tried: there are no workers, and what it asks for has no effect.
     let isProbe: Bool
     let ports: [WorkerPort]
@@ -39,15 +46,18 @@ final class ServerContext: Sendable {
     init(
         log: Log, ports: [WorkerPort], routing: RoutingTable, descriptorRoom: Int,
         contractChecker: ContractChecker? = nil,
+        stallWatch: StallWatch? = nil,
         isProbe: Bool = false,
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) {
         self.clock = clock
         startedAt = clock()
+        memory = MemoryBudget(log)
         topics = TopicDirectory(workers: ports.count)
         self.isProbe = isProbe
         self.descriptorRoom = descriptorRoom
         self.contractChecker = contractChecker
+        self.stallWatch = stallWatch
         self.log = log
         self.ports = ports
         self.routing = routing

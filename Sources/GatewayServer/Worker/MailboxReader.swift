@@ -73,14 +73,13 @@ final class MailboxReader {
             guard worker.port.takeEnd(of: id) != nil, let peer = find(id, on: worker) else { return }
             worker.closer.abort(peer, on: worker)
         case .setReading(let id, let on, let tellsPool):
-            guard let peer = find(id, on: worker) else { return }
-            if tellsPool, peer.pointee.phase == .open { peer.pointee.rareState?.callbacks?.setPaused(!on) }
-            worker.setReading(peer, on)
+            setReading(id, on, tellsPool, on: worker)
         case .asked(let id, let ticket, let status):
             if let (peer, exchange) = answering(id, ticket, on: worker) { conclude(peer, exchange, status, on: worker) }
         case .poolEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
         case .poolReachedClose(let id):
             if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
+        case .refused(let id): noteRefusal(id, on: worker)
         case .poolThrottled(let id):
             guard let peer = find(id, on: worker) else { return }
             peer.pointee.flags.insert(.poolThrottled)
@@ -94,7 +93,7 @@ final class MailboxReader {
             worker.responder.conclude(peer, exchange, reply, on: worker)
             worker.processLeftover(peer)
         case .listeners(let next): worker.acceptor.changeListeners(to: next, on: worker)
-        case .routing(let table): worker.routing = table
+        case .routing(let table): worker.follow(table)
         case .handover(let handover): worker.migrator.begin(handover, on: worker)
         case .fence(let fence): fence.pass()
         case .stop: worker.beginStopping()
@@ -111,6 +110,21 @@ final class MailboxReader {
             worker.responder.conclude(peer, exchange, status, on: worker)
         }
         worker.processLeftover(peer)
+    }
+
+    private func setReading(_ id: ConnectionID, _ on: Bool, _ tellsPool: Bool, on worker: Worker) {
+        guard let peer = find(id, on: worker) else { return }
+        if tellsPool, peer.pointee.phase == .open { peer.pointee.rareState?.callbacks?.setPaused(!on) }
+        worker.setReading(peer, on)
+    }
+
+    /// A send of another thread was refused: it hears `drained` when it may try again.
+    private func noteRefusal(_ id: ConnectionID, on worker: Worker) {
+        worker.port.sharedTable[id.slot].isRefused.store(false, ordering: .relaxed)
+        guard let peer = find(id, on: worker), peer.pointee.phase == .open else { return }
+        peer.pointee.outbox.owesDrained = true
+        worker.slowConsumers.noteQueued(peer, on: worker)
+        worker.relax(peer)
     }
 
     /// The request of a connection that an answer is for, if it still waits for one.
@@ -147,6 +161,7 @@ final class MailboxReader {
         head: UInt8, _ payload: UnsafeRawBufferPointer, to peer: ConnectionPointer, on worker: Worker
     ) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        makeRoom(peer, for: payload.count, on: worker)
         if mustWait(opcode, peer, on: worker) {
             let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
             worker.hold(peer) { queue in
@@ -164,6 +179,7 @@ final class MailboxReader {
         head: UInt8, shared: UnsafeMutablePointer<SharedBuffer>, to peer: ConnectionPointer, on worker: Worker
     ) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
+        unsafe makeRoom(peer, for: shared.pointee.count, on: worker)
         if mustWait(opcode, peer, on: worker) {
             let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
             worker.hold(peer) { queue in
@@ -174,6 +190,16 @@ final class MailboxReader {
             unsafe worker.queueShared(peer, opcode, shared, isPlain: head & WorkerMessage.plain != 0)
         }
         noteDelivery(peer, head, on: worker)
+    }
+
+    /// Where old messages are given up, they are for what comes now.
+    private func makeRoom(_ peer: ConnectionPointer, for bytes: Int, on worker: Worker) {
+        guard let limits = unsafe peer.pointee.binding?.pointee.limits, limits.dropsOld else { return }
+        let most = limits.sendBuffer
+        let waiting = worker.unsentBytes(peer)
+        if Outbox.admits(bytes, behind: waiting, atMost: most) { return }
+        let tooMany = waiting - max(most >> 1, most - bytes)
+        worker.slowConsumers.dropOldest(peer, bytes: tooMany, orNone: false, on: worker)
     }
 
     /// The sender was promised that the message is sent, and another thread has begun a fragmented one before it came
@@ -190,5 +216,6 @@ final class MailboxReader {
         }
         worker.noteQueue(peer)
         if head & WorkerMessage.owesDrained != 0 { peer.pointee.outbox.owesDrained = true }
+        worker.slowConsumers.noteQueued(peer, on: worker)
     }
 }

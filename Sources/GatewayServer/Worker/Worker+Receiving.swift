@@ -206,6 +206,7 @@ extension Worker {
         guard let binding = unsafe peer.pointee.binding, peer.pointee.phase == .open else { return false }
         if unsafe peer.pointee.outbox.count <= binding.pointee.limits.highWater { return false }
         peer.pointee.flags.insert(.throttled)
+        slowConsumers.notePause(peer)
         return true
     }
 
@@ -262,9 +263,34 @@ extension Worker {
 
     private func ping(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
         guard let binding = unsafe peer.pointee.binding else { return }
-        // RFC 6455 5.5.3: the pong carries the same bytes.
-        if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe queueFrame(peer, .pong, isFinal: true, payload) }
+        if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe answerPing(peer, payload) }
         if unsafe binding.pointee.handler.ping != nil { unsafe run(peer, .ping(BorrowedBytes(payload))) }
+    }
+
+    /// From so many bytes that wait on, pings are answered only if the transport takes some.
+    private static let unreadPongs = 16 * 1024
+
+    /// RFC 6455 5.5.3: the pong carries the same bytes; of pings that could not be answered yet, the most recent one may be
+    /// answered alone. So a peer that asks and does not read costs no more than one pong, and is not read from for long.
+    private func answerPing(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
+        if !peer.pointee.outbox.isBlocked, peer.pointee.outbox.count >= Self.unreadPongs { write(peer) }
+        if peer.pointee.outbox.isBlocked {
+            let rareState = peer.pointee.ownRareState
+            rareState.unansweredPing = unsafe Array(payload)
+            rareState.unansweredPings += 1
+            if rareState.asksTooMuch { peer.pointee.flags.insert(.throttled) }
+        } else if peer.pointee.phase == .open {
+            unsafe queueFrame(peer, .pong, isFinal: true, payload)
+        }
+    }
+
+    /// The transport takes output again.
+    func answerLastPing(_ peer: ConnectionPointer) {
+        guard let rareState = peer.pointee.rareState, let payload = rareState.unansweredPing else { return }
+        rareState.unansweredPing = nil
+        rareState.unansweredPings = 0
+        guard peer.pointee.phase == .open else { return }
+        unsafe payload.withUnsafeBytes { unsafe queueFrame(peer, .pong, isFinal: true, $0) }
     }
 
     private func pong(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {

@@ -67,8 +67,13 @@ extension Worker {
     }
 
     private func writeThrough(_ peer: ConnectionPointer, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer) {
+        let before = peer.pointee.bytesOut
         unsafe peer.pointee.outbox.writeThrough(header, payload, to: peer.pointee.transport, pool: pool) { count in
             noteWritten(peer, count)
+        }
+        // A part of it has left, so it stays, with what stands before it.
+        if peer.pointee.outbox.isBlocked, peer.pointee.bytesOut != before, peer.pointee.keepsBorders {
+            slowConsumers.beginBorders(peer)
         }
     }
 
@@ -83,10 +88,8 @@ extension Worker {
         let queued = peer.pointee.outbox.count
         // Read where it stands: copying all limits for one of them showed in the profile.
         let most = unsafe binding.pointee.limits.sendBuffer
-        if !Outbox.admits(payload.count, behind: queued, atMost: most),
-            !makeRoom(peer, for: payload.count, atMost: most)
-        {
-            return Status.closed
+        if !Outbox.admits(payload.count, behind: queued, atMost: most) {
+            return unsafe sendToFull(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain, most)
         }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
         if isFinal, opcode.rawValue & 0x8 == 0 {
@@ -94,6 +97,22 @@ extension Worker {
             peer.pointee.lastMessage = now
         }
         return pressure(peer, limit: most)
+    }
+
+    /// The same where the queue is full.
+    @inline(never)
+    private func sendToFull(
+        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
+        _ most: Int
+    ) -> gw_status {
+        let room = slowConsumers.makeRoom(peer, for: payload.count, atMost: most, on: self)
+        if case .none(let refusal) = room { return refusal }
+        unsafe queueFrame(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
+        if isFinal, opcode.rawValue & 0x8 == 0 {
+            peer.pointee.messagesOut &+= 1
+            peer.pointee.lastMessage = now
+        }
+        return room == .cleared ? Status.ok : pressure(peer, limit: most)
     }
 
     /// The same with shared bytes, one ownership of which is taken over in any case.
@@ -105,25 +124,18 @@ extension Worker {
             unsafe SharedBuffer.release(shared)
             return Status.closed
         }
-        if !Outbox.admits(count, behind: peer.pointee.outbox.count, atMost: most),
-            !makeRoom(peer, for: count, atMost: most)
-        {
-            unsafe SharedBuffer.release(shared)
-            return Status.closed
+        var room = SlowConsumers.Room.enough
+        if !Outbox.admits(count, behind: peer.pointee.outbox.count, atMost: most) {
+            room = slowConsumers.makeRoom(peer, for: count, atMost: most, on: self)
+            if case .none(let refusal) = room {
+                unsafe SharedBuffer.release(shared)
+                return refusal
+            }
         }
         unsafe queueShared(peer, opcode, shared, isPlain: isPlain)
         peer.pointee.messagesOut &+= 1
         peer.pointee.lastMessage = now
-        return pressure(peer, limit: most)
-    }
-
-    /// The queue is full: maybe only because the turn has not written yet. If the peer really does not read,
-    /// `slow_consumer close` ends it, with what was queued going first.
-    func makeRoom(_ peer: ConnectionPointer, for bytes: Int, atMost most: Int) -> Bool {
-        if !peer.pointee.outbox.isBlocked { write(peer) }
-        if Outbox.admits(bytes, behind: unsentBytes(peer), atMost: most) { return peer.pointee.phase == .open }
-        closer.closeSlowConsumer(peer, on: self)
-        return false
+        return room == .cleared ? Status.ok : pressure(peer, limit: most)
     }
 
     /// What waits in the connection's queue, and behind an open fragment stream.
@@ -143,6 +155,7 @@ extension Worker {
         if !peer.pointee.outbox.isBlocked { write(peer) }
         if peer.pointee.outbox.answer(atMost: most) == .taken { return Status.ok }
         peer.pointee.outbox.owesDrained = true
+        slowConsumers.noteQueued(peer, on: self)
         return Status.backpressure
     }
 
@@ -167,6 +180,7 @@ extension Worker {
     /// The socket takes bytes again.
     func writable(_ peer: ConnectionPointer) {
         peer.pointee.outbox.isBlocked = false
+        answerLastPing(peer)
         flush(peer)
         updateInterest(peer)
     }
@@ -199,8 +213,9 @@ extension Worker {
 
     @inline(never)
     private func writeOn(_ peer: ConnectionPointer, after first: IOResult?) {
-        let written = peer.pointee.outbox.write(after: first, to: peer.pointee.transport, pool: pool) {
-            noteWritten(peer, $0)
+        let written = peer.pointee.outbox.write(after: first, to: peer.pointee.transport, pool: pool) { count, queue in
+            slowConsumers.noteTaken(peer, count, of: queue)
+            noteWritten(peer, count)
         }
         if case .failed(let error) = written { closer.lose(peer, error, on: self) }
     }
@@ -216,7 +231,8 @@ extension Worker {
         let binding = unsafe peer.pointee.binding
         let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
         guard peer.pointee.outbox.count <= lowWater else { return }
-        if peer.pointee.flags.contains(.throttled), !peer.pointee.isHeldByPool {
+        let waitsForPongs = peer.pointee.outbox.isBlocked && peer.pointee.rareState?.asksTooMuch ?? false
+        if peer.pointee.flags.contains(.throttled), !peer.pointee.isHeldByPool, !waitsForPongs {
             peer.pointee.flags.remove(.throttled)
             notePause(peer)
             resumeLater(peer)

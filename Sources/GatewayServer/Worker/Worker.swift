@@ -42,7 +42,9 @@ import Synchronization
     let handshakes = HandshakeTurns()
     let responder = RequestResponder()
     let closer = ConnectionCloser()
+    let slowConsumers = SlowConsumers()
     let timers: ConnectionTimers
+    let gauge = MemoryGauge()
     let pubSub = PubSub()
     let compressor = MessageCompressor()
     let events = HandlerEvents()
@@ -74,10 +76,17 @@ import Synchronization
         routing = server.routing
         try poller.add(port.waker.number, token: UInt64(Special.waker), interest: .readable)
         try acceptor.watchListeners(on: self)
+        gauge.follow(on: self)
     }
 
     /// Nothing that is asked for now is served.
     var isEnding: Bool { isStopping || server.isDraining.load(ordering: .relaxed) }
+
+    /// The configuration was read again.
+    func follow(_ table: RoutingTable) {
+        routing = table
+        gauge.follow(on: self)
+    }
 
     /// Serves no new peer and asks those that are here to go.
     func beginStopping() {
@@ -91,6 +100,8 @@ import Synchronization
     func run() {
         unsafe clinux_set_worker(Unmanaged.passUnretained(self).toOpaque())
         defer { clinux_set_worker(nil) }
+        server.stallWatch?.enter(worker: port.index)
+        defer { server.stallWatch?.leave(worker: port.index) }
         while !isFinished { turn() }
         // What came meanwhile finds no connection, but descriptors and shared bytes in it have to be let go of.
         mailbox.drain(on: self)
@@ -198,6 +209,9 @@ import Synchronization
         if peer.pointee.mayRead, !peer.pointee.flags.contains(.inputEnded) { wanted.insert(.readable) }
         if peer.pointee.outbox.isBlocked { wanted.insert(.writable) }
         if wanted == peer.pointee.interest { return }
+        if wanted.contains(.writable) != peer.pointee.flags.contains(.asksOutput) {
+            timers.noteBlocked(peer, wanted.contains(.writable), on: self)
+        }
         guard peer.pointee.transport.hasSocket else {
             peer.pointee.interest = wanted
             if wanted.contains(.readable), peer.pointee.transport.hasInput { resumeLater(peer) }

@@ -39,6 +39,8 @@ enum WorkerMessage: Sendable {
     /// So much waits for the peer that its callback queue delivers nothing more, until it is told that the peer has
     /// read.
     case poolThrottled(ConnectionID)
+    /// A send of another thread was refused (`slow_consumer`): `drained` is owed.
+    case refused(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
     case poolMoved(CallbackQueue, Handover, Bool)
     /// An answer to a request whose callback may have returned.
@@ -64,6 +66,7 @@ enum WorkerMessage: Sendable {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true
         case .adopt, .handshake, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased, .poolReachedClose,
             .poolThrottled,
+            .refused,
             .poolMoved,
             .reply,
             .listeners, .routing, .handover, .fence, .stop, .done:
