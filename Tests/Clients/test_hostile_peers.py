@@ -9,6 +9,7 @@ from raw_peer import CONTINUATION, PING, TEXT, RawPeer, frame
 from test_memory import mebibytes
 from test_tls import certificate, listen
 
+CLIENT = ssl.create_default_context()
 PEERS = 1000
 # KiB; of a peer with nothing to its name it is less than one.
 MOST = 64
@@ -75,7 +76,7 @@ def half_hello(running):
     peer = running.connect()
     hello = ssl.MemoryBIO(), ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(*hello, server_hostname="localhost").do_handshake()
+        CLIENT.wrap_bio(*hello, server_hostname="localhost").do_handshake()
     peer.sendall(hello[1].read()[:200])
     return peer
 
@@ -85,7 +86,7 @@ def answered_hello(running):
     peer = running.connect()
     hello = ssl.MemoryBIO(), ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(*hello, server_hostname="localhost").do_handshake()
+        CLIENT.wrap_bio(*hello, server_hostname="localhost").do_handshake()
     peer.sendall(hello[1].read())
     return peer
 

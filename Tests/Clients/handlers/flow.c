@@ -15,7 +15,9 @@ static size_t make(char *bytes, char sender, size_t size) {
     long number = numbers[(int)sender]++;
     if (size < 16) size = 16;
     int head = snprintf(bytes, 16, "%c%010ld", sender, number);
-    for (size_t i = (size_t)head; i < size; i++) bytes[i] = (char)(number * 7 + (long)i);
+    /* Nothing that can be compressed. */
+    for (size_t i = (size_t)head; i < size; i++)
+        bytes[i] = (char)((uint32_t)((uint32_t)(number * 7 % 4096 + (long)i) * 2654435761u) >> 13);
     return size;
 }
 
