@@ -180,6 +180,44 @@ struct SlowConsumersTests {
         #expect(received.last == 21)
     }
 
+    /// The worker has queued `send_buffer` since it said last what is queued, and others send as much again.
+    private func overrun(_ policy: String) throws -> (StepWorker, StepWorker.Peer) {
+        let (steps, peer) = try start(policy)
+        for number: UInt8 in 1...10 { #expect(send(steps, peer, number) >= 0) }
+        for number: UInt8 in 11...20 { #expect(send(steps, peer, number, elsewhere: true) >= 0) }
+        #expect(peer.place?.pointee.outbox.count == 1020)
+        return (steps, peer)
+    }
+
+    @Test(arguments: ["drop_new", "pause_reads"])
+    func `what others were promised makes it twice send_buffer at most`(policy: String) throws {
+        let (steps, peer) = try overrun(policy)
+        #expect(send(steps, peer, 21, elsewhere: true) == Self.dropped)
+        steps.step()
+        #expect(peer.place?.pointee.outbox.count == 2040)
+        #expect(send(steps, peer, 22, count: 1) == Self.dropped)
+        #expect(send(steps, peer, 23, count: 1, elsewhere: true) == Self.dropped)
+        #expect(numbers(steps, peer) == Array(1...20))
+    }
+
+    @Test func `close ends a connection whose queue is overrun by what others were promised, behind that`() throws {
+        let (steps, peer) = try overrun("close")
+        steps.step()
+        #expect(peer.phase == .closing && counts(steps) == [1, 0, 0, 0])
+        peer.widen(by: 1 << 20)
+        steps.step()
+        let frames = peer.frames()
+        #expect(frames.dropLast().compactMap(\.payload.first) == Array(1...20))
+        #expect(frames.last == .close(1013, "slow consumer"))
+    }
+
+    @Test func `drop_old gives up what an overrun leaves no room for`() throws {
+        let (steps, peer) = try overrun("drop_old")
+        steps.step()
+        #expect(peer.place?.pointee.outbox.count == 1020 && counts(steps) == [0, 0, 10, 0])
+        #expect(numbers(steps, peer) == Array(11...20))
+    }
+
     @Test func `pause_reads reads nothing above half, takes what fits, and goes on when the peer has read`() throws {
         let (steps, peer) = try start("pause_reads")
         for number: UInt8 in 1...5 { #expect(send(steps, peer, number) == Self.ok) }
@@ -195,6 +233,32 @@ struct SlowConsumersTests {
         #expect(peer.place?.pointee.messagesIn == 0)
         #expect(numbers(steps, peer) == Array(1...10) + [99])
         #expect(counts(steps) == [0, 1, 0, 1])
+    }
+
+    @Test func `nothing is given up that the next message was compressed by`() throws {
+        let steps = try StepWorker(
+            route: "send_buffer 1k; slow_consumer drop_old; compression on { threshold 64; }",
+            rest: "defaults { ping_interval off; }")
+        let peer = steps.open(headers: "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+        _ = peer.frames()
+        // The route gives no window, so that messages can be given up.
+        #expect(peer.place?.pointee.rareState?.compression?.keepsSentContext == false)
+        #expect(peer.place?.pointee.keepsBorders == true)
+    }
+
+    @Test func `a connection keeps its window when its route begins to drop, and so its messages`() throws {
+        let steps = try StepWorker(
+            route: "send_buffer 1k; slow_consumer drop_new; compression on { threshold 64; }",
+            rest: "defaults { ping_interval off; }")
+        let peer = steps.open(headers: "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+        _ = peer.frames()
+        #expect(peer.place?.pointee.rareState?.compression?.keepsSentContext == true)
+        peer.stall()
+        let place = try #require(peer.place)
+        steps.worker.slowConsumers.beginBorders(place)
+        for number: UInt8 in 1...10 { send(steps, peer, number, count: 40) }
+        #expect(!steps.worker.slowConsumers.dropOldest(place, bytes: 1, orNone: false, on: steps.worker))
+        #expect(numbers(steps, peer) == Array(1...10))
     }
 
     @Test func `what is queued before a route drops is let be`() throws {

@@ -54,6 +54,24 @@ final class SlowConsumers {
         }
     }
 
+    /// What comes from another thread was promised, and there is no room for it any more.
+    func noteOverrun(_ peer: ConnectionPointer, _ bytes: Int, atMost most: Int, on worker: Worker) {
+        // Not in a turn that has not written yet.
+        if !peer.pointee.outbox.isBlocked { worker.write(peer) }
+        let waiting = worker.unsentBytes(peer)
+        guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding,
+            !Outbox.admits(bytes, behind: waiting, atMost: most)
+        else { return }
+        switch unsafe binding.pointee.limits.slowConsumer {
+        // It goes before the Close.
+        case .close: worker.closer.noteSlowConsumer(peer)
+        case .dropOld:
+            dropOldest(peer, bytes: waiting - max(most >> 1, most - bytes), orNone: false, on: worker)
+        // It may be twice `send_buffer` then: as much as the worker has queued, and as much as other threads were promised.
+        case .dropNew, .pauseReads: break
+        }
+    }
+
     private func refuse(_ peer: ConnectionPointer, _ binding: UnsafeMutablePointer<Binding>) -> Room {
         unsafe binding.pointee.route.costs.droppedNew.add(1, ordering: .relaxed)
         // Whoever wants to try again hears when.

@@ -162,6 +162,8 @@ final class MailboxReader {
     ) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
         makeRoom(peer, for: payload.count, on: worker)
+        // It may have broken at that.
+        if peer.pointee.phase != .open { return }
         if mustWait(opcode, peer, on: worker) {
             let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
             worker.hold(peer) { queue in
@@ -180,6 +182,7 @@ final class MailboxReader {
     ) {
         guard let opcode = Opcode(rawValue: head & 0x0F) else { return }
         unsafe makeRoom(peer, for: shared.pointee.count, on: worker)
+        if peer.pointee.phase != .open { return unsafe SharedBuffer.release(shared) }
         if mustWait(opcode, peer, on: worker) {
             let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
             worker.hold(peer) { queue in
@@ -192,14 +195,12 @@ final class MailboxReader {
         noteDelivery(peer, head, on: worker)
     }
 
-    /// Where old messages are given up, they are for what comes now.
+    /// The sender was told that there is room by what was queued then. If there is none any more, a slow peer is treated
+    /// as its route says once again, and what was promised is queued all the same.
     private func makeRoom(_ peer: ConnectionPointer, for bytes: Int, on worker: Worker) {
-        guard let limits = unsafe peer.pointee.binding?.pointee.limits, limits.dropsOld else { return }
-        let most = limits.sendBuffer
-        let waiting = worker.unsentBytes(peer)
-        if Outbox.admits(bytes, behind: waiting, atMost: most) { return }
-        let tooMany = waiting - max(most >> 1, most - bytes)
-        worker.slowConsumers.dropOldest(peer, bytes: tooMany, orNone: false, on: worker)
+        guard let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else { return }
+        if Outbox.admits(bytes, behind: worker.unsentBytes(peer), atMost: most) { return }
+        worker.slowConsumers.noteOverrun(peer, bytes, atMost: most, on: worker)
     }
 
     /// The sender was promised that the message is sent, and another thread has begun a fragmented one before it came
