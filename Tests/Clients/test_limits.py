@@ -4,6 +4,7 @@ import resource
 import pytest
 from websockets.sync.client import connect
 
+import c_handler
 from gateway_process import DEADLINE, eventually
 from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, RawPeer, accepted, close_payload, frame
 
@@ -45,6 +46,80 @@ def test_max_message_counts_all_fragments(make_gateway):
     with make_gateway(routes=routes) as running, RawPeer(running).opened() as peer:
         peer.send(frame(BINARY, b"x" * 1000, fin=False) + frame(0, b"x" * 25))
         assert peer.read_close() == 1009
+
+
+@pytest.mark.parametrize("size, code", [(511, None), (512, None), (513, 1009)])
+def test_max_frame(make_gateway, size, code):
+    """Of a message that may be longer."""
+    routes = "route /echo { handler echo; max_message 4k; max_frame 512; }"
+    with make_gateway(routes=routes) as running, RawPeer(running).opened() as peer:
+        peer.send(frame(BINARY, b"x" * 500, fin=False) + frame(0, b"y" * size))
+        if code:
+            assert peer.read_close() == code
+        else:
+            assert peer.read_frame() == (BINARY, True, b"x" * 500 + b"y" * size)
+
+
+@pytest.mark.parametrize("size, status", [(1023, 200), (1024, 200), (1025, 413)])
+def test_max_body(make_gateway, size, status):
+    running = make_gateway(routes="route /edges { handler edges; max_body 1k; }")
+    c_handler.build(running, "edges")
+    with running.start(), running.connect() as peer:
+        peer.sendall(f"POST /edges HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
+        assert peer.recv(12) == f"HTTP/1.1 {status}".encode()
+
+
+@pytest.mark.parametrize("size, is_compressed", [(299, False), (300, True), (301, True)])
+def test_the_threshold_of_compression(make_gateway, size, is_compressed):
+    routes = "route /echo { handler echo; compression on { threshold 300; } }"
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    with make_gateway(routes=routes) as running, RawPeer(running, headers=offer).opened() as peer:
+        peer.send(frame(TEXT, b"x" * size))
+        payload = peer.read_frame()[2]
+        assert peer.was_compressed == is_compressed
+        assert is_compressed or payload == b"x" * size
+
+
+GW_E_INVALID, GW_E_LIMIT = -4, -5
+
+
+@pytest.fixture
+def edges(make_gateway):
+    running = make_gateway(routes="route /edges { handler edges; }")
+    c_handler.build(running, "edges")
+    return running.start()
+
+
+@pytest.mark.parametrize("what, most, refusal", [
+    ("ping", 125, GW_E_INVALID), ("pong", 125, GW_E_INVALID), ("subscribe", 255, GW_E_LIMIT),
+    ("publish", 255, GW_E_LIMIT)])
+def test_what_a_handler_may_ask_for(edges, what, most, refusal):
+    with RawPeer(edges, "/edges").opened() as peer:
+        answers = [peer.ask(f"{what} {size}") for size in (most - 1, most, most + 1)]
+        assert answers == ["0", "0", str(refusal)]
+
+
+@pytest.mark.parametrize("size, code", [(122, 4000), (123, 4000), (124, None)])
+def test_the_reason_of_a_close(edges, size, code):
+    with RawPeer(edges, "/edges").opened() as peer:
+        peer.send(frame(TEXT, f"reason {size}".encode()))
+        if code:
+            assert peer.read_frame() == (CLOSE, True, close_payload(code, b"e" * size))
+        else:
+            assert peer.read_frame() == (TEXT, True, str(GW_E_INVALID).encode())
+
+
+@pytest.mark.parametrize("count, started", [(1023, 1023), (1024, 1024), (1025, 1024)])
+def test_timers_of_a_connection(edges, count, started):
+    with RawPeer(edges, "/edges").opened() as peer:
+        assert peer.ask(f"timers {count}") == str(started)
+
+
+@pytest.mark.parametrize("size, kept", [(4095, 4095), (4096, 4096), (4097, 4096)])
+def test_a_line_of_the_log(edges, size, kept):
+    with RawPeer(edges, "/edges").opened() as peer:
+        assert peer.ask(f"log {size}") == "0"
+    assert len(edges.wait_for(r"(eeeee+)")[1]) == kept
 
 
 def test_a_handshake_has_an_end(make_gateway):
