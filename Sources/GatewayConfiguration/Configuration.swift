@@ -22,12 +22,6 @@ package struct Configuration: Sendable, Equatable {
         case error
     }
 
-    /// How requests and connections are logged.
-    package enum AccessLog: String, Sendable, CaseIterable {
-        /// One line of text for each, on standard error.
-        case text
-    }
-
     /// How many workers there are.
     package enum Threads: Sendable, Equatable {
         /// As many as there are cores.
@@ -67,10 +61,10 @@ package struct Configuration: Sendable, Equatable {
     package var controlPath: String? = Self.standardControlPath
     /// Where `control` was written; nil = nowhere, so that a socket that cannot be made there is no error.
     package var controlOrigin: SourceLocation?
-    /// The least important line that is logged; nil = nothing is.
-    package var errorLog: LogLevel? = .info
-    /// How requests are logged; nil = not at all.
-    package var accessLog: AccessLog? = .text
+    /// What the gateway and its handlers have to say; nil = nothing is logged.
+    package var errorLog: ErrorLogConfiguration? = ErrorLogConfiguration()
+    /// How requests and connections are logged; nil = not at all.
+    package var accessLog: AccessLogConfiguration? = AccessLogConfiguration()
     /// `max_connections` of the whole gateway; above, 503.
     package var maxConnections = 100_000
     /// What one address may have of the whole gateway.

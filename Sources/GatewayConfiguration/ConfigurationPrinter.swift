@@ -53,10 +53,10 @@ private struct ConfigurationPrinter {
             let value = configuration.controlPath.map { Quotation.ifNeeded("unix:" + $0) } ?? "off"
             line(name, value)
         case .accessLog:
-            let value = configuration.accessLog.map { "stderr " + $0.rawValue } ?? "off"
+            let value = configuration.accessLog?.text ?? "off"
             line(name, value, note: unsaid)
         case .errorLog:
-            let value = configuration.errorLog.map { "stderr " + $0.rawValue } ?? "off"
+            let value = configuration.errorLog?.text ?? "off"
             line(name, value, note: unsaid)
         case .defaults:
             printDefaults(configuration)

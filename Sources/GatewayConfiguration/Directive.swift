@@ -191,9 +191,9 @@ struct Directive: Sendable {
         Directive("console", .top, .special(.console), "a path such as /, or \"off\""),
         Directive("control", .top, .special(.control), "unix:PATH or \"off\""),
         Directive("admin", .top, .fixed("off")),
-        Directive("access_log", .top, .special(.accessLog), "\"stderr text\" or \"off\""),
+        Directive("access_log", .top, .special(.accessLog), "stderr or a file, and text or json; or \"off\""),
         Directive(
-            "error_log", .top, .special(.errorLog), "\"stderr\" and one of trace, debug, info, warn, error; or \"off\""),
+            "error_log", .top, .special(.errorLog), "stderr or a file, a level, and text or json; or \"off\""),
         Directive("defaults", .top, .special(.defaults), "no value, only a block", block: .required),
 
         Directive("max_message", anywhere, .bytes(\.limits.maxMessageBytes, 1...(1 << 30))),

@@ -238,55 +238,68 @@ extension Evaluator {
     }
 
     mutating func evaluateAccessLog(_ entry: Admitted) {
-        guard let arguments = logArguments(entry) else { return }
-        guard let form = arguments.first else { return configuration.accessLog = nil }
-        if form.text == "json" {
-            report.error("\"json\" is not supported yet", at: form.range)
-        } else if let log = Configuration.AccessLog(rawValue: form.text) {
-            configuration.accessLog = log
-        } else {
-            reportValue(form, entry)
+        guard let (destination, words) = logArguments(entry, most: 1) else { return }
+        guard let destination else { return configuration.accessLog = nil }
+        var log = AccessLogConfiguration(destination: destination)
+        for word in words {
+            guard let form = LogForm(rawValue: word.text) else { return reportValue(word, entry) }
+            log.form = form
         }
+        configuration.accessLog = log
     }
 
     mutating func evaluateErrorLog(_ entry: Admitted) {
-        guard let arguments = logArguments(entry) else { return }
-        guard let word = arguments.first else { return configuration.errorLog = nil }
-        if let level = Configuration.LogLevel(rawValue: word.text) {
-            configuration.errorLog = level
-        } else {
-            let levels = Configuration.LogLevel.allCases.map(\.rawValue)
-            let hint = Suggestion.nearest(to: word.text, among: levels).map { " (did you mean \"\($0)\"?)" } ?? ""
-            report.error(
-                "\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range,
-                notes: ["The levels are: \(levels.joined(separator: ", "))."])
+        guard let (destination, words) = logArguments(entry, most: 2) else { return }
+        guard let destination else { return configuration.errorLog = nil }
+        var log = ErrorLogConfiguration(destination: destination)
+        var (hasLevel, hasForm) = (false, false)
+        for word in words {
+            if let form = LogForm(rawValue: word.text), !hasForm {
+                (log.form, hasForm) = (form, true)
+            } else if let level = Configuration.LogLevel(rawValue: word.text), !hasLevel {
+                (log.level, hasLevel) = (level, true)
+            } else {
+                return reportLevel(word)
+            }
         }
+        configuration.errorLog = log
     }
 
-    /// What stands behind `stderr`, one word; empty for `off`; nil after a report.
-    private mutating func logArguments(_ entry: Admitted) -> [Word]? {
+    private mutating func reportLevel(_ word: Word) {
+        if LogForm(rawValue: word.text) != nil || Configuration.LogLevel(rawValue: word.text) != nil {
+            return report.error("unexpected \(Quotation.short(word.text))", at: word.range)
+        }
+        let levels = Configuration.LogLevel.allCases.map(\.rawValue)
+        let hint = Suggestion.nearest(to: word.text, among: levels).map { " (did you mean \"\($0)\"?)" } ?? ""
+        report.error(
+            "\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range,
+            notes: ["The levels are: \(levels.joined(separator: ", ")); behind one may stand text or json."])
+    }
+
+    /// Where a log goes, nil for `off`, and the words behind that; nil after a report.
+    private mutating func logArguments(_ entry: Admitted, most: Int) -> (LogDestination?, ArraySlice<Word>)? {
         let words = entry.statement.arguments
+        let name = entry.directive.name
         guard let target = words.first else {
+            report.error("\"\(name)\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+            return nil
+        }
+        // `access_log json` asks for no file of that name.
+        if LogForm(rawValue: target.text) != nil || Configuration.LogLevel(rawValue: target.text) != nil {
+            let text = Quotation.short(target.text)
             report.error(
-                "\"\(entry.directive.name)\" needs \(entry.directive.expected)", at: entry.statement.name.range)
+                "\"\(name)\" begins with where it goes: stderr or a file, then \(text)", at: target.range,
+                notes: ["A file of that name is written \"./\(target.text)\"."])
             return nil
         }
         let isOff = target.text == "off"
-        guard isOff || target.text == "stderr" else {
-            report.error(
-                "logging to \(Quotation.short(target.text)) is not supported yet (only to \"stderr\")",
-                at: target.range)
-            return nil
-        }
-        if let extra = words.dropFirst(isOff ? 1 : 2).first {
+        if let extra = words.dropFirst(isOff ? 1 : 1 + most).first {
             report.error("unexpected \(Quotation.short(extra.text))", at: extra.range)
             return nil
         }
-        if !isOff && words.count == 1 {
-            report.error("\"\(entry.directive.name)\" needs \(entry.directive.expected)", at: target.range.after)
-            return nil
-        }
-        return Array(words.dropFirst())
+        if isOff { return (nil, []) }
+        if target.text == "stderr" { return (.standardError, words.dropFirst()) }
+        return (.file(absolute(target.text, in: target.range.file)), words.dropFirst())
     }
 
     /// Says that a value is none of those a directive takes.

@@ -148,8 +148,8 @@ def test_connections_are_in_the_access_log(gateway):
         assert said(peer, b"path") == b"/tour/logged"
         peer.send(frame(CLOSE, close_payload(1000)))
         assert peer.read_close() == 1000
-    number = gateway.wait_for(r'access: 127\.0\.0\.1:\d+ "/tour/logged\?by=name" 101 id=(\w+)')[1]
-    gateway.wait_for(rf"access: id={number} closed 1000 in=1/\d+ out=1/\d+")
+    number = gateway.wait_for(r'access: open id=(\w+) .* path="/tour/logged\?by=name" .* status=101 ')[1]
+    gateway.wait_for(rf"access: close id={number} .* code=1000 by=peer messages_in=1 messages_out=1 ")
 
 
 @pytest.mark.parametrize("mode, status", [("development", 200), ("production", 404)])

@@ -78,11 +78,11 @@ def test_lines_that_were_dropped_are_counted_and_said(unread):
     unread.running.signal()
     assert unread.running.process.wait(DEADLINE) == 0
     lines = unread.rest().splitlines()
-    said = [re.fullmatch(r"warning: (\d+) lines? (?:was|were) dropped, the log was not read", line) for line in lines]
+    said = [re.fullmatch(r"\S+ warning: (\d+) lines? (?:was|were) dropped, the log was not read", line) for line in lines]
     dropped = sum(int(found[1]) for found in said if found)
-    written = sum(line.startswith("access: ") for line in lines)
+    written = sum(" access: " in line for line in lines)
     assert dropped > 0 and written + dropped == 2 * 601, "no line is lost without being counted"
-    assert lines[-1] == "info: stopped"
+    assert lines[-1].endswith(" info: stopped")
 
 
 def test_two_signals_end_it_at_once_though_nobody_reads(unread):
@@ -109,5 +109,5 @@ def test_what_was_said_before_a_crash_stands_before_it(unread):
     unread.running.signal(6)
     assert unread.running.process.wait(DEADLINE) == -6
     lines = unread.rest().splitlines()
-    assert sum(line.startswith("access: ") for line in lines) >= 399, "the last one may have ended after the crash"
+    assert sum(" access: " in line for line in lines) >= 399, "the last one may have ended after the crash"
     assert " crash: " in lines[-1]

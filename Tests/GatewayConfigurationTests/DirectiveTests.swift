@@ -83,13 +83,22 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("console /c; mode production;") { $0.consolePath == "/c" },
     Acceptance("console off; mode development;") { $0.consolePath == nil },
     Acceptance("access_log off;") { $0.accessLog == nil },
-    Acceptance("access_log stderr text;") { $0.accessLog == .text },
+    Acceptance("access_log stderr text;") { $0.accessLog?.text == "stderr text" },
+    Acceptance("access_log stderr;") { $0.accessLog?.text == "stderr text" },
+    Acceptance("access_log stderr json;") { $0.accessLog?.text == "stderr json" },
+    Acceptance("access_log /var/log/access.log;") { $0.accessLog?.text == "/var/log/access.log text" },
+    Acceptance("access_log /var/log/access.log json;") { $0.accessLog?.destination == .file("/var/log/access.log") },
     Acceptance("error_log off;") { $0.errorLog == nil },
-    Acceptance("error_log stderr trace;") { $0.errorLog == .trace },
-    Acceptance("error_log stderr debug;") { $0.errorLog == .debug },
-    Acceptance("error_log stderr info;") { $0.errorLog == .info },
-    Acceptance("error_log stderr warn;") { $0.errorLog == .warn },
-    Acceptance("error_log stderr error;") { $0.errorLog == .error },
+    Acceptance("error_log stderr;") { $0.errorLog?.text == "stderr info text" },
+    Acceptance("error_log stderr json;") { $0.errorLog?.text == "stderr info json" },
+    Acceptance("error_log /var/log/e warn json;") { $0.errorLog?.text == "/var/log/e warn json" },
+    Acceptance("error_log /var/log/e json warn;") { $0.errorLog?.text == "/var/log/e warn json" },
+    Acceptance("error_log ./json;") { $0.errorLog?.destination == .file("json") },
+    Acceptance("error_log stderr trace;") { $0.errorLog?.text == "stderr trace text" },
+    Acceptance("error_log stderr debug;") { $0.errorLog?.text == "stderr debug text" },
+    Acceptance("error_log stderr info;") { $0.errorLog?.text == "stderr info text" },
+    Acceptance("error_log stderr warn;") { $0.errorLog?.text == "stderr warn text" },
+    Acceptance("error_log stderr error;") { $0.errorLog?.text == "stderr error text" },
     Acceptance("defaults { max_message 1; }") { $0.limits.maxMessageBytes == 1 },
     Acceptance("defaults { max_message 1g; }") { $0.limits.maxMessageBytes == 1 << 30 },
     Acceptance("defaults { max_frame 1; }") { $0.limits.maxFrameBytes == 1 },
@@ -294,19 +303,15 @@ private let refusedDirectives: [Refusal] = [
         ["1:1+5 error: \"admin\" needs \"off\""]),
     Refusal(
         "access_log;",
-        ["1:1+10 error: \"access_log\" needs \"stderr text\" or \"off\""]),
+        ["1:1+10 error: \"access_log\" needs stderr or a file, and text or json; or \"off\""]),
     Refusal(
         "access_log json;",
-        ["1:12+4 error: logging to \"json\" is not supported yet (only to \"stderr\")"]),
-    Refusal(
-        "access_log stderr json;",
-        ["1:19+4 error: \"json\" is not supported yet"]),
+        ["1:12+4 error: \"access_log\" begins with where it goes: stderr or a file, then \"json\""]),
     Refusal(
         "access_log stderr xml;",
-        ["1:19+3 error: \"access_log\" takes \"stderr text\" or \"off\", not \"xml\""]),
-    Refusal(
-        "access_log stderr;",
-        ["1:18+1 error: \"access_log\" needs \"stderr text\" or \"off\""]),
+        [
+            "1:19+3 error: \"access_log\" takes stderr or a file, and text or json; or \"off\", not \"xml\""
+        ]),
     Refusal(
         "access_log stderr text more;",
         ["1:24+4 error: unexpected \"more\""]),
@@ -314,11 +319,11 @@ private let refusedDirectives: [Refusal] = [
         "access_log off more;",
         ["1:16+4 error: unexpected \"more\""]),
     Refusal(
-        "access_log /var/log/x;",
-        ["1:12+10 error: logging to \"/var/log/x\" is not supported yet (only to \"stderr\")"]),
-    Refusal(
         "error_log;",
-        ["1:1+9 error: \"error_log\" needs \"stderr\" and one of trace, debug, info, warn, error; or \"off\""]),
+        ["1:1+9 error: \"error_log\" needs stderr or a file, a level, and text or json; or \"off\""]),
+    Refusal(
+        "error_log debug;",
+        ["1:11+5 error: \"error_log\" begins with where it goes: stderr or a file, then \"debug\""]),
     Refusal(
         "error_log stderr warning;",
         ["1:18+7 error: \"warning\" is no level of \"error_log\" (did you mean \"warn\"?)"]),
@@ -326,8 +331,11 @@ private let refusedDirectives: [Refusal] = [
         "error_log stderr loud;",
         ["1:18+4 error: \"loud\" is no level of \"error_log\""]),
     Refusal(
-        "error_log stderr;",
-        ["1:17+1 error: \"error_log\" needs \"stderr\" and one of trace, debug, info, warn, error; or \"off\""]),
+        "error_log stderr info warn;",
+        ["1:23+4 error: unexpected \"warn\""]),
+    Refusal(
+        "error_log stderr info json text;",
+        ["1:28+4 error: unexpected \"text\""]),
     Refusal(
         "defaults;",
         ["1:9+1 error: \"defaults\" needs a block in braces"]),

@@ -309,8 +309,8 @@ final class ConnectionCloser {
         guard peer.pointee.flags.contains(.opened) else { return }
         reportLate(peer, on: worker)
         peer.pointee.flags.remove(.opened)
+        worker.responder.noteClosed(peer, on: worker)
         worker.port.sharedTable.clear(peer.pointee.slot)
-        worker.responder.logClosed(peer, on: worker)
         worker.run(peer, .close(Ending(peer)))
     }
 

@@ -95,6 +95,9 @@ extension HostContext {
         let bytes = unsafe UnsafeRawBufferPointer(start: text, count: min(max(0, length), 4096))
         let message = unsafe String(decoding: bytes, as: UTF8.self)
         let place = connection == 0 ? "" : " [\(String(connection, radix: 16))]"
-        server.log.write(level, "handler \"\(handler)\"\(place): \(message)")
+        server.log.write(
+            level, "handler \"\(handler)\"\(place): \(message)",
+            about: LogLine.Subject(
+                handler: handler, generation: generation, connection: connection == 0 ? nil : connection))
     }
 }

@@ -57,8 +57,11 @@ final class ConfigurationChange {
     /// Handlers that nothing serves yet.
     private var fresh: [Reload] = []
     private var said: [String] = []
+    /// Where workers log from the commit on.
+    private let accessLog: AccessLog?
 
-    init(_ next: Configuration, _ handlerManager: HandlerManager) {
+    init(_ next: Configuration, _ handlerManager: HandlerManager, accessLog: AccessLog?) {
+        self.accessLog = accessLog
         self.next = next
         self.handlerManager = handlerManager
         concerned = Self.concerned(from: handlerManager.configuration, to: next, handlerManager)
@@ -363,7 +366,7 @@ final class ConfigurationChange {
     /// From here on the new configuration is in effect.
     func commit() {
         handlerManager.configuration = next
-        handlerManager.routing = RoutingTable(next, routes: routes)
+        handlerManager.routing = RoutingTable(next, routes: routes, accessLog: accessLog)
         for (service, served) in leaving {
             guard let serving = service.serving else { continue }
             let name = served.configuration.name

@@ -21,7 +21,8 @@ struct ConfigurationDifference {
         Entry(name: "max_head") { "\($0.handshake.maxHeadBytes)" },
         Entry(name: "max_headers") { "\($0.handshake.maxHeaders)" },
         Entry(name: "console") { $0.consolePath ?? "off" },
-        Entry(name: "access_log") { $0.accessLog.map { "stderr \($0.rawValue)" } ?? "off" },
+        Entry(name: "access_log") { $0.accessLog?.text ?? "off" },
+        Entry(name: "error_log") { $0.errorLog?.text ?? "off" },
         Entry(name: "busy_poll") { $0.busyPollMicroseconds.map { "\($0)us" } ?? "off" },
         Entry(name: "max_memory") { $0.maxMemoryBytes.map { "\($0)" } ?? "off" },
         Entry(name: "retain") { "\($0.retain)" },
@@ -41,7 +42,6 @@ struct ConfigurationDifference {
         Entry(name: "settle") { "\($0.settleMilliseconds)ms" },
         Entry(name: "mode") { $0.mode.rawValue },
         Entry(name: "control") { $0.controlPath ?? "off" },
-        Entry(name: "error_log") { $0.errorLog.map { "stderr \($0.rawValue)" } ?? "off" },
     ]
 
     /// A line for each value that takes effect, and one for each that does not.

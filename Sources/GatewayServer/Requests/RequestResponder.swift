@@ -40,9 +40,9 @@ final class RequestResponder {
         } catch {
             position = bytes.count
             // RFC 9112 2.2 and 11.2: after a framing error nothing that follows can be trusted.
-            worker.server.log.debug("request refused: \(error.word)")
-            worker.server.rejections.note(error.word)
-            respond(peer, PlainResponse(refusing: error), headOnly: false, on: worker)
+            let answer = PlainResponse(refusing: error)
+            noteRefusal(of: peer, nil, status: answer.status, error.word, on: worker)
+            respond(peer, answer, headOnly: false, on: worker)
         }
         return true
     }
@@ -71,11 +71,11 @@ final class RequestResponder {
         }
         let route = worker.routing.routes[match.route]
         if let addresses = route.addresses, !addresses.admits(peer.pointee.peerAddress) {
-            return reject(peer, head, .addressNotAllowed, on: worker)
+            return reject(peer, head, .addressNotAllowed, at: route, on: worker)
         }
         switch outcome {
         case .refused(let refusal):
-            worker.server.rejections.note(refusal.word)
+            noteRefusal(of: peer, head, at: route, status: refusal.response.status, refusal.word, on: worker)
             respond(peer, refusal.response, headOnly: false, on: worker)
         case .notWebSocket: plainRequest(peer, head, route, parameters(route, match, path), on: worker)
         case .offered(let handshake): upgrade(peer, head, route, parameters(route, match, path), handshake, on: worker)
@@ -116,6 +116,7 @@ final class RequestResponder {
         var page = PlainResponse(status: 200, contentType: "text/html; charset=utf-8", body: Array(text.utf8))
         // A body that is not read would be taken for the next request.
         page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
+        noteAnswer(to: peer, head, nil, status: 200, on: worker)
         respond(peer, page, headOnly: head.method == .head, on: worker)
         return true
     }
@@ -153,19 +154,19 @@ final class RequestResponder {
         _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route,
         _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake, on worker: Worker
     ) {
-        if !route.origins.admits(head) { return reject(peer, head, .originNotAllowed, on: worker) }
+        if !route.origins.admits(head) { return reject(peer, head, .originNotAllowed, at: route, on: worker) }
         guard let binding = unsafe route.binding else {
-            return reject(peer, head, .unavailable(route.handler), on: worker)
+            return reject(peer, head, .unavailable(route.handler), at: route, on: worker)
         }
         if worker.routing.admission != nil || route.admission != nil,
             let rejection = worker.overdrawn(peer, at: route)
         {
-            return reject(peer, head, rejection, on: worker)
+            return reject(peer, head, rejection, at: route, on: worker)
         }
         if route.connections.add(1, ordering: .relaxed).newValue > route.limits.connections {
             route.connections.subtract(1, ordering: .relaxed)
             peer.pointee.rareState?.admission = nil
-            return reject(peer, head, .routeFull, on: worker)
+            return reject(peer, head, .routeFull, at: route, on: worker)
         }
         unsafe peer.pointee.bind(binding)
         peer.pointee.flags.insert(.counted)
@@ -201,17 +202,15 @@ final class RequestResponder {
         case Status.ok where isUpgrade: conclude(peer, exchange, Reply(status: 101), on: worker)
         case Status.reject where isUpgrade:
             forget(peer, exchange, on: worker)
-            reject(
-                peer, exchange.head, .handlerRefused,
-                on: worker)
+            unsafe reject(peer, exchange.head, .handlerRefused, at: exchange.binding.pointee.route, on: worker)
         case Status.reject:
             forget(peer, exchange, on: worker)
-            reject(peer, exchange.head, .notFound, on: worker)
+            unsafe reject(peer, exchange.head, .notFound, at: exchange.binding.pointee.route, on: worker)
         default:
             unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
             worker.server.log.warn("\(unsafe describe(exchange.binding)): answered a request with status \(status)")
             forget(peer, exchange, on: worker)
-            reject(peer, exchange.head, .handlerFailed, on: worker)
+            unsafe reject(peer, exchange.head, .handlerFailed, at: exchange.binding.pointee.route, on: worker)
         }
     }
 
@@ -229,6 +228,12 @@ final class RequestResponder {
         // Nothing is served behind a refused upgrade: what follows may be frames.
         response.keepsAlive = exchange.handshake == nil && keepsAlive(exchange.head, on: worker)
         let headOnly = exchange.head.method == .head
+        if exchange.handshake == nil {
+            unsafe noteAnswer(to: peer, exchange.head, exchange.binding, status: reply.status, on: worker)
+        } else {
+            let (route, word) = unsafe (exchange.binding.pointee.route, Rejection.handlerRefused.word)
+            noteRefusal(of: peer, exchange.head, at: route, status: reply.status, word, on: worker)
+        }
         forget(peer, exchange, on: worker)
         respond(peer, response, headOnly: headOnly, on: worker)
     }
@@ -270,7 +275,7 @@ final class RequestResponder {
         peer.pointee.flags.insert(.opened)
         unsafe worker.port.sharedTable.post(peer.pointee.id, binding: binding, openedAt: worker.now)
         worker.timers.schedule(peer, on: worker)
-        logOpened(peer, exchange, on: worker)
+        noteOpened(peer, exchange, subprotocol: chosen, on: worker)
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.pointee.flags.contains(.peerLeft)
         if hasLeft { worker.closer.noteTeardown(peer, on: worker) }
@@ -298,19 +303,17 @@ final class RequestResponder {
         on worker: Worker
     ) {
         guard let binding = unsafe route.binding else {
-            return reject(peer, head, .unavailable(route.handler), on: worker)
+            return reject(peer, head, .unavailable(route.handler), at: route, on: worker)
         }
         if unsafe binding.pointee.handler.http == nil {
-            return reject(
-                peer, head, .notWebSocket, on: worker)
+            return reject(peer, head, .notWebSocket, at: route, on: worker)
         }
         if head.isChunked {
-            return reject(peer, head, .lengthRequired, on: worker)
+            return reject(peer, head, .lengthRequired, at: route, on: worker)
         }
         let length = head.contentLength ?? 0
         if unsafe length > binding.pointee.limits.body {
-            return reject(
-                peer, head, .contentTooLarge, on: worker)
+            return reject(peer, head, .contentTooLarge, at: route, on: worker)
         }
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, nil, on: worker)
         unsafe peer.pointee.bind(binding)
@@ -346,20 +349,22 @@ final class RequestResponder {
     private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool { head.keepsAlive && !worker.isEnding }
 
     /// Rejects a request. A body that will not be read closes the connection.
-    private func reject(_ peer: ConnectionPointer, _ head: RequestHead, _ rejection: Rejection, on worker: Worker) {
+    private func reject(
+        _ peer: ConnectionPointer, _ head: RequestHead, _ rejection: Rejection, at route: Route? = nil,
+        on worker: Worker
+    ) {
         var answer = rejection.response
         answer.keepsAlive =
             keepsAlive(head, on: worker) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
             && !peer.pointee.flags.contains(.surplus)
-        worker.server.rejections.note(rejection.word)
-        worker.server.log.debug(
-            "\(head.methodName) \(head.string(head.target.range)): \(rejection.status) \(rejection.word)")
+        noteRefusal(of: peer, head, at: route, status: rejection.status, rejection.word, on: worker)
         respond(peer, answer, headOnly: head.method == .head, on: worker)
     }
 
     /// Rejects a request that is not whole, or too late.
     func reject(_ peer: ConnectionPointer, _ rejection: Rejection, on worker: Worker) {
-        worker.server.rejections.note(rejection.word)
+        let head = peer.pointee.exchange?.head
+        noteRefusal(of: peer, head, status: rejection.status, rejection.word, on: worker)
         respond(peer, rejection.response, headOnly: false, on: worker)
     }
 
@@ -372,6 +377,12 @@ final class RequestResponder {
     /// The same in bytes of the caller's.
     func reject(_ socket: consuming Socket, _ rejection: Rejection, saying answer: [UInt8], on worker: Worker) {
         worker.server.rejections.note(rejection.word)
+        if let log = worker.routing.accessLog {
+            var record = AccessRecord(event: .refuse)
+            record.peer = socket.peerAddress?.description
+            (record.status, record.reason) = (rejection.status, rejection.word)
+            log.write(record)
+        }
         // What has been asked is taken out: a socket that is closed with it unread resets, and takes the answer along.
         _ = unsafe socket.read(into: worker.input.front(ReadBuffer.readSize))
         // A fresh socket takes it at once.
@@ -397,22 +408,48 @@ final class RequestResponder {
         }
     }
 
-    // MARK: Access log
+    // MARK: What is counted and logged
 
-    private func logOpened(_ peer: ConnectionPointer, _ exchange: Exchange, on worker: Worker) {
-        guard worker.routing.logsAccess else { return }
-        let address = peer.pointee.peerAddress?.description ?? "-"
-        let target = exchange.head.string(exchange.head.target.range)
-        Log.access(
-            "\(address) \"\(PrintableText.escaped(target))\" 101 id=\(String(peer.pointee.id.number, radix: 16))")
+    private func noteRefusal(
+        of peer: ConnectionPointer, _ head: RequestHead?, at route: Route? = nil, status: Int, _ word: String,
+        on worker: Worker
+    ) {
+        worker.server.rejections.note(word)
+        guard let log = worker.routing.accessLog else { return }
+        var record = AccessRecord(.refuse, of: peer)
+        (record.status, record.reason) = (status, word)
+        if let head { record.note(head) }
+        if let route { record.note(route) }
+        log.write(record)
     }
 
-    func logClosed(_ peer: ConnectionPointer, on worker: Worker) {
-        guard worker.routing.logsAccess else { return }
-        Log.access(
-            "id=\(String(peer.pointee.id.number, radix: 16)) closed \(peer.pointee.closeCode)"
-                + " in=\(peer.pointee.messagesIn)/\(peer.pointee.bytesIn) out=\(peer.pointee.messagesOut)/\(peer.pointee.bytesOut)"
-        )
+    private func noteAnswer(
+        to peer: ConnectionPointer, _ head: RequestHead, _ binding: UnsafeMutablePointer<Binding>?, status: Int,
+        on worker: Worker
+    ) {
+        guard let log = worker.routing.accessLog else { return }
+        var record = AccessRecord(.request, of: peer)
+        record.note(head)
+        if let binding = unsafe binding { unsafe record.note(binding) }
+        record.status = status
+        log.write(record)
+    }
+
+    private func noteOpened(
+        _ peer: ConnectionPointer, _ exchange: Exchange, subprotocol: Range<Int>?, on worker: Worker
+    ) {
+        guard let log = worker.routing.accessLog else { return }
+        var record = AccessRecord(.open, of: peer)
+        record.note(exchange.head)
+        unsafe record.note(exchange.binding)
+        record.status = 101
+        record.subprotocol = subprotocol.map { exchange.head.string($0) }
+        log.write(record)
+    }
+
+    func noteClosed(_ peer: ConnectionPointer, on worker: Worker) {
+        guard let log = worker.routing.accessLog else { return }
+        log.write(AccessRecord(endOf: peer, on: worker))
     }
 
     /// A binding for the log: handler and route.

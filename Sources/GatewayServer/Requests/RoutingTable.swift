@@ -29,11 +29,12 @@ final class RoutingTable: Sendable {
     let admission: AdmissionLimits?
     /// `max_memory`; nil = nobody counts.
     let maxMemory: Int?
-    let logsAccess: Bool
+    let accessLog: AccessLog?
     /// Nanoseconds that a worker with nothing to do looks for more before it sleeps; 0 = it sleeps at once.
     let busyPoll: UInt64
 
-    init(_ configuration: Configuration, routes: [Route]) {
+    init(_ configuration: Configuration, routes: [Route], accessLog: AccessLog?) {
+        self.accessLog = accessLog
         router = HostRouter(configuration.routes)
         self.routes = routes
         consolePath = configuration.consolePath
@@ -46,7 +47,6 @@ final class RoutingTable: Sendable {
         proxies = configuration.proxyTrust
         admission = configuration.admission.isOff ? nil : configuration.admission
         maxMemory = configuration.maxMemoryBytes
-        logsAccess = configuration.accessLog != nil
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
     }
 }

@@ -10,6 +10,7 @@ extension Server {
     struct Taking {
         let request: ReloadRequest
         let listeners: ListenerChange
+        let errorLog: Log.Destination
         let change: ConfigurationChange
         /// What it changes beside routes and listeners.
         let difference: ConfigurationDifference
@@ -61,18 +62,28 @@ extension Server {
             return refuse(
                 request, text, note: "the file is wrong: \(error.diagnostics.first?.message ?? "it cannot be read")")
         }
+        let logs: OpenedLogs
+        do throws(Failure) {
+            logs = try OpenedLogs(next)
+        } catch {
+            return refuseConfiguration(request, error)
+        }
         switch openListeners(next) {
         case .success(let opened):
-            let change = ConfigurationChange(next, handlerManager)
+            let change = ConfigurationChange(next, handlerManager, accessLog: logs.access)
             handlerManager.change = change
             taking = Taking(
-                request: request, listeners: opened, change: change,
+                request: request, listeners: opened, errorLog: logs.error, change: change,
                 difference: ConfigurationDifference(
                     startedWith: startConfiguration, from: handlerManager.configuration, to: next))
-        case .failure(let failure):
-            let text = "configuration refused, nothing was changed: \(failure)"
-            refuse(request, text, note: text)
+        case .failure(let failure): refuseConfiguration(request, failure)
         }
+    }
+
+    private func refuseConfiguration(_ request: ReloadRequest, _ failure: some Error) {
+        OpenedLogs.closeOthers(than: handlerManager.configuration)
+        let text = "configuration refused, nothing was changed: \(failure)"
+        refuse(request, text, note: text)
     }
 
     private func refuse(_ request: ReloadRequest, _ text: String, note: String) {
@@ -103,10 +114,12 @@ extension Server {
         let change = taking.change
         if let refusal = change.refusal {
             finishTaking()
+            OpenedLogs.closeOthers(than: handlerManager.configuration)
             return refuse(taking.request, refusal, note: refusal)
         }
         if change.isPrepared {
             change.commit()
+            log.take(taking.errorLog)
             let listening = commit(taking.listeners)
             certificates.takeOver(listeners.entries)
             var said = listening + taking.difference.lines + change.changes
@@ -120,6 +133,7 @@ extension Server {
         }
         guard change.isOver else { return }
         finishTaking()
+        OpenedLogs.closeOthers(than: handlerManager.configuration)
         for name in handlerManager.handlerNames(of: handlerManager.configuration) {
             let service = handlerManager.service(named: name)
             // A reload that the change brought up itself is its own outcome.

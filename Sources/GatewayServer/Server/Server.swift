@@ -61,7 +61,8 @@ package final class Server {
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Failure) {
         startConfiguration = configuration
-        log = Log(threshold: configuration.errorLog.map { Log.Level($0) })
+        let logs = try OpenedLogs(configuration)
+        log = Log(logs.error)
         let limit = Self.raiseDescriptorLimit()
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
         let room = Self.connectionRoom(configuration, descriptors: limit)
@@ -77,7 +78,8 @@ package final class Server {
             loop = try ControlLoop(clock: clock)
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
-            context = try Self.makeContext(configuration, log, capacity: capacity, descriptorRoom: room, clock: clock)
+            context = try Self.makeContext(
+                configuration, log, capacity: capacity, descriptorRoom: room, access: logs.access, clock: clock)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -227,6 +229,7 @@ package final class Server {
 
     private static func makeContext(
         _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false,
+        access: AccessLog? = nil,
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Errno) -> ServerContext {
         var ports: [WorkerPort] = []
@@ -237,7 +240,7 @@ package final class Server {
             Route($0.element, index: $0.offset, workers: ports.count)
         }
         return ServerContext(
-            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes),
+            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes, accessLog: access),
             descriptorRoom: descriptorRoom,
             contractChecker: configuration.mode == .development ? ContractChecker(log) : nil,
             stallWatch: isProbe ? nil : try StallWatch(log), isProbe: isProbe,
@@ -420,6 +423,9 @@ package final class Server {
                 return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
             }
             reloadEverything(cause: "SIGHUP", client: nil)
+        case SIGUSR1:
+            LogFiles.reopen()
+            log.info("SIGUSR1: files of logs are opened again")
         default: log.debug("signal \(signal) means nothing here")
         }
     }

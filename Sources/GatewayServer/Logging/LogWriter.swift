@@ -1,10 +1,11 @@
 import CLinux
+import GatewayConfiguration
 import GatewayIO
 import Glibc
 import Synchronization
 
 /// Writes the lines of all threads to a descriptor, on a thread of its own, so that no other thread waits for the
-/// reader.
+/// reader, or for a disk.
 ///
 ///     append ─▶ filling ══swap══▶ writing ─▶ write(2)
 ///
@@ -29,7 +30,23 @@ final class LogWriter: Sendable {
         var isIdle = true
     }
 
-    private let descriptor: Int32
+    /// What the thread of a file is to do before it writes on.
+    private struct Wish: OptionSet {
+        let rawValue: Int
+        /// Open the file by its name again.
+        static let reopen = Wish(rawValue: 1)
+        /// Close it once everything is written; a line that comes later opens it.
+        static let close = Wish(rawValue: 2)
+    }
+
+    /// Nil for what is always open.
+    private let path: String?
+    /// -1 while the file is closed.
+    private let descriptor: Atomic<Int32>
+    private let wishes = Atomic(0)
+    /// How the lines of this writer's own are written: 1 = JSON.
+    let form = Atomic(0)
+    private let lost = Atomic<UInt64>(0)
     private let state = Mutex(State())
     private let news = Semaphore()
     /// Counts what came of writing, to tell slow from stalled.
@@ -38,22 +55,102 @@ final class LogWriter: Sendable {
     private let written = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
     private let isAwaited = Atomic(false)
 
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
+    init(_ descriptor: Int32) {
+        path = nil
+        self.descriptor = Atomic(descriptor)
+    }
+
+    /// Appends to a file, once it has been opened.
+    init(file path: String) {
+        self.path = path
+        descriptor = Atomic(-1)
+    }
 
     deinit { _ = close(written) }
+
+    /// Any thread: how many lines found no room, in all.
+    var droppedLines: UInt64 { lost.load(ordering: .relaxed) }
+
+    // MARK: Files
+
+    /// Any thread: opens the file if it is closed, and makes it where there is none.
+    func open() throws(Errno) {
+        wishes.bitwiseAnd(~Wish.close.rawValue, ordering: .relaxed)
+        guard let path, descriptor.load(ordering: .relaxed) < 0 else { return }
+        let opened = try Self.open(path)
+        // Another thread may have been first.
+        let (exchanged, _) = descriptor.compareExchange(
+            expected: -1, desired: opened, ordering: .acquiringAndReleasing)
+        if !exchanged { _ = close(opened) }
+    }
+
+    /// Any thread: has the file opened by its name again before the next line is written.
+    func reopen() { wish(.reopen) }
+
+    /// Any thread: has the file closed when everything is written.
+    func release() { wish(.close) }
+
+    private func wish(_ wish: Wish) {
+        guard path != nil else { return }
+        wishes.bitwiseOr(wish.rawValue, ordering: .relaxed)
+        let hadThread = state.withLock { state in
+            defer { state.hasThread = true }
+            return state.hasThread
+        }
+        news.signal()
+        if !hadThread { start() }
+    }
+
+    /// A pipe that nobody reads is refused, and never waited for.
+    private static func open(_ path: String) throws(Errno) -> Int32 {
+        let opened = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0o640)
+        guard opened >= 0 else { throw Errno.last }
+        return opened
+    }
+
+    /// Opens the file again when that is wished, or when it was closed and there is something to write.
+    private func prepare() {
+        guard let path else { return }
+        let isWished = wishes.bitwiseAnd(~Wish.reopen.rawValue, ordering: .relaxed).oldValue & Wish.reopen.rawValue != 0
+        let former = descriptor.load(ordering: .relaxed)
+        guard isWished ? former >= 0 : former < 0 && !state.withLock({ $0.isIdle }) else { return }
+        do throws(Errno) {
+            descriptor.store(try Self.open(path), ordering: .relaxed)
+            if former >= 0 { _ = close(former) }
+        } catch {
+            // What was open stays so: those who look for lines find them in the file that was moved away.
+            let told = LogWriter.standardError
+            told.append(told.ownLine(.error, "the log \(path) cannot be opened: \(error)"))
+        }
+    }
+
+    private func closeUnwanted() {
+        guard path != nil, wishes.load(ordering: .relaxed) & Wish.close.rawValue != 0 else { return }
+        wishes.bitwiseAnd(~Wish.close.rawValue, ordering: .relaxed)
+        let former = descriptor.exchange(-1, ordering: .relaxed)
+        if former >= 0 { _ = close(former) }
+    }
+
+    private func ownLine(_ level: Log.Level, _ message: String) -> String {
+        LogLine(time: LogTime.now(), level: level, message: message)
+            .text(form.load(ordering: .relaxed) == 1 ? .json : .text)
+    }
+
+    // MARK: Lines
 
     /// Any thread: takes a line without its end. Never waits for a reader.
     func append(_ line: String) {
         let (wasIdle, hadThread) = state.withLock { state in
             if state.dropped > 0 || state.filling.count + line.utf8.count >= Self.room {
                 state.dropped += 1
+                lost.add(1, ordering: .relaxed)
             } else {
                 if state.filling.capacity < Self.room { state.filling.reserveCapacity(Self.room) }
                 state.filling.append(contentsOf: line.utf8)
                 state.filling.append(UInt8(ascii: "\n"))
             }
             defer { (state.isIdle, state.hasThread) = (false, true) }
-            if state.isIdle { clinux_note_unwritten(1) }
+            if state.isIdle, path == nil { clinux_note_unwritten(1) }
             return (state.isIdle, state.hasThread)
         }
         if wasIdle { news.signal() }
@@ -101,10 +198,12 @@ final class LogWriter: Sendable {
         var writing: [UInt8] = []
         while true {
             news.wait()
+            prepare()
             while let dropped = take(&writing) {
                 write(&writing, dropped: dropped)
                 writing.removeAll(keepingCapacity: true)
             }
+            closeUnwanted()
             tellProgress()
         }
     }
@@ -113,7 +212,7 @@ final class LogWriter: Sendable {
     private func take(_ writing: inout [UInt8]) -> Int? {
         state.withLock { state in
             guard !state.filling.isEmpty || state.dropped > 0 else {
-                clinux_note_unwritten(0)
+                if path == nil { clinux_note_unwritten(0) }
                 state.isIdle = true
                 return nil
             }
@@ -124,7 +223,7 @@ final class LogWriter: Sendable {
     }
 
     private func write(_ lines: inout [UInt8], dropped: Int) {
-        if dropped > 0 { lines += Self.gap(dropped).utf8 }
+        if dropped > 0 { lines += (ownLine(.warn, Self.gap(dropped)) + "\n").utf8 }
         unsafe lines.withUnsafeBufferPointer { bytes in
             var rest = unsafe bytes[...]
             while unsafe !rest.isEmpty {
@@ -146,13 +245,14 @@ final class LogWriter: Sendable {
     private func write(_ bytes: UnsafeRawBufferPointer) {
         var written = 0
         while written < bytes.count {
-            let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+            let count = unsafe Glibc.write(
+                descriptor.load(ordering: .relaxed), bytes.baseAddress! + written, bytes.count - written)
             tellProgress()
             if count > 0 {
                 written += count
             } else if Errno.last.code == EAGAIN {
                 // Another process that shares the descriptor has made it non-blocking.
-                var interest = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                var interest = pollfd(fd: descriptor.load(ordering: .relaxed), events: Int16(POLLOUT), revents: 0)
                 _ = unsafe poll(&interest, 1, -1)
             } else if Errno.last.code != EINTR {
                 // Without a reader the lines are lost; serving goes on.
@@ -161,7 +261,8 @@ final class LogWriter: Sendable {
         }
     }
 
+    /// What stands where so many lines are missing.
     static func gap(_ dropped: Int) -> String {
-        "warning: \(dropped) \(dropped == 1 ? "line was" : "lines were") dropped, the log was not read\n"
+        "\(dropped) \(dropped == 1 ? "line was" : "lines were") dropped, the log was not read"
     }
 }

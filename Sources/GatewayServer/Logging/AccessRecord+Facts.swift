@@ -1,0 +1,61 @@
+import CGatewayABI
+import GatewayIO
+import HTTP
+import HandlerModules
+import Synchronization
+
+/// Records of what a worker sees.
+extension AccessRecord {
+    /// With what is known of a peer.
+    init(_ event: Event, of peer: ConnectionPointer) {
+        self.init(event: event)
+        id = peer.pointee.id.number
+        self.peer = peer.pointee.peerAddress?.description
+        tls = peer.pointee.transport.security?.version
+    }
+
+    /// The end of a connection whose `close` has not been called.
+    init(endOf peer: ConnectionPointer, on worker: Worker) {
+        self.init(.close, of: peer)
+        if let binding = unsafe peer.pointee.binding { unsafe note(binding) }
+        let ending = Ending(peer)
+        code = ending.code
+        by = Self.name(ofInitiator: ending.by)
+        if !ending.reason.isEmpty {
+            detail = String(decoding: ending.reason, as: UTF8.self)
+        } else if ending.osError != 0 {
+            detail = Errno(ending.osError).description
+        }
+        traffic = Traffic(
+            messagesIn: ending.messagesIn, messagesOut: ending.messagesOut, bytesIn: ending.bytesIn,
+            bytesOut: ending.bytesOut)
+        let opened = worker.port.sharedTable[peer.pointee.slot].openedAt.load(ordering: .relaxed)
+        durationMilliseconds = UInt64(worker.now &- opened) * UInt64(TimerWheel.tickMilliseconds)
+    }
+
+    mutating func note(_ head: RequestHead) {
+        host = head.authority.map { String(decoding: head.bytes[$0.host], as: UTF8.self) }
+        method = head.methodName
+        path = head.string(head.target.range)
+        http = "1.\(head.minorVersion)"
+    }
+
+    mutating func note(_ route: Route) { (self.route, handler) = (route.name, route.handler) }
+
+    mutating func note(_ binding: UnsafeMutablePointer<Binding>) {
+        unsafe note(binding.pointee.route)
+        generation = unsafe binding.pointee.record.instance.generation.number
+    }
+
+    /// GW_BY_* in words.
+    static func name(ofInitiator by: UInt16) -> String {
+        switch by {
+        case UInt16(GW_BY_PEER): "peer"
+        case UInt16(GW_BY_HANDLER): "handler"
+        case UInt16(GW_BY_GATEWAY): "gateway"
+        case UInt16(GW_BY_RELOAD): "reload"
+        case UInt16(GW_BY_SHUTDOWN): "shutdown"
+        default: "transport"
+        }
+    }
+}
