@@ -273,7 +273,7 @@ extension Evaluator {
         let hint = Suggestion.nearest(to: word.text, among: levels).map { " (did you mean \"\($0)\"?)" } ?? ""
         report.error(
             "\(Quotation.short(word.text)) is no level of \"error_log\"" + hint, at: word.range,
-            notes: ["The levels are: \(levels.joined(separator: ", ")); behind one may stand text or json."])
+            notes: ["The levels are: \(levels.joined(separator: ", "))."])
     }
 
     /// Where a log goes, nil for `off`, and the words behind that; nil after a report.

@@ -114,7 +114,7 @@ private let expectedText = """
     control unix:/g/.gateway.sock;
     admin off;                              # default
     access_log stderr text;                 # default
-    error_log stderr info;                  # default
+    error_log stderr info text;             # default
 
     defaults {
         max_message 1m;                     # default
