@@ -65,12 +65,12 @@ class Echo(Peer):
     # What a message costs of the window beside its bytes.
     EACH = 1000
 
-    def __init__(self, loop, port, random, life, number, payloads, path):
+    def __init__(self, loop, doors, random, life, number, payloads, path):
         self.path, self.payloads = path, payloads
         self.expected, self.waiting = deque(), 0
         self.window = random.choice([1, 5000, 200_000, 3_000_000])
         self.size = random.choice([20, 3000, self.most, self.most])
-        super().__init__(loop, port, random, life, number)
+        super().__init__(loop, doors, random, life, number)
 
     def more(self):
         if self.waiting >= self.window:
@@ -143,14 +143,14 @@ class Jobs(Peer):
     """Asks for streams of messages that threads, the pool and callbacks make, all of whom obey backpressure."""
     THREAD, FRAGMENTS, CALLBACK, POOL, THEN_POST = range(5)
 
-    def __init__(self, loop, port, random, life, number, payloads, path):
+    def __init__(self, loop, doors, random, life, number, payloads, path):
         self.path = path
         self.how = random.randrange(5)
         is_small = self.how == self.FRAGMENTS or self.how != self.THEN_POST and random.random() < 0.5
         self.most = random.choice([0, 100, 4000] if is_small and self.how != self.FRAGMENTS else [100, 30_000, 100_000])
         self.at_once = random.randint(2, 6) if is_small else 1
         self.jobs, self.last = {}, 0
-        super().__init__(loop, port, random, life, number)
+        super().__init__(loop, doors, random, life, number)
 
     def more(self):
         if len(self.jobs) >= self.at_once:
@@ -262,7 +262,7 @@ class Member(Peer):
     """Publishes to its topic, and hears all that others publish there, each in its order."""
     AT_ONCE, MOST = 6, 6000
 
-    def __init__(self, loop, port, random, life, number, payloads, path, rooms):
+    def __init__(self, loop, doors, random, life, number, payloads, path, rooms):
         self.path, self.payloads = path, payloads
         self.room = random.choice(rooms)
         self.is_member = False
@@ -275,7 +275,7 @@ class Member(Peer):
         # Of what it published: sequence, and for how many members it has not come yet.
         self.pending = {}
         self.answers = deque()
-        super().__init__(loop, port, random, life, number)
+        super().__init__(loop, doors, random, life, number)
 
     def opened(self):
         self.room.everybody.add(self)
@@ -391,11 +391,11 @@ class Leaver(Peer):
     """Is told to leave after some messages, or is dropped; by a callback or by a thread."""
     allowed = frozenset([4000])
 
-    def __init__(self, loop, port, random, life, number, payloads, path):
+    def __init__(self, loop, doors, random, life, number, payloads, path):
         self.path = path
         self.count, self.next, self.is_asked = random.choice([0, 1, 20, 300]), 0, False
         self.code, self.by_thread = random.choice([0, 4000, 4000]), random.randrange(2)
-        super().__init__(loop, port, random, life, number)
+        super().__init__(loop, doors, random, life, number)
         self.habits.ending = "polite"
 
     def more(self):

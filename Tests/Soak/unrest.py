@@ -1,4 +1,5 @@
-"""What an operator does while clients are served: newer files, bad files, rollbacks, changed configurations."""
+"""What an operator does while clients are served: newer files, bad files, rollbacks, changed configurations and
+certificates."""
 import json
 import os
 import shutil
@@ -7,41 +8,51 @@ import subprocess
 import threading
 
 
-class Unrest(threading.Thread):
-    """Does something every now and then until it is stopped; what the gateway should not have answered is a fault."""
+class Unrest:
+    """Does something every now and then from start to stop; what the gateway should not have answered is a fault."""
+    # What is in Swift stays mapped for ever, so there is little of it.
+    SWIFT = 4
 
-    def __init__(self, running, binary, modules, random, faults, deadline):
-        super().__init__(daemon=True)
+    def __init__(self, running, binary, modules, certificates, random, faults, deadline):
         self.running, self.binary, self.modules, self.random = running, binary, modules, random
+        self.certificates = certificates
         self.faults, self.deadline = faults, deadline
         self.over = threading.Event()
         self.done = {}
         self.swift_reloads = 0
 
+    def start(self):
+        self.over.clear()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
     def run(self):
         while not self.over.wait(self.random.uniform(0.1, 0.8)):
-            act = self.random.choices([self.newer, self.bad, self.rollback, self.configure, self.look],
-                                      [8, 2, 3, 3, 2])[0]
+            act = self.random.choices([self.newer, self.bad, self.rollback, self.configure, self.look, self.certificate,
+                                       self.bad_certificate], [8, 2, 3, 3, 2, 3, 1])[0]
             self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
             act()
 
     def stop(self):
         self.over.set()
-        self.join()
+        self.thread.join()
 
     # ---- deeds
     def name(self):
-        # What is in Swift stays mapped for ever, so there is little of it.
         names = [name for name in self.modules if name != "looping"]
-        if self.swift_reloads < 4 and self.random.random() < 0.1:
+        if self.swift_reloads < self.SWIFT and self.random.random() < 0.1:
             self.swift_reloads += 1
             return "looping"
         return self.random.choice(names)
 
     def install(self, name, file):
-        temporary = self.running.plugins / f".{name}.new"
+        self.replace(file, self.running.plugins / f"{name}.so")
+
+    def replace(self, file, target):
+        """At once, as whoever replaces a file that is in use has to."""
+        temporary = target.with_name(f".{target.name}.new")
         shutil.copy(file, temporary)
-        os.replace(temporary, self.running.plugins / f"{name}.so")
+        os.replace(temporary, target)
 
     def newer(self):
         name = self.name()
@@ -75,6 +86,21 @@ class Unrest(threading.Thread):
             self.running.signal(signal.SIGHUP)
         else:
             self.command(0, "reload")
+
+    def certificate(self):
+        """Another one, by a reload or by the file alone; who is connected stays as he is."""
+        self.replace(self.random.choice(self.certificates), self.running.folder / "soak.pem")
+        if self.random.random() < 0.5:
+            self.command(0, "reload")
+
+    def bad_certificate(self):
+        """One that is none: it is refused, and the one before goes on being shown."""
+        garbage = self.running.folder / "garbage"
+        garbage.write_bytes(self.random.randbytes(500))
+        self.replace(garbage, self.running.folder / "soak.pem")
+        self.command(75, "reload")
+        self.replace(self.random.choice(self.certificates), self.running.folder / "soak.pem")
+        self.command(0, "reload")
 
     def look(self):
         answer = self.command(None, "status", "--json")

@@ -1,13 +1,16 @@
-"""One thread with many WebSocket clients, each with habits of its own; every frame that comes is held to RFC 6455."""
+"""One thread with many WebSocket clients, each with habits of its own; every frame that comes is held to RFC 6455 and 7692."""
 import base64
 import heapq
 import itertools
 import os
 import selectors
-import socket
+import ssl
 import struct
 import time
 from collections import deque
+
+from channels import Truncated
+from compression import OFFERS, Agreement
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -46,14 +49,14 @@ def masked(payload, key):
     return (int.from_bytes(payload, "big") ^ int.from_bytes(whole, "big")).to_bytes(len(payload), "big")
 
 
-def frame(opcode, payload, fin=True, key=bytes(4)):
-    length = len(payload)
+def frame(opcode, payload, fin=True, key=bytes(4), rsv=0):
+    length, first = len(payload), fin << 7 | rsv << 4 | opcode
     if length < 126:
-        head = bytes([fin << 7 | opcode, 0x80 | length])
+        head = bytes([first, 0x80 | length])
     elif length < 65536:
-        head = struct.pack("!BBH", fin << 7 | opcode, 0xFE, length)
+        head = struct.pack("!BBH", first, 0xFE, length)
     else:
-        head = struct.pack("!BBQ", fin << 7 | opcode, 0xFF, length)
+        head = struct.pack("!BBQ", first, 0xFF, length)
     return head + key + masked(payload, key)
 
 
@@ -69,10 +72,14 @@ class Habits:
         self.fragments = random.choice([0, 0, 0.2, 0.8])
         self.pings = random.choice([0, 0, 0.05])
         self.ending = random.choices(["polite", "early", "reset", "mute", "cut off"], [80, 6, 6, 4, 4])[0]
+        # What it offers for compression, and how much of what it says is compressed then.
+        self.offer = random.choice([None, *OFFERS])
+        self.packs = random.choice([0.5, 1])
 
     def __str__(self):
         return (f"reads {self.reading}, writes {self.writing}"
-                + (f" of {self.cuts}" if self.writing == "in cuts" else "") + f", ends {self.ending}")
+                + (f" of {self.cuts}" if self.writing == "in cuts" else "") + f", ends {self.ending}"
+                + ("" if self.offer is None else f", deflate{self.offer}"))
 
 
 class Peer:
@@ -84,7 +91,7 @@ class Peer:
     # Whether the answers to what came before its Close come before the gateway's.
     answers_at_once = False
 
-    def __init__(self, loop, port, random, life, number):
+    def __init__(self, loop, doors, random, life, number):
         self.loop, self.random, self.number = loop, random, number
         self.habits = Habits(random)
         self.until = loop.now + life
@@ -99,16 +106,15 @@ class Peer:
         self.interest = 0
         self.has_ended = False
         self.messages = self.data = 0
-        self.socket = socket.socket()
-        if self.habits.receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.habits.receive_buffer)
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.connect_ex(("127.0.0.1", port))
+        # How compression was agreed on, and whether the message that is coming is compressed.
+        self.agreement, self.is_packed = None, False
+        self.channel = doors.open(random, self.habits.receive_buffer)
         loop.peers.add(self)
         self.key = base64.b64encode(random.randbytes(16)).decode()
+        offer = self.habits.offer
+        extensions = "" if offer is None else f"Sec-WebSocket-Extensions: permessage-deflate{offer}\r\n"
         self.write((f"GET {self.path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\n\r\n").encode())
+                    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\n{extensions}\r\n").encode())
 
     # ---- what a kind of client fills in
     def more(self):
@@ -130,7 +136,8 @@ class Peer:
 
     # ---- its life
     def wrong(self, what):
-        self.loop.faults.append(f"{type(self).__name__} {self.number} on {self.path} ({self.habits}): {what}")
+        self.loop.faults.append(
+            f"{type(self).__name__} {self.number} on {self.path} ({self.channel}, {self.habits}): {what}")
         self.finish()
 
     def finish(self):
@@ -138,13 +145,13 @@ class Peer:
             return
         self.has_ended, self.phase = True, "ended"
         if self.interest:
-            self.loop.selector.unregister(self.socket)
-        self.socket.close()
+            self.loop.selector.unregister(self.channel.socket)
+        self.channel.close()
         self.loop.peers.discard(self)
         self.ended()
 
     def reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.channel.reset()
         self.finish()
 
     def tick(self):
@@ -168,7 +175,7 @@ class Peer:
         if self.habits.ending == "cut off" and not self.output:
             # In the middle of a frame, as it is anyway if something waits.
             try:
-                self.socket.send(frame(BINARY, bytes(5000))[:self.random.randint(1, 4000)])
+                self.channel.send(frame(BINARY, bytes(5000))[:self.random.randint(1, 4000)])
             except OSError:
                 pass
         if self.habits.ending == "mute":
@@ -195,13 +202,17 @@ class Peer:
     def say(self, kind, payload):
         """A message, in one frame or in several with pings between them."""
         random, habits = self.random, self.habits
+        is_packed = self.agreement is not None and random.random() < habits.packs
+        if is_packed:
+            payload = self.agreement.pack(payload)
         pieces = [payload]
         if habits.fragments and random.random() < habits.fragments:
             cuts = sorted(random.randint(0, len(payload)) for _ in range(random.randint(1, 6)))
             pieces = [payload[a:b] for a, b in zip([0] + cuts, cuts + [len(payload)])]
         for at, piece in enumerate(pieces):
             key = random.randbytes(4) if habits.masks else bytes(4)
-            self.write(frame(kind if at == 0 else CONTINUATION, piece, at == len(pieces) - 1, key))
+            rsv = 4 if is_packed and at == 0 else 0
+            self.write(frame(kind if at == 0 else CONTINUATION, piece, at == len(pieces) - 1, key, rsv))
             if habits.pings and random.random() < habits.pings:
                 self.pings.append(random.randbytes(random.randint(0, 125)))
                 self.write(frame(PING, self.pings[-1]))
@@ -214,7 +225,7 @@ class Peer:
                 if self.random.random() < 0.1:
                     self.pause("write_pause", self.random.uniform(0.0, 0.01))
             try:
-                sent = self.socket.send(chunk)
+                sent = self.channel.send(chunk)
             except BlockingIOError:
                 return
             self.out_at += sent
@@ -229,16 +240,16 @@ class Peer:
     def watch(self):
         if self.has_ended:
             return
-        wanted = (0 if self.read_pause else selectors.EVENT_READ) | (
-            selectors.EVENT_WRITE if self.output and not self.write_pause else 0)
+        writes = self.channel.is_waiting or self.output and not self.write_pause and self.channel.is_open
+        wanted = (0 if self.read_pause else selectors.EVENT_READ) | (selectors.EVENT_WRITE if writes else 0)
         if wanted == self.interest:
             return
         if not self.interest:
-            self.loop.selector.register(self.socket, wanted, self)
+            self.loop.selector.register(self.channel.socket, wanted, self)
         elif not wanted:
-            self.loop.selector.unregister(self.socket)
+            self.loop.selector.unregister(self.channel.socket)
         else:
-            self.loop.selector.modify(self.socket, wanted, self)
+            self.loop.selector.modify(self.channel.socket, wanted, self)
         self.interest = wanted
 
     def pause(self, what, seconds):
@@ -253,10 +264,17 @@ class Peer:
     def on_ready(self, events):
         try:
             if events & selectors.EVENT_WRITE:
-                self.flush()
+                self.channel.push()
+                if not self.write_pause:
+                    self.flush()
             if events & selectors.EVENT_READ:
                 self.receive()
-        except (ConnectionError, BrokenPipeError) as error:
+        except BlockingIOError:
+            pass
+        except Truncated as error:
+            # Behind a whole closing handshake RFC 8446 6.1 leaves no doubt, or the gateway has said too little.
+            return self.wrong(str(error)) if self.phase == "closed" else self.lost(str(error))
+        except (ConnectionError, ssl.SSLError) as error:
             return self.lost(str(error))
         if not self.has_ended:
             self.tick()
@@ -266,7 +284,7 @@ class Peer:
         limit, habit = 1 << 18, self.habits.reading
         if habit == "slowly":
             limit = self.random.randint(100, 20_000)
-        more = self.socket.recv(limit)
+        more = self.channel.receive(limit)
         if not more:
             return self.lost("end of stream")
         self.input += more
@@ -303,7 +321,7 @@ class Peer:
                 break
             first, payload = data[at], bytes(data[head:head + length])
             at = head + length
-            self.on_frame(first & 0x80 != 0, first & 0x7F, payload)
+            self.on_frame(first & 0x80 != 0, first >> 4 & 7, first & 0x0F, payload)
         if at:
             del data[:at]
 
@@ -316,13 +334,29 @@ class Peer:
         if not head.startswith(b"HTTP/1.1 101 "):
             self.wrong(f"the handshake was answered {head[:200]!r}")
             return False
+        if not self.take_response(head):
+            return False
         self.phase = "open"
         self.opened()
         return not self.has_ended
 
-    def on_frame(self, fin, opcode, payload):
+    def take_response(self, head):
+        """Whether what was offered for compression is answered as it may be."""
+        if (self.habits.offer is not None) != (b"Sec-WebSocket-Extensions: " in head):
+            self.wrong(f"permessage-deflate was {'offered' if self.habits.offer is not None else 'not offered'}: {head!r}")
+        elif self.habits.offer is not None:
+            response = head.partition(b"Sec-WebSocket-Extensions: ")[2].partition(b"\r\n")[0].decode()
+            try:
+                self.agreement = Agreement(self.habits.offer, response, self.random)
+            except ValueError as error:
+                self.wrong(str(error))
+        return not self.has_ended
+
+    def on_frame(self, fin, rsv, opcode, payload):
         if self.phase == "closed":
             return self.wrong(f"a frame {opcode} after Close")
+        if rsv and (rsv != 4 or self.agreement is None or opcode not in (TEXT, BINARY)):
+            return self.wrong(f"a frame {opcode} with the reserved bits {rsv}")
         if opcode == PING:
             # Behind our Close the gateway reads nothing, and would reset the connection for it.
             return self.write(frame(PONG, payload)) if self.phase == "open" else None
@@ -334,7 +368,7 @@ class Peer:
         if opcode == CLOSE:
             return self.on_close(payload)
         if opcode in (TEXT, BINARY) and self.parts is None:
-            self.kind, self.parts = opcode, [payload]
+            self.kind, self.parts, self.is_packed = opcode, [payload], rsv == 4
         elif opcode == CONTINUATION and self.parts is not None:
             self.parts.append(payload)
         else:
@@ -343,6 +377,11 @@ class Peer:
         if fin:
             whole = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
             self.parts = None
+            if self.is_packed:
+                try:
+                    whole = self.agreement.unpack(whole)
+                except ValueError as error:
+                    return self.wrong(str(error))
             self.messages += 1
             self.data += len(whole)
             self.heard(self.kind, whole)
