@@ -28,10 +28,8 @@ public final class Inflater {
         // Clients that believe they deflate with 8 bits do so with 9: zlib once took the one for the other.
         let status = unsafe inflateInit2_(
             stream, -Int32(max(9, windowBits)), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else {
-            unsafe stream.deallocate()
-            return nil
-        }
+        // What was made so far goes with it, in deinit.
+        guard status == Z_OK else { return nil }
     }
 
     /// Bytes that one takes: window and tables.

@@ -14,10 +14,8 @@ final class ZlibDeflateStream: DeflateStream {
         let status = unsafe deflateInit2_(
             stream, Int32(max(1, level)), Z_DEFLATED, -Int32(windowBits), Int32(Self.memoryLevel(windowBits)),
             level == 0 ? Z_FIXED : Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else {
-            unsafe stream.deallocate()
-            return nil
-        }
+        // What was made so far goes with it, in deinit.
+        guard status == Z_OK else { return nil }
     }
 
     deinit {

@@ -31,6 +31,11 @@ struct DeflaterTests {
         #expect(deflate([], with: deflater) == [0x00])
     }
 
+    /// zlib refuses this window, as it does when there is no memory.
+    @Test func `one that zlib does not make is none, and freed once`() {
+        #expect(Deflater(.init(level: 6, windowBits: 16), keepsContext: true) == nil)
+    }
+
     @Test func `without context each message is like the first`() throws {
         let deflater = try #require(Deflater(.init(level: 6, windowBits: 15), keepsContext: false))
         let first = try #require(deflate(Self.greeting, with: deflater))

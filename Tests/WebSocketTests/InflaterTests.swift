@@ -28,6 +28,11 @@ struct InflaterTests {
         return (inflated, nil)
     }
 
+    /// zlib refuses this window, as it does when there is no memory.
+    @Test func `one that zlib does not make is none, and freed once`() {
+        #expect(Inflater(windowBits: 16, keepsContext: true) == nil)
+    }
+
     /// Every way to cut the messages.
     private func cuts(_ messages: [[UInt8]]) -> [(Int) -> Int] {
         let most = messages.map(\.count).max() ?? 0
