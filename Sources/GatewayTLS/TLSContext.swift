@@ -71,8 +71,8 @@ package struct TLSSettings: Sendable {
     /// that a peer that cannot be served need not be taken for a machine that is gone.
     package static let refusal: [UInt8] = [21, 3, 3, 0, 2, 2, 80]
 
-    /// A layer for one connection, for the thread that asks.
-    package func makeLayer() -> TLSLayer { TLSLayer(self) }
+    /// A layer for one connection, for the thread that asks; nil when there is no memory.
+    package func makeLayer() -> TLSLayer? { TLSLayer(self) }
 
     /// Whether clients are shown the same certificates.
     package func hasCertificates(of other: TLSContext) -> Bool {
@@ -85,8 +85,9 @@ package struct TLSSettings: Sendable {
             && settings.authorities?.digest == other.settings.authorities?.digest
     }
 
-    func makeSession() -> OpaquePointer {
-        guard let session = unsafe SSL_new(contexts[0].pointer) else { fatalError("out of memory for a TLS session") }
+    func makeSession() -> OpaquePointer? {
+        let session = unsafe SSL_new(contexts[0].pointer)
+        if unsafe session == nil { ERR_clear_error() }
         return unsafe session
     }
 

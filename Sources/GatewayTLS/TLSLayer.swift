@@ -52,10 +52,11 @@ import Glibc
     /// So much is encrypted before the kernel is offered it.
     private static let portion = 64 * 1024
 
-    init(_ context: TLSContext) {
-        (self.context, client) = (context, nil)
-        wire = .ofThread
-        unsafe session = context.makeSession()
+    /// Nil when there is no memory.
+    init?(_ context: TLSContext) {
+        guard let wire = TLSWire.ofThread, let session = unsafe context.makeSession() else { return nil }
+        (self.context, client, self.wire) = (context, nil, wire)
+        unsafe self.session = session
         super.init()
         unsafe wire.attach(session)
         unsafe SSL_set_accept_state(session)
@@ -63,7 +64,8 @@ import Glibc
 
     init(_ client: TLSClient) {
         (context, self.client) = (nil, client)
-        wire = .ofThread
+        guard let wire = TLSWire.ofThread else { fatalError("out of memory for TLS") }
+        self.wire = wire
         unsafe session = client.makeSession()
         super.init()
         unsafe wire.attach(session)

@@ -24,13 +24,12 @@ import Glibc
     /// Reads `unread` and writes `outgoing`.
     private let bio: OpaquePointer
 
-    private init() {
+    /// Nil when there is no memory.
+    private init?() {
+        guard let method = unsafe Self.method.pointer, let bio = unsafe BIO_new(method) else { return nil }
         unsafe received = .allocate(byteCount: Self.room, alignment: 64)
         unsafe plain = .allocate(byteCount: Self.record, alignment: 64)
         unsafe unread = UnsafeRawBufferPointer(start: nil, count: 0)
-        guard let method = unsafe Self.method.pointer, let bio = unsafe BIO_new(method) else {
-            fatalError("out of memory")
-        }
         unsafe self.bio = bio
         unsafe BIO_set_data(bio, Unmanaged.passUnretained(self).toOpaque())
         unsafe BIO_set_init(bio, 1)
@@ -42,12 +41,12 @@ import Glibc
         unsafe plain.deallocate()
     }
 
-    /// That of the calling thread.
-    static var ofThread: TLSWire {
+    /// That of the calling thread; nil when there is no memory for it.
+    static var ofThread: TLSWire? {
         if let known = unsafe pthread_getspecific(key) {
             return unsafe Unmanaged<TLSWire>.fromOpaque(known).takeUnretainedValue()
         }
-        let made = TLSWire()
+        guard let made = TLSWire() else { return nil }
         unsafe pthread_setspecific(key, Unmanaged.passRetained(made).toOpaque())
         return made
     }

@@ -19,7 +19,7 @@ struct TLSClientTests {
             ours = Socket(adopting: numbers[0])
             theirs = Socket(adopting: numbers[1])
             self.client = client.makeLayer()
-            server = context.makeLayer()
+            server = context.makeLayer()!
         }
 
         /// Makes the handshake, as far as it comes.

@@ -31,7 +31,7 @@ final class TLSPair {
         }
         ours = Socket(adopting: numbers[0])
         theirs = FileDescriptor(adopting: numbers[1])
-        layer = context.makeLayer()
+        layer = context.makeLayer()!
         clientContext = SSL_CTX_new(TLS_client_method())!
         _ = copenssl_set_versions(clientContext, versions.0, versions.1)
         client = SSL_new(clientContext)!

@@ -4,8 +4,9 @@ import GatewayTLS
 
 /// What is true of every connection that a listener accepts. It travels with the connection to its requests.
 package final class ListenerOptions: Sendable {
-    /// What stands between such a connection and its socket; nil where bytes go as they are.
-    let makeLayer: (@Sendable () -> TransportLayer)?
+    /// Makes what stands between such a connection and its socket, or nothing when there is no memory; nil where bytes go
+    /// as they are.
+    let makeLayer: (@Sendable () -> TransportLayer?)?
     /// What the peer says cannot be read on the way: handlers see GW_REQ_TLS.
     let isSecure: Bool
     /// Connections begin with a PROXY header.
@@ -18,11 +19,11 @@ package final class ListenerOptions: Sendable {
     /// How many handshakes may be under way; nil where they cost nothing.
     let handshakes: HandshakeLimit?
 
-    package convenience init(isSecure: Bool = false, makeLayer: (@Sendable () -> TransportLayer)? = nil) {
+    package convenience init(isSecure: Bool = false, makeLayer: (@Sendable () -> TransportLayer?)? = nil) {
         self.init(isSecure: isSecure, handshakes: nil, makeLayer: makeLayer)
     }
 
-    init(isSecure: Bool, handshakes: HandshakeLimit?, makeLayer: (@Sendable () -> TransportLayer)? = nil) {
+    init(isSecure: Bool, handshakes: HandshakeLimit?, makeLayer: (@Sendable () -> TransportLayer?)? = nil) {
         self.isSecure = isSecure
         self.handshakes = handshakes
         self.makeLayer = makeLayer

@@ -165,8 +165,12 @@ final class Acceptor {
     /// Takes a peer in, which has been counted.
     func admit(_ socket: consuming Socket, _ options: ListenerOptions, isSurplus: Bool, on worker: Worker) {
         socket.disableDelay()
-        let transport = Transport(socket, layer: options.makeLayer.map { $0() })
-        _ = admit(transport, options, isSurplus: isSurplus, on: worker)
+        let layer = options.makeLayer?()
+        guard options.makeLayer == nil || layer != nil else {
+            worker.server.log.debug("no memory for a TLS session: a new peer was dropped")
+            return uncount(isSurplus: isSurplus, on: worker)
+        }
+        _ = admit(Transport(socket, layer: layer), options, isSurplus: isSurplus, on: worker)
     }
 
     /// The same for whatever it is that the peer's bytes go through.
