@@ -52,6 +52,20 @@ struct LogWriterTests {
         }
     }
 
+    @Test func `lines that a full disk does not take are counted where they are missing`() {
+        let descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC)
+        let writer = LogWriter(descriptor)
+        for line in 0..<3 { writer.append("\(line)") }
+        writer.finish(patience: 60_000)
+        let pipe = Pipe()
+        #expect(dup2(pipe.writing, descriptor) == descriptor)
+        for line in ["again", "end"] { writer.append(line) }
+        let lines = pipe.lines(until: "end")
+        #expect(lines.first?.hasSuffix("Z warning: 3 lines could not be written: No space left on device") == true)
+        #expect(lines.dropFirst() == ["again", "end"])
+        #expect(writer.droppedLines == 3)
+    }
+
     @Test func `lines that find no room are counted where they are missing`() {
         let pipe = Pipe()
         let writer = LogWriter(pipe.writing)

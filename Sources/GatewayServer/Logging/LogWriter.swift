@@ -30,6 +30,17 @@ final class LogWriter: Sendable {
         var isIdle = true
     }
 
+    /// Lines that the descriptor has not taken since it took some, because the disk is full, say.
+    private struct Loss {
+        var lines = 0
+        var reason = Errno(0)
+        /// The last line that was written ends in its middle.
+        var isTorn = false
+
+        /// What tells of it.
+        var notice: String { "\(lines) \(lines == 1 ? "line" : "lines") could not be written: \(reason)" }
+    }
+
     /// What the thread of a file is to do before it writes on.
     private struct Wish: OptionSet {
         let rawValue: Int
@@ -68,7 +79,7 @@ final class LogWriter: Sendable {
 
     deinit { _ = close(written) }
 
-    /// Any thread: how many lines found no room, in all.
+    /// Any thread: how many lines found no room, or were not taken, in all.
     var droppedLines: UInt64 { lost.load(ordering: .relaxed) }
 
     // MARK: Files
@@ -196,11 +207,12 @@ final class LogWriter: Sendable {
 
     private func work() {
         var writing: [UInt8] = []
+        var loss = Loss()
         while true {
             news.wait()
             prepare()
             while let dropped = take(&writing) {
-                write(&writing, dropped: dropped)
+                write(&writing, dropped: dropped, &loss)
                 writing.removeAll(keepingCapacity: true)
             }
             closeUnwanted()
@@ -222,16 +234,33 @@ final class LogWriter: Sendable {
         }
     }
 
-    private func write(_ lines: inout [UInt8], dropped: Int) {
+    private func write(_ lines: inout [UInt8], dropped: Int, _ loss: inout Loss) {
         if dropped > 0 { lines += (ownLine(.warn, Self.gap(dropped)) + "\n").utf8 }
         unsafe lines.withUnsafeBufferPointer { bytes in
             var rest = unsafe bytes[...]
             while unsafe !rest.isEmpty {
                 let count = unsafe Self.nextPart(rest)
-                unsafe write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: rest.prefix(count))))
+                unsafe write(UnsafeBufferPointer(rebasing: rest.prefix(count)), &loss)
                 unsafe rest = rest.dropFirst(count)
             }
         }
+    }
+
+    /// Writes whole lines, or counts them as lost; that others were lost is said before.
+    private func write(_ lines: UnsafeBufferPointer<UInt8>, _ loss: inout Loss) {
+        if loss.lines > 0 {
+            let notice = Array("\(loss.isTorn ? "\n" : "")\(ownLine(.warn, loss.notice))\n".utf8)
+            let told = unsafe notice.withUnsafeBytes { unsafe put($0) }
+            if told == notice.count { loss = Loss() } else if told > 0 { loss.isTorn = true }
+        }
+        let written = unsafe loss.lines > 0 ? 0 : put(UnsafeRawBufferPointer(lines))
+        if written == lines.count { return }
+        let end = UInt8(ascii: "\n")
+        loss.reason = Errno.last
+        let count = unsafe lines[written...].count { $0 == end }
+        loss.lines += count
+        lost.add(UInt64(count), ordering: .relaxed)
+        if written > 0 { unsafe loss.isTorn = lines[written - 1] != end }
     }
 
     /// As many whole lines as go into one write; a longer line goes by itself.
@@ -242,23 +271,27 @@ final class LogWriter: Sendable {
         return unsafe (rest.firstIndex(of: end) ?? rest.endIndex - 1) + 1 - rest.startIndex
     }
 
-    private func write(_ bytes: UnsafeRawBufferPointer) {
+    /// - Returns: how many bytes were written; when not all, errno says why.
+    private func put(_ bytes: UnsafeRawBufferPointer) -> Int {
         var written = 0
         while written < bytes.count {
             let count = unsafe Glibc.write(
                 descriptor.load(ordering: .relaxed), bytes.baseAddress! + written, bytes.count - written)
+            let error = Errno.last
             tellProgress()
             if count > 0 {
                 written += count
-            } else if Errno.last.code == EAGAIN {
+            } else if error.code == EAGAIN {
                 // Another process that shares the descriptor has made it non-blocking.
                 var interest = pollfd(fd: descriptor.load(ordering: .relaxed), events: Int16(POLLOUT), revents: 0)
                 _ = unsafe poll(&interest, 1, -1)
-            } else if Errno.last.code != EINTR {
-                // Without a reader the lines are lost; serving goes on.
-                return
+            } else if error.code != EINTR {
+                // Nobody reads any more, or the disk is full: serving goes on.
+                errno = error.code
+                break
             }
         }
+        return written
     }
 
     /// What stands where so many lines are missing.
