@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -108,7 +107,6 @@ int clinux_process_descriptor(pid_t process) { return (int)syscall(SYS_pidfd_ope
 
 int clinux_reap(pid_t process, int waits, struct clinux_end *end) {
     siginfo_t information;
-    struct rusage usage;
     int status, result;
     memset(&information, 0, sizeof information);
     do {
@@ -123,30 +121,37 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end) {
     /* While it is not reaped no other process can have its number, nor its group's. */
     kill(-process, SIGKILL);
     do {
-        result = wait4(process, &status, 0, &usage);
+        result = waitpid(process, &status, 0);
     } while (result < 0 && errno == EINTR);
     if (result < 0) {
         return -1;
     }
     end->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     end->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    end->largest_memory = (uint64_t)usage.ru_maxrss * 1024;
     return 1;
 }
 
 int clinux_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
-/* Pages of data and stack that this process has; 0 when /proc does not say. */
-static uint64_t data_pages(void) {
-    unsigned long long data = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &data) != 1) {
-            data = 0;
-        }
-        fclose(file);
+/* Octets of data and stack that this process has, which RLIMIT_DATA limits; 0 when /proc does not say. To be called
+ * where a fault is handled. */
+static uint64_t data_octets(void) {
+    char text[256];
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t count = file >= 0 ? read(file, text, sizeof text) : 0;
+    uint64_t pages = 0;
+    int field = 0;
+    if (file >= 0) {
+        close(file);
     }
-    return data;
+    for (ssize_t i = 0; i < count && field <= 5; i += 1) {
+        if (text[i] == ' ') {
+            field += 1;
+        } else if (field == 5 && text[i] >= '0' && text[i] <= '9') {
+            pages = pages * 10 + (uint64_t)(text[i] - '0');
+        }
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int limit(__rlimit_resource_t resource, uint64_t most) {
@@ -163,16 +168,52 @@ static int limit(__rlimit_resource_t resource, uint64_t most) {
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGQUIT, SIGSYS};
 
-int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds) {
-    uint64_t present = data_pages() * (uint64_t)sysconf(_SC_PAGESIZE);
+static uint64_t present;
+static int teller;
+
+/* The kernel's own figure of the most that a process had begins with what its parent has, so the process says by itself
+ * what it had: a word that it is dying, and octets, least significant first. */
+static void tell_memory(int signal) {
+    uint64_t had = data_octets();
+    uint64_t words[2] = {CLINUX_DYING, had > present ? had - present : 0};
+    unsigned char bytes[16];
+    for (size_t i = 0; i < sizeof bytes; i += 1) {
+        bytes[i] = (unsigned char)(words[i / 8] >> (i % 8 * 8));
+    }
+    if (write(teller, bytes, sizeof bytes) < 0) {
+        /* Nobody listens any more. */
+    }
+    raise(signal);
+}
+
+/* Has the process say so when it dies of a fault of the thread that calls this, and die of that fault. */
+static int watch_faults(void) {
+    static char stack[16384];
+    stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = tell_memory, .sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER};
+    if (sigaltstack(&other, NULL) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i += 1) {
+        if (sigaction(faults[i], &action, NULL) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int clinux_confine(
+    uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds, int told) {
     uint64_t data;
+    present = data_octets();
+    teller = told;
     if (clinux_end_with_parent() != 0) {
         return -1;
     }
     alarm(seconds);
     /* The Swift runtime would print a backtrace of some pages on a fault, and survive a signal that was only sent. */
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i += 1) {
-        signal(faults[i], SIG_DFL);
+    if (watch_faults() != 0) {
+        return -1;
     }
     /* RLIMIT_DATA and not RLIMIT_AS: reserved address space costs nothing, and sanitizers reserve terabytes of it. */
     if (__builtin_add_overflow(present, memory, &data)) {

@@ -71,7 +71,7 @@ package final class ModuleProbe {
 
     private func passed(_ end: ProbeProcess.End) -> Result<Passed, ModuleError> {
         let verdict = ProbeVerdict(
-            steps: process.steps, end: end, timeout: timeout, memory: (process.largestMemory, memory))
+            steps: process.steps, end: end, timeout: timeout, memory: (process.lastMemory, memory))
         if let refusal = verdict.refusal(source: source) {
             let aside = verdict.accident.map { "The \($0) happened in a probe process; live traffic was not affected." }
             return .failure(error(refusal, output: process.said, aside: aside))

@@ -46,7 +46,7 @@ extension ModuleProbe {
     private static func confine(_ request: ProbeRequest) throws(ProbeRefusal) {
         // Processes that the module starts must not keep the pipe open.
         _ = clinux_close_on_exec(progress)
-        guard clinux_confine(request.memory, request.seconds, files, request.seconds) == 0 else {
+        guard clinux_confine(request.memory, request.seconds, files, request.seconds, progress) == 0 else {
             throw ProbeRefusal(
                 reason: "its probe process could not be limited (\(SystemError("setrlimit")))",
                 place: "File: \(request.source)", remedy: "look at the limits of the process")

@@ -13,8 +13,9 @@ struct ProbeProcess: ~Copyable {
 
     /// Bytes of its output that are kept, the last ones.
     static let longestOutput = 4096
-    /// Bytes of its progress that are kept, the first ones.
-    private static let longestProgress = 1 << 16
+    /// Bytes of its progress that are kept, the first ones: its steps name every route that was asked for three times at
+    /// most, and a refusal gives reasons.
+    private let longestProgress: Int
 
     private let process: pid_t
     private let ending: OpenFile
@@ -27,11 +28,12 @@ struct ProbeProcess: ~Copyable {
 
     private var outputBytes: [UInt8] = []
     private var progressBytes: [UInt8] = []
-    /// Bytes of memory it had at most; known when it has ended.
-    private(set) var largestMemory: UInt64 = 0
 
-    private init(process: pid_t, output: consuming OpenFile, progress: consuming OpenFile) {
+    private init(
+        process: pid_t, requestLength: Int, output: consuming OpenFile, progress: consuming OpenFile
+    ) {
         self.process = process
+        longestProgress = 65536 + 4 * requestLength
         ending = OpenFile(adopting: clinux_process_descriptor(process))
         self.output = output
         self.progress = progress
@@ -52,7 +54,8 @@ struct ProbeProcess: ~Copyable {
         let process = unsafe clinux_spawn(executable, "--probe", module, descriptors, Int32(descriptors.count))
         guard process > 0 else { throw SystemError("posix_spawn") }
         // Our ends for writing go here, so that the end of file comes from the child.
-        return ProbeProcess(process: process, output: said.takeReading(), progress: told.takeReading())
+        return ProbeProcess(
+            process: process, requestLength: bytes.count, output: said.takeReading(), progress: told.takeReading())
     }
 
     deinit {
@@ -69,6 +72,9 @@ struct ProbeProcess: ~Copyable {
 
     /// The steps it announced.
     var steps: [ProbeStep] { ProbeStep.all(in: progressBytes) }
+
+    /// Bytes of memory it had, of those it might have, when it died of a fault; 0 where nothing is known of that.
+    var lastMemory: UInt64 { ProbeStep.lastMemory(in: progressBytes) }
 
     /// What it wrote to standard output and standard error, the end of it.
     var said: String { String(decoding: outputBytes, as: UTF8.self) }
@@ -105,7 +111,6 @@ struct ProbeProcess: ~Copyable {
         guard answer >= 0 else { throw SystemError("waitid") }
         guard answer > 0 else { return nil }
         isReaped = true
-        largestMemory = end.largest_memory
         drain()
         return end.signal != 0 ? .killed(signal: end.signal) : .exited(status: end.status)
     }
@@ -114,9 +119,9 @@ struct ProbeProcess: ~Copyable {
     private mutating func drain() {
         isOutputOpen = isOutputOpen && Self.read(output, limit: 1 << 20) { outputBytes += $0 }
         if outputBytes.count > Self.longestOutput { outputBytes.removeFirst(outputBytes.count - Self.longestOutput) }
-        isProgressOpen = isProgressOpen && Self.read(progress, limit: Self.longestProgress) { progressBytes += $0 }
-        if progressBytes.count > Self.longestProgress {
-            progressBytes.removeLast(progressBytes.count - Self.longestProgress)
+        isProgressOpen = isProgressOpen && Self.read(progress, limit: longestProgress) { progressBytes += $0 }
+        if progressBytes.count > longestProgress {
+            progressBytes.removeLast(progressBytes.count - longestProgress)
         }
     }
 
@@ -126,7 +131,8 @@ struct ProbeProcess: ~Copyable {
         var total = 0
         while total < limit {
             let count = unsafe Glibc.read(file.descriptor, &buffer, buffer.count)
-            guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return count < 0 && errno == EAGAIN }
             body(buffer[..<count])
             total += count
         }

@@ -1,3 +1,5 @@
+import CLinux
+
 /// How far a probe process came; it says so before each step, because it may not live to say so behind it.
 enum ProbeStep: Equatable {
     case opening
@@ -52,6 +54,13 @@ enum ProbeStep: Equatable {
         var steps: [ProbeStep] = []
         while !reader.isAtEnd, let step = next(&reader) { steps.append(step) }
         return steps
+    }
+
+    /// What a process that died of a fault said behind its steps (`clinux_confine`); 0 when it said nothing.
+    static func lastMemory(in bytes: [UInt8]) -> UInt64 {
+        var reader = ProbeRecordReader(bytes.suffix(16))
+        guard reader.number() == UInt64(CLINUX_DYING), let memory = reader.number() else { return 0 }
+        return memory
     }
 
     private static func next(_ reader: inout ProbeRecordReader) -> ProbeStep? {

@@ -6,7 +6,7 @@ struct ProbeVerdict {
     let end: ProbeProcess.End
     /// How long it was allowed to take.
     let timeout: Duration
-    /// Bytes of memory it had at most, and how many it might have had.
+    /// Bytes of memory it had in the end, and how many it might have had.
     let memory: (used: UInt64, limit: UInt64)
 
     /// nil when the module passed.

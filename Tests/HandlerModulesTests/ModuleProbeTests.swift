@@ -33,6 +33,13 @@ struct ModuleProbeTests {
         #expect(try judge(handler, routes: []) == nil, "also where no route is known")
     }
 
+    @Test func `passes a module for any number of routes`() throws {
+        let routes = (0..<600).map { number in
+            RouteSettings(route: "/\(String(repeating: "r", count: 200))\(number)", origin: "gateway.conf:\(number)")
+        }
+        #expect(try judge("echo", routes: routes) == nil)
+    }
+
     static let mistakes: [(handler: String, reason: String)] = [
         ("crash_constructor", "crashed while loading (SIGABRT \(constructor))"),
         ("crash_entry", "crashed while loading (SIGSEGV in gw_handler_entry_v1)"),
@@ -76,6 +83,14 @@ struct ModuleProbeTests {
         #expect(
             error?.reason.hasPrefix("ran out of memory while starting (SIGABRT in start of route /feed, with ") == true)
         #expect(error?.reason.hasSuffix(" MiB in use of the 64 MiB that a probe may have)") == true)
+    }
+
+    /// The kernel counts for a new process what the one that started it has.
+    @Test func `what this process has in use is not taken for the module's`() throws {
+        let mine = [UInt8](repeating: 1, count: 200 << 20)
+        let error = try judge("fixture_crash_entry", memory: 64 << 20)
+        #expect(error?.reason == "crashed while loading (SIGSEGV in gw_handler_entry_v1)")
+        #expect(mine.last == 1)
     }
 
     @Test func `shows what the module wrote last`() throws {

@@ -7,9 +7,8 @@
 
 /* How a child ended. */
 struct clinux_end {
-    int32_t signal;         /* that killed it; 0 when it exited by itself */
-    int32_t status;         /* with which it exited, when it did */
-    uint64_t largest_memory; /* bytes it had resident at most */
+    int32_t signal; /* that killed it; 0 when it exited by itself */
+    int32_t status; /* with which it exited, when it did */
 };
 
 /* Makes a close-on-exec pipe, whose end for reading does not block; 0, or -1 with errno set. */
@@ -38,9 +37,13 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 /* From now on this process is killed when the thread that started it ends; 0, or -1 with errno set. */
 int clinux_end_with_parent(void);
 
+/* The first of the two numbers that a confined process says when it dies of a fault. */
+enum { CLINUX_DYING = 8 };
+
 /* Limits this process, for good: bytes of memory on top of what it has, seconds of processor time, open files; no
  * core file, no handlers for faults that were set before. The process dies with the thread that started it, and by
- * SIGALRM after `seconds` whatever happens. */
-int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds);
+ * SIGALRM after `seconds` whatever happens. When it dies of a fault it writes 16 octets to `told`: CLINUX_DYING, and how
+ * many octets of that memory it had. */
+int clinux_confine(uint64_t memory, uint32_t processor_seconds, uint32_t files, uint32_t seconds, int told);
 
 #endif
