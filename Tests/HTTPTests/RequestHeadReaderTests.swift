@@ -50,6 +50,23 @@ struct CutTests {
         for count in bytes.indices { #expect(read(Array(bytes.prefix(count))) == .needMore) }
     }
 
+    /// Looking at every byte again with each packet would take some hundred times as long as there is.
+    @Test(.timeLimit(.minutes(1)))
+    func `the time that a head takes is that of its length, however packets cut it`() throws {
+        let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "y", count: 1 << 19))\r\n\r\n".utf8)
+        var reader = RequestHeadReader(limits: HeadLimits(maxHead: 1 << 20, maxHeaders: 10))
+        for known in 1..<bytes.count {
+            guard case .needMore = try reader.read(bytes.span.bytes.extracting(0..<known)) else {
+                Issue.record("a head of \(known) bytes")
+                return
+            }
+        }
+        guard case .head(_, bytes.count) = try reader.read(bytes.span.bytes) else {
+            Issue.record("no head")
+            return
+        }
+    }
+
     @Test func `bytes behind the head are left alone, and the reader is ready for the next one`() throws {
         let bytes = Array("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n".utf8)
         var reader = RequestHeadReader()
