@@ -40,6 +40,8 @@ class Gateway:
         lines += ["plugins ./Plugins;", "error_log stderr info;", "access_log off;", main, routes]
         self.file.write_text("\n".join(lines) + "\n")
         self.descriptors = descriptors
+        # What is added to its environment.
+        self.environment = {}
         self.process = None
         self.lines = []
         self._heard = threading.Condition()
@@ -57,7 +59,7 @@ class Gateway:
         before = self._limit_descriptors if self.descriptors else None
         self.process = subprocess.Popen(
             [BINARY, "-c", self.file], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=before)
+            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=before, env={**os.environ, **self.environment})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
