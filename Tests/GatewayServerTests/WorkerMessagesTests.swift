@@ -79,7 +79,7 @@ struct WorkerMessagesTests {
 
     @Test("a peer that reads late gets every answer to what was read from it")
     func readsLate() throws {
-        let gateway = try TestGateway(threads: 1)
+        let gateway = try TestGateway(route: "ping_interval off;", threads: 1)
         let client = try gateway.connect(receiveBuffer: 4096)
         var random = SeededRandom(seed: 3)
         let sent = frames(&random, Array(repeating: 1 << 20, count: 8))
