@@ -70,17 +70,18 @@ let package = Package(
             dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson", "CZlib", "CIsal"],
             swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
+        .target(name: "GatewayMetrics", swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["Bytes", "CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
             name: "GatewayControl",
-            dependencies: ["GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI"],
-            swiftSettings: strict),
+            dependencies: [
+                "GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI", "COpenSSL",
+            ], swiftSettings: strict),
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayControl", "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayTLS",
-                "GatewayIO",
-                "Bytes", "CGatewayABI", "CLinux",
+                "GatewayControl", "GatewayConfiguration", "GatewayMetrics", "HandlerModules", "WebSocket", "HTTP",
+                "GatewayTLS", "GatewayIO", "Bytes", "CGatewayABI", "CLinux",
             ], swiftSettings: looping),
         .target(
             name: "GatewayLoad", dependencies: ["GatewayTLS", "GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
@@ -123,16 +124,18 @@ let package = Package(
             name: "HandlerModulesTests",
             dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
+        .testTarget(name: "GatewayMetricsTests", dependencies: ["GatewayMetrics"]),
         .testTarget(
             name: "GatewayLoadTests", dependencies: ["GatewayLoad", "GatewayTLS", "WebSocket", "GatewayIO", "Bytes"]),
         .testTarget(
             name: "GatewayControlTests",
-            dependencies: ["GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules"]),
+            dependencies: ["GatewayControl", "GatewayConfiguration", "GatewayIO", "HTTP", "HandlerModules"]),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayServer", "GatewayControl", "GatewayConfiguration", "GatewayIO", "HandlerModules", "WebSocket",
-                "Bytes", "TestSupport", "gateway",
+                "GatewayServer", "GatewayControl", "GatewayConfiguration", "GatewayMetrics", "GatewayIO",
+                "HandlerModules",
+                "WebSocket", "Bytes", "CLinux", "TestSupport", "gateway",
             ]),
         .testTarget(name: "HandlerTrialTests", dependencies: ["HandlerTrial", "GatewayServer"]),
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),
