@@ -7,4 +7,14 @@ open class HandshakeLeave {
 
     /// Whether a step may be made now. Where not, the layer says that it `hasInput`, and is read again later.
     open func takesStep() -> Bool { true }
+
+    /// Both have agreed.
+    ///
+    /// - Parameter version: as in "TLSv1.3".
+    open func succeeded(version: String, isResumed: Bool) {}
+
+    /// It came to nothing.
+    ///
+    /// - Parameter hasHeard: the peer had said something.
+    open func failed(hasHeard: Bool) {}
 }

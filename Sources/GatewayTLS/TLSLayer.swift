@@ -29,7 +29,7 @@ import Glibc
     private let client: TLSClient?
     private let wire: TLSWire
     private var state = State.handshaking {
-        didSet { if state != .handshaking { leave = nil } }
+        didSet { if oldValue == .handshaking, state != .handshaking { endHandshake() } }
     }
     /// There is input for a step of the handshake that may not be made yet.
     private var isHeld = false
@@ -124,6 +124,15 @@ import Glibc
     }
 
     package override var isBypassed: Bool { state == .bypassed }
+
+    private func endHandshake() {
+        if state == .open {
+            leave?.succeeded(version: unsafe String(cString: SSL_get_version(session)), isResumed: isResumed)
+        } else {
+            leave?.failed(hasHeard: hasHeard)
+        }
+        leave = nil
+    }
 
     // MARK: In
 

@@ -94,4 +94,20 @@ struct HandshakeTurnsTests {
         for _ in 0..<3 { steps.turnWithMail() }
         #expect(all.allSatisfy { $0.stepsLeft < 1_000_000 })
     }
+
+    @Test func `each that ends is counted, and one whose time is up`() throws {
+        let limit = HandshakeLimit(10)
+        _ = peers(2, limit, steps: 1)
+        _ = peers(1, limit, steps: 1_000_000)
+        // It says nothing, and so it has begun none.
+        _ = steps.connect(handshake: 1, limit: limit, isSilent: true)
+        for _ in 0..<4 { steps.turn() }
+        func counts() -> [Bool: UInt64] {
+            Dictionary(uniqueKeysWithValues: steps.server.context.tlsHandshakes.all.map { ($0.kind.isOpen, $0.count) })
+        }
+        #expect(counts() == [true: 2])
+        steps.turn(after: 11_000)
+        steps.turn()
+        #expect(counts() == [true: 2, false: 1])
+    }
 }

@@ -402,11 +402,22 @@ struct PublicationBatchTests {
         #expect(runs([(1, 0..<40)], for: 1, from: 0) == [])
     }
 
-    @Test func `publications are counted where they begin`() {
+    @Test func `publications are counted where they begin, with their kinds`() {
         var batch = PublicationBatch()
-        batch.starts = [0, 10, 20]
-        #expect(batch.publications(in: 0..<40) == 3)
-        #expect(batch.publications(in: 1..<20) == 1)
-        #expect(batch.publications(in: 21..<40) == 0)
+        for first: UInt8 in [0x81, 0x82, 0x81] {
+            let start = batch.bytes.count
+            let frame = [first] + Array(repeating: 0, count: 9)
+            frame.withUnsafeBytes { batch.bytes.append($0) }
+            batch.note(start, isPlain: false)
+        }
+        func tally(_ run: Range<Int>) -> [UInt32] {
+            [batch.publications(in: run).messages, batch.publications(in: run).kinds]
+        }
+        #expect(tally(0..<30) == [3, 4])
+        #expect(tally(1..<20) == [1, 2])
+        #expect(tally(21..<30) == [0, 0])
+        #expect([batch.publications.messages, batch.publications.kinds] == [3, 4])
+        batch.empty()
+        #expect([batch.publications.messages, batch.publications.kinds] == [0, 0])
     }
 }

@@ -298,7 +298,9 @@ final class MemoryStream: TransportLayer {
     private func step() {
         guard leave?.takesStep() ?? true else { return }
         stepsLeft -= 1
-        if stepsLeft == 0 { leave = nil }
+        guard stepsLeft == 0 else { return }
+        leave?.succeeded(version: "TLSv1.3", isResumed: false)
+        leave = nil
     }
 
     override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {

@@ -112,6 +112,8 @@ import WebSocket
     var messagesOut: UInt64 = 0
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
+    /// How much of that the counters of its instance have.
+    var counted = CountedTraffic()
 
     init(slot: UInt32, serial: UInt32, worker: UInt8, transport: consuming Transport, now: UInt32) {
         id = ConnectionID(worker: worker, slot: slot, serial: serial)
@@ -147,6 +149,29 @@ import WebSocket
         !flags.symmetricDifference(.asksInput).isDisjoint(
             with: [.readingOff, .throttled, .inputEnded, .asksOutput, .asksInput])
             || outbox.isBlocked || phase == .answering
+    }
+
+    /// A message has come, or its last piece.
+    ///
+    /// - Parameter kind: GW_TEXT or GW_BINARY.
+    @inline(__always)
+    mutating func noteReceived(kind: UInt32) {
+        messagesIn &+= 1
+        counted.kindsIn &+= kind
+    }
+
+    /// A message was queued, or its last fragment.
+    @inline(__always)
+    mutating func noteSent(kind: UInt32) {
+        messagesOut &+= 1
+        counted.kindsOut &+= kind
+    }
+
+    /// Publications were queued or written.
+    @inline(__always)
+    mutating func noteSent(_ publications: PublicationBatch.Tally) {
+        messagesOut &+= UInt64(publications.messages)
+        counted.kindsOut &+= publications.kinds
     }
 
     /// Input that arrived may be used.

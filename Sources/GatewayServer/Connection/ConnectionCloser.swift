@@ -308,6 +308,7 @@ final class ConnectionCloser {
     func sayClosed(_ peer: ConnectionPointer, on worker: Worker) {
         guard peer.pointee.flags.contains(.opened) else { return }
         reportLate(peer, on: worker)
+        worker.countClosed(peer)
         peer.pointee.flags.remove(.opened)
         worker.responder.noteClosed(peer, on: worker)
         worker.port.sharedTable.clear(peer.pointee.slot)

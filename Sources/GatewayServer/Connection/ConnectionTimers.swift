@@ -190,6 +190,7 @@ final class ConnectionTimers {
         else { return }
         let microseconds = UInt32(truncatingIfNeeded: worker.clock() / 1000) &- peer.pointee.pingStamp
         worker.port.sharedTable[peer.pointee.slot].roundTripMicroseconds.store(max(1, microseconds), ordering: .relaxed)
+        worker.counters(peer)?.noteRoundTrip(nanoseconds: UInt64(microseconds) * 1000)
         guard peer.pointee.flags.contains(.pinged), let binding = unsafe peer.pointee.binding else { return }
         peer.pointee.flags.remove(.pinged)
         peer.pointee.pingDue = unsafe worker.now + binding.pointee.limits.pingInterval

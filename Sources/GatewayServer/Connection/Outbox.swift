@@ -16,6 +16,8 @@ struct Outbox: ~Copyable {
         static let streaming = Flags(rawValue: 1 << 1)
         static let owesDrained = Flags(rawValue: 1 << 2)
         static let noted = Flags(rawValue: 1 << 3)
+        /// The last fragmented message is, or was, a binary one.
+        static let streamsBinary = Flags(rawValue: 1 << 4)
     }
 
     /// What a send comes to.
@@ -120,12 +122,20 @@ struct Outbox: ~Copyable {
     @inline(__always)
     mutating func note(_ opcode: Opcode, isFinal: Bool) -> Bool {
         if !isFinal {
+            if opcode != .continuation { set(.streamsBinary, opcode == .binary) }
             flags.insert(.streaming)
         } else if opcode == .continuation {
             flags.remove(.streaming)
             return true
         }
         return false
+    }
+
+    /// What kind of message a frame belongs to that has just been queued: GW_TEXT or GW_BINARY.
+    @inline(__always)
+    func kind(of opcode: Opcode) -> UInt32 {
+        if opcode != .continuation { return UInt32(opcode.rawValue) }
+        return flags.contains(.streamsBinary) ? 2 : 1
     }
 
     /// Queues what has waited for the end of a fragmented message.

@@ -170,6 +170,19 @@ final class SharedConnectionTable: @unchecked Sendable {
         unsafeAddress { unsafe UnsafePointer(entries.address(slot)) }
     }
 
+    /// Any thread: how many bytes wait for peers, connection by connection, with what their instances are counted under.
+    func waiting(_ visit: (InstanceCounters.Name, UInt32) -> Void) {
+        for slot in 0..<used.load(ordering: .acquiring) {
+            let bytes = entries[slot].waiting.load(ordering: .relaxed)
+            guard bytes != 0, entries[slot].occupant.load(ordering: .acquiring) != 0,
+                // Bindings are never freed.
+                let binding = unsafe UnsafeMutablePointer<Binding>(
+                    bitPattern: entries[slot].binding.load(ordering: .relaxed))
+            else { continue }
+            unsafe visit(binding.pointee.record.counters.name, bytes)
+        }
+    }
+
     /// The connections of one instance whose `close` has not been called; closing ones count until then.
     func connections(of instance: UInt64, worker: UInt8, _ visit: (ConnectionID) -> Void) {
         for slot in 0..<used.load(ordering: .acquiring) {

@@ -1,6 +1,7 @@
 import Bytes
 import CGatewayABI
 import CLinux
+import GatewayIO
 import HandlerModules
 import Synchronization
 
@@ -84,7 +85,10 @@ extension CallbackQueue: CallbackRunner {
         current.store(namesConnection ? id.number : 0, ordering: .relaxed)
         unsafe clinux_set_callback_queue(Unmanaged.passUnretained(self).toOpaque())
         unsafe binding.pointee.site.enter(callback, connection: id.number)
+        let began = Clock.monotonicNanoseconds()
         let result = body(id.number)
+        unsafe binding.pointee.record.counters.pool.observeAmongOthers(
+            callback, nanoseconds: Clock.monotonicNanoseconds() &- began)
         CrashSite.leave()
         clinux_set_callback_queue(nil)
         current.store(0, ordering: .relaxed)

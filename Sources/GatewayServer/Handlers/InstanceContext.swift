@@ -36,6 +36,8 @@ final class InstanceContext: Sendable {
     private let retainedAddress: UInt
     /// Bytes of received messages that an instance may keep; beyond it `buf_retain` answers NULL.
     static let mostRetained = 64 << 20
+    /// What is counted of its connections.
+    let counters: InstanceCounters
     /// Serializes [home] with the control thread's own events; `stop` of the handler is called behind it.
     private let gate = SerialLock()
     /// Jobs that wait or run.
@@ -47,8 +49,10 @@ final class InstanceContext: Sendable {
     private static let unholdable = Int.min
 
     init(
-        _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool
+        _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool,
+        counters: InstanceCounters
     ) {
+        self.counters = counters
         self.isPooled = isPooled
         self.instance = instance
         self.isWatched = isWatched

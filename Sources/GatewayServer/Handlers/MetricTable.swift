@@ -92,7 +92,11 @@ final class MetricTable: Sendable {
             if let known {
                 return defined[known].definition.kind == definition.kind ? UInt32(known + 1) : 0
             }
-            guard defined.count < Self.capacity else { return 0 }
+            // A name means one thing, also at other routes.
+            let isOther = defined.contains {
+                $0.definition.name == definition.name && $0.definition.kind != definition.kind
+            }
+            guard !isOther, defined.count < Self.capacity else { return 0 }
             let cell = Cell(definition)
             // A metric is for ever: its number may be kept by generations that are long gone.
             let address = unsafe UInt(bitPattern: Unmanaged.passRetained(cell).toOpaque())

@@ -117,8 +117,7 @@ final class PubSub {
     private func notePublication(
         _ start: Int, _ local: WorkerTopic, isPlain: Bool, _ except: UInt64, on worker: Worker
     ) -> Int {
-        batch.starts.append(start)
-        batch.plain.append(isPlain)
+        batch.note(start, isPlain: isPlain)
         guard except != 0, isMember(except, local, on: worker) else { return local.members.count }
         batch.exceptions.append((except, start..<batch.bytes.count))
         return local.members.count - 1
@@ -151,7 +150,9 @@ final class PubSub {
                         worker.compressor.share(
                             frame.pointee.bytes, starts: [0], plain: [false], with: peer, on: worker) ?? frame
                 }
-                unsafe give(peer, block, 0..<block.pointee.count, messages: 1, on: worker)
+                unsafe give(
+                    peer, block, 0..<block.pointee.count, .init(PublicationBatch.kind(of: frame.pointee.bytes)),
+                    on: worker)
                 reached += 1
             }
             // A member that has broken is gone and the last one takes its place: that one has been served already.
@@ -216,7 +217,7 @@ final class PubSub {
     ) {
         for run in batch.runs(for: peer.pointee.id.number, from: from) {
             guard let block = unsafe keepBatch(&shared) else { return }
-            unsafe give(peer, block, run, messages: batch.publications(in: run), on: worker)
+            unsafe give(peer, block, run, batch.publications(in: run), on: worker)
         }
     }
 
@@ -227,7 +228,7 @@ final class PubSub {
             let block = unsafe worker.compressor.share(
                 whole, starts: batch.starts, plain: batch.plain, with: peer, on: worker)
         else { return false }
-        unsafe give(peer, block, 0..<block.pointee.count, messages: batch.starts.count, on: worker)
+        unsafe give(peer, block, 0..<block.pointee.count, batch.publications, on: worker)
         return true
     }
 
@@ -261,7 +262,7 @@ final class PubSub {
         case .wouldBlock, .endOfStream: break
         case .failed(let error): return worker.closer.lose(peer, error, on: worker)
         }
-        peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.starts.count)
+        peer.pointee.noteSent(batch.publications)
         peer.pointee.lastMessage = worker.now
         worker.noteWritten(peer, taken)
         if taken == bytes.count { return }
@@ -306,7 +307,7 @@ final class PubSub {
             let frame = unsafe UnsafeRawBufferPointer(rebasing: rest[..<FrameWriter.length(of: rest)])
             position += frame.count
             guard worker.slowConsumers.hasRoom(peer, for: frame.count, atMost: most, on: worker) else { continue }
-            peer.pointee.messagesOut &+= 1
+            peer.pointee.noteSent(.init(unsafe PublicationBatch.kind(of: frame)))
             peer.pointee.lastMessage = worker.now
             unsafe queueCopy(peer, frame, on: worker)
         }
@@ -332,22 +333,22 @@ final class PubSub {
 
     /// Queues a run of shared bytes within the limits of the member; one that reads too slowly is dropped.
     private func give(
-        _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>, messages: Int,
-        on worker: Worker
+        _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>,
+        _ publications: PublicationBatch.Tally, on worker: Worker
     ) {
         guard peer.pointee.phase == .open, let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else {
             return
         }
         let waiting = worker.unsentBytes(peer)
         if waiting > 0, waiting + run.count > most {
-            if messages > 1, unsafe peer.pointee.binding?.pointee.limits.closesSlowConsumers == false {
+            if publications.messages > 1, unsafe peer.pointee.binding?.pointee.limits.closesSlowConsumers == false {
                 let frames = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.bytes[run])
                 unsafe giveEach(peer, frames, atMost: most, on: worker)
                 return worker.slowConsumers.noteQueued(peer, on: worker)
             }
             guard worker.slowConsumers.hasRoom(peer, for: run.count, atMost: most, on: worker) else { return }
         }
-        peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: messages)
+        peer.pointee.noteSent(publications)
         peer.pointee.lastMessage = worker.now
         unsafe queueRun(peer, shared, run, on: worker)
         worker.slowConsumers.noteQueued(peer, on: worker)
@@ -401,7 +402,7 @@ final class PubSub {
                 return worker.closer.noteSlowConsumer(peer)
             }
             let bytes = unsafe UnsafeRawBufferPointer(rebasing: batch.bytes.bytes[run])
-            peer.pointee.messagesOut &+= UInt64(truncatingIfNeeded: batch.publications(in: run))
+            peer.pointee.noteSent(batch.publications(in: run))
             peer.pointee.lastMessage = worker.now
             unsafe queueCopy(peer, bytes, on: worker)
         }

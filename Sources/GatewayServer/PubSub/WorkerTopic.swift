@@ -47,12 +47,44 @@ struct PublicationBatch: ~Copyable {
         return runs
     }
 
-    /// How many publications begin in a run.
-    func publications(in run: Range<Int>) -> Int { starts.count { run.contains($0) } }
+    /// Publications in numbers.
+    struct Tally {
+        var messages: UInt32 = 0
+        /// The sum of GW_TEXT and GW_BINARY over them.
+        var kinds: UInt32 = 0
+
+        init() {}
+        init(_ kind: UInt32) { (messages, kinds) = (1, kind) }
+    }
+
+    /// All of them.
+    private(set) var publications = Tally()
+
+    /// One has been appended that begins at `start`.
+    mutating func note(_ start: Int, isPlain: Bool) {
+        starts.append(start)
+        plain.append(isPlain)
+        publications.messages &+= 1
+        publications.kinds &+= unsafe Self.kind(of: UnsafeRawBufferPointer(rebasing: bytes.bytes[start...]))
+    }
+
+    /// GW_TEXT or GW_BINARY, by the opcode of a frame.
+    static func kind(of frame: UnsafeRawBufferPointer) -> UInt32 { unsafe frame.first.map { UInt32($0 & 0x0F) } ?? 0 }
+
+    /// Those that begin in a run.
+    func publications(in run: Range<Int>) -> Tally {
+        var tally = Tally()
+        for start in starts where run.contains(start) {
+            tally.messages &+= 1
+            tally.kinds &+= unsafe Self.kind(of: UnsafeRawBufferPointer(rebasing: bytes.bytes[start...]))
+        }
+        return tally
+    }
 
     mutating func empty() {
         bytes.removeAll()
         starts.removeAll(keepingCapacity: true)
+        publications = Tally()
         plain.removeAll(keepingCapacity: true)
         exceptions.removeAll(keepingCapacity: true)
     }

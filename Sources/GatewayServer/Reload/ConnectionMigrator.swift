@@ -220,9 +220,11 @@ struct HandoverProgress {
         if isMoved {
             unsafe rebind(peer, to: to, on: worker)
             noteMoved(handover, on: worker)
+            worker.counters(peer)?.moved.count()
         } else if peer.pointee.phase != .gone {
             unsafe peer.pointee.ownRareState.refusedInstance = to.pointee.instanceID
             handover.refused.add(1, ordering: .relaxed)
+            unsafe to.pointee.record.counters.workers[Int(worker.port.index)].refused.count()
         }
     }
 
@@ -237,6 +239,7 @@ struct HandoverProgress {
         guard worker.now >= closeAt else { return }
         if peer.pointee.phase == .open {
             progress.handover.closed.add(1, ordering: .relaxed)
+            worker.counters(peer)?.abandoned.count()
             worker.closer.beginClosing(
                 peer, code: CloseCode.serviceRestart, reason: Array("the handler was replaced".utf8),
                 by: UInt16(GW_BY_RELOAD), on: worker)
@@ -290,8 +293,13 @@ struct HandoverProgress {
     /// Hands a connection from one binding to another; its handlers have agreed, or are the same.
     func rebind(_ peer: ConnectionPointer, to next: UnsafeMutablePointer<Binding>, on worker: Worker) {
         let isCounted = peer.pointee.flags.contains(.counted)
+        let isOpened = peer.pointee.flags.contains(.opened)
+        // What it did so far was with the one that it leaves.
+        worker.count(peer)
+        if isOpened { worker.counters(peer)?.open.uncount() }
         peer.pointee.unbind()
         unsafe peer.pointee.bind(next)
+        if isOpened { worker.counters(peer)?.open.count() }
         if isCounted {
             peer.pointee.flags.insert(.counted)
             unsafe next.pointee.route.connections.add(1, ordering: .relaxed)

@@ -200,6 +200,7 @@ extension HandlerManager {
         if record.hasStopped { return }
         record.stop()
         _ = server.instances.remove(record.instance.id)
+        server.counters.end(record.counters)
         retire(record)
         server.ports[record.home].post(.openHome(record))
     }

@@ -195,7 +195,10 @@ final class HandlerManager {
         nextInstance += 1
         let record = InstanceContext(
             instance, module: service.number, scope: route.name, workers: server.ports.count,
-            isPooled: route.isPooled, isWatched: server.contractChecker != nil)
+            isPooled: route.isPooled, isWatched: server.contractChecker != nil,
+            counters: server.counters.begin(
+                .init(route: route.name, handler: service.name, generation: generation.number),
+                workers: server.ports.count))
         server.instances.add(record)
         return record
     }

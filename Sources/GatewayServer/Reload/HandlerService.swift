@@ -2,6 +2,7 @@ import CGatewayABI
 import GatewayConfiguration
 import GatewayControl
 import GatewayIO
+import GatewayMetrics
 import Glibc
 import HandlerModules
 import Synchronization
@@ -19,6 +20,17 @@ final class HandlerService {
     /// The builds that served before, for going back to them.
     var history = BuildHistory()
     var lastOutcome: ReloadOutcome?
+
+    /// How many reloads have come to what, and how long those took that replaced a generation.
+    private(set) var reloads: [ReloadOutcome.Result: UInt64] = [:]
+    let reloadDurations = DurationHistogram(.reload)
+
+    func count(_ outcome: ReloadOutcome) {
+        reloads[outcome.result, default: 0] += 1
+        if outcome.result == .switched {
+            reloadDurations.observe(nanoseconds: UInt64(max(0, outcome.milliseconds)) * 1_000_000)
+        }
+    }
 
     /// Reloads that were asked for; the first one may be under way.
     var rounds: [Reload] = []

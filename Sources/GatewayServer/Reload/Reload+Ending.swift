@@ -86,6 +86,7 @@ extension Reload {
         work = .nothing
         deadline = nil
         if outcome.result != .switched { state = .idle }
+        if isNews, cause != HandlerManager.startCause { service.count(outcome) }
         guard isNews, !isColdSuccess else { return handlerManager.log.debug(outcome.line) }
         service.lastOutcome = outcome
         switch outcome.result {

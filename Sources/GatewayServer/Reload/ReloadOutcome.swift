@@ -2,7 +2,7 @@ import GatewayIO
 
 /// What a reload, a rollback or a change of configuration came to for one handler.
 struct ReloadOutcome: Sendable {
-    enum Result: Sendable {
+    enum Result: String, Sendable, CaseIterable {
         /// A new generation serves.
         case switched
         /// Nothing was to be done.

@@ -14,6 +14,8 @@ import WebSocket
     let handshake: OpeningHandshake?
     let ticket: UInt64
     let uuid: (UInt64, UInt64)
+    /// When its head was whole, by the monotonic clock.
+    let receivedAt: UInt64
     /// The body of a plain request as far as it has come.
     var body: [UInt8] = []
     /// What `reply()` said while the callback was still running.
@@ -27,8 +29,9 @@ import WebSocket
 
     init(
         head: RequestHead, binding: UnsafeMutablePointer<Binding>, parameters: [(name: String, value: [UInt8])],
-        handshake: OpeningHandshake?, ticket: UInt64, uuid: (UInt64, UInt64)
+        handshake: OpeningHandshake?, ticket: UInt64, uuid: (UInt64, UInt64), receivedAt: UInt64
     ) {
+        self.receivedAt = receivedAt
         self.head = head
         unsafe self.binding = binding
         self.parameters = parameters

@@ -130,7 +130,8 @@ final class RequestResponder {
             UInt64(truncatingIfNeeded: Clock.wallSeconds()) * 1000 + worker.nowNanoseconds / 1_000_000 % 1000
         let exchange = unsafe Exchange(
             head: head, binding: binding, parameters: parameters, handshake: handshake,
-            ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds))
+            ticket: UInt64(worker.port.index) << 56 | nextTicket, uuid: identifiers.next(milliseconds: milliseconds),
+            receivedAt: worker.nowNanoseconds)
         exchange.record.fill(
             exchange, id: peer.pointee.id.number, route: route.name, peer: peer.pointee.peerAddress,
             local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.isSecure ?? false,
@@ -275,6 +276,7 @@ final class RequestResponder {
         peer.pointee.flags.insert(.opened)
         unsafe worker.port.sharedTable.post(peer.pointee.id, binding: binding, openedAt: worker.now)
         worker.timers.schedule(peer, on: worker)
+        worker.countOpened(peer, nanoseconds: worker.clock() &- exchange.receivedAt)
         noteOpened(peer, exchange, subprotocol: chosen, on: worker)
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.pointee.flags.contains(.peerLeft)

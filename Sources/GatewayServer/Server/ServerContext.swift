@@ -11,6 +11,8 @@ final class ServerContext: Sendable {
     let dispatchPool = DispatchPool()
     let metrics = MetricTable()
     let rejections = RejectionCounter()
+    let counters = CounterDirectory()
+    let tlsHandshakes = HandshakeTally()
     /// For what goes wrong between a layer and its peer.
     let layerFailures = LogLimiter(10, inSeconds: 10)
     /// For what is closed for want of a PROXY header, or of trust in it.

@@ -16,10 +16,27 @@ final class HandshakeTurns {
         private unowned let worker: Worker
         fileprivate var place: HandshakeLimit.Place?
         private var isWaiting = false
+        private let tally: HandshakeTally
+        private var hasEnded = false
 
         init(_ id: ConnectionID, _ limit: HandshakeLimit, on worker: Worker) {
             (self.id, self.limit, self.worker) = (id, limit, worker)
+            tally = worker.server.tlsHandshakes
             super.init()
+        }
+
+        // Time was up in the middle of it.
+        deinit { if !hasEnded, place != nil { tally.note(.init(version: "", isResumed: false, isOpen: false)) } }
+
+        override func succeeded(version: String, isResumed: Bool) {
+            hasEnded = true
+            tally.note(.init(version: version, isResumed: isResumed, isOpen: true))
+        }
+
+        /// Who connects and leaves without a word has begun none.
+        override func failed(hasHeard: Bool) {
+            hasEnded = true
+            if hasHeard { tally.note(.init(version: "", isResumed: false, isOpen: false)) }
         }
 
         /// A place is taken with the first bytes: a peer that says nothing keeps nobody from his.

@@ -36,8 +36,10 @@ import HandlerModules
         if isSpecial { unsafe prepare(binding) }
         worker.running.begin(peer)
         if !namesConnection { worker.running.forgetConnection() }
+        let began = worker.beginTiming(callback)
         let result = unsafe Self.mark(peer, binding, callback, body)
         worker.running.end()
+        if began != 0 { unsafe endTiming(binding, callback, began) }
         if isSpecial { unsafe finish(binding, callback) }
         return result
     }
@@ -53,6 +55,13 @@ import HandlerModules
         let result = body(id)
         CrashSite.leave()
         return result
+    }
+
+    @inline(never)
+    private func endTiming(_ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback, _ began: UInt64) {
+        let took = worker.clock() &- began
+        unsafe binding.pointee.record.counters.workers[Int(worker.port.index)].callbacks.observe(
+            callback, nanoseconds: took)
     }
 
     /// Waits for the turn of an instance that asks for GW_HF_SERIAL, and looks at the clock for one that is watched.
@@ -81,5 +90,20 @@ import HandlerModules
         if unsafe binding.pointee.isWatched {
             unsafe worker.running.poisonedBuffers.spoil(UnsafeMutableRawBufferPointer(mutating: bytes))
         }
+    }
+}
+
+extension Worker {
+    /// Which callbacks are timed: all but messages, and of those one every 32 ms, since two looks at the clock cost a
+    /// good part of what a short message does.
+    ///
+    /// - Returns: when it begins; 0 where nobody looks.
+    @inline(__always)
+    func beginTiming(_ callback: clinux_callback) -> UInt64 {
+        if callback == CLINUX_MESSAGE || callback == CLINUX_FRAGMENT {
+            if !running.isSample { return 0 }
+            running.isSample = false
+        }
+        return clock()
     }
 }

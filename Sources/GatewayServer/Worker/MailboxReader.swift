@@ -96,6 +96,7 @@ final class MailboxReader {
         case .routing(let table): worker.follow(table)
         case .handover(let handover): worker.migrator.begin(handover, on: worker)
         case .fence(let fence): fence.pass()
+        case .lag(let lag): lag.answer(at: worker.clock())
         case .stop: worker.beginStopping()
         case .done: break
         }
@@ -211,8 +212,8 @@ final class MailboxReader {
 
     private func noteDelivery(_ peer: ConnectionPointer, _ head: UInt8, on worker: Worker) {
         // The end of a message, not a control frame.
-        if head & 0x88 == 0x80 {
-            peer.pointee.messagesOut &+= 1
+        if head & 0x88 == 0x80, let opcode = Opcode(rawValue: head & 0x0F) {
+            peer.pointee.noteSent(kind: peer.pointee.outbox.kind(of: opcode))
             peer.pointee.lastMessage = worker.now
         }
         worker.noteQueue(peer)

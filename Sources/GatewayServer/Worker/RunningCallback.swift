@@ -22,6 +22,8 @@ import CGatewayABI
     let message: UnsafeMutablePointer<gw_message>
     /// The buffer that stands for the message's payload.
     let borrowedBuffer: UnsafeMutablePointer<SharedBuffer>
+    /// The next message is to be timed.
+    var isSample = false
     /// Where the handler is watched: when the callback began.
     var watch: CallWatch?
     /// What handlers that are watched were lent.

@@ -50,7 +50,7 @@ extension Worker {
                 isText = false
                 break
             }
-            peer.pointee.messagesIn &+= 1
+            peer.pointee.noteReceived(kind: UInt32(frame.kind))
             unsafe running.borrowedBuffer.pointee.borrow(
                 UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
             unsafe message.pointee.kind = UInt32(frame.kind)
@@ -97,7 +97,7 @@ extension Worker {
         // Not in the worker's list: the receive that read the message writes the answers, before another connection's
         // turn.
         peer.pointee.flags.insert(.dirty)
-        peer.pointee.messagesOut &+= 1
+        peer.pointee.noteSent(kind: kind)
         return true
     }
 
@@ -149,7 +149,7 @@ extension Worker {
     @inline(__always)
     private func deliverWhole(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer)
     {
-        peer.pointee.messagesIn &+= 1
+        peer.pointee.noteReceived(kind: UInt32(piece.kind.rawValue))
         peer.pointee.lastMessage = now
         unsafe run(
             peer,
@@ -180,7 +180,7 @@ extension Worker {
     private func deliverPiece(_ peer: ConnectionPointer, _ piece: FrameReader.Piece, _ payload: UnsafeRawBufferPointer)
     {
         peer.pointee.lastMessage = now
-        if piece.isLast { peer.pointee.messagesIn &+= 1 }
+        if piece.isLast { peer.pointee.noteReceived(kind: UInt32(piece.kind.rawValue)) }
         var flags: UInt32 = piece.isFirst ? UInt32(GW_FIRST) : 0
         if piece.isLast { flags |= UInt32(GW_FIN) }
         // An empty piece says nothing unless it begins or ends the message.

@@ -87,13 +87,11 @@ extension Worker {
         if left == 0 {
             let bytes = unsafe input.front(count)
             var used = 0
-            if peer.pointee.phase == .open {
-                port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
-                used = unsafe readWholeMessages(peer, bytes)
-            }
+            // A message whose callback is to be timed takes the longer way.
+            if peer.pointee.phase == .open, !noteInput(peer) { used = unsafe readWholeMessages(peer, bytes) }
             if used < count { unsafe process(peer, UnsafeMutableRawBufferPointer(rebasing: bytes[used...])) }
         } else if left <= ReadBuffer.margin, peer.pointee.phase == .open {
-            port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
+            _ = noteInput(peer)
             // The front of a frame goes before the rest of it, so that the reader sees one run.
             let joined = unsafe input.join(UnsafeRawBufferPointer(peer.pointee.leftover.bytes), with: count)
             peer.pointee.leftover.free()
@@ -140,6 +138,9 @@ extension Worker {
                 guard takesRequests(peer) else { return position }
                 guard unsafe responder.readHead(peer, UnsafeRawBufferPointer(bytes), &position, on: self) else {
                     return position
+                }
+                if position < bytes.count, peer.pointee.flags.contains(.opened) {
+                    countBehindHead(peer, bytes.count - position)
                 }
             case .body:
                 guard unsafe responder.readBody(peer, UnsafeRawBufferPointer(bytes), &position, on: self) else {
@@ -230,7 +231,7 @@ extension Worker {
         let result = unsafe peer.pointee.transport.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
         peer.pointee.bytesIn &+= UInt64(truncatingIfNeeded: count)
-        port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
+        _ = noteInput(peer)
         let direct = min(count, first.count)
         unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
         if count > direct {

@@ -93,7 +93,7 @@ extension Worker {
         }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
         if isFinal, opcode.rawValue & 0x8 == 0 {
-            peer.pointee.messagesOut &+= 1
+            peer.pointee.noteSent(kind: peer.pointee.outbox.kind(of: opcode))
             peer.pointee.lastMessage = now
         }
         return pressure(peer, limit: most)
@@ -109,7 +109,7 @@ extension Worker {
         if case .none(let refusal) = room { return refusal }
         unsafe queueFrame(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain)
         if isFinal, opcode.rawValue & 0x8 == 0 {
-            peer.pointee.messagesOut &+= 1
+            peer.pointee.noteSent(kind: peer.pointee.outbox.kind(of: opcode))
             peer.pointee.lastMessage = now
         }
         return room == .cleared ? Status.ok : pressure(peer, limit: most)
@@ -133,7 +133,7 @@ extension Worker {
             }
         }
         unsafe queueShared(peer, opcode, shared, isPlain: isPlain)
-        peer.pointee.messagesOut &+= 1
+        peer.pointee.noteSent(kind: UInt32(opcode.rawValue))
         peer.pointee.lastMessage = now
         return room == .cleared ? Status.ok : pressure(peer, limit: most)
     }
@@ -223,7 +223,7 @@ extension Worker {
     @inline(__always)
     func noteWritten(_ peer: ConnectionPointer, _ count: Int) {
         peer.pointee.bytesOut &+= UInt64(truncatingIfNeeded: count)
-        if peer.pointee.phase == .open { port.sharedTable[peer.pointee.slot].lastOut.store(now, ordering: .relaxed) }
+        if peer.pointee.phase == .open { noteOutput(peer) }
     }
 
     /// Below the low-water mark the peer is read from again and the handler hears `drained`.

@@ -35,6 +35,7 @@ import Synchronization
     let clock: () -> UInt64
     private var idle = BusyPollWindow()
     var running = RunningCallback()
+    var activity = Activity()
     /// Memory of the last large messages, kept for the next ones.
     var largeBuffers = LargeBufferCache()
 
@@ -147,6 +148,7 @@ import Synchronization
         nowNanoseconds = nanoseconds
         now = server.tick(at: nanoseconds)
         idle.note(events: count, now: nowNanoseconds)
+        if activity.tick != now { countActivity() }
         for index in 0..<count { dispatch(poller[index]) }
         resume()
         events.runPending(on: self)
@@ -165,6 +167,7 @@ import Synchronization
         if !resumed.isEmpty || !dirty.isEmpty || closer.hasWork || pubSub.batch.isOpen || !events.isEmpty { return 0 }
         if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
         var ticks = timers.ticksUntilNext
+        if !activity.isEmpty { ticks = min(ticks ?? 1, 1) }
         if isStopping { ticks = min(ticks ?? 8, 8) }
         if let wish = migrator.patience(now: now) { ticks = min(ticks ?? wish, wish) }
         if let again = acceptor.listenAgainAt { ticks = min(ticks ?? .max, again > now ? again - now : 1) }

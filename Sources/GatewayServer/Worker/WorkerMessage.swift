@@ -53,6 +53,8 @@ enum WorkerMessage: Sendable {
     case handover(Handover)
     /// Tell the control thread that a turn has ended since: bindings that were looked up before are counted now.
     case fence(Fence)
+    /// The control thread wants to know how long this takes.
+    case lag(LoopLag)
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 
@@ -69,7 +71,7 @@ enum WorkerMessage: Sendable {
             .refused,
             .poolMoved,
             .reply,
-            .listeners, .routing, .handover, .fence, .stop, .done:
+            .listeners, .routing, .handover, .fence, .lag, .stop, .done:
             false
         }
     }

@@ -13,6 +13,7 @@ final class WorkerPort: Sendable {
     let postedBytes = Atomic<Int>(0)
     let timers: TimerRegistry
     let waker: Waker
+    let lag = LoopLag()
     private let mailbox = Mutex(Mailbox())
     /// Fragmented messages that are under way to peers.
     let streams = OutgoingStreams()

@@ -1,0 +1,78 @@
+import Synchronization
+
+/// What is counted of a route, a handler and a generation of it.
+final class InstanceCounters: Sendable {
+    /// The labels.
+    struct Name: Hashable, Sendable {
+        let route: String
+        let handler: String
+        let generation: UInt64
+    }
+
+    let name: Name
+    /// By the number of the worker.
+    let workers: [WorkerCounters]
+    /// Of callbacks on the pool, whose threads share it.
+    let pool = CallbackDurations()
+
+    init(_ name: Name, workers: Int) {
+        self.name = name
+        self.workers = (0..<max(1, workers)).map { _ in WorkerCounters() }
+    }
+
+    /// Any thread: the sum over the workers. No worker is asked, so it is also there when one does not come back.
+    var reading: TrafficReading {
+        var total = TrafficReading()
+        for worker in workers { worker.add(to: &total) }
+        pool.add(to: &total.callbacks)
+        return total
+    }
+}
+
+/// The counters of all instances, also of those that have ended, for a while.
+final class CounterDirectory: Sendable {
+    /// So many generations of a route and handler that have ended are remembered: what was counted of one between the
+    /// last scrape and its end is seen, and the number of series stays bounded however often a handler is replaced.
+    static let mostEnded = 4
+
+    private struct Entry {
+        let counters: InstanceCounters
+        var instances = 0
+    }
+
+    private struct State {
+        var entries: [InstanceCounters.Name: Entry] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// An instance is made. A generation that has several at a route, one after the other, counts on.
+    func begin(_ name: InstanceCounters.Name, workers: Int) -> InstanceCounters {
+        state.withLock { state in
+            var entry = state.entries[name] ?? Entry(counters: InstanceCounters(name, workers: workers))
+            entry.instances += 1
+            state.entries[name] = entry
+            return entry.counters
+        }
+    }
+
+    /// The instance has been stopped.
+    func end(_ counters: InstanceCounters) {
+        state.withLock { state in
+            let name = counters.name
+            state.entries[name]?.instances -= 1
+            let ended = state.entries.filter {
+                $0.value.instances <= 0 && $0.key.route == name.route && $0.key.handler == name.handler
+            }.keys.sorted { $0.generation > $1.generation }
+            for old in ended.dropFirst(Self.mostEnded) { state.entries[old] = nil }
+        }
+    }
+
+    /// In the order of routes, handlers and generations.
+    var all: [InstanceCounters] {
+        state.withLock { $0.entries.values.map(\.counters) }.sorted {
+            let (left, right) = ($0.name, $1.name)
+            return (left.route, left.handler, left.generation) < (right.route, right.handler, right.generation)
+        }
+    }
+}
