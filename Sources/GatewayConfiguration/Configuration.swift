@@ -61,6 +61,8 @@ package struct Configuration: Sendable, Equatable {
     package var controlPath: String? = Self.standardControlPath
     /// Where `control` was written; nil = nowhere, so that a socket that cannot be made there is no error.
     package var controlOrigin: SourceLocation?
+    /// Where metrics and health are asked for; nil = nowhere.
+    package var admin: AdminConfiguration?
     /// What the gateway and its handlers have to say; nil = nothing is logged.
     package var errorLog: ErrorLogConfiguration? = ErrorLogConfiguration()
     /// How requests and connections are logged; nil = not at all.

@@ -58,13 +58,27 @@ private struct ConfigurationPrinter {
         case .errorLog:
             let value = configuration.errorLog?.text ?? "off"
             line(name, value, note: unsaid)
+        case .admin:
+            printAdmin(name, configuration.admin, note: unsaid)
         case .defaults:
             printDefaults(configuration)
         case .route:
             printRoutes(configuration)
-        case .host, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
+        case .host, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority,
+            .tokenFile, .adminHosts:
             break
         }
+    }
+
+    private mutating func printAdmin(_ name: String, _ admin: AdminConfiguration?, note: String?) {
+        guard let admin else { return line(name, "off", note: note) }
+        let address = Quotation.ifNeeded(admin.address.description)
+        var inner: [String] = []
+        if let file = admin.tokenFile { inner.append("token_file \(Quotation.ifNeeded(file));") }
+        if !admin.hosts.isEmpty {
+            inner.append("hosts \(admin.hosts.map { Quotation.ifNeeded($0) }.joined(separator: " "));")
+        }
+        line(name, inner.isEmpty ? address : "\(address) { \(inner.joined(separator: " ")) }")
     }
 
     private mutating func printListener(_ name: String, _ listener: ListenerConfiguration) {

@@ -20,6 +20,8 @@ struct Place: OptionSet, Sendable {
     static let listen = Place(rawValue: 128)
     /// `trusted_proxies ADDRESS { }`
     static let proxies = Place(rawValue: 256)
+    /// `admin ADDRESS { }`
+    static let admin = Place(rawValue: 1024)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -33,6 +35,7 @@ struct Place: OptionSet, Sendable {
         if contains(.tls) { names.append("in the block of a \"listen\" with \"tls\"") }
         if contains(.host) { names.append("in the block of a \"host\"") }
         if contains(.compression) { names.append("in the block of \"compression\"") }
+        if contains(.admin) { names.append("in the block of \"admin\"") }
         return names.joined(separator: " or ")
     }
 }
@@ -117,6 +120,7 @@ enum Setting: Sendable {
         case accessLog, errorLog, defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
+        case admin, tokenFile, adminHosts
     }
 }
 
@@ -161,9 +165,8 @@ struct Directive: Sendable {
     /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
     static let table: [Directive] = [
         Directive(
-            "include", [.top, .defaults, .host, .route, .plugins, .listen, .tls, .proxies], .special(.include),
-            "a file or pattern",
-            repeats: true),
+            "include", [.top, .defaults, .host, .route, .plugins, .listen, .tls, .proxies, .admin], .special(.include),
+            "a file or pattern", repeats: true),
         Directive(
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
         Directive("proxy_protocol", [.listen, .tls], .flag(\.takesProxyHeader)),
@@ -190,7 +193,10 @@ struct Directive: Sendable {
         Directive("mode", .top, .special(.mode), "\"production\" or \"development\""),
         Directive("console", .top, .special(.console), "a path such as /, or \"off\""),
         Directive("control", .top, .special(.control), "unix:PATH or \"off\""),
-        Directive("admin", .top, .fixed("off")),
+        Directive(
+            "admin", .top, .special(.admin), "an address such as 127.0.0.1:9090, or \"off\"", block: .optional),
+        Directive("token_file", .admin, .special(.tokenFile), "a file"),
+        Directive("hosts", .admin, .special(.adminHosts), "at least one name"),
         Directive("access_log", .top, .special(.accessLog), "stderr or a file, and text or json; or \"off\""),
         Directive(
             "error_log", .top, .special(.errorLog), "stderr or a file, a level, and text or json; or \"off\""),

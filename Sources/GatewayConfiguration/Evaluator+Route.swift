@@ -65,6 +65,7 @@ extension Evaluator {
         case .listen, .trustedProxies, .user, .threads, .busyPoll, .maxMemory, .plugins, .mode, .console: break
         case .control, .accessLog, .errorLog, .defaults, .host, .route, .include: break
         case .certificate, .protocols, .ciphers, .clientAuthority: break
+        case .admin, .tokenFile, .adminHosts: break
         }
     }
 

@@ -17,6 +17,8 @@ struct Evaluator {
     var defaults = Scope()
     /// Where the path of the control socket stands.
     var controlRange: SourceRange?
+    /// Where the address of `admin` stands.
+    var adminRange: SourceRange?
     /// `console` was written, so `mode` no longer decides.
     var isConsoleSet = false
     /// What relative paths start from when the folder of a file is relative itself.
@@ -82,6 +84,9 @@ struct Evaluator {
                 "\"proxy_protocol\" without \"trusted_proxies\": nobody could connect to \(listener.address)",
                 file: configuration.file, notes: ["Add a line such as: trusted_proxies 127.0.0.1;"])
         }
+        if let admin = configuration.admin, let range = adminRange, let first = listenerRanges[admin.address] {
+            reportDuplicate("listener \(Quotation.short(admin.address.description))", at: range, first: first)
+        }
         if !admitted.contains(where: { $0.directive.name == "listen" }) {
             report.error(
                 "there is no \"listen\", so nobody could connect", file: configuration.file,
@@ -113,9 +118,11 @@ struct Evaluator {
         case .control: evaluateControl(entry)
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
+        case .admin: evaluateAdmin(entry)
         case .host: evaluateHost(entry)
         case .route: evaluateRoute(entry, in: nil)
-        case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority:
+        case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority,
+            .tokenFile, .adminHosts:
             break
         }
     }

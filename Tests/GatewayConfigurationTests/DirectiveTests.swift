@@ -296,11 +296,8 @@ private let refusedDirectives: [Refusal] = [
         "listen unix:/run/a;\ncontrol unix:/run/a;",
         ["2:9+11 error: duplicate socket \"/run/a\" (first set at gateway.conf:1)"]),
     Refusal(
-        "admin 127.0.0.1:9090;",
-        ["1:1+5 error: \"admin\" is not supported yet (only \"admin off\" is)"]),
-    Refusal(
         "admin;",
-        ["1:1+5 error: \"admin\" needs \"off\""]),
+        ["1:1+5 error: \"admin\" needs an address such as 127.0.0.1:9090, or \"off\""]),
     Refusal(
         "access_log;",
         ["1:1+10 error: \"access_log\" needs stderr or a file, and text or json; or \"off\""]),

@@ -21,6 +21,11 @@ struct ConfigurationDifference {
         Entry(name: "max_head") { "\($0.handshake.maxHeadBytes)" },
         Entry(name: "max_headers") { "\($0.handshake.maxHeaders)" },
         Entry(name: "console") { $0.consolePath ?? "off" },
+        Entry(name: "admin") { configuration in
+            guard let admin = configuration.admin else { return "off" }
+            return ([admin.address.description] + [admin.tokenFile].compactMap { $0 } + admin.hosts)
+                .joined(separator: " ")
+        },
         Entry(name: "access_log") { $0.accessLog?.text ?? "off" },
         Entry(name: "error_log") { $0.errorLog?.text ?? "off" },
         Entry(name: "busy_poll") { $0.busyPollMicroseconds.map { "\($0)us" } ?? "off" },

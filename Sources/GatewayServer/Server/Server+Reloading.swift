@@ -11,6 +11,7 @@ extension Server {
         let request: ReloadRequest
         let listeners: ListenerChange
         let errorLog: Log.Destination
+        let admin: AdminEndpoint.Change
         let change: ConfigurationChange
         /// What it changes beside routes and listeners.
         let difference: ConfigurationDifference
@@ -70,10 +71,16 @@ extension Server {
         }
         switch openListeners(next) {
         case .success(let opened):
+            let prepared: AdminEndpoint.Change
+            do throws(Failure) {
+                prepared = try admin.prepare(next.admin)
+            } catch {
+                return refuseConfiguration(request, error)
+            }
             let change = ConfigurationChange(next, handlerManager, accessLog: logs.access)
             handlerManager.change = change
             taking = Taking(
-                request: request, listeners: opened, errorLog: logs.error, change: change,
+                request: request, listeners: opened, errorLog: logs.error, admin: prepared, change: change,
                 difference: ConfigurationDifference(
                     startedWith: startConfiguration, from: handlerManager.configuration, to: next))
         case .failure(let failure): refuseConfiguration(request, failure)
@@ -121,6 +128,7 @@ extension Server {
             change.commit()
             log.take(taking.errorLog)
             let listening = commit(taking.listeners)
+            admin.commit(taking.admin, loop)
             certificates.takeOver(listeners.entries)
             var said = listening + taking.difference.lines + change.changes
             if said.isEmpty { said = ["configuration: nothing changed"] }

@@ -19,9 +19,9 @@ package final class Server {
         package let isConfiguration: Bool
     }
 
-    /// Descriptors for what goes on at a full house: the control socket and its clients, logs, modules being read and
+    /// Descriptors for what goes on at a full house: the control socket, `admin` and their clients, logs, modules being read and
     /// probed. Workers and listeners come on top, and peers that are told that there is no room.
-    private static let reserve = 64
+    private static let reserve = 96
 
     /// What the process began with.
     let startConfiguration: Configuration
@@ -34,6 +34,7 @@ package final class Server {
     private let runDirectory: RunDirectory
     private let capacity: Int
     let control: ControlEndpoint?
+    let admin: AdminEndpoint
     let certificates: CertificateKeeper
     /// Nil with `watch off`.
     let watch: ModuleWatch?
@@ -69,6 +70,7 @@ package final class Server {
         Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
         listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlEndpoint(configuration, log)
+        admin = try AdminEndpoint(configuration.admin)
         let crashes = CrashRecord.all(in: Self.crashFile(configuration))
         Self.recordCrashes(configuration, log)
         try Self.dropPrivileges(configuration, controlPath: control == nil ? nil : configuration.controlPath, log)
@@ -78,6 +80,7 @@ package final class Server {
             loop = try ControlLoop(clock: clock)
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
+            if let number = admin.number { try loop.watch(number) }
             context = try Self.makeContext(
                 configuration, log, capacity: capacity, descriptorRoom: room, access: logs.access, clock: clock)
         } catch {
@@ -321,6 +324,7 @@ package final class Server {
         runDirectory.remove()
         log.info("stopped")
         dismissRequests()
+        admin.close()
         control?.finish()
     }
 
@@ -328,6 +332,7 @@ package final class Server {
     private func serve() throws(Errno) {
         let threads = try startWorkers()
         for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+        if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
         try loop.watch(threads.ended.number)
@@ -385,6 +390,7 @@ package final class Server {
     private func turn() throws(Errno) {
         while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
         try control?.turn(self)
+        try admin.turn(self)
         reloadChanged()
         if phase != .stopping { certificates.turn(listeners.entries, isBusy: taking != nil) }
         handlerManager.step()
@@ -398,7 +404,7 @@ package final class Server {
         let draining = phase == .draining ? now &+ 50_000_000 : nil
         let watching = phase == .serving || phase == .starting ? watch?.pause : nil
         let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
-        let pauses = [control?.milliseconds(now), watching, certifying].compactMap { $0 }
+        let pauses = [control?.milliseconds(now), admin.milliseconds(now), watching, certifying].compactMap { $0 }
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
         return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
     }
@@ -408,6 +414,7 @@ package final class Server {
         runDirectory.remove()
         log.warn("stopped at once: asked twice")
         dismissRequests()
+        admin.close()
         control?.finish(ControlAnswer("stopped at once: asked twice", exit: 0))
         Log.finish(patience: 50)
         _exit(status)

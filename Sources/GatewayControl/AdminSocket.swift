@@ -1,0 +1,290 @@
+package import GatewayIO
+import Glibc
+package import HTTP
+
+/// A page that was asked for at the admin listener, and the client to answer.
+package struct AdminRequest: Sendable {
+    /// Names the client; one that has gone meanwhile is no error.
+    package let client: UInt64
+    package let page: AdminAccess.Page
+    /// The Accept header; empty where there is none.
+    package let accept: String
+}
+
+/// The listener for metrics and health: requests of HTTP/1.1 in, answers out. It belongs to the control thread, so that it
+/// answers whatever the workers do.
+///
+/// It has a poller of its own, so that its owner registers one number and calls `turn` when that is readable or
+/// `deadline` has come. Nothing here blocks, and nobody keeps it busy: there are so many clients, and so much time.
+///
+///     accept ─▶ reading ──head──▶ waiting ──answer──▶ writing ─┬─▶ reading
+///                  └── refused: answered here ───────────┘     └─▶ lingering ─▶ gone
+package struct AdminSocket: ~Copyable {
+    /// Clients at once. When there are more, one that has asked nothing for the longest time makes room.
+    package static let mostClients = 16
+    /// How long a head may take, and an answer.
+    package static let patience: UInt64 = 10_000_000_000
+    /// How long a connection stays without a request: scrapers come again within a minute.
+    package static let idlePatience: UInt64 = 90_000_000_000
+    /// How long the end of our side waits for the end of the client's.
+    private static let lingerPatience: UInt64 = 2_000_000_000
+    /// How long no client is accepted after the descriptors ran out.
+    private static let pause: UInt64 = 1_000_000_000
+    private static let listenerToken: UInt64 = 0
+    private static let headLimits = HeadLimits(maxHead: 16_384, maxHeaders: 100, maxRequestLine: 4096)
+
+    private enum Phase {
+        case reading
+        case waiting
+        case writing
+        /// Our side has ended; what still comes is thrown away, so that a reset does not destroy what was sent last.
+        case lingering
+    }
+
+    private final class OwnedListener {
+        let listener: Listener
+        init(_ listener: consuming Listener) { self.listener = listener }
+    }
+
+    private final class Client {
+        let socket: Socket
+        var phase = Phase.reading
+        var reader = RequestHeadReader(limits: AdminSocket.headLimits)
+        /// What came and has not been used.
+        var bytes: [UInt8] = []
+        /// The answer, and how much of it the kernel has taken.
+        var answer: [UInt8] = []
+        var sent = 0
+        var isHead = false
+        var keepsAlive = false
+        /// Monotonic nanoseconds.
+        var deadline: UInt64
+        /// When it became idle; nil while something is under way.
+        var idleSince: UInt64?
+
+        init(_ socket: consuming Socket, now: UInt64) {
+            self.socket = socket
+            deadline = now &+ AdminSocket.patience
+            idleSince = now
+        }
+    }
+
+    private let listener: OwnedListener
+    private let poller: Poller
+    /// Who is let in from now on.
+    package var access: AdminAccess
+    private var clients: [UInt64: Client] = [:]
+    private var nextToken: UInt64 = 1
+    private var dates = DateCache()
+    /// No client is accepted until then; nil while clients are accepted.
+    private var pausedUntil: UInt64?
+
+    package init(_ address: Listener.Address, _ access: AdminAccess) throws(Errno) {
+        let listener = OwnedListener(try Listener(address))
+        let poller = try Poller()
+        try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
+        self.listener = listener
+        self.poller = poller
+        self.access = access
+    }
+
+    /// For registration with the control thread's poller, as readable.
+    package var number: Int32 { poller.number }
+
+    /// Where it listens.
+    package var address: SocketAddress { listener.listener.address }
+
+    /// When `turn` must be called even if nothing happens, in monotonic nanoseconds; nil = never.
+    package var deadline: UInt64? {
+        (clients.values.map(\.deadline) + [pausedUntil].compactMap { $0 }).min()
+    }
+
+    /// Refuses new clients from now on.
+    package func close() { listener.listener.close() }
+
+    /// Does everything that can be done now; gives the pages that are asked for, in the order of their arrival.
+    package mutating func turn(now: UInt64 = Clock.monotonicNanoseconds()) throws(Errno) -> [AdminRequest] {
+        var requests: [AdminRequest] = []
+        if let until = pausedUntil, until <= now {
+            pausedUntil = nil
+            try poller.modify(listener.listener.number, token: Self.listenerToken, interest: .readable)
+        }
+        let count = try poller.wait(milliseconds: 0)
+        for index in 0..<count {
+            let event = poller[index]
+            if event.token == Self.listenerToken {
+                try accept(now)
+            } else if let client = clients[event.token], !serve(client, event, now, &requests) {
+                clients[event.token] = nil
+            }
+        }
+        for (token, client) in clients where client.deadline <= now {
+            if !expire(client, token, now) { clients[token] = nil }
+        }
+        return requests
+    }
+
+    /// Sends an answer, now or whenever the client takes it; what it has asked behind that comes with the next turn.
+    package mutating func answer(
+        _ client: UInt64, _ response: PlainResponse, now: UInt64 = Clock.monotonicNanoseconds()
+    ) {
+        guard let asking = clients[client], asking.phase == .waiting else { return }
+        if !begin(response, asking, client, now) { clients[client] = nil }
+    }
+
+    // MARK: Clients
+
+    private mutating func accept(_ now: UInt64) throws(Errno) {
+        // A bound for one turn: clients that still wait are reported again.
+        for _ in 0..<Self.mostClients {
+            switch listener.listener.accept() {
+            case .socket(let socket): admit(socket, now)
+            case .lost: continue
+            case .none: return
+            case .exhausted:
+                pausedUntil = now &+ Self.pause
+                return try poller.modify(listener.listener.number, token: Self.listenerToken, interest: [])
+            }
+        }
+    }
+
+    private mutating func admit(_ socket: consuming Socket, _ now: UInt64) {
+        if clients.count >= Self.mostClients {
+            let idle = clients.filter { $0.value.idleSince != nil && $0.value.bytes.isEmpty }
+            guard let longest = idle.min(by: { $0.value.idleSince ?? 0 < $1.value.idleSince ?? 0 }) else {
+                let busy = PlainResponse(status: 503, word: "too-many-clients", sentence: "too many others are asking")
+                var bytes: [UInt8] = []
+                busy.append(to: &bytes, at: Clock.wallSeconds(), &dates)
+                // A fresh socket takes it at once.
+                _ = socket.write(bytes[...])
+                return socket.finishSending()
+            }
+            clients[longest.key] = nil
+        }
+        let token = nextToken
+        nextToken += 1
+        socket.disableDelay()
+        do throws(Errno) {
+            try poller.add(socket.number, token: token, interest: .readable)
+        } catch {
+            // The kernel has no memory for it; the client sees the end and may ask again.
+            return
+        }
+        clients[token] = Client(socket, now: now)
+    }
+
+    /// False when the client is to go.
+    private mutating func serve(
+        _ client: Client, _ event: Poller.Event, _ now: UInt64, _ requests: inout [AdminRequest]
+    ) -> Bool {
+        switch client.phase {
+        case .reading:
+            let room = Self.headLimits.maxHead - client.bytes.count
+            switch client.socket.read(appendingTo: &client.bytes, atMost: max(1, room)) {
+            // What was asked behind the request before is there already.
+            case .moved, .wouldBlock: return use(client, event.token, now, &requests)
+            case .endOfStream, .failed: return false
+            }
+        case .waiting: return !event.isHangUp
+        case .writing:
+            return write(client, event.token, now)
+        case .lingering:
+            var thrownAway: [UInt8] = []
+            switch client.socket.read(appendingTo: &thrownAway, atMost: 65_536) {
+            case .wouldBlock, .moved: return true
+            case .endOfStream, .failed: return false
+            }
+        }
+    }
+
+    /// Reads a request out of what came.
+    private mutating func use(
+        _ client: Client, _ token: UInt64, _ now: UInt64, _ requests: inout [AdminRequest]
+    ) -> Bool {
+        if client.bytes.isEmpty { return true }
+        if client.idleSince != nil {
+            client.idleSince = nil
+            client.deadline = now &+ Self.patience
+        }
+        do throws(RequestHeadError) {
+            guard case .head(let head, let length) = try client.reader.read(client.bytes.span) else {
+                return watch(client, token, .readable)
+            }
+            client.bytes.removeFirst(length)
+            client.isHead = head.method == .head
+            // A body that is not read would be taken for the next request.
+            client.keepsAlive = head.keepsAlive && !head.hasBody
+            switch access.judge(head) {
+            case .refused(let response): return begin(response, client, token, now)
+            case .page(let page):
+                client.phase = .waiting
+                let accept = head.fields.filter { head.string($0.name) == "accept" }.map { head.string($0.value) }
+                requests.append(
+                    AdminRequest(client: token, page: page, accept: accept.joined(separator: ",")))
+                return watch(client, token, [])
+            }
+        } catch {
+            var response = PlainResponse(refusing: error)
+            if response.status == 405 { response.allow = "GET, HEAD" }
+            client.keepsAlive = false
+            return begin(response, client, token, now)
+        }
+    }
+
+    private mutating func begin(
+        _ response: PlainResponse, _ client: Client, _ token: UInt64, _ now: UInt64
+    ) -> Bool {
+        var response = response
+        response.keepsAlive = client.keepsAlive
+        // What holds for a moment only is not to be kept.
+        try? response.headers.append("Cache-Control", "no-store")
+        try? response.headers.append("X-Content-Type-Options", "nosniff")
+        client.answer = []
+        response.append(to: &client.answer, at: Clock.wallSeconds(), &dates, headOnly: client.isHead)
+        client.sent = 0
+        client.phase = .writing
+        client.deadline = now &+ Self.patience
+        return write(client, token, now)
+    }
+
+    /// False when the client does not take it any more.
+    private func write(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        while client.sent < client.answer.count {
+            switch client.socket.write(client.answer[client.sent...]) {
+            case .moved(let count): client.sent += count
+            case .wouldBlock: return watch(client, token, .writable)
+            case .endOfStream, .failed: return false
+            }
+        }
+        client.answer = []
+        guard client.keepsAlive else {
+            client.socket.finishSending()
+            client.phase = .lingering
+            client.deadline = now &+ Self.lingerPatience
+            return watch(client, token, .readable)
+        }
+        client.phase = .reading
+        client.reader = RequestHeadReader(limits: Self.headLimits)
+        client.idleSince = client.bytes.isEmpty ? now : nil
+        client.deadline = now &+ (client.bytes.isEmpty ? Self.idlePatience : Self.patience)
+        // A socket that has room is reported at once, and so what was asked in the same breath is not forgotten.
+        return watch(client, token, client.bytes.isEmpty ? .readable : [.readable, .writable])
+    }
+
+    /// False when the client is to go.
+    private mutating func expire(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        guard client.phase == .reading, !client.bytes.isEmpty else { return client.phase == .waiting }
+        client.keepsAlive = false
+        let response = PlainResponse(status: 408, word: "request-timeout", sentence: "the request took too long")
+        return begin(response, client, token, now)
+    }
+
+    private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {
+        do throws(Errno) {
+            try poller.modify(client.socket.number, token: token, interest: interest)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

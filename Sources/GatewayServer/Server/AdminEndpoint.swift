@@ -1,0 +1,156 @@
+package import GatewayConfiguration
+import GatewayControl
+import GatewayIO
+import GatewayMetrics
+import HTTP
+
+/// The control thread's end of the admin listener: answers with metrics and health.
+///
+/// It is on the control thread, which waits for nothing, so that it also answers when no worker does.
+final class AdminEndpoint {
+    /// A socket in a class, so that it can wait for the commit of a configuration.
+    fileprivate final class Owner {
+        var socket: AdminSocket
+        init(_ socket: consuming AdminSocket) { self.socket = socket }
+    }
+
+    /// Another `admin` line that has been prepared and is not in effect.
+    struct Change {
+        fileprivate let configuration: AdminConfiguration?
+        fileprivate let access: AdminAccess?
+        /// Nil where the listener stays, or there is to be none.
+        fileprivate let owner: Owner?
+    }
+
+    private var configuration: AdminConfiguration?
+    private var owner: Owner?
+    /// When the workers are asked next how long they take.
+    private var nextQuestion: UInt64 = 0
+
+    init(_ configuration: AdminConfiguration?) throws(Server.Failure) {
+        let change = try Self.prepare(configuration, before: nil)
+        (self.configuration, owner) = (configuration, change.owner)
+    }
+
+    /// For registration with the control thread's poller, as readable; nil where there is none.
+    var number: Int32? { owner?.socket.number }
+
+    var address: SocketAddress? { owner?.socket.address }
+
+    /// How long the control thread may sleep on account of it; nil = for ever.
+    func milliseconds(_ now: UInt64) -> Int32? {
+        guard let owner else { return nil }
+        let deadline = min(owner.socket.deadline ?? .max, nextQuestion)
+        return Int32(clamping: (max(deadline, now) - now) / 1_000_000 + 1)
+    }
+
+    /// Refuses everybody from now on, and removes the file of a unix socket: the gateway is about to be gone.
+    func close() { owner?.socket.close() }
+
+    /// Takes what has come and answers it.
+    func turn(_ server: Server) throws(Errno) {
+        guard let owner else { return }
+        askWorkers(server)
+        let now = server.context.clock()
+        for request in try owner.socket.turn(now: now) {
+            owner.socket.answer(request.client, answer(request, server), now: now)
+        }
+    }
+
+    /// Asks the workers how long they take to hear of it.
+    private func askWorkers(_ server: Server) {
+        let now = server.context.clock()
+        guard now >= nextQuestion else { return }
+        nextQuestion = now &+ LoopLag.interval
+        for port in server.context.ports where port.lag.ask(at: now) { port.post(.lag(port.lag)) }
+    }
+
+    private func answer(_ request: AdminRequest, _ server: Server) -> PlainResponse {
+        switch request.page {
+        case .metrics:
+            let format = MetricFormat(accept: request.accept)
+            return PlainResponse(
+                status: 200, contentType: format.contentType, body: Array(format.text(server.metrics()).utf8))
+        case .health: return PlainResponse(status: 200, body: Array("ok\n".utf8))
+        case .readiness:
+            let reasons = server.unreadiness()
+            if reasons.isEmpty { return PlainResponse(status: 200, body: Array("ready\n".utf8)) }
+            return PlainResponse(status: 503, body: Array(reasons.map { "\($0)\n" }.joined().utf8))
+        }
+    }
+
+    // MARK: Changing
+
+    /// Reads and opens what a line asks for; nothing changes yet.
+    func prepare(_ next: AdminConfiguration?) throws(Server.Failure) -> Change {
+        try Self.prepare(next, before: configuration)
+    }
+
+    private static func prepare(
+        _ next: AdminConfiguration?, before: AdminConfiguration?
+    ) throws(Server.Failure) -> Change {
+        guard let next else { return Change(configuration: nil, access: nil, owner: nil) }
+        let access = try access(next)
+        if next.address == before?.address { return Change(configuration: next, access: access, owner: nil) }
+        do throws(Errno) {
+            let socket = try AdminSocket(listenerAddress(next.address), access)
+            return Change(configuration: next, access: access, owner: Owner(socket))
+        } catch {
+            throw Server.Failure(
+                description: "\(next.origin): \"admin\" cannot listen on \(next.address): \(error)",
+                isConfiguration: false)
+        }
+    }
+
+    /// A socket file is for our own user, as that of `control` is.
+    private static func listenerAddress(_ address: ListenAddress) -> Listener.Address {
+        if case .unix(let path) = address { return .privateUnix(path: path) }
+        return Listener.Address(address)
+    }
+
+    fileprivate static func access(_ admin: AdminConfiguration) throws(Server.Failure) -> AdminAccess {
+        var token: BearerToken?
+        if let file = admin.tokenFile {
+            do throws(BearerToken.Failure) {
+                token = try BearerToken(file: file)
+            } catch {
+                throw Server.Failure(description: "\(admin.origin): token_file: \(error)", isConfiguration: true)
+            }
+        }
+        if case .unix = admin.address { return AdminAccess(token: token, hosts: nil) }
+        return AdminAccess(token: token, hosts: admin.hosts + [AdminAccess.ownName])
+    }
+
+    /// From here on the line is in effect. Clients of a listener that stays stay, too.
+    func commit(_ change: Change, _ loop: ControlLoop) {
+        let isSame = change.configuration?.address == configuration?.address
+        configuration = change.configuration
+        if isSame {
+            if let access = change.access { owner?.socket.access = access }
+            return
+        }
+        owner?.socket.close()
+        owner = change.owner
+        guard let number else { return }
+        // Without it the loop comes by once a second all the same.
+        try? loop.watch(number)
+    }
+}
+
+/// What `gateway check` finds out about `admin`.
+package enum AdminCheck {
+    /// Reads the token and listens nowhere.
+    ///
+    /// - Returns: a text for what is wrong.
+    package static func troubles(_ configuration: Configuration) -> [String] {
+        guard let admin = configuration.admin else { return [] }
+        do throws(Server.Failure) {
+            _ = try AdminEndpoint.access(admin)
+            return []
+        } catch {
+            let (origin, what) = (admin.origin, error.description)
+            let prefix = "\(origin): "
+            return ["\(prefix)error: \(what.hasPrefix(prefix) ? String(what.dropFirst(prefix.count)) : what)"]
+        }
+    }
+}

@@ -1,0 +1,198 @@
+import GatewayControl
+import GatewayIO
+import Glibc
+import HTTP
+import Testing
+
+@Suite("The admin listener: several clients, none of which can hold the gateway up")
+struct AdminSocketTests {
+    private final class Folder {
+        let path: String
+
+        init() throws {
+            var template = Array("/tmp/adminXXXXXX\0".utf8CString)
+            path = String(cString: try #require(mkdtemp(&template)))
+        }
+
+        var socket: String { path + "/admin.sock" }
+
+        deinit {
+            unlink(socket)
+            rmdir(path)
+        }
+    }
+
+    /// A listener at a file, which is answered as soon as something is asked.
+    private final class Listening {
+        private let folder: Folder
+        var socket: AdminSocket
+        private(set) var asked: [AdminRequest] = []
+        var now = Clock.monotonicNanoseconds()
+
+        init() throws {
+            folder = try Folder()
+            socket = try AdminSocket(.privateUnix(path: folder.socket), AdminAccess(token: nil, hosts: nil))
+        }
+
+        func client(_ text: String = "") throws -> Socket {
+            let client = try Socket(connectingTo: folder.socket, timeout: 20)
+            try Self.say(client, text)
+            return client
+        }
+
+        static func say(_ client: borrowing Socket, _ text: String) throws {
+            let bytes = Array(text.utf8)
+            if !bytes.isEmpty { try #require(client.write(bytes[...]) == .moved(bytes.count)) }
+        }
+
+        /// A unix socket delivers before `write` returns, so each turn gets on.
+        func turn(_ count: Int = 10, body: String = "page\n") throws {
+            for _ in 0..<count {
+                for request in try socket.turn(now: now) {
+                    asked.append(request)
+                    socket.answer(request.client, PlainResponse(status: 200, body: Array(body.utf8)), now: now)
+                }
+            }
+        }
+    }
+
+    /// What has come, at least until `end`; all that comes where it is empty.
+    private func answer(_ socket: borrowing Socket, until end: String = "") -> String {
+        var bytes: [UInt8] = []
+        while case .moved = socket.read(appendingTo: &bytes, atMost: 65536) {
+            if !end.isEmpty, String(decoding: bytes, as: UTF8.self).contains(end) { break }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private let get = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: a/b, c/d;q=0.5\r\nAccept: e/f\r\n\r\n"
+
+    @Test func `a page is asked for and answered, and the connection stays for the next`() throws {
+        let listening = try Listening()
+        let client = try listening.client(get)
+        try listening.turn()
+        let first = answer(client, until: "page\n")
+        #expect(first.hasPrefix("HTTP/1.1 200 OK\r\n") && first.contains("\r\nConnection: keep-alive\r\n"))
+        #expect(first.contains("\r\nCache-Control: no-store\r\n") && first.hasSuffix("\r\n\r\npage\n"))
+        #expect(listening.asked.map(\.page) == [.metrics])
+        #expect(listening.asked.map(\.accept) == ["a/b, c/d;q=0.5,e/f"])
+        try Listening.say(client, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        try listening.turn()
+        let second = answer(client, until: "close\r\n\r\n")
+        #expect(second.contains("\r\nContent-Length: 5\r\n") && !second.contains("page"))
+        #expect(listening.asked.map(\.page) == [.metrics, .health])
+    }
+
+    @Test func `requests that come together, or in pieces, are answered one after the other`() throws {
+        let listening = try Listening()
+        let client = try listening.client(get + get + String(get.prefix(20)))
+        try listening.turn()
+        #expect(listening.asked.count == 2)
+        try Listening.say(client, String(get.dropFirst(20)))
+        try listening.turn()
+        #expect(listening.asked.count == 3)
+        #expect(answer(client, until: "page\n").contains("200 OK"))
+    }
+
+    @Test(arguments: [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404 Not Found", "keep-alive"),
+        ("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "405 Method Not Allowed", "close"),
+        ("GET /metrics HTTP/1.1\r\n\r\n", "400 Bad Request", "close"),
+        ("GET  /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request", "close"),
+        ("GET /metrics HTTP/2.0\r\nHost: a\r\n\r\n", "505 HTTP Version Not Supported", "close"),
+        ("GET /metrics HTTP/1.0\r\n\r\n", "200 OK", "close"),
+        (
+            "GET /metrics HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "x", count: 17_000) + "\r\n\r\n",
+            "431 Request Header Fields Too Large", "close"
+        ),
+        ("GET /" + String(repeating: "x", count: 5000) + " HTTP/1.1\r\n", "414 URI Too Long", "close"),
+    ])
+    func `what is wrong is answered so`(request: String, status: String, connection: String) throws {
+        let listening = try Listening()
+        let client = try listening.client(request)
+        try listening.turn()
+        let answer = answer(client, until: "\r\n\r\n")
+        #expect(answer.hasPrefix("HTTP/1.1 \(status)\r\n"), "\(answer)")
+        #expect(answer.contains("\r\nConnection: \(connection)\r\n"))
+        if status.hasPrefix("405") { #expect(answer.contains("\r\nAllow: GET, HEAD\r\n")) }
+    }
+
+    @Test func `who says nothing is closed, who says half of it is told`() throws {
+        let listening = try Listening()
+        let silent = try listening.client()
+        let slow = try listening.client("GET /metrics HT")
+        try listening.turn()
+        #expect(listening.socket.deadline.map { $0 <= listening.now + AdminSocket.patience } == true)
+        listening.now += AdminSocket.patience + 1
+        try listening.turn()
+        #expect(answer(silent) == "")
+        #expect(answer(slow, until: "\r\n\r\n").hasPrefix("HTTP/1.1 408 "))
+        listening.now += AdminSocket.patience
+        try listening.turn()
+        #expect(listening.socket.deadline == nil)
+    }
+
+    @Test func `a head that trickles in has no more time than another`() throws {
+        let listening = try Listening()
+        let client = try listening.client("G")
+        for letter in "ET /metric" {
+            listening.now += AdminSocket.patience / 8
+            try Listening.say(client, String(letter))
+            try listening.turn(1)
+            if listening.socket.deadline.map({ $0 <= listening.now }) == true { break }
+        }
+        listening.now += AdminSocket.patience / 8
+        try listening.turn()
+        #expect(answer(client, until: "\r\n\r\n").hasPrefix("HTTP/1.1 408 "))
+    }
+
+    @Test func `who does not take the answer is let go`() throws {
+        let listening = try Listening()
+        let client = try listening.client(get)
+        try listening.turn(body: String(repeating: "x", count: 8 << 20))
+        listening.now += AdminSocket.patience + 1
+        try listening.turn()
+        #expect(listening.socket.deadline == nil)
+        #expect(answer(client).utf8.count < 8 << 20)
+    }
+
+    @Test func `one who has asked nothing for long makes room; those who are asking do not`() throws {
+        let listening = try Listening()
+        let first = try listening.client(get)
+        try listening.turn()
+        #expect(answer(first, until: "page\n").contains("200"))
+        var slow: [Client] = []
+        for _ in 1..<AdminSocket.mostClients { slow.append(Client(try listening.client("GET /met"))) }
+        try listening.turn()
+        // It takes the place of the first.
+        let next = try listening.client("GET /met")
+        try listening.turn()
+        #expect(answer(first) == "")
+        let surplus = try listening.client(get)
+        try listening.turn()
+        #expect(answer(surplus).hasPrefix("HTTP/1.1 503 "))
+        try Listening.say(next, String(get.dropFirst(8)))
+        try listening.turn()
+        #expect(answer(next, until: "page\n").contains("200 OK"))
+        #expect(slow.count == AdminSocket.mostClients - 1)
+    }
+
+    private final class Client {
+        let socket: Socket
+        init(_ socket: consuming Socket) { self.socket = socket }
+    }
+
+    @Test func `who is let in may change without anybody being let go`() throws {
+        let listening = try Listening()
+        let client = try listening.client(get)
+        try listening.turn()
+        #expect(answer(client, until: "page\n").contains("200 OK"))
+        listening.socket.access = AdminAccess(token: BearerToken("new"), hosts: nil)
+        try Listening.say(client, get)
+        try listening.turn()
+        #expect(answer(client, until: "TOKEN\n").hasPrefix("HTTP/1.1 401 "))
+        try Listening.say(client, get.replacing("Host:", with: "Authorization: Bearer new\r\nHost:"))
+        try listening.turn()
+        #expect(answer(client, until: "page\n").contains("200 OK"))
+    }
+}
