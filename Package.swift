@@ -70,7 +70,7 @@ let package = Package(
             dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson", "CZlib", "CIsal"],
             swiftSettings: fast),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
-        .target(name: "GatewayMetrics", swiftSettings: strict),
+        .target(name: "GatewayMetrics", exclude: ["Monitoring"], swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["Bytes", "CGatewayABI", "CLinux"], swiftSettings: fast),
         .target(
             name: "GatewayControl",
