@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 #define GW_EXT_METRICS "gw.metrics/1"
-typedef struct gw_ext_metrics {  /* `gateway status --json` shows them; names get the prefix handler_<name>_ ; label:
-                                  * the route */
+typedef struct gw_ext_metrics {  /* `admin` serves them at /metrics, `gateway status --json` shows them; names get the
+                                  * prefix handler_<name>_ ; label: the route */
     uint32_t struct_size;
     uint32_t reserved0;
     /* kind 0 counter, 1 gauge, 2 histogram; same name gives the same id, also across reloads; 0 = refused. [control]
