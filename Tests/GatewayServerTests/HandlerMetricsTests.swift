@@ -1,3 +1,4 @@
+import GatewayControl
 import GatewayMetrics
 import Testing
 
@@ -51,5 +52,18 @@ struct HandlerMetricsTests {
         }
         #expect(reading.bounds == MetricTable.bounds)
         #expect(reading.counts.prefix(3) == [0, 1, 0] && reading.count == 1 && reading.sum == 3e-6)
+    }
+
+    @Test func `a generation that routes have left in part is one`() throws {
+        func generation(_ errors: Int, _ state: StatusReport.Generation.State) -> StatusReport.Generation {
+            .init(
+                number: 3, state: state, sinceMilliseconds: 0, digest: 0, file: "", language: "C", connections: 0,
+                errors: errors)
+        }
+        var report = StatusReport.Handler(name: "h", file: nil)
+        report.generations = [generation(1, .live), generation(2, .retiring)]
+        let families = HandlerMetrics.families([report], try StepWorker().server.handlerManager)
+        let errors = try #require(families.first { $0.sampleName == "gateway_handler_errors_total" })
+        #expect(errors.samples == [.init([.init("handler", "h"), .init("generation", "3")], .count(3))])
     }
 }

@@ -23,10 +23,8 @@ enum HandlerMetrics {
                 "gateway_handler_errors_total", .counter,
                 help: "Callbacks that failed, and requests that a handler left open too long; by generation.",
                 samples: reports.flatMap { report in
-                    report.generations.map {
-                        .init(
-                            [.init("handler", report.name), .init("generation", "\($0.number)")],
-                            .count(UInt64(clamping: $0.errors)))
+                    byNumber(report.generations, \.errors).map {
+                        .init([.init("handler", report.name), .init("generation", "\($0.number)")], .count($0.count))
                     }
                 }),
             MetricFamily(
@@ -45,6 +43,17 @@ enum HandlerMetrics {
                 help: "From a request to the first pass of all workers, where a handler was replaced.",
                 samples: services.map { .init([.init("handler", $0.name)], .histogram($0.reloadDurations.reading)) }),
         ]
+    }
+
+    /// A generation stands there twice when routes have left it that still have connections.
+    private static func byNumber(
+        _ generations: [StatusReport.Generation], _ count: (StatusReport.Generation) -> Int
+    ) -> [(number: UInt64, count: UInt64)] {
+        var counts: [UInt64: UInt64] = [:]
+        for generation in generations {
+            counts[generation.number, default: 0] &+= UInt64(clamping: count(generation))
+        }
+        return counts.sorted { $0.key < $1.key }.map { (number: $0.key, count: $0.value) }
     }
 
     /// What handlers have defined (gw.metrics/1), with a label of the route. One name is one metric, whichever routes it
