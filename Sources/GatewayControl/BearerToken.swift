@@ -2,7 +2,7 @@ import COpenSSL
 import Glibc
 
 /// What a client of the admin listener has to know (RFC 6750 2.1): the content of a file.
-package struct BearerToken: Sendable {
+package struct BearerToken: Sendable, Equatable {
     /// Why a file is not taken; the text is a sentence that names it.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String

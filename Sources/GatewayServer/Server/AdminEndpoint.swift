@@ -18,18 +18,20 @@ final class AdminEndpoint {
     struct Change {
         fileprivate let configuration: AdminConfiguration?
         fileprivate let access: AdminAccess?
+        fileprivate let token: BearerToken?
         /// Nil where the listener stays, or there is to be none.
         fileprivate let owner: Owner?
     }
 
     private var configuration: AdminConfiguration?
     private var owner: Owner?
+    private var token: BearerToken?
     /// When the workers are asked next how long they take.
     private var nextQuestion: UInt64 = 0
 
     init(_ configuration: AdminConfiguration?) throws(Server.Failure) {
         let change = try Self.prepare(configuration, before: nil)
-        (self.configuration, owner) = (configuration, change.owner)
+        (self.configuration, owner, token) = (configuration, change.owner, change.token)
     }
 
     /// For registration with the control thread's poller, as readable; nil where there is none.
@@ -89,12 +91,15 @@ final class AdminEndpoint {
     private static func prepare(
         _ next: AdminConfiguration?, before: AdminConfiguration?
     ) throws(Server.Failure) -> Change {
-        guard let next else { return Change(configuration: nil, access: nil, owner: nil) }
-        let access = try access(next)
-        if next.address == before?.address { return Change(configuration: next, access: access, owner: nil) }
+        guard let next else { return Change(configuration: nil, access: nil, token: nil, owner: nil) }
+        let token = try Self.token(next)
+        let access = Self.access(next, token)
+        if next.address == before?.address {
+            return Change(configuration: next, access: access, token: token, owner: nil)
+        }
         do throws(Errno) {
             let socket = try AdminSocket(listenerAddress(next.address), access)
-            return Change(configuration: next, access: access, owner: Owner(socket))
+            return Change(configuration: next, access: access, token: token, owner: Owner(socket))
         } catch {
             throw Server.Failure(
                 description: "\(next.origin): \"admin\" cannot listen on \(next.address): \(error)",
@@ -108,32 +113,39 @@ final class AdminEndpoint {
         return Listener.Address(address)
     }
 
-    fileprivate static func access(_ admin: AdminConfiguration) throws(Server.Failure) -> AdminAccess {
-        var token: BearerToken?
-        if let file = admin.tokenFile {
-            do throws(BearerToken.Failure) {
-                token = try BearerToken(file: file)
-            } catch {
-                throw Server.Failure(description: "\(admin.origin): token_file: \(error)", isConfiguration: true)
-            }
+    /// What its file holds; nil where no token is asked for.
+    fileprivate static func token(_ admin: AdminConfiguration) throws(Server.Failure) -> BearerToken? {
+        guard let file = admin.tokenFile else { return nil }
+        do throws(BearerToken.Failure) {
+            return try BearerToken(file: file)
+        } catch {
+            throw Server.Failure(description: "\(admin.origin): token_file: \(error)", isConfiguration: true)
         }
+    }
+
+    private static func access(_ admin: AdminConfiguration, _ token: BearerToken?) -> AdminAccess {
         if case .unix = admin.address { return AdminAccess(token: token, hosts: nil) }
         return AdminAccess(token: token, hosts: admin.hosts + [AdminAccess.ownName])
     }
 
     /// From here on the line is in effect. Clients of a listener that stays stay, too.
-    func commit(_ change: Change, _ loop: ControlLoop) {
+    ///
+    /// - Returns: what has changed beside the line itself.
+    func commit(_ change: Change, _ loop: ControlLoop) -> [String] {
         let isSame = change.configuration?.address == configuration?.address
+        let isSameFile = change.configuration?.tokenFile == configuration?.tokenFile
+        let isOtherToken = isSame && isSameFile && change.token != token
         configuration = change.configuration
+        token = change.token
         if isSame {
             if let access = change.access { owner?.socket.access = access }
-            return
+            return isOtherToken ? ["admin: another token"] : []
         }
         owner?.socket.close()
         owner = change.owner
-        guard let number else { return }
         // Without it the loop comes by once a second all the same.
-        try? loop.watch(number)
+        if let number { try? loop.watch(number) }
+        return []
     }
 }
 
@@ -145,7 +157,7 @@ package enum AdminCheck {
     package static func troubles(_ configuration: Configuration) -> [String] {
         guard let admin = configuration.admin else { return [] }
         do throws(Server.Failure) {
-            _ = try AdminEndpoint.access(admin)
+            _ = try AdminEndpoint.token(admin)
             return []
         } catch {
             let (origin, what) = (admin.origin, error.description)

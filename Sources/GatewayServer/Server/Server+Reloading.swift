@@ -127,8 +127,7 @@ extension Server {
         if change.isPrepared {
             change.commit()
             log.take(taking.errorLog)
-            let listening = commit(taking.listeners)
-            admin.commit(taking.admin, loop)
+            let listening = commit(taking.listeners) + admin.commit(taking.admin, loop)
             certificates.takeOver(listeners.entries)
             var said = listening + taking.difference.lines + change.changes
             if said.isEmpty { said = ["configuration: nothing changed"] }
