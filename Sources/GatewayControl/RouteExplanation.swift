@@ -117,6 +117,17 @@ package struct RouteExplanation: Sendable, Equatable {
                 StyledText(row.name), StyledText(row.value), StyledText(row.origin?.description ?? "default"),
             ])
         }
+        // What counts over all routes together is not a route's to set, and holds for it all the same.
+        let whole = configuration.admission
+        let shared = [
+            ("max_connections", "\(configuration.maxConnections)"),
+            ("max_connections_per_ip", whole.connectionsPerAddress.map { "\($0)" }),
+            ("handshake_rate", whole.handshakeRate?.description),
+        ]
+        for case (let name, let value?) in shared {
+            let origin = configuration.limitOrigins[name]?.description ?? "default"
+            table.add([StyledText("\(name), all routes"), StyledText(value), StyledText(origin)])
+        }
         return table.text(colour: false)
     }
 

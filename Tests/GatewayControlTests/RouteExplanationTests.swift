@@ -39,6 +39,15 @@ struct RouteExplanationTests {
             ["origin", "same-host", "default"], ["allow", "all", "default"],
         ] { #expect(rows(found.text).contains(row.map { $0[...] })) }
         #expect(rows(try explanation("/echo", Self.text).text).contains(["max_body", "1k", "/g/g.conf:2"]))
+        #expect(rows(found.text).contains(["max_connections,", "all", "routes", "100000", "default"]))
+        #expect(!found.text.contains("max_connections_per_ip, all routes"))
+    }
+
+    @Test func `limits that hold for all routes together`() throws {
+        let text = Self.text.replacing("max_body 1k;", with: "max_connections_per_ip 7; handshake_rate 2/s burst 9;")
+        let found = try explanation("/echo", text).text.split(separator: "\n").map { $0.split(separator: " ") }
+        #expect(found.contains(["max_connections_per_ip,", "all", "routes", "7", "/g/g.conf:2"]))
+        #expect(found.contains(["handshake_rate,", "all", "routes", "2/s", "burst", "9", "/g/g.conf:2"]))
     }
 
     @Test(arguments: [
