@@ -157,7 +157,11 @@ import Glibc
                 // A whole record at least, however little room there is: its rest waits inside OpenSSL.
                 let result = wire.receive(from: socket, atMost: max(buffer.count, TLSWire.record + 1024))
                 if result == .endOfStream { return cutOff() }
-                guard case .moved = result else { return result }
+                guard case .moved = result else {
+                    // Health checks of proxies leave so: without a word, and with a reset.
+                    if case .failed = result, state == .handshaking, !hasHeard { state = .failed }
+                    return result
+                }
                 hasHeard = true
             } else {
                 unsafe wire.putIn(UnsafeRawBufferPointer(kept.bytes))
