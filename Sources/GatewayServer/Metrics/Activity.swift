@@ -17,7 +17,7 @@ struct CountedTraffic {
 ///
 /// The first callback of a tick is also the one whose duration is looked at.
 struct Activity: ~Copyable {
-    private var slots: [UInt32] = []
+    private(set) var slots: [UInt32] = []
     /// The last tick that has been looked at.
     private(set) var tick: UInt32 = 0
     /// A message is to be timed.
@@ -28,15 +28,11 @@ struct Activity: ~Copyable {
     /// Something went on. Twice does no harm.
     mutating func note(_ slot: UInt32) { slots.append(slot) }
 
-    /// A new tick has begun.
-    ///
-    /// - Returns: the connections of those before it.
-    mutating func begin(_ tick: UInt32) -> [UInt32] {
+    /// What went on has been counted, and a new tick begins. The array stays: there are many ticks.
+    mutating func begin(_ tick: UInt32) {
         self.tick = tick
         isSampleDue = true
-        if slots.isEmpty { return [] }
-        defer { slots.removeAll(keepingCapacity: true) }
-        return slots
+        slots.removeAll(keepingCapacity: true)
     }
 }
 
@@ -75,9 +71,10 @@ extension Worker {
     /// A tick is over: counts what went on in it.
     @inline(never)
     func countActivity() {
-        for slot in activity.begin(now) {
-            if let peer = table.occupant(slot) { count(peer) }
+        for index in 0..<activity.slots.count {
+            if let peer = table.occupant(activity.slots[index]) { count(peer) }
         }
+        activity.begin(now)
     }
 
     /// What the counters of the connection's instance are; nil before it has one.
@@ -86,9 +83,12 @@ extension Worker {
     }
 
     /// Adds what went on since the last time to the counters of its instance.
-    @inline(never)
     func count(_ peer: ConnectionPointer) {
-        guard peer.pointee.flags.contains(.opened), let counters = counters(peer) else { return }
+        if peer.pointee.flags.contains(.opened), let counters = counters(peer) { count(peer, in: counters) }
+    }
+
+    @inline(never)
+    private func count(_ peer: ConnectionPointer, in counters: WorkerCounters) {
         let messagesIn = UInt32(truncatingIfNeeded: peer.pointee.messagesIn)
         let bytesIn = UInt32(truncatingIfNeeded: peer.pointee.bytesIn)
         counters.received.count(
@@ -134,8 +134,8 @@ extension Worker {
 
     /// `close` is due.
     func countClosed(_ peer: ConnectionPointer) {
-        count(peer)
         guard let counters = counters(peer) else { return }
+        count(peer, in: counters)
         counters.open.uncount()
         counters.noteClose(code: peer.pointee.closeCode, by: UInt16(peer.pointee.closeBy))
     }
