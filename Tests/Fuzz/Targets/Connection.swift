@@ -15,7 +15,7 @@ enum TestGateway {
 }
 
 /// A worker that serves all inputs, one after the other.
-nonisolated(unsafe) private let stepWorker: StepWorker = {
+nonisolated(unsafe) let stepWorker: StepWorker = {
     let limits = "max_message 4k; send_buffer 16k; ping_interval off;"
     do {
         return try StepWorker(

@@ -11,6 +11,9 @@ let targets: [(name: String, body: @convention(c) (UnsafePointer<UInt8>?, Int) -
     ("elf", { start, count in tryELF(bytes(start, count)) }),
     ("control", { start, count in tryControlLine(bytes(start, count)) }),
     ("proxy", { start, count in tryProxyHeader(bytes(start, count)) }),
+    ("state", { start, count in tryState(bytes(start, count)) }),
+    ("records", { start, count in tryRecords(bytes(start, count)) }),
+    ("echoes", { start, count in tryEchoes(bytes(start, count)) }),
     ("connection", { start, count in tryConnection(bytes(start, count)) }),
 ]
 
@@ -23,7 +26,7 @@ guard let target = targets.first(where: { $0.name == asked }) else {
     print(targets.map(\.name).joined(separator: "\n"))
     exit(asked == "--list" ? 0 : 2)
 }
-if asked == "connection" { prepareConnections() }
+if ["connection", "echoes"].contains(asked) { prepareConnections() }
 // libFuzzer sees its own arguments only.
 var arguments = CommandLine.unsafeArgv + 1
 var count = CommandLine.argc - 1
