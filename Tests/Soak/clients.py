@@ -122,8 +122,18 @@ class Looping(Echo):
 
 
 class Restarted(Echo):
-    """On a route with `reload close`: the gateway may end it with 1012, and what came until then is right."""
+    """On a route with `reload close`: the gateway may end it with 1012, and what came until then is right. Who has not
+    answered that five seconds later is cut off, as it happens to some where the machine is busy."""
     allowed = frozenset([1012])
+
+    def truncated(self, why):
+        self.lost(why)
+
+    def lost(self, why):
+        if self.phase in ("open", "closed"):
+            self.loop.cut_off += self.phase == "open"
+            return self.finish()
+        return super().lost(why)
 
 
 class Counting(Echo):

@@ -23,6 +23,8 @@ class Loop:
         self.times, self.order = [], itertools.count()
         self.peers = set()
         self.faults = []
+        # How many were cut off, of those clients that may be.
+        self.cut_off = 0
         self.now = time.monotonic()
 
     def later(self, seconds, call):
@@ -273,7 +275,7 @@ class Peer:
             pass
         except Truncated as error:
             # Behind a whole closing handshake RFC 8446 6.1 leaves no doubt, or the gateway has said too little.
-            return self.wrong(str(error)) if self.phase == "closed" else self.lost(str(error))
+            return self.truncated(str(error)) if self.phase == "closed" else self.lost(str(error))
         except (ConnectionError, ssl.SSLError) as error:
             return self.lost(str(error))
         if not self.has_ended:
@@ -298,6 +300,9 @@ class Peer:
         # Of a large frame every part is progress; that the gateway pings is none.
         if len(self.input) > 200:
             self.heard_at = self.loop.now
+
+    def truncated(self, why):
+        self.wrong(why)
 
     def lost(self, why):
         """The gateway has ended the stream, or it broke."""
@@ -402,8 +407,10 @@ class Peer:
             return self.wrong(f"closed with {code} {payload[2:]!r} after {self.messages} messages")
         self.closed_by_gateway(code, payload[2:])
         if not self.has_ended:
-            self.output.clear()
-            self.out_data = self.out_at = 0
+            # A frame that has begun is ended, or nobody would take what follows for a Close.
+            begun = [self.output[0]] if self.out_at else []
+            self.output = deque(begun)
+            self.out_data = sum(map(len, begun)) - self.out_at
             self.write(frame(CLOSE, payload[:2]))
         return None
 
