@@ -113,7 +113,9 @@ final class ConnectionTimers {
     private func headTimedOut(_ peer: ConnectionPointer, on worker: Worker) {
         // A peer that said nothing (a browser's spare connection) is owed nothing.
         if peer.pointee.leftover.isEmpty {
-            if !worker.acceptor.noteMissingHeader(peer, on: worker) { worker.closer.logFailure(peer, .info, on: worker) }
+            if !worker.acceptor.noteMissingHeader(peer, on: worker) {
+                worker.closer.logFailure(peer, .info, on: worker)
+            }
             return worker.closer.teardown(peer, on: worker)
         }
         worker.responder.reject(peer, .requestTimeout, on: worker)

@@ -116,7 +116,7 @@ final class RequestResponder {
         var page = PlainResponse(status: 200, contentType: "text/html; charset=utf-8", body: Array(text.utf8))
         // A body that is not read would be taken for the next request.
         page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
-        noteAnswer(to: peer, head, nil, status: 200, on: worker)
+        unsafe noteAnswer(to: peer, head, nil, status: 200, on: worker)
         respond(peer, page, headOnly: head.method == .head, on: worker)
         return true
     }

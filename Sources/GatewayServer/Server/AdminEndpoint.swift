@@ -98,7 +98,7 @@ final class AdminEndpoint {
             return Change(configuration: next, access: access, token: token, owner: nil)
         }
         do throws(Errno) {
-            let socket = try AdminSocket(listenerAddress(next.address), access)
+            let socket = try AdminSocket(try listenerAddress(next), access)
             return Change(configuration: next, access: access, token: token, owner: Owner(socket))
         } catch {
             throw Server.Failure(
@@ -108,9 +108,9 @@ final class AdminEndpoint {
     }
 
     /// A socket file is for our own user, as that of `control` is.
-    private static func listenerAddress(_ address: ListenAddress) -> Listener.Address {
-        if case .unix(let path) = address { return .privateUnix(path: path) }
-        return Listener.Address(address)
+    private static func listenerAddress(_ admin: AdminConfiguration) throws(Errno) -> Listener.Address {
+        if case .unix(let path) = admin.address { return .privateUnix(path: path) }
+        return try Listener.Address(ListenerConfiguration(address: admin.address, origin: admin.origin))
     }
 
     /// What its file holds; nil where no token is asked for.
