@@ -98,7 +98,7 @@ final class AdminEndpoint {
             return Change(configuration: next, access: access, token: token, owner: nil)
         }
         do throws(Errno) {
-            let socket = try AdminSocket(try listenerAddress(next), access)
+            let socket = try AdminSocket(Self.listenerAddress(next.address), access)
             return Change(configuration: next, access: access, token: token, owner: Owner(socket))
         } catch {
             throw Server.Failure(
@@ -108,9 +108,14 @@ final class AdminEndpoint {
     }
 
     /// A socket file is for our own user, as that of `control` is.
-    private static func listenerAddress(_ admin: AdminConfiguration) throws(Errno) -> Listener.Address {
-        if case .unix(let path) = admin.address { return .privateUnix(path: path) }
-        return try Listener.Address(ListenerConfiguration(address: admin.address, origin: admin.origin))
+    private static func listenerAddress(_ address: ListenAddress) -> Listener.Address {
+        switch address {
+        case .any(let port): .any(port: port)
+        case .ipv4(let bytes, let port): .ipv4(bytes, port: port)
+        case .ipv6(let bytes, let port): .ipv6(bytes, port: port)
+        case .unix(let path): .privateUnix(path: path)
+        case .descriptor(let number): .inherited(number)
+        }
     }
 
     /// What its file holds; nil where no token is asked for.
