@@ -265,7 +265,15 @@ final class PubSub {
         peer.pointee.noteSent(batch.publications)
         peer.pointee.lastMessage = worker.now
         worker.noteWritten(peer, taken)
-        if taken == bytes.count { return }
+        if taken < bytes.count { unsafe keepRest(peer, bytes, from: taken, &shared, on: worker) }
+    }
+
+    /// Queues what the kernel left of a batch.
+    @inline(never)
+    private func keepRest(
+        _ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, from taken: Int,
+        _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
+    ) {
         peer.pointee.outbox.isBlocked = true
         guard let block = unsafe keepBatch(&shared) else { return worker.closer.lose(peer, Errno(12), on: worker) }
         worker.markDirty(peer)
@@ -298,6 +306,7 @@ final class PubSub {
     }
 
     /// Queues those of some publications that there is room for, each by itself.
+    @inline(never)
     private func giveEach(
         _ peer: ConnectionPointer, _ frames: UnsafeRawBufferPointer, atMost most: Int, on worker: Worker
     ) {
