@@ -67,6 +67,10 @@ extension Worker {
     }
 
     private func writeThrough(_ peer: ConnectionPointer, _ header: FrameWriter, _ payload: UnsafeRawBufferPointer) {
+        // Where messages are given up only one may stay because a part of it has left, so each waits in the queue.
+        if unsafe peer.pointee.binding?.pointee.limits.dropsOld ?? false {
+            return unsafe peer.pointee.outbox.append(header, payload, pool: pool, size: .large)
+        }
         let before = peer.pointee.bytesOut
         unsafe peer.pointee.outbox.writeThrough(header, payload, to: peer.pointee.transport, pool: pool) { count in
             noteWritten(peer, count)
