@@ -118,6 +118,16 @@ struct SlowConsumersTests {
         #expect(numbers(steps, peer) == Array(6...11))
     }
 
+    @Test func `drop_old gives up a large message although the one before it has begun to leave`() throws {
+        let (steps, peer) = try start("drop_old")
+        peer.widen(by: 50)
+        #expect(send(steps, peer, 1) == Self.ok)
+        #expect(send(steps, peer, 2, count: 100_000) == Self.backpressure)
+        #expect(send(steps, peer, 3) == Self.ok)
+        #expect(counts(steps) == [0, 0, 1, 0])
+        #expect(numbers(steps, peer) == [1, 3])
+    }
+
     @Test func `drop_old drops what is new where nothing can be given up`() throws {
         let (steps, peer) = try start("drop_old")
         send(steps, peer, 1, count: 3000)
