@@ -10,8 +10,10 @@ package struct HostRouter: Sendable {
 
     /// The order in which they are tried.
     private let blocks: [Block]
-    /// The only one there is where no route has a host, as in most configurations.
-    private let plain: Router?
+    /// No route has a host, as in most configurations.
+    private let isPlain: Bool
+    /// Of all routes, where that is so: a router in a place of its own costs no copy.
+    private let plain: Router
 
     package init(_ routes: [RouteConfiguration]) {
         var hosts: [HostPattern?] = []
@@ -20,7 +22,8 @@ package struct HostRouter: Sendable {
             let own = routes.indices.filter { routes[$0].host == host }
             return Block(host: host, router: Router(own.map { routes[$0].pattern }), routes: own)
         }
-        plain = hosts.contains { $0 != nil } ? nil : Router(routes.map(\.pattern))
+        isPlain = hosts.allSatisfy { $0 == nil }
+        plain = Router(isPlain ? routes.map(\.pattern) : [])
     }
 
     private static func isBefore(_ first: HostPattern?, _ second: HostPattern?) -> Bool {
@@ -38,7 +41,7 @@ package struct HostRouter: Sendable {
     package func match(
         host: @autoclosure () -> ArraySlice<UInt8>, path: borrowing [UInt8], segments: [Range<Int>]
     ) -> Router.Match? {
-        if let plain { return plain.match(path: path, segments: segments) }
+        if isPlain { return plain.match(path: path, segments: segments) }
         let requested = HostPattern.requested(host())
         for block in blocks where block.host?.covers(requested) ?? true {
             if var match = block.router.match(path: path, segments: segments) {

@@ -52,7 +52,7 @@ final class RequestResponder {
         if worker.isEnding || peer.pointee.flags.contains(.surplus) {
             return reject(peer, head, worker.isEnding ? .draining : .tooManyConnections, on: worker)
         }
-        if !worker.routing.proxies.proxies.isEmpty,
+        if worker.routing.hasProxies,
             let forwarded = worker.routing.proxies.forwarded(head, from: peer.pointee.peerAddress)
         {
             peer.pointee.ownRareState.forwarded = forwarded
@@ -151,6 +151,8 @@ final class RequestResponder {
 
     // MARK: Opening handshakes
 
+    /// A part of `route`, so that the handshake is not copied.
+    @inline(__always)
     private func upgrade(
         _ peer: ConnectionPointer, _ head: RequestHead, _ route: Route,
         _ parameters: [(name: String, value: [UInt8])], _ handshake: OpeningHandshake, on worker: Worker

@@ -25,6 +25,8 @@ final class RoutingTable: Sendable {
     let maxConnections: Int
     /// Who is believed when he says for whom he asks.
     let proxies: ProxyTrust
+    /// There is such a one.
+    let hasProxies: Bool
     /// What one address may have of the gateway; nil for no limit.
     let admission: AdmissionLimits?
     /// `max_memory`; nil = nobody counts.
@@ -45,6 +47,7 @@ final class RoutingTable: Sendable {
         writeTimeout = configuration.limits.writeTimeoutMilliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
         maxConnections = configuration.maxConnections
         proxies = configuration.proxyTrust
+        hasProxies = !proxies.proxies.isEmpty
         admission = configuration.admission.isOff ? nil : configuration.admission
         maxMemory = configuration.maxMemoryBytes
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
