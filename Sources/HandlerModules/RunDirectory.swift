@@ -62,7 +62,8 @@ package final class RunDirectory: Sendable {
             guard process > 0, process == getpid() || (kill(process, 0) != 0 && errno == ESRCH) else { return nil }
             let lock = unsafe open("\(path)/\(lockName)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
             defer { if lock >= 0 { _ = close(lock) } }
-            guard lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
+            // One that cannot be opened for want of descriptors says nothing.
+            guard lock >= 0 ? flock(lock, LOCK_EX | LOCK_NB) == 0 : errno == ENOENT else { return nil }
             return remove(path) ? path : nil
         }
     }

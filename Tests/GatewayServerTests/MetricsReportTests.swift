@@ -7,7 +7,9 @@ import Testing
 @Suite("What the gateway exports")
 struct MetricsReportTests {
     private static let names: Set = [
-        "gateway_build_info", "gateway_callback_duration_seconds", "gateway_compression_bytes_total",
+        "gateway_build_info", "gateway_callback_duration_seconds", "gateway_callback_stalls_total",
+        "gateway_memory_bytes", "gateway_slow_consumer_total", "gateway_write_timeouts_total",
+        "gateway_compression_bytes_total",
         "gateway_config_last_reload_success", "gateway_connections", "gateway_connections_closed_total",
         "gateway_connections_opened_total", "gateway_handler_errors_total", "gateway_handler_generations",
         "gateway_handshake_duration_seconds", "gateway_handshakes_rejected_total", "gateway_log_dropped_total",

@@ -264,6 +264,8 @@ extension ControlAnswer {
 }
 
 extension ControlAnswer {
-    /// What it says where it is a refusal, so that an expectation that fails shows it.
-    var refusal: String? { exit == 0 ? nil : "exit \(exit): \(text)" }
+    /// Expects that what was asked for was done; a refusal is shown.
+    func expectDone(sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(exit == 0, "\(text)", sourceLocation: sourceLocation)
+    }
 }

@@ -28,7 +28,7 @@ struct ReloadPoolingTests {
         let clients = try (0..<20).map { _ in try gateway.connect() }
         for client in clients { #expect(try client.say("a") == "1 1 a") }
         // A callback may take a moment to return after what it sent has arrived.
-        #expect(try gateway.reload("blocker_v2").refusal == nil)
+        try gateway.reload("blocker_v2").expectDone()
         try expectIntact(gateway, version: 2, live: 20)
         for client in clients { #expect(try client.say("b") == "2 2 b") }
         #expect(try gateway.reload("blocker_v1").timeless.contains("generation 3 is serving, "))
@@ -43,10 +43,10 @@ struct ReloadPoolingTests {
             "route /counter { handler counter; dispatch \(dispatch); } route /echo { handler echo; }"
         }
         let gateway = try ReloadGateway("blocker_serial", threads: 1)
-        #expect(try gateway.configure(routes("loop")).refusal == nil)
+        try gateway.configure(routes("loop")).expectDone()
         let (early, other) = (try gateway.connect(), try gateway.connect(path: "/echo"))
         #expect(try early.say("a") == "1 1 a")
-        #expect(try gateway.configure(routes("pool")).refusal == nil)
+        try gateway.configure(routes("pool")).expectDone()
         let gate = try Gate()
         let late = try gateway.connect()
         try late.send("wait \(gate.text)")
@@ -173,7 +173,7 @@ struct ReloadPoolingTests {
                 })
         }
         for round in 0..<6 {
-            #expect(try gateway.reload(round % 2 == 0 ? "blocker_v2" : "blocker_v1").refusal == nil)
+            try gateway.reload(round % 2 == 0 ? "blocker_v2" : "blocker_v1").expectDone()
         }
         over.add()
         for thread in threads { thread.join() }
@@ -184,12 +184,11 @@ struct ReloadPoolingTests {
     @Test func `a change of dispatch is for connections that come later`() throws {
         let gateway = try gateway()
         let old = try gateway.connect()
-        #expect(try gateway.configure("route /counter { handler counter; dispatch loop; }").refusal == nil)
+        try gateway.configure("route /counter { handler counter; dispatch loop; }").expectDone()
         let new = try gateway.connect()
         #expect(try old.say("where").hasPrefix("dispatch thread 1 "))
         #expect(try new.say("where").hasPrefix("worker "))
-        #expect(
-            try gateway.configure("route /counter { handler counter; dispatch pool; idle_timeout 1h; }").refusal == nil)
+        try gateway.configure("route /counter { handler counter; dispatch pool; idle_timeout 1h; }").expectDone()
         #expect(try new.say("where").hasPrefix("worker "))
         #expect(try gateway.connect().say("where").hasPrefix("dispatch "))
         // Also where both go to another generation.

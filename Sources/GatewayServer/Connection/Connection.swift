@@ -167,6 +167,18 @@ import WebSocket
         counted.kindsOut &+= kind
     }
 
+    /// Messages that were queued are given up: they go on counting as sent for the counters of the instance.
+    mutating func noteDropped(_ messages: Int) {
+        messagesOut &-= UInt64(truncatingIfNeeded: messages)
+        counted.messagesOut &-= UInt32(truncatingIfNeeded: messages)
+    }
+
+    /// Publications that were noted just now are not queued after all.
+    mutating func takeBack(_ publications: PublicationBatch.Tally) {
+        messagesOut &-= UInt64(publications.messages)
+        counted.kindsOut &-= publications.kinds
+    }
+
     /// Publications were queued or written.
     @inline(__always)
     mutating func noteSent(_ publications: PublicationBatch.Tally) {

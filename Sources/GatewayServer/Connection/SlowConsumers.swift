@@ -146,13 +146,13 @@ final class SlowConsumers {
         guard let border = rareState.border else { return }
         let front = peer.pointee.bytesOut
         let dropped = peer.pointee.outbox.dropAll(from: border > front ? Int(clamping: border - front) : 0, worker.pool)
-        peer.pointee.messagesOut &-= UInt64(truncatingIfNeeded: dropped)
+        peer.pointee.noteDropped(dropped)
         if peer.pointee.outbox.isNoted { worker.noteQueue(peer) }
     }
 
     private func note(_ peer: ConnectionPointer, _ dropped: Int, on worker: Worker) {
         if dropped == 0 { return }
-        peer.pointee.messagesOut &-= UInt64(truncatingIfNeeded: dropped)
+        peer.pointee.noteDropped(dropped)
         unsafe peer.pointee.binding?.pointee.route.costs.droppedOld.add(dropped, ordering: .relaxed)
         if peer.pointee.outbox.isNoted { worker.noteQueue(peer) }
     }

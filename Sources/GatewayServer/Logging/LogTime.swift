@@ -1,3 +1,4 @@
+import CLinux
 import GatewayControl
 import Glibc
 

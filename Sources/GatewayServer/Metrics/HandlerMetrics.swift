@@ -28,6 +28,14 @@ enum HandlerMetrics {
                     }
                 }),
             MetricFamily(
+                "gateway_callback_stalls_total", .counter,
+                help: "Callbacks that held up a loop for longer than callback_stall; by generation.",
+                samples: reports.flatMap { report in
+                    byNumber(report.generations, \.stalls).map {
+                        .init([.init("handler", report.name), .init("generation", "\($0.number)")], .count($0.count))
+                    }
+                }),
+            MetricFamily(
                 "gateway_reloads_total", .counter,
                 help: "Replacements of a handler that were asked for or set off by its file: switched, refused (the"
                     + " generation before serves on), unchanged.",

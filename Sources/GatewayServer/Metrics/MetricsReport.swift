@@ -8,7 +8,8 @@ extension Server {
         let traffic = TrafficMetrics(context.counters.all, waiting: waitingBytes())
         let handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
         return traffic.families + handshakeMetrics() + HandlerMetrics.families(handlers, handlerManager)
-            + configurationMetrics() + compressionMetrics() + workerMetrics() + processMetrics()
+            + CostMetrics.families(handlerManager.routing.routes, context.memory) + configurationMetrics()
+            + compressionMetrics() + workerMetrics() + processMetrics()
             + HandlerMetrics.own(context.metrics.samples())
     }
 
@@ -59,7 +60,8 @@ extension Server {
                 "gateway_ready", .gauge, help: "1 when /readyz answers 200.",
                 samples: [.init(.count(unreadiness().isEmpty ? 1 : 0))]),
             MetricFamily(
-                "gateway_log_dropped_total", .counter, help: "Lines of the logs that found no room, since nobody read.",
+                "gateway_log_dropped_total", .counter,
+                help: "Lines of the logs that nobody read in time, or that a disk did not take.",
                 samples: [.init(.count(LogFiles.droppedLines))]),
         ]
     }
@@ -73,7 +75,7 @@ extension Server {
                     samples.append(
                         .init(
                             [
-                                .init("route", route.pattern), .init("handler", route.handler),
+                                .init("route", route.name), .init("handler", route.handler),
                                 .init("direction", direction), .init("form", form),
                             ], .count(bytes)))
                 }

@@ -297,7 +297,7 @@ final class PubSub {
             unsafe block.pointee.retain()
             unsafe peer.pointee.outbox.append(shared: block, from: taken, pool: worker.pool)
         } else {
-            peer.pointee.messagesOut &-= UInt64(truncatingIfNeeded: batch.starts.count { $0 >= end })
+            peer.pointee.takeBack(batch.publications(in: end..<bytes.count))
             let begun = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken..<end])
             unsafe peer.pointee.outbox.append(begun, pool: worker.pool)
             unsafe giveEach(peer, UnsafeRawBufferPointer(rebasing: bytes[end...]), atMost: most, on: worker)
