@@ -265,7 +265,7 @@ extension ControlAnswer {
 
 extension ControlAnswer {
     /// Expects that what was asked for was done; a refusal is shown.
-    func expectDone(sourceLocation: SourceLocation = #_sourceLocation) {
+    func expectDone(sourceLocation: Testing.SourceLocation = #_sourceLocation) {
         #expect(exit == 0, "\(text)", sourceLocation: sourceLocation)
     }
 }
