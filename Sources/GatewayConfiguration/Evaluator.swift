@@ -84,7 +84,9 @@ struct Evaluator {
                 "\"proxy_protocol\" without \"trusted_proxies\": nobody could connect to \(listener.address)",
                 file: configuration.file, notes: ["Add a line such as: trusted_proxies 127.0.0.1;"])
         }
-        if let admin = configuration.admin, let range = adminRange, let first = listenerRanges[admin.address] {
+        if let admin = configuration.admin, let range = adminRange, admin.address.port != 0,
+            let first = listenerRanges[admin.address]
+        {
             reportDuplicate("listener \(Quotation.short(admin.address.description))", at: range, first: first)
         }
         if !admitted.contains(where: { $0.directive.name == "listen" }) {

@@ -359,7 +359,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(make_gateway):
         running.signal()
         assert running.process.wait(DEADLINE) == 0
         text = logging.text()
-        lost = sum(int(line.split()[1]) for line in text.splitlines() if "could not be written" in line)
+        lost = sum(int(line.split()[2]) for line in text.splitlines() if "could not be written" in line)
         # An open and a close each.
         assert lost > 0 and lost + text.count("access: ") == 2 * 51, "no line is lost without being counted"
     finally:
