@@ -6,9 +6,12 @@ extension Trial {
     mutating func start() throws(Stop) -> String {
         guard gateway.isServing() else {
             let log = gateway.log().split(separator: "\n", omittingEmptySubsequences: true)
-            guard let first = log.firstIndex(where: { $0.hasPrefix("error: ") }) else { throw .crashed }
+            let isError = { (line: Substring) in line.split(separator: " ", maxSplits: 2).dropFirst().first == "error:" }
+            guard let first = log.firstIndex(where: isError) else { throw .crashed }
             let end = log[first...].dropFirst().firstIndex { !$0.hasPrefix("   ") } ?? log.endIndex
-            throw .wrong(log[first..<end].joined(separator: "\n"), advice: "")
+            // Without the time that it was logged at.
+            let text = log[first..<end].joined(separator: "\n").drop { $0 != " " }.dropFirst()
+            throw .wrong(String(text), advice: "")
         }
         return ""
     }

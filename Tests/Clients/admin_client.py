@@ -39,7 +39,7 @@ def samples(running, **headers):
             for family in families(running, **headers).values() for sample in family.samples}
 
 
-def value(running, name, **labels):
+def value(running, name, /, **labels):
     """The sum of the samples of a name that have these labels."""
     return sum(number for (found, own), number in samples(running).items()
                if found == name and labels.items() <= dict(own).items())

@@ -80,7 +80,7 @@ def test_websockets_and_what_the_log_says(make):
     running = make().start()
     with RawPeer(running, "/who", preface=binary()).opened() as peer:
         assert peer.read_frame() == (TEXT, True, b"203.0.113.7 4711 plain")
-    running.wait_for(r'203\.0\.113\.7:4711 "/who" 101')
+    running.wait_for(r'peer=203\.0\.113\.7:4711 .* path="/who" .* status=101')
 
 
 def test_several_requests_of_one_connection(make):
@@ -260,7 +260,7 @@ def test_what_proxies_say_in_requests(make, trusted, headers, told):
     if told:
         assert heard == plain == told
         address = told.split()[0]
-        running.wait_for(rf'\[?{address}\]?:\d+ "/who" 101')
+        running.wait_for(rf'peer=\[?{address}\]?:\d+ .* path="/who" .* status=101')
     else:
         assert all(each.startswith("127.0.0.1 ") and each.endswith(" plain") for each in (heard, plain))
 

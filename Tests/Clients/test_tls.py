@@ -493,7 +493,7 @@ def test_the_end_of_a_certificate_is_told(make, tmp_path):
     assert re.search(rf"gateway.conf:4: warning: {notice}$", checked.stderr, re.M), checked.stderr
     assert "first" not in checked.stderr
     running.start()
-    running.wait_for(f"^warning: {notice}")
+    running.wait_for(f" warning: {notice}")
     told = status(running)["certificates"]
     assert [each["certificate"] for each in told] == ["localhost", "second.example"]
     ends = x509.load_pem_x509_certificate((tmp_path / "second.pem").read_bytes()).not_valid_after_utc
