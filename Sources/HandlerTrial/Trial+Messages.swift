@@ -6,7 +6,8 @@ extension Trial {
     mutating func start() throws(Stop) -> String {
         guard gateway.isServing() else {
             let log = gateway.log().split(separator: "\n", omittingEmptySubsequences: true)
-            let isError = { (line: Substring) in line.split(separator: " ", maxSplits: 2).dropFirst().first == "error:" }
+            let isError = { (line: Substring) in line.split(separator: " ", maxSplits: 2).dropFirst().first == "error:"
+            }
             guard let first = log.firstIndex(where: isError) else { throw .crashed }
             let end = log[first...].dropFirst().firstIndex { !$0.hasPrefix("   ") } ?? log.endIndex
             // Without the time that it was logged at.

@@ -39,9 +39,9 @@ final class WorkerCounters: Sendable {
     let abandoned = Atomic<UInt64>(0)
     let callbacks = CallbackDurations()
     // Most instances of most workers never need these.
-    private let closes = AtomicLazyReference<CloseCounters>()
-    private let handshakes = AtomicLazyReference<DurationHistogram>()
-    private let roundTrips = AtomicLazyReference<DurationHistogram>()
+    private let closes = LazyReference<CloseCounters>()
+    private let handshakes = LazyReference<DurationHistogram>()
+    private let roundTrips = LazyReference<DurationHistogram>()
 
     func noteClose(code: UInt16, by initiator: UInt16) {
         (closes.load() ?? closes.storeIfNil(CloseCounters())).note(code: code, by: initiator)
@@ -118,7 +118,7 @@ final class CloseCounters: Sendable {
 
 /// How long callbacks took, by callback: of those that were looked at.
 final class CallbackDurations: Sendable {
-    private let histograms = InlineArray<32, AtomicLazyReference<DurationHistogram>> { _ in AtomicLazyReference() }
+    private let histograms = InlineArray<32, LazyReference<DurationHistogram>> { _ in LazyReference() }
 
     private func histogram(_ callback: clinux_callback) -> DurationHistogram {
         let index = Int(callback.rawValue) % 32
