@@ -7,6 +7,8 @@ public final class ProxyLayer: TransportLayer {
     private var header = ProxyHeader()
     private let next: TransportLayer?
     private var reason: String?
+    /// The peer is gone and has said nothing.
+    private var hasLeft = false
 
     /// - Parameter next: what is between the connection and the bytes behind the header.
     public init(_ next: TransportLayer?) { self.next = next }
@@ -14,10 +16,13 @@ public final class ProxyLayer: TransportLayer {
     public override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
         if !header.isWhole {
             let result = readHeader(socket)
-            guard header.isWhole else { return result == .endOfStream && header.hasBegun ? cutOff() : result }
-            // Agreeing with the peer begins now.
-            next?.leave = leave
-            leave = nil
+            guard header.isWhole else { return ended(result) }
+            if let next {
+                // It is read when there is something for it: whoever has sent no more takes no turn of a handshake.
+                next.leave = leave
+                leave = nil
+                return .wouldBlock
+            }
         }
         return unsafe next?.read(socket, into: buffer) ?? socket.read(into: buffer)
     }
@@ -46,18 +51,27 @@ public final class ProxyLayer: TransportLayer {
         }
     }
 
-    private func cutOff() -> IOResult {
-        reason = "the peer left in the PROXY header"
-        return .failed(Errno(ECONNRESET))
+    /// What it comes to that the header is not whole.
+    private func ended(_ result: IOResult) -> IOResult {
+        switch result {
+        case .endOfStream where header.hasBegun:
+            reason = "the peer left in the PROXY header"
+            return .failed(Errno(ECONNRESET))
+        // Who connects and leaves without a word, to see whether somebody is here, has done nothing wrong.
+        case .failed: hasLeft = reason == nil && !header.hasBegun
+        case .moved, .wouldBlock, .endOfStream: break
+        }
+        return result
     }
 
     public override var isOver: Bool { header.isWhole }
     public override var successor: TransportLayer? { next }
-    public override var lacksHeader: Bool { !header.isWhole }
+    public override var lacksHeader: Bool { !header.isWhole && !hasLeft }
     public override var peerAddress: SocketAddress? { header.peer }
 
     public override var failure: String? {
-        header.isWhole ? next?.failure : reason ?? "the PROXY header was not finished"
+        if hasLeft { return nil }
+        return header.isWhole ? next?.failure : reason ?? "the PROXY header was not finished"
     }
 
     // MARK: What the next one does
