@@ -26,7 +26,7 @@ import WebSocket
     /// Callbacks of its connections run on the pool: each has a callback queue.
     let isPooled: Bool
     /// The same with the other kind of threads, for connections that were there before `dispatch` changed; 0 for none.
-    private let twin = Atomic<UInt>(0)
+    private let otherKind = Atomic<UInt>(0)
     /// Messages that come in one frame need nothing but `message` being called.
     let takesWholeMessages: Bool
     /// The longest of those, in bytes.
@@ -36,22 +36,23 @@ import WebSocket
     /// Callbacks that failed: what an automatic rollback goes by.
     let failures = Atomic<Int>(0)
     /// What other threads know of the instance.
-    let record: InstanceContext
+    let instanceContext: InstanceContext
     /// For instances that ask for GW_HF_SERIAL.
     let serialLock: SerialLock
     /// Whose fault a crash in a callback is.
     let site: CrashSite
 
-    init(_ record: InstanceContext, route: Route, isPooled: Bool) {
-        let instance = record.instance
+    init(_ instanceContext: InstanceContext, route: Route, isPooled: Bool) {
+        let instance = instanceContext.instance
         let generation = instance.generation
         let callbacks = generation.callbacks
         unsafe handler = callbacks
-        let flags = generation.flags & ~ContractChecker.watched | (record.isWatched ? ContractChecker.watched : 0)
+        let flags =
+            generation.flags & ~ContractChecker.watched | (instanceContext.isWatched ? ContractChecker.watched : 0)
         unsafe self.flags = flags
         unsafe self.instance = instance.selfPointer
         unsafe instanceID = instance.id
-        unsafe module = record.module
+        unsafe module = instanceContext.module
         unsafe self.generation = generation
         unsafe host = generation.host
         unsafe self.route = route
@@ -62,8 +63,8 @@ import WebSocket
             callbacks.message != nil && callbacks.fragment == nil && flags & Self.special == 0 && !isPooled
         unsafe self.isPooled = isPooled
         unsafe longestWhole = min(route.limits.frames.frame, route.limits.frames.message)
-        unsafe self.record = record
-        unsafe serialLock = record.serialLock
+        unsafe self.instanceContext = instanceContext
+        unsafe serialLock = instanceContext.serialLock
         unsafe site = instance.crashSite
     }
 
@@ -76,24 +77,24 @@ import WebSocket
 
     /// Makes one, for ever. All bindings of an instance share a lock.
     static func make(
-        _ record: InstanceContext, route: Route, isPooled: Bool? = nil
+        _ instanceContext: InstanceContext, route: Route, isPooled: Bool? = nil
     ) -> UnsafeMutablePointer<Binding> {
-        record.instance.crashSite.patience = route.callbackStall
+        instanceContext.instance.crashSite.patience = route.callbackStall
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
-        unsafe binding.initialize(to: Binding(record, route: route, isPooled: isPooled ?? route.isPooled))
+        unsafe binding.initialize(to: Binding(instanceContext, route: route, isPooled: isPooled ?? route.isPooled))
         return unsafe binding
     }
 
     /// Control thread: the other kind, if any connection has needed it.
     var other: UnsafeMutablePointer<Binding>? {
-        unsafe UnsafeMutablePointer(bitPattern: twin.load(ordering: .relaxed))
+        unsafe UnsafeMutablePointer(bitPattern: otherKind.load(ordering: .relaxed))
     }
 
     /// Control thread: makes the other kind, once.
     func makeOther() -> UnsafeMutablePointer<Binding> {
         if let other = unsafe other { return unsafe other }
-        let made = unsafe Binding.make(record, route: route, isPooled: !isPooled)
-        unsafe twin.store(UInt(bitPattern: made), ordering: .relaxed)
+        let made = unsafe Binding.make(instanceContext, route: route, isPooled: !isPooled)
+        unsafe otherKind.store(UInt(bitPattern: made), ordering: .relaxed)
         return unsafe made
     }
 }

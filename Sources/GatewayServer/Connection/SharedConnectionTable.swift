@@ -179,7 +179,7 @@ final class SharedConnectionTable: @unchecked Sendable {
                 let binding = unsafe UnsafeMutablePointer<Binding>(
                     bitPattern: entries[slot].binding.load(ordering: .relaxed))
             else { continue }
-            unsafe visit(binding.pointee.record.counters.name, bytes)
+            unsafe visit(binding.pointee.instanceContext.counters.name, bytes)
         }
     }
 

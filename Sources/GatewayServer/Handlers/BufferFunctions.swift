@@ -45,14 +45,15 @@ import Synchronization
 
     /// Copies what a callback was lent, within the budget of the instance it was lent to.
     private static func keep(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutablePointer<SharedBuffer>? {
-        let record: InstanceContext?? =
-            unsafe HostFunctions.onCallbackQueue { $0.namesNone ? nil : unsafe $0.binding.pointee.record }
+        let instanceContext: InstanceContext?? =
+            unsafe HostFunctions.onCallbackQueue { $0.namesNone ? nil : unsafe $0.binding.pointee.instanceContext }
             ?? HostFunctions.onWorker { worker in
                 let id = ConnectionID(worker.running.connection)
-                return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.pointee.binding?.pointee.record
+                return unsafe worker.table.find(slot: id.slot, serial: id.serial)?.pointee.binding?.pointee
+                    .instanceContext
             }
         // The body of a request is bounded by itself, and its callback belongs to no connection.
-        guard let record = record ?? nil, let retained = unsafe record.retained else {
+        guard let instanceContext = instanceContext ?? nil, let retained = unsafe instanceContext.retained else {
             return unsafe SharedBuffer.copy(bytes)
         }
         if unsafe retained.pointee.load(ordering: .relaxed) + bytes.count > InstanceContext.mostRetained { return nil }

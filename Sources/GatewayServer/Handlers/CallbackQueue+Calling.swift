@@ -31,8 +31,8 @@ extension CallbackQueue {
         case .post: guard isWanted else { return event.finish(server) }
         case .workDone:
             // The pointer of a job is its own instance's, and its end is never dropped.
-            guard isWanted, unsafe binding.pointee.instanceID == event.record.instance.id else {
-                return server.ports[event.record.home].post(.event(event.atHome))
+            guard isWanted, unsafe binding.pointee.instanceID == event.instanceContext.instance.id else {
+                return server.ports[event.instanceContext.home].post(.event(event.atHome))
             }
         }
         self.event(event)
@@ -56,7 +56,7 @@ extension CallbackQueue {
             if isMoved {
                 unsafe rebind(to: to)
             } else {
-                unsafe to.pointee.record.callbackQueues.subtract(1, ordering: .releasing)
+                unsafe to.pointee.instanceContext.callbackQueues.subtract(1, ordering: .releasing)
             }
         }
         port.post(.poolMoved(self, handover, isMoved))
@@ -87,7 +87,7 @@ extension CallbackQueue: CallbackRunner {
         unsafe binding.pointee.site.enter(callback, connection: id.number)
         let began = Clock.monotonicNanoseconds()
         let result = body(id.number)
-        unsafe binding.pointee.record.counters.pool.observeAmongOthers(
+        unsafe binding.pointee.instanceContext.counters.pool.observeAmongOthers(
             callback, nanoseconds: Clock.monotonicNanoseconds() &- began)
         CrashSite.leave()
         clinux_set_callback_queue(nil)

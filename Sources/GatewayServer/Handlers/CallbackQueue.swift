@@ -116,7 +116,7 @@ final class CallbackQueue: Sendable {
         unsafe message.pointee.struct_size = UInt32(MemoryLayout<gw_message>.size)
         unsafe message.pointee.buf = OpaquePointer(borrowedBuffer)
         messageAddress = UInt(bitPattern: message)
-        unsafe binding.pointee.record.callbackQueues.add(1, ordering: .relaxed)
+        unsafe binding.pointee.instanceContext.callbackQueues.add(1, ordering: .relaxed)
     }
 
     deinit {
@@ -124,7 +124,7 @@ final class CallbackQueue: Sendable {
         unsafe borrowedBuffer.deinitialize(count: 1)
         unsafe borrowedBuffer.deallocate()
         // Releasing: the instance may be stopped by a thread that sees nothing left.
-        unsafe binding.pointee.record.callbackQueues.subtract(1, ordering: .releasing)
+        unsafe binding.pointee.instanceContext.callbackQueues.subtract(1, ordering: .releasing)
     }
 
     /// The route and instance whose callbacks are called.
@@ -153,7 +153,7 @@ final class CallbackQueue: Sendable {
 
     /// Calls go to another instance from here on; the worker that asked for that has counted the callback queue there.
     func rebind(to next: UnsafeMutablePointer<Binding>) {
-        let former = unsafe binding.pointee.record
+        let former = unsafe binding.pointee.instanceContext
         bindingAddress.store(UInt(bitPattern: next), ordering: .releasing)
         former.callbackQueues.subtract(1, ordering: .releasing)
     }
@@ -188,7 +188,7 @@ final class CallbackQueue: Sendable {
 
     private func submit() {
         if unsafe binding.pointee.has(GW_HF_SERIAL) {
-            unsafe binding.pointee.record.serialGroup.add(self)
+            unsafe binding.pointee.instanceContext.serialGroup.add(self)
         } else {
             server.dispatchPool.submit(.queue(self))
         }

@@ -98,12 +98,12 @@ extension HostContext {
             unsafe reason.withUnsafeBytes({ unsafe UTF8Checker.isValid($0) })
         else { return Status.invalid }
         let id = ConnectionID(connection)
-        guard let notice = find(id) else { return refusal }
-        return onOwner(of: notice) { worker, peer in
+        guard let found = find(id) else { return refusal }
+        return onOwner(of: found) { worker, peer in
             worker.closer.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER), on: worker)
             return Status.ok
         } else: {
-            guard notice.port.close(id, .init(code: code, reason: reason, by: UInt16(GW_BY_HANDLER))) else {
+            guard found.port.close(id, .init(code: code, reason: reason, by: UInt16(GW_BY_HANDLER))) else {
                 return Status.closed
             }
             unsafe HostFunctions.onCallbackQueue { $0.cutOff(connection) }
@@ -130,15 +130,15 @@ extension HostContext {
 
     func setReading(_ connection: gw_conn, _ on: Bool) -> gw_status {
         let id = ConnectionID(connection)
-        guard let notice = find(id) else { return refusal }
-        return onOwner(of: notice) { worker, peer in
+        guard let found = find(id) else { return refusal }
+        return onOwner(of: found) { worker, peer in
             peer.pointee.rareState?.callbacks?.setPaused(!on)
             worker.setReading(peer, on)
             return Status.ok
         } else: {
             // In its own callback it takes effect behind that, whenever the worker hears of it.
             let isTold = unsafe HostFunctions.onCallbackQueue { $0.setPaused(!on, connection) } ?? false
-            notice.port.post(.setReading(id, on, tellsPool: !isTold))
+            found.port.post(.setReading(id, on, tellsPool: !isTold))
             return Status.ok
         }
     }
@@ -148,27 +148,27 @@ extension HostContext {
         let isComplete = unsafe accepts(
             size: out.pointee.struct_size, atLeast: GW_CONN_INFO_MIN_SIZE, of: "conn_info() got a gw_conn_info")
         guard isComplete else { return Status.invalid }
-        guard let notice = find(ConnectionID(connection)) else { return refusal }
-        let sharedTable = notice.port.sharedTable
+        guard let found = find(ConnectionID(connection)) else { return refusal }
+        let sharedTable = found.port.sharedTable
         let now = UInt64(server.tick(at: Clock.monotonicNanoseconds()))
         func age(_ tick: UInt32) -> UInt64 {
             now > UInt64(tick) ? (now - UInt64(tick)) * TimerWheel.tickMilliseconds : 0
         }
         var info = gw_conn_info()
-        let isStreaming = sharedTable.isStreaming(notice.id) && notice.port.streams.isOpen(notice.id)
-        info.flags = (sharedTable[notice.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
+        let isStreaming = sharedTable.isStreaming(found.id) && found.port.streams.isOpen(found.id)
+        info.flags = (sharedTable[found.slot].readingOff.load(ordering: .relaxed) ? 1 : 0) | (isStreaming ? 2 : 0)
         // The shared table knows the queue as of the last turn; the owner's thread knows it as it is.
-        onOwner(of: notice) { worker, peer in
+        onOwner(of: found) { worker, peer in
             worker.noteQueue(peer)
         } else: {
         }
-        info.queued_bytes = UInt64(sharedTable[notice.slot].waiting.load(ordering: .relaxed))
-        info.high_water = UInt64(notice.limits.highWater)
-        info.age_ms = age(sharedTable[notice.slot].openedAt.load(ordering: .relaxed))
-        info.last_in_ms = age(sharedTable[notice.slot].lastIn.load(ordering: .relaxed))
-        info.last_out_ms = age(sharedTable[notice.slot].lastOut.load(ordering: .relaxed))
-        info.rtt_us = sharedTable[notice.slot].roundTripMicroseconds.load(ordering: .relaxed)
-        info.topics = sharedTable[notice.slot].topics.load(ordering: .relaxed)
+        info.queued_bytes = UInt64(sharedTable[found.slot].waiting.load(ordering: .relaxed))
+        info.high_water = UInt64(found.limits.highWater)
+        info.age_ms = age(sharedTable[found.slot].openedAt.load(ordering: .relaxed))
+        info.last_in_ms = age(sharedTable[found.slot].lastIn.load(ordering: .relaxed))
+        info.last_out_ms = age(sharedTable[found.slot].lastOut.load(ordering: .relaxed))
+        info.rtt_us = sharedTable[found.slot].roundTripMicroseconds.load(ordering: .relaxed)
+        info.topics = sharedTable[found.slot].topics.load(ordering: .relaxed)
         let size = unsafe min(Int(out.pointee.struct_size), MemoryLayout<gw_conn_info>.size)
         info.struct_size = UInt32(size)
         unsafe UnsafeMutableRawPointer(out).copyMemory(from: &info, byteCount: size)

@@ -37,10 +37,10 @@ extension HostContext {
         case refused(gw_status)
     }
 
-    private func place(of connection: gw_conn, _ record: InstanceContext) -> Place {
-        if connection == 0 { return .port(server.ports[record.home]) }
-        guard let notice = find(ConnectionID(connection)) else { return .refused(refusal) }
-        return .port(notice.port)
+    private func place(of connection: gw_conn, _ instanceContext: InstanceContext) -> Place {
+        if connection == 0 { return .port(server.ports[instanceContext.home]) }
+        guard let found = find(ConnectionID(connection)) else { return .refused(refusal) }
+        return .port(found.port)
     }
 
     // MARK: Posts
@@ -50,24 +50,24 @@ extension HostContext {
     ) -> gw_status {
         guard let bytes = unsafe Self.bytes(start, count) else { return Status.invalid }
         if server.isProbe { return Status.ok }
-        let record: InstanceContext
+        let instanceContext: InstanceContext
         switch find(instance: instance) {
-        case .found(let found): record = found
+        case .found(let found): instanceContext = found
         case .refused(let status): return status
         }
         let port: WorkerPort
-        switch place(of: connection, record) {
+        switch place(of: connection, instanceContext) {
         case .port(let found): port = found
         case .refused(let status): return status
         }
         if count > Self.mostPosted { return Status.limit }
         let event = HandlerEvent(
-            record: record, connection: connection, token: token, kind: .post(unsafe Array(bytes)))
+            instanceContext: instanceContext, connection: connection, token: token, kind: .post(unsafe Array(bytes)))
         if port.postedBytes.add(event.weight, ordering: .relaxed).newValue > Self.mostPosted {
             port.postedBytes.subtract(event.weight, ordering: .relaxed)
             return Status.limit
         }
-        if connection == 0 { record.pending.add(1, ordering: .relaxed) }
+        if connection == 0 { instanceContext.pending.add(1, ordering: .relaxed) }
         onOwner(port) { worker in
             worker.events.append(event)
         } else: {
@@ -82,13 +82,14 @@ extension HostContext {
         _ instance: gw_instance, _ connection: gw_conn, _ token: UInt64, _ delay: UInt32, _ interval: UInt32
     ) -> gw_timer {
         if server.isProbe { return Self.probeTimer }
-        guard case .found(let record) = find(instance: instance),
-            case .port(let port) = place(of: connection, record)
+        guard case .found(let instanceContext) = find(instance: instance),
+            case .port(let port) = place(of: connection, instanceContext)
         else { return 0 }
         // The timers of [home] end at the switch.
-        if connection == 0, record.isRetiring.load(ordering: .acquiring) { return 0 }
+        if connection == 0, instanceContext.isRetiring.load(ordering: .acquiring) { return 0 }
         let timer = TimerRegistry.Timer(
-            record: record, connection: connection, token: token, interval: UInt64(interval) * 1_000_000)
+            instanceContext: instanceContext, connection: connection, token: token,
+            interval: UInt64(interval) * 1_000_000)
         // Not the time of the turn, which may have begun long ago: a timer is never early.
         let now = unsafe HostFunctions.onWorker { $0.clock() } ?? Clock.monotonicNanoseconds()
         let due = now + UInt64(delay) * 1_000_000
@@ -122,36 +123,39 @@ extension HostContext {
         if server.isProbe { return Status.limit }
         switch find(instance: instance) {
         case .refused(let status): return status
-        case .found(let record):
-            if connection == 0 { return submit(record, 0, token, pointer, to: server.ports[record.home]) }
+        case .found(let instanceContext):
+            if connection == 0 {
+                return submit(instanceContext, 0, token, pointer, to: server.ports[instanceContext.home])
+            }
         }
         let id = ConnectionID(connection)
-        guard let notice = find(id) else { return refusal }
+        guard let found = find(id) else { return refusal }
         // From here on the connection stays with its instance, which is the one to do the work.
-        let sharedTable = notice.port.sharedTable
-        sharedTable[notice.slot].jobs.add(1, ordering: .sequentiallyConsistent)
-        let current = sharedTable.instance(notice.slot)
-        guard case .found(let record) = server.instances.find(current, module: module) else {
-            sharedTable[notice.slot].jobs.subtract(1, ordering: .relaxed)
+        let sharedTable = found.port.sharedTable
+        sharedTable[found.slot].jobs.add(1, ordering: .sequentiallyConsistent)
+        let current = sharedTable.instance(found.slot)
+        guard case .found(let instanceContext) = server.instances.find(current, module: module) else {
+            sharedTable[found.slot].jobs.subtract(1, ordering: .relaxed)
             return Status.closed
         }
-        let status = submit(record, connection, token, pointer, to: notice.port)
-        if status < 0 { sharedTable[notice.slot].jobs.subtract(1, ordering: .relaxed) }
+        let status = submit(instanceContext, connection, token, pointer, to: found.port)
+        if status < 0 { sharedTable[found.slot].jobs.subtract(1, ordering: .relaxed) }
         return status
     }
 
     private func submit(
-        _ record: InstanceContext, _ connection: gw_conn, _ token: UInt64, _ pointer: UInt, to port: WorkerPort
+        _ instanceContext: InstanceContext, _ connection: gw_conn, _ token: UInt64, _ pointer: UInt, to port: WorkerPort
     ) -> gw_status {
-        guard unsafe record.instance.generation.callbacks.work != nil else { return Status.unsupported }
-        guard record.beginJob() else { return Status.retired }
-        record.pending.add(1, ordering: .relaxed)
+        guard unsafe instanceContext.instance.generation.callbacks.work != nil else { return Status.unsupported }
+        guard instanceContext.beginJob() else { return Status.retired }
+        instanceContext.pending.add(1, ordering: .relaxed)
         server.jobs.outstanding.add(1, ordering: .relaxed)
-        let job = Job(record: record, connection: connection, token: token, pointer: pointer, port: port)
+        let job = Job(
+            instanceContext: instanceContext, connection: connection, token: token, pointer: pointer, port: port)
         if server.jobs.submit(job) { return Status.ok }
         server.jobs.outstanding.subtract(1, ordering: .relaxed)
-        record.pending.subtract(1, ordering: .relaxed)
-        record.jobEnded()
+        instanceContext.pending.subtract(1, ordering: .relaxed)
+        instanceContext.jobEnded()
         return Status.limit
     }
 }

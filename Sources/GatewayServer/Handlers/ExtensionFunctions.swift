@@ -45,7 +45,7 @@ extension HostContext {
         guard let kind = MetricTable.Kind(rawValue: kind), let name = unsafe Self.text(name), Self.isName(name),
             !isRetired.load(ordering: .acquiring)
         else { return 0 }
-        let route = server.instances.record(instance)?.scope ?? ""
+        let route = server.instances.context(instance)?.scope ?? ""
         if route.isEmpty, !server.isProbe { return 0 }
         let help = unsafe Self.text(help) ?? ""
         let prefix = String(handler.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })

@@ -13,7 +13,7 @@ struct HandlerEvent: Sendable {
     }
 
     /// The instance that asked; the one that is called for [home].
-    let record: InstanceContext
+    let instanceContext: InstanceContext
     /// 0 for [home].
     var connection: UInt64
     let token: UInt64
@@ -39,11 +39,11 @@ struct HandlerEvent: Sendable {
         switch kind {
         case .timer: break
         case .post:
-            let worker = connection == 0 ? record.home : ConnectionID(connection).worker
+            let worker = connection == 0 ? instanceContext.home : ConnectionID(connection).worker
             server.ports[worker].postedBytes.subtract(weight, ordering: .relaxed)
-            if connection == 0 { record.pending.subtract(1, ordering: .releasing) }
+            if connection == 0 { instanceContext.pending.subtract(1, ordering: .releasing) }
         case .workDone:
-            record.pending.subtract(1, ordering: .releasing)
+            instanceContext.pending.subtract(1, ordering: .releasing)
             server.jobs.outstanding.subtract(1, ordering: .releasing)
         }
     }

@@ -37,13 +37,14 @@ final class HandlerEvents {
             guard isDue else { continue }
             deliver(
                 HandlerEvent(
-                    record: timer.record, connection: timer.connection, token: timer.token, kind: .timer(number)),
+                    instanceContext: timer.instanceContext, connection: timer.connection, token: timer.token,
+                    kind: .timer(number)),
                 on: worker)
         }
     }
 
     private func isPooled(_ timer: TimerRegistry.Timer, on worker: Worker) -> Bool {
-        if timer.connection == 0 { return timer.record.isPooled }
+        if timer.connection == 0 { return timer.instanceContext.isPooled }
         let id = ConnectionID(timer.connection)
         return worker.table.find(slot: id.slot, serial: id.serial)?.pointee.rareState?.callbacks != nil
     }
@@ -75,8 +76,8 @@ final class HandlerEvents {
             guard case .workDone = event.kind else { return event.finish(worker.server) }
             event.connection = 0
         }
-        if event.record.home != Int(worker.port.index) {
-            return worker.server.ports[event.record.home].post(.event(event))
+        if event.instanceContext.home != Int(worker.port.index) {
+            return worker.server.ports[event.instanceContext.home].post(.event(event))
         }
         deliverToHome(event, on: worker)
     }
@@ -88,22 +89,26 @@ final class HandlerEvents {
             peer.pointee.flags.contains(.opened), let binding = unsafe peer.pointee.binding
         else { return nil }
         // The pointer of a job is its own instance's.
-        if case .workDone = event.kind, unsafe binding.pointee.instanceID != event.record.instance.id { return nil }
+        if case .workDone = event.kind, unsafe binding.pointee.instanceID != event.instanceContext.instance.id {
+            return nil
+        }
         return peer
     }
 
     private func deliverToHome(_ event: HandlerEvent, on worker: Worker) {
-        if !event.record.isOpen.load(ordering: .acquiring), !event.record.hasStopped {
-            unopened[event.record.instance.id, default: []].append(event)
+        if !event.instanceContext.isOpen.load(ordering: .acquiring), !event.instanceContext.hasStopped {
+            unopened[event.instanceContext.instance.id, default: []].append(event)
             return
         }
-        if event.record.isPooled { return event.record.homeQueue.add(event, worker.server) }
-        unsafe event.withView { unsafe event.record.call($0) }
+        if event.instanceContext.isPooled { return event.instanceContext.homeQueue.add(event, worker.server) }
+        unsafe event.withView { unsafe event.instanceContext.call($0) }
         event.finish(worker.server)
     }
 
     /// What came while `start` was running.
-    func openHome(_ record: InstanceContext, on worker: Worker) {
-        for event in unopened.removeValue(forKey: record.instance.id) ?? [] { deliverToHome(event, on: worker) }
+    func openHome(_ instanceContext: InstanceContext, on worker: Worker) {
+        for event in unopened.removeValue(forKey: instanceContext.instance.id) ?? [] {
+            deliverToHome(event, on: worker)
+        }
     }
 }

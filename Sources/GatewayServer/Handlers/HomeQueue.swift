@@ -47,8 +47,10 @@ final class HomeQueue: Sendable {
 
     private func call(_ event: HandlerEvent, _ server: ServerContext) {
         // A timer counts until now, so that one that was cancelled meanwhile does not go off.
-        if case .timer(let number) = event.kind, server.ports[event.record.home].timers.fire(number) == nil { return }
-        unsafe event.withView { unsafe event.record.call($0) }
+        if case .timer(let number) = event.kind, server.ports[event.instanceContext.home].timers.fire(number) == nil {
+            return
+        }
+        unsafe event.withView { unsafe event.instanceContext.call($0) }
         event.finish(server)
     }
 }

@@ -15,7 +15,7 @@ extension HostContext {
     func hold(_ instance: gw_instance) -> gw_status {
         if server.isProbe { return Status.ok }
         return switch find(instance: instance) {
-        case .found(let record): record.hold() ? Status.ok : Status.retired
+        case .found(let instanceContext): instanceContext.hold() ? Status.ok : Status.retired
         case .refused(let status): status
         }
     }
@@ -23,7 +23,7 @@ extension HostContext {
     func release(_ instance: gw_instance) -> gw_status {
         if server.isProbe { return Status.ok }
         return switch find(instance: instance) {
-        case .found(let record): record.release() ? Status.ok : Status.state
+        case .found(let instanceContext): instanceContext.release() ? Status.ok : Status.state
         case .refused(let status): status
         }
     }

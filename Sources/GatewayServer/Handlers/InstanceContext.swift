@@ -147,24 +147,24 @@ final class InstanceDirectory: Sendable {
 
     private let state = Mutex(State())
 
-    func add(_ record: InstanceContext) {
+    func add(_ instanceContext: InstanceContext) {
         state.withLock { state in
-            state.records[record.instance.id] = record
-            state.highest = max(state.highest, record.instance.id)
+            state.records[instanceContext.instance.id] = instanceContext
+            state.highest = max(state.highest, instanceContext.instance.id)
         }
     }
 
     func remove(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records.removeValue(forKey: id) } }
 
-    func record(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records[id] } }
+    func context(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records[id] } }
 
     /// The header: a wrong number answers GW_E_NOTFOUND, a stopped one GW_E_RETIRED.
     func find(_ id: UInt64, module: UInt32) -> Finding {
         state.withLock { state in
-            guard let record = state.records[id] else {
+            guard let instanceContext = state.records[id] else {
                 return .refused(id > 0 && id <= state.highest ? Status.retired : Status.notFound)
             }
-            return record.module == module ? .found(record) : .refused(Status.notFound)
+            return instanceContext.module == module ? .found(instanceContext) : .refused(Status.notFound)
         }
     }
 }
@@ -174,14 +174,17 @@ extension HostContext {
     func find(instance: gw_instance) -> InstanceDirectory.Finding {
         if isRetired.load(ordering: .acquiring) { return .refused(Status.retired) }
         let known: InstanceContext?? = unsafe HostFunctions.onWorker { worker in
-            guard let record = worker.events.recentInstance, record.instance.id == instance, record.module == module,
-                !record.hasStopped
+            guard let instanceContext = worker.events.recentInstance, instanceContext.instance.id == instance,
+                instanceContext.module == module,
+                !instanceContext.hasStopped
             else { return nil }
-            return record
+            return instanceContext
         }
         if let known, let known { return .found(known) }
         let finding = server.instances.find(instance, module: module)
-        if case .found(let record) = finding { unsafe HostFunctions.onWorker { $0.events.recentInstance = record } }
+        if case .found(let instanceContext) = finding {
+            unsafe HostFunctions.onWorker { $0.events.recentInstance = instanceContext }
+        }
         return finding
     }
 }

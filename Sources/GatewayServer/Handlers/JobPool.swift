@@ -5,7 +5,7 @@ import Synchronization
 
 /// A call of work() that a handler asked for.
 struct Job: PoolTask {
-    let record: InstanceContext
+    let instanceContext: InstanceContext
     let connection: UInt64
     let token: UInt64
     /// The handler's pointer as a number; the handler answers for what is behind it.
@@ -14,7 +14,7 @@ struct Job: PoolTask {
     let port: WorkerPort
 
     func run() {
-        let instance = record.instance
+        let instance = instanceContext.instance
         var status = Status.unsupported
         if let work = unsafe instance.generation.callbacks.work {
             instance.crashSite.enter(CLINUX_WORK, connection: connection)
@@ -25,9 +25,9 @@ struct Job: PoolTask {
         port.post(
             .event(
                 HandlerEvent(
-                    record: record, connection: connection, token: token,
+                    instanceContext: instanceContext, connection: connection, token: token,
                     kind: .workDone(pointer: pointer, status: status))))
-        record.jobEnded()
+        instanceContext.jobEnded()
     }
 }
 

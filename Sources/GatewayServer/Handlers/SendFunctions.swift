@@ -98,10 +98,10 @@ extension HostContext {
     private func sendFromElsewhere(
         _ id: ConnectionID, _ opcode: Opcode, _ flags: UInt32, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
-        guard let notice = find(id) else { return refusal }
-        if notice.isStreaming { return Status.state }
-        if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
-        return unsafe post(notice, Self.head(opcode, flags), payload)
+        guard let found = find(id) else { return refusal }
+        if found.isStreaming { return Status.state }
+        if opcode == .text, found.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
+        return unsafe post(found, Self.head(opcode, flags), payload)
     }
 
     /// Sends shared bytes; their reference is taken over in any case.
@@ -120,24 +120,24 @@ extension HostContext {
             unsafe worker.sendMessage(connection, module, opcode, shared: shared, isPlain: Self.isPlain(flags))
         }
         if let answer, let answer { return answer }
-        guard let notice = find(ConnectionID(connection)) else {
+        guard let found = find(ConnectionID(connection)) else {
             unsafe SharedBuffer.release(shared)
             return refusal
         }
-        return unsafe post(notice, opcode, flags, shared: shared)
+        return unsafe post(found, opcode, flags, shared: shared)
     }
 
     private func post(
-        _ notice: FoundConnection, _ opcode: Opcode, _ flags: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
+        _ found: FoundConnection, _ opcode: Opcode, _ flags: UInt32, shared: UnsafeMutablePointer<SharedBuffer>
     ) -> gw_status {
         let status: gw_status
-        if notice.isStreaming {
+        if found.isStreaming {
             status = Status.state
-        } else if opcode == .text, notice.checksText, unsafe !UTF8Checker.isValid(shared.pointee.bytes) {
+        } else if opcode == .text, found.checksText, unsafe !UTF8Checker.isValid(shared.pointee.bytes) {
             status = Status.invalid
         } else {
-            status = unsafe post(notice, Self.head(opcode, flags), count: shared.pointee.count) { head in
-                .shared(notice.id, head: head, address: UInt(bitPattern: shared))
+            status = unsafe post(found, Self.head(opcode, flags), count: shared.pointee.count) { head in
+                .shared(found.id, head: head, address: UInt(bitPattern: shared))
             }
         }
         if status < 0 { unsafe SharedBuffer.release(shared) }
@@ -152,20 +152,20 @@ extension HostContext {
         guard accepts(flags: flags, of: "send_fragment"), let opcode = Self.dataOpcode(kind),
             let payload = unsafe Self.bytes(start, count)
         else { return Status.invalid }
-        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        guard let found = find(ConnectionID(connection)) else { return refusal }
         let isFinal = flags & UInt32(GW_FIN) != 0
         let local = unsafe HostFunctions.onWorker { worker -> gw_status? in
-            guard worker.port === notice.port else { return nil }
+            guard worker.port === found.port else { return nil }
             return unsafe worker.sendFragment(
-                connection, opcode, isFinal: isFinal, payload, notice.checksText, isPlain: Self.isPlain(flags))
+                connection, opcode, isFinal: isFinal, payload, found.checksText, isPlain: Self.isPlain(flags))
         }
         if let local, let local { return local }
         var status = Status.closed
-        let decision = unsafe notice.port.streams.post(
-            notice.id, opcode, isFinal: isFinal, payload, checksText: notice.checksText, notice.port
+        let decision = unsafe found.port.streams.post(
+            found.id, opcode, isFinal: isFinal, payload, checksText: found.checksText, found.port
         ) { wire in
             status = unsafe post(
-                notice, Self.head(wire, isFinal: isFinal) | (Self.isPlain(flags) ? WorkerMessage.plain : 0), payload)
+                found, Self.head(wire, isFinal: isFinal) | (Self.isPlain(flags) ? WorkerMessage.plain : 0), payload)
             return status >= 0
         }
         return if case .invalid = decision { Status.invalid } else { status }
@@ -178,12 +178,12 @@ extension HostContext {
     ) -> gw_status {
         // RFC 6455 5.5: at most 125 bytes.
         guard count <= 125, let payload = unsafe Self.bytes(start, count) else { return Status.invalid }
-        guard let notice = find(ConnectionID(connection)) else { return refusal }
+        guard let found = find(ConnectionID(connection)) else { return refusal }
         let local = unsafe HostFunctions.onWorker {
             unsafe $0.sendPiece(connection, opcode, isFinal: true, payload, isPlain: true)
         }
         if let local, let local { return local }
-        return unsafe post(notice, Self.head(opcode, isFinal: true), payload)
+        return unsafe post(found, Self.head(opcode, isFinal: true), payload)
     }
 
     // MARK: From other threads
@@ -217,9 +217,9 @@ extension HostContext {
     /// Why nothing was found.
     var refusal: gw_status { isRetired.load(ordering: .acquiring) ? Status.retired : Status.closed }
 
-    private func post(_ notice: FoundConnection, _ head: UInt8, _ payload: UnsafeRawBufferPointer) -> gw_status {
-        post(notice, head, count: payload.count) { head in
-            .frame(notice.id, head: head, payload: unsafe Array(payload))
+    private func post(_ found: FoundConnection, _ head: UInt8, _ payload: UnsafeRawBufferPointer) -> gw_status {
+        post(found, head, count: payload.count) { head in
+            .frame(found.id, head: head, payload: unsafe Array(payload))
         }
     }
 
@@ -228,23 +228,23 @@ extension HostContext {
     /// Its bytes count before it is under way, so that every thread is bounded, and with its header: else messages of
     /// nothing would be without number.
     private func post(
-        _ notice: FoundConnection, _ head: UInt8, count: Int, _ item: (_ head: UInt8) -> WorkerMessage
+        _ found: FoundConnection, _ head: UInt8, count: Int, _ item: (_ head: UInt8) -> WorkerMessage
     ) -> gw_status {
-        let port = notice.port
+        let port = found.port
         let bytes = FrameWriter.size(payload: count)
-        let waiting = port.sharedTable[notice.slot].departs(bytes)
+        let waiting = port.sharedTable[found.slot].departs(bytes)
         // As on the connection's own thread: below the high-water mark one message of any size is taken.
         var makesRoom = false
-        if waiting - bytes > notice.limits.highWater, waiting > notice.limits.sendBuffer {
+        if waiting - bytes > found.limits.highWater, waiting > found.limits.sendBuffer {
             makesRoom = true
-            if let refusal = refuse(notice, bytes) {
-                port.sharedTable[notice.slot].vanishes(bytes)
+            if let refusal = refuse(found, bytes) {
+                port.sharedTable[found.slot].vanishes(bytes)
                 return refusal
             }
         }
-        let isHigh = waiting > notice.limits.highWater
-        guard port.post(item(head | (isHigh ? WorkerMessage.owesDrained : 0)), to: notice.id) else {
-            port.sharedTable[notice.slot].vanishes(bytes)
+        let isHigh = waiting > found.limits.highWater
+        guard port.post(item(head | (isHigh ? WorkerMessage.owesDrained : 0)), to: found.id) else {
+            port.sharedTable[found.slot].vanishes(bytes)
             return Status.closed
         }
         return isHigh && !makesRoom ? Status.backpressure : Status.ok
@@ -253,24 +253,24 @@ extension HostContext {
     /// More waits than `send_buffer`.
     ///
     /// - Returns: what the sender is told; nil when the owner makes room.
-    private func refuse(_ notice: FoundConnection, _ bytes: Int) -> gw_status? {
-        let entry = notice.port.sharedTable[notice.slot].binding.load(ordering: .relaxed)
+    private func refuse(_ found: FoundConnection, _ bytes: Int) -> gw_status? {
+        let entry = found.port.sharedTable[found.slot].binding.load(ordering: .relaxed)
         let costs = unsafe UnsafeMutablePointer<Binding>(bitPattern: entry)?.pointee.route.costs
-        switch notice.limits.slowConsumer {
+        switch found.limits.slowConsumer {
         case .close:
             let end = WorkerPort.PromisedEnd(
                 code: CloseCode.tryAgainLater, reason: Array("slow consumer".utf8), by: UInt16(GW_BY_GATEWAY))
-            if notice.port.close(notice.id, end) { costs?.closed.add(1, ordering: .relaxed) }
+            if found.port.close(found.id, end) { costs?.closed.add(1, ordering: .relaxed) }
             return Status.closed
         case .dropOld:
             // Nothing in the mailbox can be given up, so it takes no more than `send_buffer` for a connection.
-            let inMailbox = notice.port.sharedTable[notice.slot].inMailbox
-            if inMailbox <= max(bytes, notice.limits.sendBuffer) { return nil }
+            let inMailbox = found.port.sharedTable[found.slot].inMailbox
+            if inMailbox <= max(bytes, found.limits.sendBuffer) { return nil }
         case .dropNew, .pauseReads: break
         }
         costs?.droppedNew.add(1, ordering: .relaxed)
-        if !notice.port.sharedTable[notice.slot].isRefused.exchange(true, ordering: .relaxed) {
-            notice.port.post(.refused(notice.id))
+        if !found.port.sharedTable[found.slot].isRefused.exchange(true, ordering: .relaxed) {
+            found.port.post(.refused(found.id))
         }
         return Status.dropped
     }

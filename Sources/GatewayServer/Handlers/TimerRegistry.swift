@@ -16,14 +16,14 @@ final class TimerRegistry: Sendable {
     }
 
     struct Timer: Sendable {
-        let record: InstanceContext
+        let instanceContext: InstanceContext
         /// 0 for [home].
         let connection: UInt64
         let token: UInt64
         /// Nanoseconds; 0 for once.
         let interval: UInt64
 
-        var owner: Owner { connection == 0 ? .home(record.instance.id) : .connection(connection) }
+        var owner: Owner { connection == 0 ? .home(instanceContext.instance.id) : .connection(connection) }
     }
 
     private struct State {
@@ -118,7 +118,9 @@ final class TimerRegistry: Sendable {
     /// Any thread; false when it is not there, or another handler's.
     func cancel(_ number: UInt64, module: UInt32) -> Bool {
         state.withLock { state in
-            guard state.timers[number]?.record.module == module, state.remove(number) != nil else { return false }
+            guard state.timers[number]?.instanceContext.module == module, state.remove(number) != nil else {
+                return false
+            }
             count.subtract(1, ordering: .relaxed)
             publish(&state)
             return true

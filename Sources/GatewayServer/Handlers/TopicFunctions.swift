@@ -47,8 +47,8 @@ extension HostContext {
         return unsafe UTF8Checker.isValid(bytes) ? Array(bytes) : nil
     }
 
-    private func scope(of notice: FoundConnection) -> String {
-        let address = notice.port.sharedTable[notice.slot].binding.load(ordering: .acquiring)
+    private func scope(of found: FoundConnection) -> String {
+        let address = found.port.sharedTable[found.slot].binding.load(ordering: .acquiring)
         return unsafe UnsafeMutablePointer<Binding>(bitPattern: address)?.pointee.route.name ?? ""
     }
 
@@ -65,26 +65,26 @@ extension HostContext {
             return Status.invalid
         }
         let id = ConnectionID(connection)
-        guard let notice = find(id) else { return refusal }
+        guard let found = find(id) else { return refusal }
         if name.count > TopicKey.maximumName { return Status.limit }
-        let key = topicKey(flags, name, scope(of: notice))
-        let isKnown = onOwner(of: notice) { _, peer in
+        let key = topicKey(flags, name, scope(of: found))
+        let isKnown = onOwner(of: found) { _, peer in
             peer.pointee.rareState?.memberships.contains { $0.topic.topic.key == key } ?? false
         } else: {
             false
         }
         if isKnown { return Status.ok }
         // Counted here, so that neither a limit nor the next publication of this thread can miss it.
-        let sharedTable = notice.port.sharedTable
-        if sharedTable[notice.slot].topics.add(1, ordering: .relaxed).newValue > Topic.maximumPerConnection {
-            sharedTable[notice.slot].topics.subtract(1, ordering: .relaxed)
+        let sharedTable = found.port.sharedTable
+        if sharedTable[found.slot].topics.add(1, ordering: .relaxed).newValue > Topic.maximumPerConnection {
+            sharedTable[found.slot].topics.subtract(1, ordering: .relaxed)
             return Status.limit
         }
-        let topic = server.topics.join(key, worker: Int(notice.port.index))
-        onOwner(notice.port) { worker in
+        let topic = server.topics.join(key, worker: Int(found.port.index))
+        onOwner(found.port) { worker in
             worker.pubSub.receiveSubscription(topic, of: id, on: worker)
         } else: {
-            notice.port.post(.subscribe(id, topic))
+            found.port.post(.subscribe(id, topic))
         }
         return Status.ok
     }
@@ -95,12 +95,12 @@ extension HostContext {
         guard accepts(flags: flags, of: "unsubscribe"), let name = unsafe Self.name(start, count) else {
             return Status.invalid
         }
-        guard let notice = find(ConnectionID(connection)) else { return refusal }
-        let key = topicKey(flags, name, scope(of: notice))
-        onOwner(of: notice) { worker, peer in
+        guard let found = find(ConnectionID(connection)) else { return refusal }
+        let key = topicKey(flags, name, scope(of: found))
+        onOwner(of: found) { worker, peer in
             worker.pubSub.unsubscribe(peer, key, on: worker)
         } else: {
-            notice.port.post(.unsubscribe(notice.id, key))
+            found.port.post(.unsubscribe(found.id, key))
         }
         return Status.ok
     }
@@ -115,16 +115,16 @@ extension HostContext {
             return Status.invalid
         }
         if server.isProbe { return Status.ok }
-        let record: InstanceContext
+        let instanceContext: InstanceContext
         switch find(instance: instance) {
-        case .found(let found): record = found
+        case .found(let found): instanceContext = found
         case .refused(let status): return status
         }
         if name.count > TopicKey.maximumName { return Status.limit }
-        if opcode == .text, !record.instance.generation.has(GW_HF_NO_UTF8), unsafe !isText(payload) {
+        if opcode == .text, !instanceContext.instance.generation.has(GW_HF_NO_UTF8), unsafe !isText(payload) {
             return Status.invalid
         }
-        let key = topicKey(flags, name, record.scope)
+        let key = topicKey(flags, name, instanceContext.scope)
         let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.pubSub.topics[key] } ?? nil
         guard let topic = local?.topic ?? server.topics.find(key) else { return Status.ok }
         let (status, count) = unsafe spread(

@@ -44,7 +44,7 @@ extension AccessRecord {
 
     mutating func note(_ binding: UnsafeMutablePointer<Binding>) {
         unsafe note(binding.pointee.route)
-        generation = unsafe binding.pointee.record.instance.generation.number
+        generation = unsafe binding.pointee.instanceContext.instance.generation.number
     }
 
     /// GW_BY_* in words.

@@ -79,7 +79,7 @@ extension Worker {
 
     /// What the counters of the connection's instance are; nil before it has one.
     func counters(_ peer: ConnectionPointer) -> WorkerCounters? {
-        unsafe peer.pointee.binding?.pointee.record.counters.workers[Int(port.index)]
+        unsafe peer.pointee.binding?.pointee.instanceContext.counters.workers[Int(port.index)]
     }
 
     /// Adds what went on since the last time to the counters of its instance.

@@ -43,7 +43,7 @@ enum HandlerMetrics {
                     ReloadOutcome.Result.allCases.map {
                         .init(
                             [.init("handler", service.name), .init("result", $0.rawValue)],
-                            .count(service.reloads[$0] ?? 0))
+                            .count(service.reloadCounts[$0] ?? 0))
                     }
                 }),
             MetricFamily(

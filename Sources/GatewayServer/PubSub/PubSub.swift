@@ -32,14 +32,14 @@ final class PubSub {
         guard let rareState = peer.pointee.rareState,
             let index = rareState.memberships.firstIndex(where: { $0.topic.topic.key == key })
         else { return }
-        settle(peer, on: worker)
+        deliverBatch(peer, on: worker)
         leave(peer, rareState, index, on: worker)
     }
 
     /// The connection ends: it gets what was published before, and nothing else.
     func leaveTopics(_ peer: ConnectionPointer, on worker: Worker) {
         guard let rareState = peer.pointee.rareState else { return }
-        settle(peer, on: worker)
+        deliverBatch(peer, on: worker)
         while !rareState.memberships.isEmpty { leave(peer, rareState, rareState.memberships.count - 1, on: worker) }
     }
 
@@ -389,11 +389,11 @@ final class PubSub {
 
     /// What was published before private output goes before it.
     @inline(__always)
-    func settle(_ peer: ConnectionPointer, on worker: Worker) {
-        if batch.isOpen, peer.pointee.flags.contains(.member) { settleBatch(peer, on: worker) }
+    func deliverBatch(_ peer: ConnectionPointer, on worker: Worker) {
+        if batch.isOpen, peer.pointee.flags.contains(.member) { deliverOpenBatch(peer, on: worker) }
     }
 
-    private func settleBatch(_ peer: ConnectionPointer, on worker: Worker) {
+    private func deliverOpenBatch(_ peer: ConnectionPointer, on worker: Worker) {
         guard let local = batch.topic,
             let membership = peer.pointee.rareState?.memberships.first(where: { $0.topic === local })
         else { return }

@@ -10,7 +10,7 @@ import HandlerModules
 ///                  └─▶ refused: what was prepared is taken back
 final class ConfigurationChange {
     private enum Phase {
-        /// Rounds of handlers that it concerns are under way.
+        /// Reloads of handlers that it concerns are under way.
         case waiting
         case preparing
         case reconfiguring(TimedCall<gw_status>, Replacement, deadline: UInt64)
@@ -125,7 +125,7 @@ final class ConfigurationChange {
     private func advance(_ now: UInt64) throws(ModuleError) -> Bool {
         switch phase {
         case .waiting:
-            let isBusy = concerned.contains { handlerManager.handlers[$0]?.rounds.first?.isUnderWay ?? false }
+            let isBusy = concerned.contains { handlerManager.handlers[$0]?.reloads.first?.isUnderWay ?? false }
             if isBusy { return false }
             phase = .preparing
         case .preparing: try prepareNext()
@@ -162,15 +162,15 @@ final class ConfigurationChange {
     }
 
     private func takeBack() {
-        for record in started { handlerManager.stop(record, handlerManager.log) }
+        for instanceContext in started { handlerManager.stop(instanceContext, handlerManager.log) }
         for (served, old) in reconfigured {
             let settings = RouteSettings(old)
             do throws(ModuleError) {
                 guard let call = try served.instance.beginReconfigure(settings, bell: handlerManager.ring) else {
                     continue
                 }
-                handlerManager.errands.append(
-                    Errand(
+                handlerManager.pendingCalls.append(
+                    PendingCall(
                         call: call,
                         deadline: handlerManager.deadline(milliseconds: old.limits.startTimeoutMilliseconds),
                         subject: "route \(old.name): its handler was to take its old settings back"))
@@ -240,7 +240,7 @@ final class ConfigurationChange {
         case .route(let route, let service):
             do throws(ModuleError) {
                 guard let served = try start.step(now) else { return false }
-                started.append(served.record)
+                started.append(served.instanceContext)
                 instances.append((service, served))
                 said.append("route \(route.name): added, handler \"\(service.name)\"")
             } catch {
@@ -249,7 +249,7 @@ final class ConfigurationChange {
             phase = .preparing
         case .replacement(let replacement):
             guard let served = try start.step(now) else { return false }
-            started.append(served.record)
+            started.append(served.instanceContext)
             phase = .transferring(
                 SelfTransfer(from: replacement.former, to: served, handlerManager), replacement, served)
         }
@@ -261,7 +261,7 @@ final class ConfigurationChange {
         var served = replacement.former
         served.configuration = replacement.route
         unsafe served.former.append(replacement.former.binding)
-        unsafe served.binding = Binding.make(served.binding.pointee.record, route: replacement.fresh)
+        unsafe served.binding = Binding.make(served.binding.pointee.instanceContext, route: replacement.fresh)
         unsafe handovers += handlerManager.handovers(
             from: served.former, to: served.binding, .swap, isStateless: true, patience: 0)
         finish(replacement, served)
@@ -337,9 +337,9 @@ final class ConfigurationChange {
                 continue
             }
             leaving.append((service, served))
-            let way: Handover.Way = old.limits.reload == .close ? .close : .drain
+            let kind: Handover.Kind = old.limits.reload == .close ? .close : .drain
             unsafe handovers += handlerManager.handovers(
-                from: served.bindings, to: nil, way, isStateless: true, patience: HandlerManager.patience(old))
+                from: served.bindings, to: nil, kind, isStateless: true, patience: HandlerManager.patience(old))
             followUp(service, name, nil, HandlerManager.patience(old))
             said.append("route \(name): removed from handler \"\(old.handler)\", its connections drain")
         }
@@ -393,7 +393,7 @@ final class ConfigurationChange {
         if reload.isReady {
             reload.commit()
             // What is left of it is stepped like any other reload.
-            reload.service.rounds.insert(reload, at: 0)
+            reload.service.reloads.insert(reload, at: 0)
         } else {
             reload.service.latest = reload
         }

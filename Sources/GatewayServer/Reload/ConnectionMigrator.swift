@@ -14,7 +14,7 @@ struct HandoverProgress {
     /// Connections met in this pass that are still with the old binding.
     var remaining = 0
     /// Remaining ones that may move as soon as they are quiet.
-    var restless = 0
+    var movable = 0
     /// Remaining ones whose handlers are handing them over on the pool just now.
     var moving = 0
     /// The first pass is over.
@@ -65,7 +65,7 @@ struct HandoverProgress {
         var progress = HandoverProgress(handover, now: worker.now)
         if let index = handovers.firstIndex(where: { $0.handover.hasSameSource(as: handover) }) {
             let older = handovers.remove(at: index)
-            if older.closeAt < progress.closeAt, older.handover.way != .swap {
+            if older.closeAt < progress.closeAt, older.handover.kind != .swap {
                 progress = HandoverProgress(handover, closeAt: older.closeAt)
             }
             notePass(older)
@@ -112,9 +112,9 @@ struct HandoverProgress {
                 if slot % Self.slotsPerLook == 0, worker.clock() >= end { return false }
                 continue
             }
-            if !treat(peer, handovers[index], on: worker) {
+            if !process(peer, handovers[index], on: worker) {
                 handovers[index].remaining += 1
-                if mayMove(peer, handover) { handovers[index].restless += 1 }
+                if mayMove(peer, handover) { handovers[index].movable += 1 }
                 if peer.pointee.rareState?.isMoving ?? false { handovers[index].moving += 1 }
             }
             if worker.clock() >= end { return handovers[index].cursor >= worker.table.used }
@@ -133,10 +133,10 @@ struct HandoverProgress {
         // A connection that waits for the end of a message is asked again at once; one that drains costs next to
         // nothing meanwhile.
         handovers[index].notBefore =
-            handovers[index].restless > 0 ? worker.now &+ 1 : pauseOfDraining(handovers[index], on: worker)
+            handovers[index].movable > 0 ? worker.now &+ 1 : pauseOfDraining(handovers[index], on: worker)
         handovers[index].cursor = 0
         handovers[index].remaining = 0
-        handovers[index].restless = 0
+        handovers[index].movable = 0
         handovers[index].moving = 0
         return false
     }
@@ -144,13 +144,13 @@ struct HandoverProgress {
     /// When a connection that drains has to be looked at next.
     private func pauseOfDraining(_ progress: HandoverProgress, on worker: Worker) -> UInt32 {
         let regular = worker.now &+ Self.drainInterval
-        if progress.handover.way == .close { return worker.now &+ 1 }
+        if progress.handover.kind == .close { return worker.now &+ 1 }
         return progress.closeAt > worker.now ? min(regular, progress.closeAt) : regular
     }
 
     /// Whether it will be moved at its next quiet point.
     private func mayMove(_ peer: ConnectionPointer, _ handover: Handover) -> Bool {
-        guard handover.way == .migrate, let to = unsafe handover.to else { return false }
+        guard handover.kind == .migrate, let to = unsafe handover.to else { return false }
         switch peer.pointee.phase {
         case .open: return unsafe peer.pointee.rareState?.refusedInstance != to.pointee.instanceID
         case .answering: return true
@@ -161,9 +161,9 @@ struct HandoverProgress {
     /// Does for one connection what the hand-over asks for.
     ///
     /// - Returns: whether the connection is no longer with the old binding.
-    private func treat(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) -> Bool {
+    private func process(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) -> Bool {
         let handover = progress.handover
-        switch handover.way {
+        switch handover.kind {
         case .swap:
             guard peer.pointee.phase != .gone, let next = unsafe handover.to else { return false }
             unsafe rebind(peer, to: next, on: worker)
@@ -224,14 +224,14 @@ struct HandoverProgress {
         } else if peer.pointee.phase != .gone {
             unsafe peer.pointee.ownRareState.refusedInstance = to.pointee.instanceID
             handover.refused.add(1, ordering: .relaxed)
-            unsafe to.pointee.record.counters.workers[Int(worker.port.index)].refused.count()
+            unsafe to.pointee.instanceContext.counters.workers[Int(worker.port.index)].refused.count()
         }
     }
 
     /// Time is up for connections that stayed behind.
     private func closeIfDue(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) {
         var closeAt = progress.closeAt
-        if progress.handover.way == .close {
+        if progress.handover.kind == .close {
             // The slot spreads the peers evenly, and the same one does not come first each time.
             let spread = min(max(1, progress.handover.patience), Self.closeSpread)
             closeAt = progress.closeAt &- progress.handover.patience &+ (peer.pointee.slot &* 2_654_435_761) % spread
@@ -274,7 +274,7 @@ struct HandoverProgress {
         rareState.isMoving = true
         // What it reads meanwhile is for the next one.
         peer.pointee.flags.insert(.throttled)
-        unsafe to.pointee.record.callbackQueues.add(1, ordering: .relaxed)
+        unsafe to.pointee.instanceContext.callbackQueues.add(1, ordering: .relaxed)
         worker.enqueue(peer, callbacks, .move(handover))
         worker.updateInterest(peer)
     }
@@ -285,7 +285,7 @@ struct HandoverProgress {
         {
             peer.pointee.rareState?.isMoving = false
             noteMove(peer, handover, isMoved, on: worker)
-            worker.relax(peer)
+            worker.resumeBelowLowWater(peer)
         }
         callbacks.resume()
     }

@@ -14,18 +14,18 @@ extension HandlerManager {
     /// Ends generations that are not needed any more, and looks after fresh ones. Cheap; often.
     func tidy(_ now: UInt64) {
         for service in handlers.values {
-            for serving in service.retiring { settle(serving, service) }
+            for serving in service.retiring { stepRetiring(serving, service) }
             service.retiring.removeAll { $0.isOver }
             if isEnding { continue }
             watchProbation(service, now)
             watchTrial(service, now)
         }
-        errands.removeAll { errand in
-            guard let complaint = errand.complaint(now) else { return false }
+        pendingCalls.removeAll { pendingCall in
+            guard let complaint = pendingCall.complaint(now) else { return false }
             if let complaint { log.warn(complaint) }
             return true
         }
-        keeper.step()
+        diskWriter.step()
     }
 
     /// Generations whose end is still to come, or that are on probation.
@@ -38,7 +38,7 @@ extension HandlerManager {
     /// A generation gets no new connections any more.
     func retire(_ old: ServingGeneration, of service: HandlerService, isKept: Bool) {
         old.retiredAt = server.clock()
-        for served in old.instances.values { retire(served.record) }
+        for served in old.instances.values { retire(served.instanceContext) }
         if isKept, !old.isStandIn {
             let generation = old.generation
             service.history.add(
@@ -62,11 +62,11 @@ extension HandlerManager {
         let parked = ServingGeneration(serving.generation, context: serving.context, isPart: true)
         parked.instances[served.configuration.name] = served
         parked.retiredAt = server.clock()
-        retire(served.record)
+        retire(served.instanceContext)
         service.retiring.append(parked)
     }
 
-    private func settle(_ serving: ServingGeneration, _ service: HandlerService) {
+    private func stepRetiring(_ serving: ServingGeneration, _ service: HandlerService) {
         guard serving.fence?.isPassed ?? false else { return }
         if serving.stopBegan == nil {
             let isDue = serving.isAbandoned || isStoppingAll || serving.isUnused && serving.endHolds()
@@ -81,9 +81,9 @@ extension HandlerManager {
         if serving.isTold { return }
         serving.isTold = true
         for served in serving.instances.values where unsafe served.instance.generation.callbacks.event != nil {
-            let record = served.record
+            let instanceContext = served.instanceContext
             begin("handler \"\(service.name)\" on \(served.configuration.name), told to drain", served) { _ in
-                record.tell(UInt32(GW_EV_DRAINING))
+                instanceContext.tell(UInt32(GW_EV_DRAINING))
                 return 0
             }
         }
@@ -96,7 +96,7 @@ extension HandlerManager {
         do throws(SystemError) {
             let call = try served.instance.begin(bell: ring, body)
             let patience = served.configuration.limits.startTimeoutMilliseconds
-            errands.append(Errand(call: call, deadline: deadline(milliseconds: patience), subject: subject))
+            pendingCalls.append(PendingCall(call: call, deadline: deadline(milliseconds: patience), subject: subject))
         } catch {
             log.warn("\(subject): there is no thread for it: \(error)")
         }
@@ -146,13 +146,16 @@ extension HandlerManager {
         let now = server.clock()
         if serving.stopBegan == nil {
             serving.stopBegan = now
-            for served in serving.instances.values { close(served.record) }
+            for served in serving.instances.values { close(served.instanceContext) }
         }
         // The header: stop() waits for work(), and comes after the last callback.
-        for served in serving.instances.values where served.instance.phase == .running && !isAtWork(served.record) {
-            stop(served.record, log)
+        for served in serving.instances.values
+        where served.instance.phase == .running && !isAtWork(served.instanceContext) {
+            stop(served.instanceContext, log)
         }
-        let isBusy = serving.instances.values.contains { $0.instance.phase == .stopping || isAtWork($0.record) }
+        let isBusy = serving.instances.values.contains {
+            $0.instance.phase == .stopping || isAtWork($0.instanceContext)
+        }
         if isBusy {
             guard now &- (serving.stopBegan ?? now) > Self.stopNanoseconds else { return false }
             if !serving.saidBusy {
@@ -167,49 +170,49 @@ extension HandlerManager {
         return true
     }
 
-    private func isAtWork(_ record: InstanceContext) -> Bool {
-        record.hasJobs || record.callbackQueues.load(ordering: .acquiring) > 0
+    private func isAtWork(_ instanceContext: InstanceContext) -> Bool {
+        instanceContext.hasJobs || instanceContext.callbackQueues.load(ordering: .acquiring) > 0
     }
 
     /// Begins to stop an instance.
-    func stop(_ record: InstanceContext, _ log: Log) {
-        close(record)
+    func stop(_ instanceContext: InstanceContext, _ log: Log) {
+        close(instanceContext)
         do throws(SystemError) {
-            try record.instance.beginStop(behind: { record.waitForCalls() }, bell: ring)
+            try instanceContext.instance.beginStop(behind: { instanceContext.waitForCalls() }, bell: ring)
         } catch {
-            log.warn("handler \"\(record.instance.generation.handler)\": could not be stopped: \(error)")
+            log.warn("handler \"\(instanceContext.instance.generation.handler)\": could not be stopped: \(error)")
         }
     }
 
     // MARK: Instances
 
     /// `start` has succeeded: what came for [home] meanwhile is delivered.
-    func open(_ record: InstanceContext) {
-        record.isOpen.store(true, ordering: .releasing)
-        server.ports[record.home].post(.openHome(record))
+    func open(_ instanceContext: InstanceContext) {
+        instanceContext.isOpen.store(true, ordering: .releasing)
+        server.ports[instanceContext.home].post(.openHome(instanceContext))
     }
 
     /// The instance serves no new connections: the timers of [home] end, those of connections go with them.
-    func retire(_ record: InstanceContext) {
-        record.isRetiring.store(true, ordering: .releasing)
-        server.ports[record.home].timers.end(.home(record.instance.id))
+    func retire(_ instanceContext: InstanceContext) {
+        instanceContext.isRetiring.store(true, ordering: .releasing)
+        server.ports[instanceContext.home].timers.end(.home(instanceContext.instance.id))
     }
 
     /// Nothing of the instance is begun any more, and no instance has its number.
-    func close(_ record: InstanceContext) {
-        if record.hasStopped { return }
-        record.stop()
-        _ = server.instances.remove(record.instance.id)
-        server.counters.end(record.counters)
-        retire(record)
-        server.ports[record.home].post(.openHome(record))
+    func close(_ instanceContext: InstanceContext) {
+        if instanceContext.hasStopped { return }
+        instanceContext.stop()
+        _ = server.instances.remove(instanceContext.instance.id)
+        server.counters.end(instanceContext.counters)
+        retire(instanceContext)
+        server.ports[instanceContext.home].post(.openHome(instanceContext))
     }
 
     // MARK: Handing over
 
     /// A hand-over for each of some bindings; to nil for connections that stay where they are until they end.
     func handovers(
-        from sources: [UnsafeMutablePointer<Binding>], to target: UnsafeMutablePointer<Binding>?, _ way: Handover.Way,
+        from sources: [UnsafeMutablePointer<Binding>], to target: UnsafeMutablePointer<Binding>?, _ kind: Handover.Kind,
         isStateless: Bool, patience: UInt32
     ) -> [Handover] {
         unsafe sources.map { source in
@@ -222,7 +225,7 @@ extension HandlerManager {
             }
             let target = unsafe isSame ? target : target?.pointee.makeOther()
             return unsafe Handover(
-                way, from: source, to: target ?? source, isStateless: isStateless, patience: patience,
+                kind, from: source, to: target ?? source, isStateless: isStateless, patience: patience,
                 progress: loop.bell)
         }
     }
@@ -257,7 +260,7 @@ extension HandlerManager {
     private func isOnProbation(_ service: HandlerService, _ now: UInt64) -> Bool {
         // Not back and forth: what was rolled back to is not on probation.
         guard let serving = service.serving, serving.buildOf == nil, service.history.newest != nil,
-            service.rounds.isEmpty, let probation = probation(of: service)
+            service.reloads.isEmpty, let probation = probation(of: service)
         else { return false }
         return now < serving.since &+ UInt64(clamping: probation.milliseconds) &* 1_000_000
     }
@@ -275,7 +278,7 @@ extension HandlerManager {
     }
 
     /// How long a generation of a handler has to serve, and how often it may fail in that time.
-    private func trial(of service: HandlerService) -> (nanoseconds: UInt64, errors: Int) {
+    private func probationTerms(of service: HandlerService) -> (nanoseconds: UInt64, errors: Int) {
         let probation = probation(of: service)
         let milliseconds = probation?.milliseconds ?? Self.trialMilliseconds
         return (UInt64(clamping: milliseconds) &* 1_000_000, probation?.errors ?? Limits.Probation.defaultErrors)
@@ -284,17 +287,17 @@ extension HandlerManager {
     /// A generation that served for a while without trouble has proved good: its build is what a start falls back on.
     private func watchTrial(_ service: HandlerService, _ now: UInt64) {
         guard let serving = service.serving, !serving.isProven, !serving.isStandIn else { return }
-        let trial = trial(of: service)
-        let began = serving.trial ?? (serving.since, 0)
-        guard now >= began.began &+ trial.nanoseconds else { return }
-        guard serving.failures - began.failures <= trial.errors else {
-            serving.trial = (now, serving.failures)
+        let terms = probationTerms(of: service)
+        let began = serving.probation ?? (serving.since, 0)
+        guard now >= began.began &+ terms.nanoseconds else { return }
+        guard serving.failures - began.failures <= terms.errors else {
+            serving.probation = (now, serving.failures)
             return
         }
         serving.isProven = true
         let (lastGood, path, name) = (lastGood, serving.generation.path, service.name)
         log.debug("handler \"\(name)\": generation \(serving.generation.number) has proved good")
-        keeper.keep {
+        diskWriter.add {
             do throws(LastGood.Failure) {
                 try lastGood.remember(path, handler: name)
                 return nil
@@ -305,11 +308,11 @@ extension HandlerManager {
     }
 
     /// When a generation may have proved good.
-    var nextTrial: UInt64? {
+    var nextProbation: UInt64? {
         if isEnding { return nil }
         return handlers.values.compactMap { service -> UInt64? in
             guard let serving = service.serving, !serving.isProven, !serving.isStandIn else { return nil }
-            return (serving.trial?.began ?? serving.since) &+ trial(of: service).nanoseconds
+            return (serving.probation?.began ?? serving.since) &+ probationTerms(of: service).nanoseconds
         }.min()
     }
 
@@ -318,7 +321,7 @@ extension HandlerManager {
         guard standing != service.standing else { return }
         service.standing = standing
         let (lastGood, path, name) = (lastGood, generation.path, service.name)
-        keeper.keep {
+        diskWriter.add {
             do throws(LastGood.Failure) {
                 if standing.rolledBack != nil { try lastGood.rememberRollback(path, handler: name) }
                 try lastGood.remember(standing, handler: name)

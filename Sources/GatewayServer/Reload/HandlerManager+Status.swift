@@ -60,8 +60,8 @@ extension HandlerManager {
         }
         report.trouble = service.trouble
         if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
-        let round = service.rounds.first { $0.isUnderWay }
-        report.state = (round?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
+        let reload = service.reloads.first { $0.isUnderWay }
+        report.state = (reload?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
         report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
         return report
     }
@@ -94,12 +94,12 @@ extension StatusReport.Costs {
 extension StatusReport.Reload {
     /// Counts go on after the outcome: a busy connection moves later, a draining one leaves.
     fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
-        let round = service.latest.flatMap {
+        let reload = service.latest.flatMap {
             $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
         }
         self.init(
             at: outcome.at, cause: outcome.cause, isAccepted: outcome.result != .refused, outcome: outcome.text,
-            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: round?.moved ?? outcome.moved,
-            refused: round?.refused ?? outcome.refused, closed: round?.closed ?? 0, draining: service.draining)
+            milliseconds: UInt64(max(0, outcome.milliseconds)), moved: reload?.moved ?? outcome.moved,
+            refused: reload?.refused ?? outcome.refused, closed: reload?.closed ?? 0, draining: service.draining)
     }
 }

@@ -9,8 +9,8 @@ import Synchronization
 final class HandlerManager {
     /// The cause of the first reload of each handler.
     static let startCause = "the start"
-    /// Rounds under way at once: each may have a probe process.
-    private static let mostRounds = 8
+    /// Reloads under way at once: each may have a probe process.
+    private static let mostReloads = 8
 
     let server: ServerContext
     let log: Log
@@ -25,9 +25,9 @@ final class HandlerManager {
     var handlers: [String: HandlerService] = [:]
     /// A configuration that is being taken over.
     var change: ConfigurationChange?
-    var keeper: Keeper
+    var diskWriter: DiskWriter
     /// Calls whose answer only concerns the log.
-    var errands: [Errand] = []
+    var pendingCalls: [PendingCall] = []
     private let numbers = HandlerNumbers()
     private let crashes: [CrashRecord]
     private var nextInstance: UInt64 = 1
@@ -47,7 +47,7 @@ final class HandlerManager {
         self.crashes = crashes
         log = server.log
         routing = server.routing
-        keeper = Keeper(server.log, loop.bell)
+        diskWriter = DiskWriter(server.log, loop.bell)
         lastGood = LastGood(plugins: configuration.pluginsFolder)
         locator = ModuleLocator(plugins: [configuration.pluginsFolder])
         let numbers = numbers
@@ -110,7 +110,7 @@ final class HandlerManager {
     /// Whether anything can be served.
     var servesSomething: Bool { handlers.values.contains { $0.serving != nil } }
 
-    // MARK: Rounds
+    // MARK: Reloads
 
     /// Begins to load and start everything. One handler that cannot be does not keep the others from serving.
     func startAll() {
@@ -134,16 +134,16 @@ final class HandlerManager {
     private func request(
         _ service: HandlerService, _ kind: Reload.Kind, cause: String, isExplicit: Bool, isAutomatic: Bool = false
     ) -> Reload {
-        if let waiting = service.rounds.last, waiting.state == .idle, waiting.outcome == nil, waiting.kind == kind,
+        if let waiting = service.reloads.last, waiting.state == .idle, waiting.outcome == nil, waiting.kind == kind,
             !waiting.isUnderWay
         {
             waiting.join(isExplicit: isExplicit, isAutomatic: isAutomatic)
             return waiting
         }
-        let round = Reload(
+        let reload = Reload(
             service, self, kind, cause: cause, isExplicit: isExplicit, isAutomatic: isAutomatic)
-        service.rounds.append(round)
-        return round
+        service.reloads.append(reload)
+        return reload
     }
 
     // MARK: Stepping
@@ -152,20 +152,20 @@ final class HandlerManager {
     func step() {
         let now = server.clock()
         change?.step(now)
-        var running = handlers.values.count { $0.rounds.first?.isUnderWay ?? false }
+        var running = handlers.values.count { $0.reloads.first?.isUnderWay ?? false }
         for service in handlers.values {
             service.latest?.step(now)
-            while let round = service.rounds.first {
-                if !round.isUnderWay {
-                    guard !isEnding, running < Self.mostRounds, !isReserved(service) else { break }
+            while let reload = service.reloads.first {
+                if !reload.isUnderWay {
+                    guard !isEnding, running < Self.mostReloads, !isReserved(service) else { break }
                     running += 1
-                    round.begin()
+                    reload.begin()
                 }
-                round.step(now)
-                guard round.outcome != nil else { break }
+                reload.step(now)
+                guard reload.outcome != nil else { break }
                 running -= 1
-                service.rounds.removeFirst()
-                service.latest = round
+                service.reloads.removeFirst()
+                service.latest = reload
             }
         }
         tidy(now)
@@ -177,30 +177,30 @@ final class HandlerManager {
     }
 
     /// Whether a reload is under way or wanted.
-    var isBusy: Bool { handlers.values.contains { !$0.rounds.isEmpty } }
+    var isBusy: Bool { handlers.values.contains { !$0.reloads.isEmpty } }
 
     /// When `step` is due even if nothing rings.
     func nextStep(_ now: UInt64) -> UInt64? {
-        let rounds = handlers.values.compactMap { $0.rounds.first?.nextStep }
-        let errands = errands.map(\.deadline)
+        let reloads = handlers.values.compactMap { $0.reloads.first?.nextStep }
+        let pendingCalls = pendingCalls.map(\.deadline)
         let tidying = isSettled ? nil : now &+ 50_000_000
-        return (rounds + errands + [tidying, change?.nextStep, nextTrial].compactMap { $0 }).min()
+        return (reloads + pendingCalls + [tidying, change?.nextStep, nextProbation].compactMap { $0 }).min()
     }
 
     // MARK: Instances
 
     /// What host functions know of a new instance.
-    func makeRecord(_ generation: Generation, _ service: HandlerService, _ route: Route) -> InstanceContext {
+    func makeInstanceContext(_ generation: Generation, _ service: HandlerService, _ route: Route) -> InstanceContext {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
-        let record = InstanceContext(
+        let instanceContext = InstanceContext(
             instance, module: service.number, scope: route.name, workers: server.ports.count,
             isPooled: route.isPooled, isWatched: server.contractChecker != nil,
             counters: server.counters.begin(
                 .init(route: route.name, handler: service.name, generation: generation.number),
                 workers: server.ports.count))
-        server.instances.add(record)
-        return record
+        server.instances.add(instanceContext)
+        return instanceContext
     }
 
     /// The commit point: from these stores on new handshakes go to the new generation.
@@ -228,7 +228,7 @@ final class HandlerManager {
         isEnding = true
         change?.abandon(why)
         for service in handlers.values {
-            for round in service.rounds { round.abandon(why) }
+            for reload in service.reloads { reload.abandon(why) }
         }
     }
 
@@ -249,7 +249,7 @@ final class HandlerManager {
     }
 
     /// Every instance has been stopped, or was left alone, and what is to be kept is kept.
-    var hasEnded: Bool { isStoppingAll && handlers.values.allSatisfy { $0.retiring.isEmpty } && keeper.isIdle }
+    var hasEnded: Bool { isStoppingAll && handlers.values.allSatisfy { $0.retiring.isEmpty } && diskWriter.isIdle }
 }
 
 extension RouteSettings {

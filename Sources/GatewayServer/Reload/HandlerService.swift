@@ -22,18 +22,18 @@ final class HandlerService {
     var lastOutcome: ReloadOutcome?
 
     /// How many reloads have come to what, and how long those took that replaced a generation.
-    private(set) var reloads: [ReloadOutcome.Result: UInt64] = [:]
+    private(set) var reloadCounts: [ReloadOutcome.Result: UInt64] = [:]
     let reloadDurations = DurationHistogram(.reload)
 
     func count(_ outcome: ReloadOutcome) {
-        reloads[outcome.result, default: 0] += 1
+        reloadCounts[outcome.result, default: 0] += 1
         if outcome.result == .switched {
             reloadDurations.observe(nanoseconds: UInt64(max(0, outcome.milliseconds)) * 1_000_000)
         }
     }
 
     /// Reloads that were asked for; the first one may be under way.
-    var rounds: [Reload] = []
+    var reloads: [Reload] = []
     /// The reload that had the last outcome.
     var latest: Reload?
 

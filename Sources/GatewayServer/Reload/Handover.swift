@@ -6,7 +6,7 @@ import Synchronization
 /// Made by the control thread, which then only reads; each worker walks its own connections.
 final class Handover: Sendable {
     /// What happens to a connection.
-    enum Way: Sendable {
+    enum Kind: Sendable {
         /// The instance is the same, only limits or names changed: no handler is asked.
         case swap
         /// State goes from the old instance to the new one; a connection that either refuses drains.
@@ -17,7 +17,7 @@ final class Handover: Sendable {
         case close
     }
 
-    let way: Way
+    let kind: Kind
     private let source: UInt
     private let target: UInt
     /// Both sides keep no state: there is nothing to save.
@@ -39,10 +39,10 @@ final class Handover: Sendable {
     let progress: ControlWaker
 
     init(
-        _ way: Way, from source: UnsafeMutablePointer<Binding>, to target: UnsafeMutablePointer<Binding>,
+        _ kind: Kind, from source: UnsafeMutablePointer<Binding>, to target: UnsafeMutablePointer<Binding>,
         isStateless: Bool, patience: UInt32, progress: ControlWaker
     ) {
-        self.way = way
+        self.kind = kind
         self.source = UInt(bitPattern: source)
         self.target = UInt(bitPattern: target)
         self.isStateless = isStateless

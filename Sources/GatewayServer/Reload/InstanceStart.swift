@@ -6,7 +6,7 @@ import HandlerModules
 /// It belongs to the control thread.
 final class InstanceStart {
     let configuration: RouteConfiguration
-    let record: InstanceContext
+    let instanceContext: InstanceContext
     private let route: Route
     private let handlerManager: HandlerManager
     private let settings: RouteSettings
@@ -22,11 +22,11 @@ final class InstanceStart {
         self.handlerManager = handlerManager
         settings = RouteSettings(configuration)
         deadline = handlerManager.deadline(milliseconds: configuration.limits.startTimeoutMilliseconds)
-        record = handlerManager.makeRecord(generation, service, route)
+        instanceContext = handlerManager.makeInstanceContext(generation, service, route)
         do throws(ModuleError) {
-            try record.instance.beginStart(settings, bell: handlerManager.ring)
+            try instanceContext.instance.beginStart(settings, bell: handlerManager.ring)
         } catch {
-            handlerManager.close(record)
+            handlerManager.close(instanceContext)
             throw error
         }
     }
@@ -37,23 +37,24 @@ final class InstanceStart {
     /// What serves the route, once it has started; nil while it is busy with that.
     func step(_ now: UInt64) throws(ModuleError) -> RouteInstance? {
         do throws(ModuleError) {
-            if try !record.instance.startOutcome(settings) {
+            if try !instanceContext.instance.startOutcome(settings) {
                 guard now >= deadline else { return nil }
                 let timeout = Duration.milliseconds(configuration.limits.startTimeoutMilliseconds)
-                if let error = record.instance.giveUpStart(settings, after: timeout) { throw error }
-                guard try record.instance.startOutcome(settings) else { return nil }
+                if let error = instanceContext.instance.giveUpStart(settings, after: timeout) { throw error }
+                guard try instanceContext.instance.startOutcome(settings) else { return nil }
             }
         } catch {
-            handlerManager.close(record)
+            handlerManager.close(instanceContext)
             throw error
         }
-        handlerManager.open(record)
-        return unsafe RouteInstance(record.instance, Binding.make(record, route: route), configuration)
+        handlerManager.open(instanceContext)
+        return unsafe RouteInstance(
+            instanceContext.instance, Binding.make(instanceContext, route: route), configuration)
     }
 
     /// The instance is not needed any more: it is stopped as soon as it has started.
     func abandon() {
-        _ = record.instance.giveUpStart(settings, after: .zero)
-        handlerManager.stop(record, handlerManager.log)
+        _ = instanceContext.instance.giveUpStart(settings, after: .zero)
+        handlerManager.stop(instanceContext, handlerManager.log)
     }
 }

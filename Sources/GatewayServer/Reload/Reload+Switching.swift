@@ -12,7 +12,7 @@ extension Reload {
 
     /// From here on new handshakes go to the new generation; nothing can fail any more.
     func commit() {
-        guard let serving else { preconditionFailure("a round commits without a generation") }
+        guard let serving else { preconditionFailure("a reload commits without a generation") }
         replaced = service.serving
         switchedAt = handlerManager.server.clock()
         handlerManager.log.info(
@@ -62,17 +62,17 @@ extension Reload {
             let obstacle = MoveObstacle(from: old.generation, to: serving.generation)
             for (name, former) in old.instances {
                 guard let served = serving.instances[name] else { continue }
-                let way = Self.way(served.configuration.limits.reload, obstacle)
-                if case .close = way { sentAway += former.references }
+                let kind = Self.kind(served.configuration.limits.reload, obstacle)
+                if case .close = kind { sentAway += former.references }
                 unsafe handovers += handlerManager.handovers(
-                    from: former.bindings, to: served.binding, way,
+                    from: former.bindings, to: served.binding, kind,
                     isStateless: Handover.isStateless(from: old.generation, to: serving.generation),
                     patience: HandlerManager.patience(served.configuration))
             }
         }
     }
 
-    private static func way(_ policy: Limits.ReloadPolicy, _ obstacle: MoveObstacle?) -> Handover.Way {
+    private static func kind(_ policy: Limits.ReloadPolicy, _ obstacle: MoveObstacle?) -> Handover.Kind {
         switch policy {
         case .automatic, .migrate: obstacle == nil ? .migrate : .drain
         case .drain, .off: .drain

@@ -18,11 +18,11 @@ import Synchronization
 
     var references: Int {
         let bound = unsafe bindings.reduce(0) { unsafe $0 + $1.pointee.references.load(ordering: .acquiring) }
-        return bound + record.pending.load(ordering: .acquiring)
+        return bound + instanceContext.pending.load(ordering: .acquiring)
     }
 
     /// What other threads know of the instance.
-    var record: InstanceContext { unsafe binding.pointee.record }
+    var instanceContext: InstanceContext { unsafe binding.pointee.instanceContext }
 
     /// The place of its route in the table that is being made.
     var route: Int { unsafe binding.pointee.route.index }

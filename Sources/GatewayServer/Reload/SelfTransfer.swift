@@ -86,12 +86,12 @@ final class SelfTransfer {
             unsafe old.callbacks.saveSelf != nil && new.callbacks.restoreSelf != nil
             && old.stateFormat == new.stateFormat
         guard hears || saves else { return }
-        let (record, givenUp) = (former.record, givenUp)
+        let (instanceContext, givenUp) = (former.instanceContext, givenUp)
         setDeadline(former)
         do throws(SystemError) {
             phase = .saving(
                 try former.instance.begin(bell: handlerManager.ring) { instance in
-                    record.tell(UInt32(GW_EV_RELOAD_PENDING))
+                    instanceContext.tell(UInt32(GW_EV_RELOAD_PENDING))
                     guard saves, !givenUp.isSet.load(ordering: .relaxed) else { return nil }
                     return Self.save(instance)
                 })

@@ -38,7 +38,7 @@ final class ServingGeneration {
     /// The build has proved good, and a copy is kept of it.
     var isProven = false
     /// When the generation began to be looked at for that, and how often it had failed by then.
-    var trial: (began: UInt64, failures: Int)?
+    var probation: (began: UInt64, failures: Int)?
 
     /// Some instances of a generation that goes on serving elsewhere.
     let isPart: Bool
@@ -58,11 +58,11 @@ final class ServingGeneration {
     /// Nothing of it is in use any more, but perhaps by other instances of its generation.
     var isUnused: Bool {
         references == 0 && (isPart || context.borrowedBuffers == 0)
-            && instances.values.allSatisfy { $0.record.callbackQueues.load(ordering: .acquiring) == 0 }
+            && instances.values.allSatisfy { $0.instanceContext.callbackQueues.load(ordering: .acquiring) == 0 }
     }
 
     /// Whether its handler holds none of its instances, and so cannot any more.
-    func endHolds() -> Bool { instances.values.allSatisfy { $0.record.endHolds() } }
+    func endHolds() -> Bool { instances.values.allSatisfy { $0.instanceContext.endHolds() } }
 
     var failures: Int {
         instances.values.reduce(0) { unsafe $0 + $1.binding.pointee.failures.load(ordering: .relaxed) }

@@ -9,7 +9,7 @@ final class ReloadRequest {
     var said: [String] = []
     var isRefused = false
     /// What was asked of handlers.
-    var rounds: [Reload] = []
+    var reloads: [Reload] = []
     /// Nothing is added any more.
     var isComplete = false
 
@@ -18,11 +18,11 @@ final class ReloadRequest {
         clients = client.map { [$0] } ?? []
     }
 
-    var isOver: Bool { isComplete && rounds.allSatisfy { $0.outcome != nil } }
+    var isOver: Bool { isComplete && reloads.allSatisfy { $0.outcome != nil } }
 
     /// What every client that asked is told.
     var answer: ControlAnswer {
-        let outcomes = rounds.compactMap(\.outcome)
+        let outcomes = reloads.compactMap(\.outcome)
         let unchanged = outcomes.filter { $0.isPlainlyUnchanged }
         var lines = said
         lines += outcomes.filter { !$0.isPlainlyUnchanged || unchanged.count == 1 }.map(\.line)

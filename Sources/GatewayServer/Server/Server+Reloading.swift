@@ -7,7 +7,7 @@ import HandlerModules
 /// over.
 extension Server {
     /// A configuration that is being taken over, and the request for it.
-    struct Taking {
+    struct Takeover {
         let request: ReloadRequest
         let listeners: ListenerChange
         let errorLog: Log.Destination
@@ -29,9 +29,9 @@ extension Server {
         ask(handlerManager.rollback(service, cause: cause), cause, client)
     }
 
-    private func ask(_ round: Reload, _ cause: String, _ client: UInt64) {
+    private func ask(_ reload: Reload, _ cause: String, _ client: UInt64) {
         let request = ReloadRequest(cause: cause, client: client)
-        request.rounds = [round]
+        request.reloads = [reload]
         request.isComplete = true
         requests.append(request)
     }
@@ -39,7 +39,7 @@ extension Server {
     /// Reads the configuration again and replaces handlers whose file has changed. While one is being taken over this
     /// waits, and several that wait are one.
     func reloadEverything(cause: String, client: UInt64?) {
-        if taking != nil || phase == .starting {
+        if takeover != nil || phase == .starting {
             if let waiting = waitingRequest {
                 waiting.clients += client.map { [$0] } ?? []
             } else {
@@ -79,7 +79,7 @@ extension Server {
             }
             let change = ConfigurationChange(next, handlerManager, accessLog: logs.access)
             handlerManager.change = change
-            taking = Taking(
+            takeover = Takeover(
                 request: request, listeners: opened, errorLog: logs.error, admin: prepared, change: change,
                 difference: ConfigurationDifference(
                     startedWith: startConfiguration, from: handlerManager.configuration, to: next))
@@ -105,8 +105,8 @@ extension Server {
 
     /// Goes on with what was asked for, and answers what is over.
     func stepRequests() {
-        if let taking { step(taking) }
-        if taking == nil, phase == .serving, let waiting = waitingRequest {
+        if let takeover { step(takeover) }
+        if takeover == nil, phase == .serving, let waiting = waitingRequest {
             waitingRequest = nil
             requests.append(waiting)
             read(waiting)
@@ -117,21 +117,21 @@ extension Server {
         requests.removeAll { $0.isOver }
     }
 
-    private func step(_ taking: Taking) {
-        let change = taking.change
+    private func step(_ takeover: Takeover) {
+        let change = takeover.change
         if let refusal = change.refusal {
-            finishTaking()
+            finishTakeover()
             OpenedLogs.closeOthers(than: handlerManager.configuration)
-            return refuse(taking.request, refusal, note: refusal)
+            return refuse(takeover.request, refusal, note: refusal)
         }
         if change.isPrepared {
             change.commit()
-            log.take(taking.errorLog)
-            let listening = commit(taking.listeners) + admin.commit(taking.admin, loop)
+            log.take(takeover.errorLog)
+            let listening = commit(takeover.listeners) + admin.commit(takeover.admin, loop)
             certificates.takeOver(listeners.entries)
-            var said = listening + taking.difference.lines + change.changes
+            var said = listening + takeover.difference.lines + change.changes
             if said.isEmpty { said = ["configuration: nothing changed"] }
-            taking.request.said = said
+            takeover.request.said = said
             let text = said.joined(separator: "\n")
             log.info(text)
             configurationReload = .init(at: Clock.wallSeconds(), isAccepted: true, outcome: text)
@@ -139,19 +139,19 @@ extension Server {
             loop.bell.ring()
         }
         guard change.isOver else { return }
-        finishTaking()
+        finishTakeover()
         OpenedLogs.closeOthers(than: handlerManager.configuration)
         for name in handlerManager.handlerNames(of: handlerManager.configuration) {
             let service = handlerManager.service(named: name)
             // A reload that the change brought up itself is its own outcome.
-            let round = service.rounds.first { $0.foreignPlaces != nil }
-            taking.request.rounds.append(round ?? handlerManager.reload(service, cause: taking.request.cause))
+            let reload = service.reloads.first { $0.foreignPlaces != nil }
+            takeover.request.reloads.append(reload ?? handlerManager.reload(service, cause: takeover.request.cause))
         }
-        taking.request.isComplete = true
+        takeover.request.isComplete = true
     }
 
-    private func finishTaking() {
-        taking = nil
+    private func finishTakeover() {
+        takeover = nil
         handlerManager.change = nil
         loop.bell.ring()
     }

@@ -48,7 +48,7 @@ package final class Server {
     /// Reloads that were asked for and are not over.
     var requests: [ReloadRequest] = []
     /// A configuration that is being taken over.
-    var taking: Taking?
+    var takeover: Takeover?
     /// The request to read the file once that is done.
     var waitingRequest: ReloadRequest?
 
@@ -392,7 +392,7 @@ package final class Server {
         try control?.turn(self)
         try admin.turn(self)
         reloadChanged()
-        if phase != .stopping { certificates.turn(listeners.entries, isBusy: taking != nil) }
+        if phase != .stopping { certificates.turn(listeners.entries, isBusy: takeover != nil) }
         handlerManager.step()
         stepRequests()
         watchDraining()

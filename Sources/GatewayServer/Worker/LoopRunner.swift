@@ -60,7 +60,7 @@ import HandlerModules
     @inline(never)
     private func endTiming(_ binding: UnsafeMutablePointer<Binding>, _ callback: clinux_callback, _ began: UInt64) {
         let took = worker.clock() &- began
-        unsafe binding.pointee.record.counters.workers[Int(worker.port.index)].callbacks.observe(
+        unsafe binding.pointee.instanceContext.counters.workers[Int(worker.port.index)].callbacks.observe(
             callback, nanoseconds: took)
     }
 

@@ -64,7 +64,7 @@ final class MailboxReader {
         case .publication(let topic, let address, let isPlain, let except):
             worker.pubSub.receivePublication(topic, address, isPlain: isPlain, except: except, on: worker)
         case .event(let event): worker.events.deliver(event, on: worker)
-        case .openHome(let record): worker.events.openHome(record, on: worker)
+        case .openHome(let instanceContext): worker.events.openHome(instanceContext, on: worker)
         case .close(let id):
             guard let end = worker.port.takeEnd(of: id), let peer = find(id, on: worker), peer.pointee.phase == .open
             else { return }
@@ -76,14 +76,14 @@ final class MailboxReader {
             setReading(id, on, tellsPool, on: worker)
         case .asked(let id, let ticket, let status):
             if let (peer, exchange) = answering(id, ticket, on: worker) { conclude(peer, exchange, status, on: worker) }
-        case .poolEased(let id): if let peer = find(id, on: worker) { worker.relax(peer) }
+        case .poolEased(let id): if let peer = find(id, on: worker) { worker.resumeBelowLowWater(peer) }
         case .poolReachedClose(let id):
             if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
         case .refused(let id): noteRefusal(id, on: worker)
         case .poolThrottled(let id):
             guard let peer = find(id, on: worker) else { return }
             peer.pointee.flags.insert(.poolThrottled)
-            worker.relax(peer)
+            worker.resumeBelowLowWater(peer)
         case .poolMoved(let callbacks, let handover, let isMoved):
             worker.migrator.finishMove(callbacks, handover, isMoved, on: worker)
         case .reply(let id, let ticket, let reply):
@@ -125,7 +125,7 @@ final class MailboxReader {
         guard let peer = find(id, on: worker), peer.pointee.phase == .open else { return }
         peer.pointee.outbox.owesDrained = true
         worker.slowConsumers.noteQueued(peer, on: worker)
-        worker.relax(peer)
+        worker.resumeBelowLowWater(peer)
     }
 
     /// The request of a connection that an answer is for, if it still waits for one.

@@ -84,7 +84,7 @@ final class OutgoingStreams: Sendable {
         stream.mail = others + (isPart ? mail : 0)
         stream.isOpen = !isFinal
         streams[id.number] = stream
-        settle(&streams, id, port)
+        publishState(&streams, id, port)
         return .takes(opcode)
     }
 
@@ -93,7 +93,7 @@ final class OutgoingStreams: Sendable {
         streams.withLock { streams in
             // None is left of a connection that has ended meanwhile.
             streams[id.number]?.mail -= 1
-            settle(&streams, id, port)
+            publishState(&streams, id, port)
         }
     }
 
@@ -103,7 +103,7 @@ final class OutgoingStreams: Sendable {
     }
 
     /// The entry of the connection says whether there is a stream to look up.
-    private func settle(_ streams: inout [UInt64: Stream], _ id: ConnectionID, _ port: WorkerPort) {
+    private func publishState(_ streams: inout [UInt64: Stream], _ id: ConnectionID, _ port: WorkerPort) {
         guard let stream = streams[id.number] else { return }
         let matters = stream.isOpen || stream.mail > 0
         if !matters { streams[id.number] = nil }

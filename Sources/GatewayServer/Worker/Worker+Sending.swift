@@ -28,7 +28,7 @@ extension Worker {
         _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer,
         isPlain: Bool = false
     ) {
-        pubSub.settle(peer, on: self)
+        pubSub.deliverBatch(peer, on: self)
         if peer.pointee.flags.contains(.compresses),
             unsafe compressor.send(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain, on: self)
         {
@@ -54,7 +54,7 @@ extension Worker {
     func queueShared(
         _ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool
     ) {
-        pubSub.settle(peer, on: self)
+        pubSub.deliverBatch(peer, on: self)
         if peer.pointee.flags.contains(.compresses),
             unsafe compressor.send(
                 peer, opcode, isFinal: true, shared.pointee.bytes, isPlain: isPlain, on: self)
@@ -203,7 +203,7 @@ extension Worker {
             noteQueue(peer)
         }
         if peer.pointee.outbox.owesDrained || !peer.pointee.flags.isDisjoint(with: [.throttled, .poolThrottled]) {
-            relax(peer)
+            resumeBelowLowWater(peer)
         }
     }
 
@@ -231,7 +231,7 @@ extension Worker {
     }
 
     /// Below the low-water mark the peer is read from again and the handler hears `drained`.
-    func relax(_ peer: ConnectionPointer) {
+    func resumeBelowLowWater(_ peer: ConnectionPointer) {
         let binding = unsafe peer.pointee.binding
         let lowWater = unsafe binding?.pointee.limits.lowWater ?? Self.unreadAnswers / 2
         guard peer.pointee.outbox.count <= lowWater else { return }

@@ -3,7 +3,7 @@ import GatewayIO
 import HandlerModules
 
 /// A call into a handler whose answer is of no consequence but for a line of the log.
-struct Errand {
+struct PendingCall {
     let call: TimedCall<gw_status>
     /// Monotonic nanoseconds; then it is said that it has not come back.
     let deadline: UInt64

@@ -1,14 +1,14 @@
 import HandlerModules
 
-/// Keeps copies and decisions for the next start, one after the other, on a thread beside the control thread: a disk
+/// Writes copies and decisions for the next start, one after the other, on a thread beside the control thread: a disk
 /// takes the time it likes. It belongs to the control thread.
-struct Keeper {
+struct DiskWriter {
     /// Answers what went wrong.
-    typealias Deed = @Sendable () -> String?
+    typealias Write = @Sendable () -> String?
 
     private let log: Log
     private let bell: ControlWaker
-    private var waiting: [Deed] = []
+    private var waiting: [Write] = []
     private var running: TimedCall<String?>?
 
     init(_ log: Log, _ bell: ControlWaker) {
@@ -18,7 +18,7 @@ struct Keeper {
 
     var isIdle: Bool { running == nil && waiting.isEmpty }
 
-    mutating func keep(_ deed: @escaping Deed) { waiting.append(deed) }
+    mutating func add(_ write: @escaping Write) { waiting.append(write) }
 
     /// Goes on without waiting.
     mutating func step() {
@@ -28,9 +28,9 @@ struct Keeper {
             if let complaint = answer { log.warn(complaint) }
         }
         guard !waiting.isEmpty else { return }
-        let deed = waiting.removeFirst()
+        let write = waiting.removeFirst()
         do throws(SystemError) {
-            running = try TimedCall(bell: { [bell] in bell.ring() }, deed)
+            running = try TimedCall(bell: { [bell] in bell.ring() }, write)
         } catch {
             log.warn("nothing can be kept for the next start: \(error)")
         }
