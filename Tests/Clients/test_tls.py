@@ -169,6 +169,19 @@ def test_sessions_are_resumed_by_any_worker_and_after_a_reload(make, tmp_path, v
         assert "Reused, TLS" in again and "HTTP/1.1 404" in again
 
 
+def test_no_ticket_allows_early_data(make, tmp_path):
+    running = make().start()
+    session, early = tmp_path / "session", tmp_path / "early"
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    first = s_client(running, "-tls1_3", "-ign_eof", "-sess_out", session, text=request)
+    assert "Max Early Data: 0" in first and not re.search("Max Early Data: [1-9]", first)
+    # It could be sent again by somebody else, and would be another handshake's request by then.
+    early.write_bytes(request)
+    again = s_client(running, "-tls1_3", "-ign_eof", "-sess_in", session, "-early_data", early, text=request)
+    assert "Reused, TLS" in again and "Early data was not sent" in again
+    assert again.count("HTTP/1.1 404") == 1
+
+
 def test_a_handler_is_told_what_was_agreed_on(make, tmp_path):
     running = make(routes="route /telling { handler telling; }")
     source = tmp_path / "telling.c"

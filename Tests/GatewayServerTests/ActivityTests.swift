@@ -7,7 +7,7 @@ import Testing
 @Suite("Activity: traffic is counted when a tick is over, all of it, once")
 struct ActivityTests {
     private func reading(_ steps: StepWorker, _ route: Int = 0) -> TrafficReading {
-        steps.binding(route).pointee.record.counters.reading
+        steps.binding(route).pointee.instanceContext.counters.reading
     }
 
     @Test func `messages by type and bytes of frames, both ways`() throws {

@@ -28,7 +28,7 @@ struct ConnectionMigratorTests {
 
     /// - Parameter patience: in ticks.
     private func begin(
-        _ way: Handover.Way, _ steps: StepWorker, patience: UInt32 = 100, isStateless: Bool = false,
+        _ way: Handover.Kind, _ steps: StepWorker, patience: UInt32 = 100, isStateless: Bool = false,
         to target: UnsafeMutablePointer<Binding>? = nil
     ) throws -> Handover {
         let handover = Handover(
@@ -40,7 +40,7 @@ struct ConnectionMigratorTests {
 
     /// One whose first pass is over.
     private func begun(
-        _ way: Handover.Way, _ steps: StepWorker, to target: UnsafeMutablePointer<Binding>? = nil
+        _ way: Handover.Kind, _ steps: StepWorker, to target: UnsafeMutablePointer<Binding>? = nil
     ) throws -> Handover {
         let handover = try begin(way, steps, to: target)
         steps.step()
@@ -67,7 +67,7 @@ struct ConnectionMigratorTests {
         let steps = try start(route: "ping_interval 30s;", next: "ping_interval 320ms; max_message 4;")
         let peers = [open(steps), open(steps)]
         #expect(say("a", peers[0], steps) == ["1 1 a"])
-        let swapped = Binding.make(steps.binding().pointee.record, route: steps.route(1))
+        let swapped = Binding.make(steps.binding().pointee.instanceContext, route: steps.route(1))
         let handover = try begin(.swap, steps, to: swapped)
         steps.step()
         #expect(figures(handover) == [2, 0, 0, 1])

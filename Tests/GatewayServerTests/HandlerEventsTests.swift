@@ -133,7 +133,7 @@ struct HandlerEventsTurnTests {
         _ = peer.frames()
     }
 
-    private var record: InstanceContext { steps.binding().pointee.record }
+    private var record: InstanceContext { steps.binding().pointee.instanceContext }
 
     private func heard(_ other: StepWorker.Peer? = nil) -> [String] {
         (other ?? peer).frames().map { $0.text.split(separator: " generation").first.map(String.init) ?? "" }

@@ -16,6 +16,7 @@ struct StallWatchTests {
         }
 
         var isAnyUnderWay: Bool { findings.isAnyUnderWay }
+        var isAnyStalled: Bool { findings.isAnyStalled }
     }
 
     private static let site = CrashSite(handler: "chat", generation: 3, digest: 0, route: "/chat")
@@ -37,20 +38,20 @@ struct StallWatchTests {
         let findings = Watched()
         #expect(findings.note(sighting(false, site), on: 0, at: 1000 * millisecond) == [])
         #expect(findings.note(sighting(true, site), on: 0, at: 1100 * millisecond - 1) == [])
-        #expect(site.stalls == 0 && !findings.isAnyUnderWay)
+        #expect(site.stalls == 0 && !findings.isAnyStalled && findings.isAnyUnderWay)
         #expect(
             findings.note(sighting(true, site), on: 0, at: 1100 * millisecond) == [
                 "handler \"chat\", generation 3: message() of connection 1f has held up worker 0 for 100 ms and goes on"
                     + " (callback_stall 100ms)"
             ])
-        #expect(findings.isAnyUnderWay)
+        #expect(findings.isAnyStalled)
         #expect(findings.note(sighting(true, site), on: 0, at: 1500 * millisecond) == [])
         #expect(site.stalls == 1)
         #expect(
             findings.note(nil, on: 0, at: 1600 * millisecond) == [
                 "handler \"chat\", generation 3: message() of connection 1f held up worker 0 for 600 ms"
             ])
-        #expect(site.stalls == 1 && !findings.isAnyUnderWay)
+        #expect(site.stalls == 1 && !findings.isAnyStalled && !findings.isAnyUnderWay)
     }
 
     @Test("one callback after the other, of the same connection, is none")

@@ -51,8 +51,7 @@ final class StallWatch: Sendable {
             try poller.add(waker.waker.number, token: 0, interest: .readable)
             while !isEnding.load(ordering: .acquiring) {
                 look(&findings)
-                _ = try poller.wait(milliseconds: pause(findings))
-                waker.waker.answer()
+                if try poller.wait(milliseconds: pause(findings)) > 0 { waker.waker.answer() }
             }
         } catch {
             log.error("callbacks that hold up a loop are not looked for (callback_stall): \(error)")
@@ -71,9 +70,10 @@ final class StallWatch: Sendable {
     /// Milliseconds to the next look; nil when there is nothing to look for.
     private func pause(_ findings: StallFindings) -> Int32? {
         let shortest = Int32(clamping: shortest.load(ordering: .relaxed))
-        if findings.isAnyUnderWay { return min(25, max(5, shortest / 4)) }
-        // A quarter: what takes so much longer is found for certain.
-        return shortest == 0 ? nil : min(250, max(5, shortest / 4))
+        if findings.isAnyStalled { return min(25, max(5, shortest / 4)) }
+        if shortest == 0 { return nil }
+        // What takes half as much longer is found for certain. Loops that rest are woken for seldom.
+        return min(250, max(5, shortest / (findings.isAnyUnderWay ? 4 : 2)))
     }
 }
 
@@ -96,8 +96,11 @@ struct StallFindings {
     /// When each callback was last told of, and how often it was not told of since.
     private var told: [String: (at: UInt64, untold: Int)] = [:]
 
+    /// A callback that was seen has not ended, as far as the last look could tell.
+    var isAnyUnderWay: Bool { !candidates.isEmpty }
+
     /// A callback that was found too slow has not ended.
-    var isAnyUnderWay: Bool { candidates.values.contains { $0.isStall } }
+    var isAnyStalled: Bool { candidates.values.contains { $0.isStall } }
 
     /// Takes a look into account.
     ///
