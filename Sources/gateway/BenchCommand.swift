@@ -4,6 +4,8 @@ import GatewayServer
 
 /// `gateway bench URL`: loads a WebSocket server and reports how it bore it.
 enum BenchCommand {
+    static let name = "bench"
+
     /// - Returns: the exit status; 1 when anything that came back was wrong or missing.
     static func run(_ arguments: [String]) -> Int32 {
         if arguments.contains("-h") || arguments.contains("--help") {
@@ -44,7 +46,7 @@ enum BenchCommand {
         return ExitStatus.usage
     }
 
-    private static let help = """
+    static let help = """
         examples:
           gateway bench ws://127.0.0.1:8080/echo                          20 bytes, one at a time on 64 connections
           gateway bench ws://127.0.0.1:8080/echo --depth 16 --size 1024 --binary --pid $(pgrep -o gateway)
@@ -59,11 +61,13 @@ enum BenchCommand {
         usage: gateway bench [echo | connect | fanout | idle] URL [OPTION...]
 
           -c, --connections N   echo and connect 64, fanout 500, idle 10000
-          --seconds S           measured time (5), behind --warmup S (0.5)
+          --seconds S           measured time (5)
+          --warmup S            what goes before that (0.5)
           --messages N          so many messages, handshakes or publications in all instead of a time
           --pid P               a server process whose time and memory to report; may be repeated
           --timeline MS         also messages and worst latency of each span of so many milliseconds
-          --protocol NAME, -H 'NAME: VALUE'   added to the request
+          --protocol NAME       a subprotocol that is asked for
+          -H, --header 'NAME: VALUE'   added to the request
           --deflate             offer permessage-deflate, compress what that makes smaller, inflate what comes
           --json                one line of JSON instead of a table
         wss: URLs:
@@ -83,7 +87,8 @@ enum BenchCommand {
         fanout:
           --window N            publications under way (8)
         idle:
-          --hold S              how long (5), --ramp N opened at once (128)
+          --hold S              how long they are held (5)
+          --ramp N              opened at once (128)
 
         Everything is checked: handshakes, frames, order, all payloads up to 4 KiB and one in 16 of longer ones.
         exit status: 0 all was right, 1 something was not, 2 wrong usage

@@ -12,9 +12,11 @@ package enum Command: String, CaseIterable, Sendable {
     case new
     case test
     case devCert = "dev-cert"
+    case completion
+    case man
 
     /// The operands it takes: how many, and what they are called.
-    var operands: (count: ClosedRange<Int>, name: String) {
+    package var operands: (count: ClosedRange<Int>, name: String) {
         switch self {
         case .run, .check, .status, .stop, .drain: (0...0, "")
         case .reload: (0...1, "HANDLER")
@@ -24,36 +26,38 @@ package enum Command: String, CaseIterable, Sendable {
         case .new: (1...1, "NAME")
         case .test: (1...1, "FILE.so")
         case .devCert: (0...100, "NAME")
+        case .completion: (1...1, Shell.allCases.map(\.rawValue).joined(separator: "|"))
+        case .man: (0...1, ManualPage.allCases.map(\.rawValue).joined(separator: "|"))
         }
     }
 
     /// Whether it has to do with a configuration.
-    var takesConfiguration: Bool {
+    package var takesConfiguration: Bool {
         switch self {
-        case .inspect, .new, .test, .devCert: false
+        case .inspect, .new, .test, .devCert, .completion, .man: false
         case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain: true
         }
     }
 
     /// The options of its own that have a value.
-    var options: [String] {
+    package var options: [String] {
         switch self {
         case .new: ["--language", "--flavour", "--into"]
         case .test: ["--route", "--set"]
         case .explain: ["-H"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .devCert: []
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .devCert, .completion, .man: []
         }
     }
 
     /// The options of its own that have none.
-    var flags: [String] {
+    package var flags: [String] {
         switch self {
         case .test: ["--tls", "--deflate"]
         case .devCert: ["--remove"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .new: []
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .completion, .man: []
         }
     }
 
     /// Whether its answer can be had as JSON.
-    var hasJSON: Bool { self == .status || self == .test }
+    package var hasJSON: Bool { self == .status || self == .test }
 }

@@ -4,7 +4,7 @@ import GatewayServer
 enum CommandLineTool {
     static func run(_ words: [String]) -> Int32 {
         // A load generator has arguments of its own.
-        if words.first == "bench" { return BenchCommand.run(Array(words.dropFirst())) }
+        if words.first == BenchCommand.name { return BenchCommand.run(Array(words.dropFirst())) }
         let arguments: Arguments
         do throws(Arguments.Failure) {
             arguments = try Arguments(words)
@@ -36,6 +36,8 @@ enum CommandLineTool {
         case .new: NewCommand.run(arguments)
         case .test: TestCommand.run(arguments)
         case .devCert: DevCertCommand.run(arguments)
+        case .completion: PrintCommand.completion(arguments)
+        case .man: PrintCommand.manual(arguments)
         }
     }
 }

@@ -9,4 +9,11 @@ enum ExitStatus {
     static let refused: Int32 = 75
     /// EX_CONFIG.
     static let configuration: Int32 = 78
+
+    /// What each of them says, for help and manual.
+    static let meanings: [(status: Int32, text: String)] = [
+        (ok, "fine"), (failure, "failure"), (usage, "wrong usage"), (unreachable, "no gateway answers"),
+        (refused, "reload refused (the old code still serves)"),
+        (configuration, "the configuration or every handler in it is wrong"),
+    ]
 }

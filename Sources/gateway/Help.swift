@@ -16,6 +16,8 @@ enum Help {
         case .new: new
         case .test: test
         case .devCert: devCert
+        case .completion: completion
+        case .man: man
         }
     }
 
@@ -42,6 +44,8 @@ enum Help {
           test FILE.so        let clients of all kinds at a handler, and tell what it gets wrong
           bench URL           load a WebSocket server and measure it; `gateway bench --help`
           dev-cert [NAME...]  write a certificate for localhost, and have the browsers here trust it
+          completion bash|zsh|fish    print what that shell reads to complete command lines
+          man [gateway|gateway.conf]  print a page of the manual
 
         to a running gateway, over the control socket of its configuration:
 
@@ -57,8 +61,9 @@ enum Help {
           -v, --version       print the version
           -h, --help          print this, or what there is to know of a command
 
-        exit status: 0 fine, 1 failure, 2 wrong usage, 69 no gateway answers, 75 reload refused (the old code
-        still serves), 78 the configuration or every handler in it is wrong
+        exit status:
+
+        \(ExitStatus.meanings.map { "  \($0.status)\($0.status < 10 ? " " : "")  \($0.text)" }.joined(separator: "\n"))
 
         """
 
@@ -95,8 +100,8 @@ enum Help {
             "GATEWAY_CONF=gw.conf gateway     the same by the environment",
         ], usage: "gateway [run] [-c FILE]", [.configuration],
         """
-        TERM or INT ends it gracefully: connections are told (1001); a second one ends it at once. HUP does what
-        `gateway reload` does. Exit status: 0 after a graceful end, 78 when the file is invalid or no route can be
+        \(SignalMeaning.rows)
+        Exit status: 0 after a graceful end, 78 when the file is invalid or no route can be
         served, 1 for anything else. One handler that cannot be loaded does not keep the others from serving.
         """)
 
@@ -254,5 +259,26 @@ enum Help {
         had and the same key, and `gateway reload` has it shown. Files of others are never touched. Whoever has the key of
         the authority can be any server for this user: it is for development, and leaves the machine never.
         Exit status: 0 done, or there was nothing to do; 1 something could not be done; 2 wrong usage.
+        """)
+
+    private static let completion = page(
+        examples: [
+            "gateway completion bash >~/.local/share/bash-completion/completions/gateway",
+            "gateway completion zsh >~/.zfunc/_gateway          with ~/.zfunc in $fpath",
+            "gateway completion fish >~/.config/fish/completions/gateway.fish",
+            "source <(gateway completion bash)                  for this shell alone",
+        ], usage: "gateway completion bash|zsh|fish", [],
+        """
+        Prints what the shell reads to complete commands, options and their values. Handlers and paths are those of the
+        configuration that the command line is about.
+        """)
+
+    private static let man = page(
+        examples: [
+            "man -l <(gateway man)                  this program",
+            "man -l <(gateway man gateway.conf)     every directive of the configuration",
+        ], usage: "gateway man [gateway|gateway.conf]", [],
+        """
+        Prints a page of the manual, in the language of man(7).
         """)
 }

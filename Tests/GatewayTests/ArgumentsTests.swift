@@ -50,6 +50,9 @@ struct ArgumentsTests {
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
         Case(words: "dev-cert", command: .devCert),
         Case(words: "dev-cert a.test 10.0.0.1", command: .devCert, operands: ["a.test", "10.0.0.1"]),
+        Case(words: "completion bash", command: .completion, operands: ["bash"]),
+        Case(words: "man", command: .man),
+        Case(words: "man gateway.conf", command: .man, operands: ["gateway.conf"]),
         Case(words: "dev-cert --remove", command: .devCert, flags: ["--remove"]),
     ])
     func `is followed`(_ row: Case) throws {
@@ -72,6 +75,8 @@ struct ArgumentsTests {
         ("rollback", "\"rollback\" needs HANDLER"),
         ("explain", "\"explain\" needs PATH"),
         ("inspect", "\"inspect\" needs FILE.so"),
+        ("completion", "\"completion\" needs bash|zsh|fish"),
+        ("completion bash zsh", "unexpected \"zsh\""),
         ("inspect a.so -c x", "unknown option \"-c\" of \"inspect\""),
         ("-c", "-c needs the name of a file"),
         ("--configuration= run", "--configuration= needs the name of a file"),
