@@ -21,9 +21,13 @@ let package = Package(
         .target(
             name: "@NAME@", dependencies: ["GatewayHandler"], path: "Sources",
             swiftSettings: [.unsafeFlags(["-module-name", "@IDENTIFIER@_\(build)"])],
-            // A handler shows the gateway one function and keeps the rest to itself.
+            // A handler shows the gateway one function and keeps the rest to itself. Where there is no toolchain, the
+            // runtime is that of the gateway's package.
             linkerSettings: [
-                .unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map"])
+                .unsafeFlags([
+                    "-Xlinker", "--version-script=\(Context.packageDirectory)/exports.map",
+                    "-Xlinker", "-rpath=/usr/lib/gateway",
+                ])
             ]),
     ],
     swiftLanguageModes: [.v6]
