@@ -3,6 +3,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,6 +39,7 @@ class Service:
         self.log = ""
 
     def start(self):
+        self.log = ""
         user = self.unit["User"]
         folders = {"RUNTIME_DIRECTORY": "/run/" + self.unit["RuntimeDirectory"],
                    "STATE_DIRECTORY": "/var/lib/" + self.unit["StateDirectory"],
@@ -51,12 +53,13 @@ class Service:
         place.chmod(0o777)
         writable = [*folders.values(), "/tmp"]
         kept = "-all,+net_bind_service"
-        command = (f"exec chroot . /usr/bin/setpriv --no-new-privs --reuid {user} --regid {user} --init-groups"
-                   f" --inh-caps {kept} --ambient-caps {kept} --bounding-set {kept} {self.unit['ExecStart']}")
+        command = (f"exec {shutil.which('chroot')} . /usr/bin/setpriv --no-new-privs --reuid {user} --regid {user}"
+                   f" --init-groups --inh-caps {kept} --ambient-caps {kept} --bounding-set {kept} {self.unit['ExecStart']}")
+        # Each folder is a mount of its own, so it stays writable when the root is not any more.
         script = " && ".join(
-            [f"mount --bind {self.root} {self.root}", f"cd {self.root}", "mount -o remount,bind,ro .", "umask 027"]
-            + [f"mount --bind {self.root}{folder} .{folder}" for folder in [*folders.values(), "/tmp"]]
-            + ["mount -t proc proc ./proc", command])
+            [f"mount --bind {self.root} {self.root}", f"cd {self.root}"]
+            + [f"mount --bind .{folder} .{folder}" for folder in [*folders.values(), "/tmp"]]
+            + ["mount -o remount,bind,ro .", "mount -t proc proc ./proc", "umask 027", command])
         environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "30000000", **folders}
         self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
                                         env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
