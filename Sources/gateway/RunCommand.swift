@@ -4,6 +4,7 @@ import GatewayServer
 /// `gateway run`: serve in the foreground.
 enum RunCommand {
     static func run(_ arguments: Arguments) -> Int32 {
+        let environment = ServiceEnvironment.take()
         guard let configuration = ConfigurationFile.load(arguments.file) else { return ExitStatus.configuration }
         // Before there is a second thread, which may be a handler's: a signal is for the control thread to read, and
         // any thread that does not block it would let it end the process.
@@ -12,7 +13,7 @@ enum RunCommand {
             return ExitStatus.failure
         }
         do throws(Server.Failure) {
-            try Server(configuration).run()
+            try Server(configuration, environment: environment).run()
             Log.finish()
             return ExitStatus.ok
         } catch {

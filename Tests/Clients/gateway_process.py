@@ -40,8 +40,10 @@ class Gateway:
         lines += ["plugins ./Plugins;", "error_log stderr info;", "access_log off;", main, routes]
         self.file.write_text("\n".join(lines) + "\n")
         self.descriptors = descriptors
-        # What is added to its environment.
+        # What is added to its environment, what starts it, and descriptors that it inherits.
         self.environment = {}
+        self.starter = []
+        self.inherited = ()
         self.process = None
         self.lines = []
         self._heard = threading.Condition()
@@ -58,8 +60,9 @@ class Gateway:
         """Starts it without waiting for anything."""
         before = self._limit_descriptors if self.descriptors else None
         self.process = subprocess.Popen(
-            [BINARY, "-c", self.file], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=before, env={**os.environ, **self.environment})
+            [*self.starter, BINARY, "-c", self.file], cwd=self.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=before,
+            env={**os.environ, **self.environment}, pass_fds=self.inherited)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self

@@ -21,7 +21,8 @@ final class TestGateway {
     ///   - rest: what stands beside it.
     init(
         handler: String = "fixture_probe", route: String = "", defaults: String = "", rest: String = "",
-        threads: Int = 2, control: String = "off", options: ListenerOptions = .plain
+        threads: Int = 2, control: String = "off", options: ListenerOptions = .plain,
+        environment: ServiceEnvironment = ServiceEnvironment()
     ) throws {
         let isFixture = handler.hasPrefix("fixture_")
         if isFixture { Fixture.file(handler) }
@@ -34,7 +35,8 @@ final class TestGateway {
             """
         let configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
         // Only the thread that runs it touches it from here on.
-        nonisolated(unsafe) let server = try Server(configuration, prober: Self.prober, options: options)
+        nonisolated(unsafe) let server = try Server(
+            configuration, prober: Self.prober, options: options, environment: environment)
         port = server.listeningPorts[0]
         stopper = server.stopper
         thread = Thread(

@@ -60,3 +60,21 @@ final class Listeners: Sendable {
         return found
     }
 }
+
+extension Listener.Address {
+    init(_ listener: ListenerConfiguration) throws(ServiceUser.Trouble) {
+        switch listener.address {
+        case .any(let port): self = .any(port: port)
+        case .ipv4(let bytes, let port): self = .ipv4(bytes, port: port)
+        case .ipv6(let bytes, let port): self = .ipv6(bytes, port: port)
+        case .unix(let path):
+            let group = try listener.socketGroup.map { name throws(ServiceUser.Trouble) in
+                try ServiceUser.group(name)
+            }
+            // A group that may not connect would be of no use.
+            let mode = listener.socketMode ?? (group == nil ? nil : 0o660)
+            self = .unix(path: path, mode: mode.map { UInt32($0) }, group: group)
+        case .descriptor(let number): self = .inherited(number)
+        }
+    }
+}

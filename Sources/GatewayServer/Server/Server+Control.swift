@@ -102,6 +102,7 @@ extension Server {
         for entry in listeners.entries { entry.close() }
         for port in context.ports { port.post(.stop) }
         stopWatching()
+        serviceManager.tellStopping(serviceStatus, at: context.clock())
     }
 
     /// Lets connected peers stay, for a while; new ones are told that the gateway drains, until the end.

@@ -39,6 +39,11 @@ extension Server {
     /// Reads the configuration again and replaces handlers whose file has changed. While one is being taken over this
     /// waits, and several that wait are one.
     func reloadEverything(cause: String, client: UInt64?) {
+        if phase == .serving {
+            // Also while another one goes on: a manager waits for one that began behind its signal.
+            serviceManager.tellReloading(at: context.clock())
+            isReloadTold = true
+        }
         if takeover != nil || phase == .starting {
             if let waiting = waitingRequest {
                 waiting.clients += client.map { [$0] } ?? []
@@ -115,6 +120,10 @@ extension Server {
             for client in request.clients { control?.answer(client, request.answer) }
         }
         requests.removeAll { $0.isOver }
+        if isReloadTold, requests.isEmpty, waitingRequest == nil, phase != .stopping {
+            isReloadTold = false
+            serviceManager.tellReady(serviceStatus, at: context.clock())
+        }
     }
 
     private func step(_ takeover: Takeover) {

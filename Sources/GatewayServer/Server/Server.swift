@@ -30,6 +30,7 @@ package final class Server {
     let context: ServerContext
     let handlerManager: HandlerManager
     let loop: ControlLoop
+    let serviceManager: ServiceManager
     private let signals: FileDescriptor
     private let runDirectory: RunDirectory
     private let capacity: Int
@@ -51,14 +52,18 @@ package final class Server {
     var takeover: Takeover?
     /// The request to read the file once that is done.
     var waitingRequest: ReloadRequest?
+    /// The service manager knows of a reload, and not of its end.
+    var isReloadTold = false
 
     /// Listens, loads and starts; nothing is served yet.
     ///
     /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
     /// - Parameter options: of its listeners; others than plain ones only in tests.
+    /// - Parameter environment: what the service manager says.
     /// - Parameter clock: monotonic nanoseconds for the control thread; one that a test moves in tests.
     package init(
         _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain,
+        environment: ServiceEnvironment = ServiceEnvironment(),
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Failure) {
         startConfiguration = configuration
@@ -78,6 +83,7 @@ package final class Server {
             signals = FileDescriptor(adopting: clinux_signal_descriptor())
             guard signals.number >= 0 else { throw Errno.last }
             loop = try ControlLoop(clock: clock)
+            serviceManager = ServiceManager(environment, log, bell: loop.bell)
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
             if let number = admin.number { try loop.watch(number) }
@@ -335,6 +341,7 @@ package final class Server {
         if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
+        serviceManager.tellReady(serviceStatus, at: context.clock())
         try loop.watch(threads.ended.number)
         try watchStalls()
         defer { context.stallWatch?.end() }
@@ -396,6 +403,7 @@ package final class Server {
         handlerManager.step()
         stepRequests()
         watchDraining()
+        stepServiceManager()
     }
 
     /// When the next turn is due even if nothing happens; nil = never.
@@ -406,7 +414,7 @@ package final class Server {
         let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
         let pauses = [control?.milliseconds(now), admin.milliseconds(now), watching, certifying].compactMap { $0 }
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
-        return (pauses + [draining, handlerManager.nextStep(now)].compactMap { $0 }).min()
+        return (pauses + [draining, handlerManager.nextStep(now), serviceManager.deadline].compactMap { $0 }).min()
     }
 
     /// Ends the process without waiting for any peer: it was asked to twice.
@@ -427,6 +435,7 @@ package final class Server {
             beginStopping()
         case SIGHUP:
             guard phase == .serving || phase == .starting else {
+                tellReloadOver()
                 return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
             }
             reloadEverything(cause: "SIGHUP", client: nil)
@@ -446,24 +455,6 @@ extension Log.Level {
         case .info: self = .info
         case .warn: self = .warn
         case .error: self = .error
-        }
-    }
-}
-
-extension Listener.Address {
-    init(_ listener: ListenerConfiguration) throws(ServiceUser.Trouble) {
-        switch listener.address {
-        case .any(let port): self = .any(port: port)
-        case .ipv4(let bytes, let port): self = .ipv4(bytes, port: port)
-        case .ipv6(let bytes, let port): self = .ipv6(bytes, port: port)
-        case .unix(let path):
-            let group = try listener.socketGroup.map { name throws(ServiceUser.Trouble) in
-                try ServiceUser.group(name)
-            }
-            // A group that may not connect would be of no use.
-            let mode = listener.socketMode ?? (group == nil ? nil : 0o660)
-            self = .unix(path: path, mode: mode.map { UInt32($0) }, group: group)
-        case .descriptor(let number): self = .inherited(number)
         }
     }
 }
