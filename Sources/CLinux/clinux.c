@@ -30,6 +30,8 @@ int clinux_block_signals(void) {
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGABRT);
     sigdelset(&all, SIGTRAP);
+    /* A parent that ignores it hands that down, and then nobody would learn how a child ended. */
+    signal(SIGCHLD, SIG_DFL);
     return pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 

@@ -1,4 +1,5 @@
 import CLinux
+import GatewayIO
 import GatewayServer
 
 /// `gateway run`: serve in the foreground.
@@ -10,6 +11,10 @@ enum RunCommand {
         // any thread that does not block it would let it end the process.
         guard clinux_block_signals() == 0 else {
             Terminal.complain("error: cannot block signals")
+            return ExitStatus.failure
+        }
+        guard clinux_leave_process_one() == 0 else {
+            Terminal.complain("error: process 1 cannot start the gateway as its child: \(Errno.last)")
             return ExitStatus.failure
         }
         do throws(Server.Failure) {

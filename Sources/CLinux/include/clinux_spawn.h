@@ -37,6 +37,11 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 /* From now on this process is killed when the thread that started it ends; 0, or -1 with errno set. */
 int clinux_end_with_parent(void);
 
+/* Where this is process 1, as in a container, goes on as its child and leaves it behind as what process 1 has to be: it
+ * hands signals on to the child, reaps everybody who is left to it, and ends as the child does. To be called by the only
+ * thread, with every signal blocked. 0 in the process that goes on; -1 with errno set. */
+int clinux_leave_process_one(void);
+
 /* The first of the two numbers that a confined process says when it dies of a fault. */
 enum { CLINUX_DYING = 8 };
 
