@@ -1,5 +1,5 @@
 /// Why a word is not the number it should be.
-enum UnitError: Error, Sendable, Equatable {
+package enum UnitError: Error, Sendable, Equatable {
     /// The word does not begin with digits, or has something else in it.
     case notANumber
     /// Digits only, where a unit decides what is meant.
@@ -11,14 +11,14 @@ enum UnitError: Error, Sendable, Equatable {
 }
 
 /// Durations such as `200ms`, sizes such as `64k`, and plain counts: read and written.
-enum Unit {
+package enum Unit {
     private static let durations: [(name: String, milliseconds: Int64)] = [
         ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
     ]
     private static let sizes: [(name: String, bytes: Int64)] = [("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)]
 
     /// The milliseconds of `200ms`, `30s`, `5m`, `1h`, `1d`.
-    static func milliseconds(_ text: String) throws(UnitError) -> Int64 {
+    package static func milliseconds(_ text: String) throws(UnitError) -> Int64 {
         let (number, suffix) = try split(text)
         if suffix.isEmpty { throw .missing }
         guard let unit = durations.first(where: { $0.name == suffix }) else { throw .unknown(suffix) }
@@ -47,7 +47,7 @@ enum Unit {
     }
 
     /// A duration as it is written, in the largest unit that loses nothing.
-    static func text(milliseconds: Int64) -> String {
+    package static func text(milliseconds: Int64) -> String {
         for unit in durations.reversed() where milliseconds != 0 && milliseconds % unit.milliseconds == 0 {
             return "\(milliseconds / unit.milliseconds)\(unit.name)"
         }

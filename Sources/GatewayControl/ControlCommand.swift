@@ -1,3 +1,5 @@
+import GatewayConfiguration
+
 /// What is asked over the control socket: one line each way, so that `nc -U` will do where no `gateway` is at hand.
 package enum ControlCommand: Sendable, Equatable {
     /// How a status is written.
@@ -14,13 +16,39 @@ package enum ControlCommand: Sendable, Equatable {
     case reload(String?)
     /// Make the generation of this handler before the current one current again.
     case rollback(String)
-    /// Tell every connection to go and end.
-    case stop
-    /// Take no new connections and end when the last has left.
-    case drain
+    /// Tell every connection to go and end; at once, or spread.
+    case stop(Spread?)
+    /// Take no new connections and end when the last has left; those that are there stay, or are told to go, spread.
+    case drain(Spread?)
+
+    /// Within what time connections are told to go, each at a random moment.
+    package enum Spread: Sendable, Equatable {
+        /// The `drain_timeout` of their routes.
+        case drainTimeout
+        case milliseconds(Int64)
+
+        /// The longest there is.
+        package static let longest: Int64 = 86_400_000
+
+        /// Reads a duration such as 30s; nil for what is none, or too long.
+        package init?(_ text: some StringProtocol) {
+            guard let duration = try? Unit.milliseconds(String(text)), (1...Self.longest).contains(duration) else {
+                return nil
+            }
+            self = .milliseconds(duration)
+        }
+    }
 
     /// Whether it only asks, so that whatever is answered is what was wanted.
     package var isQuestion: Bool { if case .status = self { true } else { false } }
+
+    /// Whether its answer is the end of the gateway.
+    package var isEnd: Bool {
+        switch self {
+        case .stop, .drain: true
+        case .status, .reload, .rollback: false
+        }
+    }
 
     /// Why a line is no command; the text is the sentence for the client.
     package struct Failure: Error, Equatable, Sendable {
@@ -35,6 +63,11 @@ package enum ControlCommand: Sendable, Equatable {
         guard let text = String(validating: line, as: UTF8.self) else { throw Failure(sentence: "this is not UTF-8") }
         let words = text.split(separator: " ").map { String($0) }
         let argument = words.dropFirst().first
+        if words.first == "stop" || words.first == "drain" {
+            let spread = try Self.spread(words)
+            self = words[0] == "stop" ? .stop(spread) : .drain(spread)
+            return
+        }
         guard words.count <= 2 else { throw Failure(sentence: "there are too many words") }
         switch (words.first ?? "", argument) {
         case ("status", nil): self = .status(.text)
@@ -45,9 +78,6 @@ package enum ControlCommand: Sendable, Equatable {
         case ("reload", let handler?): self = .reload(try Self.name(handler))
         case ("rollback", let handler?): self = .rollback(try Self.name(handler))
         case ("rollback", nil): throw Failure(sentence: "rollback needs the name of a handler")
-        case ("stop", nil): self = .stop
-        case ("drain", nil): self = .drain
-        case ("stop", _), ("drain", _): throw Failure(sentence: "\(words[0]) takes no argument")
         default: throw Failure(sentence: "known are status, reload, rollback, stop and drain")
         }
     }
@@ -58,9 +88,30 @@ package enum ControlCommand: Sendable, Equatable {
         case .status(let form): "status \(form.rawValue)"
         case .reload(let handler): handler.map { "reload \($0)" } ?? "reload"
         case .rollback(let handler): "rollback \(handler)"
-        case .stop: "stop"
-        case .drain: "drain"
+        case .stop(let spread): "stop\(Self.text(of: spread))"
+        case .drain(let spread): "drain\(Self.text(of: spread))"
         }
+    }
+
+    private static func text(of spread: Spread?) -> String {
+        switch spread {
+        case nil: ""
+        case .drainTimeout: " spread"
+        case .milliseconds(let duration): " spread \(Unit.text(milliseconds: duration))"
+        }
+    }
+
+    /// What stands behind `stop` or `drain`.
+    private static func spread(_ words: [String]) throws(Failure) -> Spread? {
+        if words.count == 1 { return nil }
+        guard words[1] == "spread", words.count <= 3 else {
+            throw Failure(sentence: "\(words[0]) takes nothing, or \"spread\" and perhaps a duration")
+        }
+        if words.count == 2 { return .drainTimeout }
+        guard let spread = Spread(words[2]) else {
+            throw Failure(sentence: "a duration is 30s, 5m or the like, and 1d at most")
+        }
+        return spread
     }
 
     private static func name(_ word: String) throws(Failure) -> String {

@@ -73,6 +73,11 @@ package struct Arguments: Equatable, Sendable {
             values[parts[0], default: []].append(value)
             return
         }
+        if let command, command.durations.contains(parts[0]) {
+            let value = try duration(parts, &rest)
+            values[parts[0], default: []].append(value)
+            return
+        }
         if let command, command.flags.contains(word) {
             flags.insert(word)
             return
@@ -88,6 +93,23 @@ package struct Arguments: Equatable, Sendable {
         }
     }
 
+    /// What stands behind `=`, or as the next word where that begins with a digit; empty where nothing does.
+    private func duration(_ parts: [String], _ rest: inout ArraySlice<String>) throws(Failure) -> String {
+        var word = ""
+        if parts.count == 2 {
+            word = parts[1]
+        } else if let next = rest.first, next.utf8.first.map({ (0x30...0x39).contains($0) }) == true {
+            word = next
+            rest.removeFirst()
+        } else {
+            return ""
+        }
+        guard let duration = try? Unit.milliseconds(word), (1...86_400_000).contains(duration) else {
+            throw failure("\(parts[0]) takes a duration such as 30s, at most 1d, not \(Self.quoted(word))")
+        }
+        return word
+    }
+
     private mutating func takeFile(_ name: String?, _ option: String) throws(Failure) {
         if let command, !command.takesConfiguration { throw unknown(option) }
         guard let name, !name.isEmpty else { throw failure("\(option) needs the name of a file") }
@@ -98,7 +120,7 @@ package struct Arguments: Equatable, Sendable {
         var known = ["--help", "--version"]
         if command?.takesConfiguration != false { known.append("--configuration") }
         if command?.hasJSON == true { known.append("--json") }
-        known += (command?.options ?? []) + (command?.flags ?? [])
+        known += (command?.options ?? []) + (command?.flags ?? []) + (command?.durations ?? [])
         let hint = option.hasPrefix("--") ? Suggestion.nearest(to: option, among: known) : nil
         let place = command.map { " of \"\($0.rawValue)\"" } ?? ""
         return failure(

@@ -58,6 +58,14 @@ package enum Command: String, CaseIterable, Sendable {
         }
     }
 
+    /// The options of its own that may have a value, a duration.
+    var durations: [String] {
+        switch self {
+        case .stop, .drain: ["--spread"]
+        case .run, .check, .status, .reload, .rollback, .explain, .inspect, .new, .test, .devCert: []
+        }
+    }
+
     /// Whether its answer can be had as JSON.
     package var hasJSON: Bool { self == .status || self == .test }
 }

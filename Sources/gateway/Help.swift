@@ -54,6 +54,7 @@ enum Help {
           rollback HANDLER    make the previous generation current again
           stop                tell every connection to go (1001), and end
           drain               refuse newcomers (503), and end when the last has left
+                              both: --spread [TIME] tells them one by one
 
         options:
 
@@ -124,9 +125,10 @@ enum Help {
             "watch gateway status",
         ], usage: "gateway status [--json] [-c FILE]", [.configuration, .socket, .json],
         """
-        Shows routes, handlers, their generations and connections, what is being reloaded, and what came of the last
-        reload. Exit status: 0 all is well; 1 degraded: a route that nobody serves, or a copy that serves instead of a
-        file that is no good.
+        Shows routes, handlers, their generations and connections, what is being reloaded, what came of the last reload,
+        and how many requests were refused for what. Exit status: 0 all is well; 1 it is not, for reasons that are named:
+        those of /readyz (a route that nobody serves; it starts, drains or stops), or a copy that serves instead of a file
+        that is no good.
         """)
 
     private static let reload = page(
@@ -154,18 +156,26 @@ enum Help {
 
     private static let stop = page(
         examples: [
-            "gateway stop                     end the gateway of ./gateway.conf"
-        ], usage: "gateway stop [-c FILE]", [.configuration, .socket],
+            "gateway stop                     end the gateway of ./gateway.conf",
+            "gateway stop --spread 30s        the same within 30 s, so that clients do not all come back at once",
+        ], usage: "gateway stop [--spread [TIME]] [-c FILE]", [.configuration, .socket],
         """
+          --spread [TIME]      tell them one by one, at random moments within TIME, or within the `drain_timeout` of each
+                               route; whoever comes meanwhile hears 503 draining
+
         Tells every connection to go (1001) and ends when they have, at most `close_timeout` later. The command waits for
         the end; a second one ends the gateway at once.
         """)
 
     private static let drain = page(
         examples: [
-            "gateway drain                    refuse newcomers (503), and end when the last has left"
-        ], usage: "gateway drain [-c FILE]", [.configuration, .socket],
+            "gateway drain                    refuse newcomers (503), and end when the last has left",
+            "gateway drain --spread 10m       and have them leave one by one within 10 minutes",
+        ], usage: "gateway drain [--spread [TIME]] [-c FILE]", [.configuration, .socket],
         """
+          --spread [TIME]      tell those who are here to go one by one, at random moments within TIME, or within the
+                               `drain_timeout` of each route; also later, as `gateway stop --spread`
+
         Newcomers hear 503 draining; connections that are open stay, at most the `drain_timeout` of `defaults`, and are
         told to go (1001) then. The command waits for the end.
         """)

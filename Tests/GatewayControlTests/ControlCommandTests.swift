@@ -6,8 +6,8 @@ struct ControlCommandTests {
     @Test(
         arguments: [
             .status(.text), .status(.colour), .status(.json), .reload(nil), .reload("chat-2_x.y"), .rollback("a"),
-            .stop,
-            .drain, .reload(String(repeating: "x", count: 128)),
+            .stop(nil), .drain(nil), .stop(.drainTimeout), .drain(.drainTimeout), .stop(.milliseconds(1500)),
+            .drain(.milliseconds(86_400_000)), .reload(String(repeating: "x", count: 128)),
         ] as [ControlCommand])
     func `a command reads back`(_ command: ControlCommand) throws {
         #expect(try ControlCommand(line: Array(command.line.utf8)) == command)
@@ -21,7 +21,8 @@ struct ControlCommandTests {
 
     @Test(arguments: [
         "", " ", "Status", "status xml", "reload a b", "reload ../x", "reload .x", "reload a/b", "rollback",
-        "rollback é", "stop now", "drain all", "exit 0", "\u{0}", "status\r",
+        "rollback é", "stop now", "drain all", "stop spread 30", "stop spread 0s", "drain spread 25h",
+        "drain spread 1s x", "stop 1s", "exit 0", "\u{0}", "status\r",
         "reload " + String(repeating: "x", count: 129),
     ])
     func `anything else is refused`(_ line: String) {

@@ -67,7 +67,7 @@ struct ControlSocketTests {
             #expect(try control.turn().isEmpty)
             #expect(peer.write([byte]) == .moved(1))
         }
-        #expect(try requests(&control, 1).map(\.command) == [.drain])
+        #expect(try requests(&control, 1).map(\.command) == [.drain(nil)])
     }
 
     @Test(arguments: [
@@ -96,7 +96,7 @@ struct ControlSocketTests {
         // Others are served meanwhile.
         let other = try client(folder, "stop\n")
         let next = try requests(&control, 1)
-        #expect(next.map(\.command) == [.stop])
+        #expect(next.map(\.command) == [.stop(nil)])
         control.answer(next[0].client, ControlAnswer("", exit: 0))
         #expect(answer(other) == "exit 0\n")
         _ = try control.turn(now: now + ControlSocket.patience)
@@ -177,14 +177,14 @@ struct ControlSocketTests {
         }
         _ = try control.turn()
         let peer = try client(folder, "stop\n")
-        #expect(try requests(&control, 1).map(\.command) == [.stop])
+        #expect(try requests(&control, 1).map(\.command) == [.stop(nil)])
         _ = peer.number
     }
 
     @Test func `nobody there is a sentence`() throws {
         let folder = try Folder()
         #expect(throws: ControlClient.Failure.unreachable("No such file or directory")) {
-            try ControlClient.ask(.stop, at: folder.socket, seconds: 1)
+            try ControlClient.ask(.stop(nil), at: folder.socket, seconds: 1)
         }
     }
 }

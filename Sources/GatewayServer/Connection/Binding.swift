@@ -114,6 +114,7 @@ struct RouteLimits: Sendable {
     var closeTimeout: UInt32
     var writeTimeout: UInt32
     var replyTimeout: UInt32
+    var drainTimeout: UInt32
 
     var closesSlowConsumers: Bool { if case .close = slowConsumer { true } else { false } }
     var pausesReads: Bool { if case .pauseReads = slowConsumer { true } else { false } }

@@ -10,12 +10,15 @@ final class ConnectionTimers {
     private var due: [UInt32] = []
     /// Behind the slots of connections: when memory is counted again.
     private let gauge: UInt32
+    /// Behind that: when the next connection is told to go.
+    private let departures: UInt32
 
     /// - Returns: nil when there is no memory for it.
     init?(capacity: Int) {
-        guard let wheel = TimerWheel(capacity: capacity + 1, now: 0) else { return nil }
+        guard let wheel = TimerWheel(capacity: capacity + 2, now: 0) else { return nil }
         self.wheel = wheel
         gauge = UInt32(capacity)
+        departures = gauge + 1
     }
 
     /// Ticks to the next deadline; nil when there is none.
@@ -23,6 +26,9 @@ final class ConnectionTimers {
 
     /// When memory is to be counted again (`MemoryGauge`).
     func scheduleGauge(at tick: UInt32) { wheel.arm(gauge, at: tick) }
+
+    /// When the next connection is to be told to go (`Departures`).
+    func scheduleDepartures(at tick: UInt32) { wheel.arm(departures, at: tick) }
 
     /// The connection has none any more.
     func cancel(_ slot: UInt32) { wheel.cancel(slot) }
@@ -207,6 +213,8 @@ final class ConnectionTimers {
         for slot in due {
             if slot == gauge {
                 worker.gauge.look(on: worker)
+            } else if slot == departures {
+                worker.departures.look(on: worker)
             } else if let peer = worker.table.occupant(slot) {
                 expire(peer, on: worker)
             }

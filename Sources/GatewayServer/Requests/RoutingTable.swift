@@ -184,5 +184,6 @@ extension RouteLimits {
         closeTimeout = ticks(limits.closeTimeoutMilliseconds)
         writeTimeout = ticks(limits.writeTimeoutMilliseconds)
         replyTimeout = ticks(limits.replyTimeoutMilliseconds)
+        drainTimeout = ticks(limits.drainTimeoutMilliseconds)
     }
 }

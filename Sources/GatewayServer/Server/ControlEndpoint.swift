@@ -41,7 +41,7 @@ final class ControlEndpoint {
         for request in try socket.turn(now: server.context.clock()) {
             if let answer = server.carryOut(request.command, for: request.client) {
                 socket.answer(request.client, answer)
-            } else if request.command == .stop || request.command == .drain {
+            } else if request.command.isEnd {
                 waiting.append(request.client)
             }
         }

@@ -20,7 +20,7 @@ extension Server {
         case .reload, .rollback:
             guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
             return replace(command, for: client)
-        case .stop:
+        case .stop(nil):
             // A second stop does not wait for any peer.
             if phase == .stopping {
                 control?.answer(client, ControlAnswer("stopped at once: asked twice", exit: 0))
@@ -28,8 +28,10 @@ extension Server {
             }
             beginStopping()
             return nil
-        case .drain:
-            beginDraining()
+        case .stop(let spread), .drain(let spread):
+            // Nobody is here who could be told to go.
+            if phase == .starting { beginStopping() }
+            beginDraining(spread)
             return nil
         }
     }
@@ -106,14 +108,33 @@ extension Server {
     }
 
     /// Lets connected peers stay, for a while; new ones are told that the gateway drains, until the end.
-    func beginDraining() {
-        guard phase == .serving else { return }
-        let patience = handlerManager.configuration.limits.drainTimeoutMilliseconds
+    ///
+    /// - Parameter spread: connected ones are told to go meanwhile, one after the other; this may come later as well.
+    func beginDraining(_ spread: ControlCommand.Spread?) {
+        guard phase == .serving || (phase == .draining && spread != nil) else { return }
+        if phase == .serving { stopWatching() }
         phase = .draining
-        drainsUntil = context.clock() &+ UInt64(clamping: patience) &* 1_000_000
-        log.info("draining: \(context.connections.load(ordering: .relaxed)) connections may stay \(patience / 1000) s")
-        stopWatching()
         context.isDraining.store(true, ordering: .relaxed)
+        let patience = drainTime(spread)
+        drainsUntil = context.clock() &+ UInt64(clamping: patience) &* 1_000_000
+        let connections = "\(context.connections.load(ordering: .relaxed)) connections"
+        let time = Unit.text(milliseconds: patience)
+        guard let spread else { return log.info("draining: \(connections) may stay \(time)") }
+        log.info("draining: \(connections) are told to go (1001), one after the other within \(time)")
+        var ticks: UInt32?
+        if case .milliseconds(let duration) = spread { ticks = TimerWheel.ticks(milliseconds: duration) }
+        for port in context.ports { port.post(.depart(within: ticks)) }
+    }
+
+    /// How long draining may take, in milliseconds.
+    private func drainTime(_ spread: ControlCommand.Spread?) -> Int64 {
+        let configuration = handlerManager.configuration
+        let own = configuration.limits.drainTimeoutMilliseconds
+        switch spread {
+        case nil: return own
+        case .drainTimeout: return configuration.routes.map(\.limits.drainTimeoutMilliseconds).max() ?? own
+        case .milliseconds(let duration): return duration
+        }
     }
 
     /// While draining: stops when the last peer has left, or time is up.

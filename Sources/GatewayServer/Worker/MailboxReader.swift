@@ -97,6 +97,7 @@ final class MailboxReader {
         case .handover(let handover): worker.migrator.begin(handover, on: worker)
         case .fence(let fence): fence.pass()
         case .lag(let lag): lag.answer(at: worker.clock())
+        case .depart(let ticks): worker.departures.begin(within: ticks, on: worker)
         case .stop: worker.beginStopping()
         case .done: break
         }

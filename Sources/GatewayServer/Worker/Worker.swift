@@ -51,6 +51,7 @@ import Synchronization
     let events = HandlerEvents()
     let mailbox = MailboxReader()
     let migrator = ConnectionMigrator()
+    let departures = Departures()
 
     /// Slots with output of this turn.
     var dirty: [UInt32] = []

@@ -55,6 +55,8 @@ enum WorkerMessage: Sendable {
     case fence(Fence)
     /// The control thread wants to know how long this takes.
     case lag(LoopLag)
+    /// Say 1001 to one peer after the other, within so many ticks; nil = within what their routes say.
+    case depart(within: UInt32?)
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 
@@ -71,7 +73,7 @@ enum WorkerMessage: Sendable {
             .refused,
             .poolMoved,
             .reply,
-            .listeners, .routing, .handover, .fence, .lag, .stop, .done:
+            .listeners, .routing, .handover, .fence, .lag, .depart, .stop, .done:
             false
         }
     }
