@@ -53,6 +53,9 @@ package struct Configuration: Sendable, Equatable {
     package var settleMilliseconds: Int64 = 200
     /// `retain`: how many generations of a handler that have ended are remembered.
     package var retain = 8
+    /// `state_dir`: the folder for what the gateway makes of its own accord, an absolute path after loading; nil = it was
+    /// not named.
+    package var stateFolder: String?
     /// Production or development.
     package var mode = Mode.production
     /// The path of the built-in console; nil = there is none.

@@ -44,6 +44,8 @@ private struct ConfigurationPrinter {
             line(name, value, note: unsaid)
         case .plugins:
             printPlugins(name, configuration)
+        case .stateFolder:
+            if let folder = configuration.stateFolder { line(name, Quotation.ifNeeded(folder)) }
         case .mode:
             line(name, configuration.mode.rawValue, note: unsaid)
         case .console:

@@ -116,7 +116,7 @@ enum Setting: Sendable {
 
     /// The directives that are not numbers.
     enum Special: Sendable {
-        case listen, trustedProxies, user, threads, busyPoll, maxMemory, plugins, mode, console, control
+        case listen, trustedProxies, user, threads, busyPoll, maxMemory, plugins, stateFolder, mode, console, control
         case accessLog, errorLog, defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
@@ -190,6 +190,7 @@ struct Directive: Sendable {
         Directive("watch", .plugins, .flag(\.watches)),
         Directive("settle", .plugins, .time(\.settleMilliseconds, 1...(5 * second))),
         Directive("retain", .plugins, .count(\.retain, 1...1000)),
+        Directive("state_dir", .top, .special(.stateFolder), "a folder"),
         Directive("mode", .top, .special(.mode), "\"production\" or \"development\""),
         Directive("console", .top, .special(.console), "a path such as /, or \"off\""),
         Directive("control", .top, .special(.control), "unix:PATH or \"off\""),

@@ -181,6 +181,12 @@ extension Evaluator {
         configuration.pluginsFolder = absolute(word.text, in: word.range.file)
     }
 
+    mutating func evaluateStateFolder(_ entry: Admitted) {
+        guard let word = onlyValue(entry) else { return }
+        guard !word.text.isEmpty, !word.text.utf8.contains(0) else { return reportValue(word, entry) }
+        configuration.stateFolder = absolute(word.text, in: word.range.file)
+    }
+
     mutating func evaluateMode(_ entry: Admitted) {
         guard let word = onlyValue(entry) else { return }
         guard let mode = Configuration.Mode(rawValue: word.text) else { return reportValue(word, entry) }

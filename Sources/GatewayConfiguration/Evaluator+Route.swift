@@ -62,8 +62,8 @@ extension Evaluator {
             if let setting = routeSetting(entry, &scope.keys) { route.settings.append(setting) }
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
-        case .listen, .trustedProxies, .user, .threads, .busyPoll, .maxMemory, .plugins, .mode, .console: break
-        case .control, .accessLog, .errorLog, .defaults, .host, .route, .include: break
+        case .listen, .trustedProxies, .user, .threads, .busyPoll, .maxMemory, .plugins, .stateFolder, .mode: break
+        case .console, .control, .accessLog, .errorLog, .defaults, .host, .route, .include: break
         case .certificate, .protocols, .ciphers, .clientAuthority: break
         case .admin, .tokenFile, .adminHosts: break
         }

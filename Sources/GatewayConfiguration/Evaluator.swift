@@ -115,6 +115,7 @@ struct Evaluator {
         case .busyPoll: evaluateBusyPoll(entry)
         case .maxMemory: evaluateMaxMemory(entry)
         case .plugins: evaluatePlugins(entry)
+        case .stateFolder: evaluateStateFolder(entry)
         case .mode: evaluateMode(entry)
         case .console: evaluateConsole(entry)
         case .control: evaluateControl(entry)

@@ -3,7 +3,7 @@ import Glibc
 /// What outlives the gateway of its handlers: copies of the modules that proved good, for a start at which the file is
 /// bad, and what was decided about them.
 ///
-/// In `<folder of modules>/.last-good`, a folder of mode 0700 that is ours, for each handler:
+/// In `.last-good` of the folder of modules, or of `state_dir`, a folder of mode 0700 that is ours, for each handler:
 ///
 ///     <handler>.so             the build that proved good last
 ///     <handler>.so.earlier     the one before it, for the case that the last one crashed the process after all
@@ -30,8 +30,8 @@ package struct LastGood: Sendable {
     package let folder: String
 
     /// Nothing is made before there is something to remember.
-    package init(plugins: String) {
-        folder = "\(plugins)/.last-good"
+    package init(in parent: String) {
+        folder = "\(parent)/.last-good"
     }
 
     /// Keeps a copy of a staged module that proved good; the one that did so before it is kept as well. An older copy

@@ -128,7 +128,8 @@ package struct RunDirectoryError: Error, Equatable, CustomStringConvertible {
         """
         no folder to load handlers from.
            \(objections.isEmpty ? "No folder was named." : objections.joined(separator: "\n   "))
-           To do: set TMPDIR to a folder that belongs to the gateway's user and is not mounted noexec.
+           To do: name a folder that belongs to the gateway's user and is not mounted noexec, with a line such as
+           `state_dir /var/lib/gateway;` in gateway.conf.
         """
     }
 }

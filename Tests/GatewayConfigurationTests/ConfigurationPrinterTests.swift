@@ -6,7 +6,7 @@ struct ConfigurationPrinterTests {
     @Test(arguments: [
         "listen 1;",
         "listen 1; mode development;",
-        "listen 1; busy_poll 3ms;",
+        "listen 1; busy_poll 3ms;", "listen 1; state_dir '/var/lib/my g';",
         "listen 1; busy_poll 3500us; max_memory 64m;",
         "listen 1; mode development; console off; error_log off; control off;",
         "listen 1; control 'unix:/run/my g.sock'; plugins P { watch off; settle 1s; retain 2; }",

@@ -72,6 +72,8 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("busy_poll 1s;") { $0.busyPollMicroseconds == 1_000_000 },
     Acceptance("plugins /opt/h;") { $0.pluginsFolder == "/opt/h" },
     Acceptance("plugins /opt/h/;") { $0.pluginsFolder == "/opt/h" },
+    Acceptance("state_dir /var/lib/gateway/;") { $0.stateFolder == "/var/lib/gateway" },
+    Acceptance("state_dir state;") { $0.stateFolder?.hasSuffix("/state") == true },
     Acceptance("plugins P { watch off; }") { !$0.pluginsWatch },
     Acceptance("plugins P { settle 1ms; }") { $0.settleMilliseconds == 1 },
     Acceptance("plugins P { settle 5s; }") { $0.settleMilliseconds == 5000 },

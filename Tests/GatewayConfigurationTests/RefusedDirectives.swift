@@ -55,6 +55,10 @@ let refusedDirectives: [Refusal] = [
         "max_memory 1023k;",
         ["1:12+5 error: \"max_memory\" takes \"off\" or a size from 1m to 1024g, not \"1023k\""]),
     Refusal(
+        "state_dir;", ["1:1+9 error: \"state_dir\" needs a folder"]),
+    Refusal(
+        "state_dir '';", ["1:11+2 error: \"state_dir\" takes a folder, not \"\""]),
+    Refusal(
         "max_memory;",
         ["1:1+10 error: \"max_memory\" needs \"off\" or a size from 1m to 1024g"]),
     Refusal(

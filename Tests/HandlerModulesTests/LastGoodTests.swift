@@ -7,7 +7,7 @@ struct LastGoodTests {
     let folder = TemporaryFolder()
 
     @Test func `keeps a copy, and replaces it whole`() throws {
-        let lastGood = LastGood(plugins: folder.path)
+        let lastGood = LastGood(in: folder.path)
         #expect(lastGood.recall("echo") == nil)
         #expect(names(in: folder.path) == [], "nothing is made before there is something to remember")
         let bytes = [UInt8](repeating: 7, count: 200_000)
@@ -26,7 +26,7 @@ struct LastGoodTests {
     }
 
     @Test func `trusts no copy that others could have written`() throws {
-        let lastGood = LastGood(plugins: folder.path)
+        let lastGood = LastGood(in: folder.path)
         try lastGood.remember(folder.write("one.so", [1]), handler: "echo")
         let path = "\(lastGood.folder)/echo.so"
         #expect(chmod(path, 0o777) == 0)
@@ -40,7 +40,7 @@ struct LastGoodTests {
     }
 
     @Test func `follows no link`() throws {
-        let lastGood = LastGood(plugins: folder.path)
+        let lastGood = LastGood(in: folder.path)
         #expect(symlink(folder.folder("elsewhere", mode: 0o700), lastGood.folder) == 0)
         let module = folder.write("one.so", [1])
         let failure = #expect(throws: LastGood.Failure.self) { try lastGood.remember(module, handler: "echo") }
@@ -48,13 +48,13 @@ struct LastGoodTests {
     }
 
     @Test func `takes names of handlers only`() {
-        let lastGood = LastGood(plugins: folder.path)
+        let lastGood = LastGood(in: folder.path)
         #expect(throws: LastGood.Failure.self) { try lastGood.remember("/bin/true", handler: "../echo") }
         #expect(lastGood.recall("../echo") == nil)
     }
 
     @Test func `what was decided is there at the next start`() throws {
-        let lastGood = LastGood(plugins: folder.path)
+        let lastGood = LastGood(in: folder.path)
         try lastGood.remember(Standing(), handler: "echo")
         #expect(names(in: folder.path) == [], "the usual is not kept")
         var standing = Standing()
@@ -80,7 +80,7 @@ struct LastGoodTests {
     @Test func `is loaded where the file on disk is bad`() throws {
         let plugins = folder.folder("plugins")
         let workshop = try Workshop(plugins: [plugins])
-        let lastGood = LastGood(plugins: plugins)
+        let lastGood = LastGood(in: plugins)
         folder.write("plugins/feed.so", contents(of: "\(builtModules)/libecho.so"))
         let good = try workshop.load("feed")
         try lastGood.remember(good.path, handler: "feed")

@@ -43,6 +43,7 @@ struct ConfigurationDifference {
             }
         },
         Entry(name: "plugins") { $0.pluginsFolder },
+        Entry(name: "state_dir") { $0.stateFolder ?? "not named" },
         Entry(name: "watch") { $0.pluginsWatch ? "on" : "off" },
         Entry(name: "settle") { "\($0.settleMilliseconds)ms" },
         Entry(name: "mode") { $0.mode.rawValue },

@@ -9,7 +9,9 @@ package enum HandlerCheck {
     package static func troubles(_ configuration: Configuration, prober: String = Server.ownProgram) -> [String] {
         let runDirectory: RunDirectory
         do throws(RunDirectoryError) {
-            runDirectory = try RunDirectory()
+            // Whoever checks may not be who serves, and not write where that one does.
+            let bases = StateFolders(configuration).bases
+            runDirectory = try RunDirectory(bases: bases + RunDirectory.defaultBases().filter { !bases.contains($0) })
         } catch {
             return ["error: no folder for the copies of modules: \(error)"]
         }

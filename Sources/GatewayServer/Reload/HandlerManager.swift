@@ -37,8 +37,8 @@ final class HandlerManager {
     private(set) var isStoppingAll = false
 
     init(
-        server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, loop: ControlLoop,
-        prober: String, crashes: [CrashRecord]
+        server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, lastGood: LastGood,
+        loop: ControlLoop, prober: String, crashes: [CrashRecord]
     ) {
         self.prober = prober
         self.server = server
@@ -48,7 +48,7 @@ final class HandlerManager {
         log = server.log
         routing = server.routing
         diskWriter = DiskWriter(server.log, loop.bell)
-        lastGood = LastGood(plugins: configuration.pluginsFolder)
+        self.lastGood = lastGood
         locator = ModuleLocator(plugins: [configuration.pluginsFolder])
         let numbers = numbers
         loader = unsafe ModuleLoader(

@@ -76,9 +76,12 @@ package final class Server {
         listeners = Listeners(try Self.listen(configuration, options))
         control = try ControlEndpoint(configuration, log)
         admin = try AdminEndpoint(configuration.admin)
-        let crashes = CrashRecord.all(in: Self.crashFile(configuration))
-        Self.recordCrashes(configuration, log)
-        try Self.dropPrivileges(configuration, controlPath: control == nil ? nil : configuration.controlPath, log)
+        let folders = StateFolders(configuration, environment)
+        let made = try folders.make()
+        let crashes = CrashRecord.all(in: folders.crashFile)
+        folders.recordCrashes(log)
+        let own = [control == nil ? nil : configuration.controlPath, made].compactMap { $0 }
+        try Self.dropPrivileges(configuration, own: own, log)
         do throws(Errno) {
             signals = FileDescriptor(adopting: clinux_signal_descriptor())
             guard signals.number >= 0 else { throw Errno.last }
@@ -94,16 +97,10 @@ package final class Server {
         }
         certificates = CertificateKeeper(
             listeners.entries, log, loop, settle: .milliseconds(configuration.settleMilliseconds), clock: clock)
-        for base in RunDirectory.defaultBases() { _ = RunDirectory.removeLeftovers(in: base) }
-        do throws(RunDirectoryError) {
-            runDirectory = try RunDirectory()
-        } catch {
-            throw Failure(
-                description: "no folder for the copies of modules: \(error)", isConfiguration: false)
-        }
+        runDirectory = try folders.makeRunDirectory()
         handlerManager = HandlerManager(
-            server: context, configuration: configuration, runDirectory: runDirectory, loop: loop, prober: prober,
-            crashes: crashes)
+            server: context, configuration: configuration, runDirectory: runDirectory,
+            lastGood: LastGood(in: folders.lastGoodFolder), loop: loop, prober: prober, crashes: crashes)
         watch =
             configuration.pluginsWatch
             ? ModuleWatch(
@@ -176,12 +173,12 @@ package final class Server {
 
     /// From here on it is an ordinary user who loads handlers and serves. What only root can do has been done.
     private static func dropPrivileges(
-        _ configuration: Configuration, controlPath: String?, _ log: Log
+        _ configuration: Configuration, own paths: [String], _ log: Log
     ) throws(Failure) {
         guard let name = configuration.user else { return }
         do throws(ServiceUser.Trouble) {
             let user = try ServiceUser(name)
-            if let controlPath { try user.own(controlPath) }
+            for path in paths { try user.own(path) }
             try user.become()
         } catch {
             let origin = configuration.origins["user"]?.description ?? "user"
@@ -262,26 +259,6 @@ package final class Server {
         case .automatic: max(1, min(ConnectionID.maximumWorkers, Int(clinux_available_cores())))
         case .count(let count): max(1, min(ConnectionID.maximumWorkers, count))
         }
-    }
-
-    /// When a handler kills the process, its last words say which one; on stderr, and in a file beside the
-    /// configuration that outlives the process.
-    private static func recordCrashes(_ configuration: Configuration, _ log: Log) {
-        let path = crashFile(configuration)
-        let file = unsafe clinux_open_record(path)
-        if file < 0 {
-            let error = Errno.last
-            // A folder that is not ours to write to is usual; something else in the place of the file is not.
-            let level: Log.Level = error.code == ELOOP || error.code == EINVAL ? .warn : .debug
-            let why = level == .warn ? "this is no regular file of one name" : error.description
-            log.write(level, "no file for a crash record at \(path): \(why)")
-        }
-        if clinux_record_crashes(file) != 0 { log.warn("crashes will not be recorded: \(Errno.last)") }
-    }
-
-    private static func crashFile(_ configuration: Configuration) -> String {
-        let folder = configuration.file.lastIndex(of: "/").map { String(configuration.file[..<$0]) } ?? "."
-        return "\(folder.isEmpty ? "/" : folder)/.gateway.crash"
     }
 
     // MARK: Serving
