@@ -6,7 +6,13 @@ extension StatusReport {
             writer.member("format", 1)
             writer.name("process")
             process.write(to: &writer, isDegraded: isDegraded)
+            writer.member("reasons", reasons)
+            writer.name("refusals")
+            writer.object { writer in
+                for refusal in refusals { writer.member(refusal.word, refusal.count) }
+            }
             writer.member("listeners", listeners)
+            writer.member("inherited_listeners", inheritedListeners)
             writer.name("certificates")
             writer.array(certificates) { $1.write(to: &$0) }
             writer.name("routes")

@@ -1,7 +1,7 @@
 extension StatusReport {
     /// The report for people: aligned, one thing a line, in colours where the reader is a terminal.
     package func text(colour: Bool) -> String {
-        var text = headline(colour) + process.details(listeners, certificates, colour)
+        var text = headline(colour) + process.details(self, colour)
         if !routes.isEmpty { text += "\n" + routeTable().text(colour: colour) }
         for handler in handlers { text += "\n" + handler.text(now: process.now, colour: colour) }
         return text
@@ -98,9 +98,8 @@ extension StatusReport.Costs {
 }
 
 extension StatusReport.Process {
-    fileprivate func details(
-        _ listeners: [String], _ certificates: [StatusReport.Certificate], _ colour: Bool
-    ) -> String {
+    fileprivate func details(_ report: StatusReport, _ colour: Bool) -> String {
+        let listeners = report.listeners.map { report.inheritedListeners.contains($0) ? "\($0) (handed over)" : $0 }
         let spread = workerConnections.map { String($0) }.joined(separator: " + ")
         let workers =
             StatusReport.count(workers, "worker")
@@ -109,7 +108,10 @@ extension StatusReport.Process {
             ("process", StyledText("pid \(pid), \(workers), started \(Timestamp.text(startedAt))")),
             ("listening", StyledText(listeners.isEmpty ? "nowhere" : listeners.joined(separator: "  "))),
         ]
-        for (index, certificate) in certificates.enumerated() {
+        for (index, reason) in report.reasons.enumerated() {
+            lines.append((index == 0 ? "reason" : "", StyledText(reason, .bad)))
+        }
+        for (index, certificate) in report.certificates.enumerated() {
             lines.append((index == 0 ? "certificate" : "", certificate.text(now: now)))
         }
         lines.append(("limit", StyledText(StatusReport.count(maxConnections, "connection"))))
@@ -117,6 +119,10 @@ extension StatusReport.Process {
             let style: StyledText.Style = memory.held > memory.most ? .bad : .plain
             let counts = "\(memory.refused) requests refused, \(StatusReport.count(memory.shed, "connection")) shed"
             lines.append(("memory", StyledText("\(memory.held) of \(memory.most) bytes; \(counts)", style)))
+        }
+        if !report.refusals.isEmpty {
+            let counts = report.refusals.map { "\($0.count) \($0.word)" }.joined(separator: ", ")
+            lines.append(("refused", StyledText(counts)))
         }
         lines.append(("file", StyledText(configuration)))
         if let reload = configurationReload {

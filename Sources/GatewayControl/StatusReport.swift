@@ -11,6 +11,12 @@ package struct StatusReport: Sendable, Equatable {
     package var handlers: [Handler] = []
     /// What handlers count, in the order in which they have defined it; as JSON only.
     package var metrics: [Metric] = []
+    /// Why not all is well, a line each that begins with a code word: those of `/readyz`, and others.
+    package var reasons: [String] = []
+    /// How many requests were not served, by the code word of their answers.
+    package var refusals: [Refusal] = []
+    /// Of the listeners, those that a service manager has handed over.
+    package var inheritedListeners: [String] = []
 
     /// Routes that no instance serves.
     package var missing: Int { routes.count { $0.unavailable != nil } }
@@ -18,11 +24,33 @@ package struct StatusReport: Sendable, Equatable {
     /// Handlers with something wrong that their routes do not show.
     package var troubled: [String] { handlers.filter { $0.trouble != nil && $0.file != nil }.map(\.name) }
 
+    /// A reason for each of them.
+    package var copies: [String] {
+        handlers.filter { troubled.contains($0.name) }.map { handler in
+            let first = (handler.trouble ?? "").split(separator: "\n").first.map { String($0) } ?? ""
+            return "copy-serves: handler \"\(handler.name)\": \(first)"
+        }
+    }
+
     /// The gateway serves, but not all that it should.
     package var isDegraded: Bool { process.phase == .serving && (missing > 0 || !troubled.isEmpty) }
 
     /// Makes a report; the lists are filled afterwards.
     package init(process: Process) { self.process = process }
+}
+
+extension StatusReport {
+    /// Requests that were not served.
+    package struct Refusal: Sendable, Equatable {
+        /// The code word of the answers.
+        package var word: String
+        package var count: UInt64
+
+        package init(word: String, count: UInt64) {
+            self.word = word
+            self.count = count
+        }
+    }
 }
 
 extension StatusReport {

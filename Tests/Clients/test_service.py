@@ -98,3 +98,76 @@ def test_handlers_hear_nothing_of_it(make_gateway):
     c_handler.build(running, "process")
     with RawPeer(running.start(), "/process").opened() as peer:
         assert [peer.ask(f"env {name}") for name in running.environment] == ["-", "-", "-", "here"]
+
+
+# ---- sockets that are handed over
+
+def hand_over(running, *sockets, names=""):
+    """Has the gateway inherit sockets as 3, 4 ..., with a word that they are meant for it: its number knows only itself."""
+    moves = " ".join(f"{3 + index}<&{each.fileno()}" for index, each in enumerate(sockets))
+    closing = " ".join(f"{each.fileno()}<&-" for each in sockets if each.fileno() >= 3 + len(sockets))
+    running.starter = ["bash", "-c", f'LISTEN_PID=$$ exec "$@" {moves} {closing}', "bash"]
+    running.environment |= {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names}
+    running.inherited = tuple(each.fileno() for each in sockets)
+
+
+def listening(address, family=socket.AF_INET):
+    made = socket.socket(family)
+    # Above the numbers that the gateway is handed.
+    high = os.dup2(made.fileno(), 100 + made.fileno())
+    made.close()
+    made = socket.socket(fileno=high)
+    made.bind(address)
+    made.listen()
+    return made
+
+
+def echoes(running):
+    with RawPeer(running).opened() as peer:
+        peer.send(frame(TEXT, b"hello"))
+        return peer.read_frame() == (TEXT, True, b"hello")
+
+
+def test_a_listen_line_takes_the_socket_of_its_address(make_gateway):
+    with listening(("127.0.0.1", 0)) as handed:
+        address = "127.0.0.1:%d" % handed.getsockname()[1]
+        running = make_gateway(listen=[address])
+        hand_over(running, handed, names="http")
+        running.start()
+        assert running.wait_for(r"listening on (\S+) \(handed over as \"http\"\)")[1] == address
+        assert echoes(running)
+        report = status(running)
+        assert report["listeners"] == report["inherited_listeners"] == [address]
+        # A reload keeps it, and finds it again where a line had gone.
+        text = running.file.read_text()
+        assert ask(running, "reload").returncode == 0 and echoes(running)
+        running.file.write_text(text.replace(f"listen {address};", "listen [::1]:0;"))
+        assert f"no longer listening on {address}" in ask(running, "reload").stdout
+        running.file.write_text(text)
+        assert f'listening on {address} (handed over as "http")' in ask(running, "reload").stdout
+        assert echoes(running)
+        running.stop()
+        # It was never the gateway's to close: whoever connects now waits for the next one.
+        socket.create_connection(handed.getsockname(), DEADLINE).close()
+
+
+def test_the_file_of_a_unix_socket_stays(make_gateway, tmp_path):
+    path = tmp_path / "handed.sock"
+    with listening(str(path), socket.AF_UNIX) as handed:
+        running = make_gateway(listen=["127.0.0.1:0", f"unix:{path}"])
+        hand_over(running, handed)
+        running.start()
+        running.wait_for(r"listening on unix:\S+ \(handed over as \"unknown\"\)")
+        running.stop()
+        assert path.exists()
+
+
+def test_a_socket_that_no_line_takes_is_closed_and_named(make_gateway):
+    with listening(("127.0.0.1", 0)) as wanted, listening(("127.0.0.1", 0)) as unwanted:
+        running = make_gateway(listen=["fd:3"])
+        hand_over(running, wanted, unwanted, names="first:second")
+        running.start()
+        port = unwanted.getsockname()[1]
+        running.wait_for(rf'warning: descriptor 4 of the service manager \("second"\) was closed: no "listen" line is for '
+                         rf"the socket 127\.0\.0\.1:{port}")
+        assert echoes(running)

@@ -14,6 +14,9 @@ struct StatusReportTests {
         process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
         var report = StatusReport(process: process)
         report.listeners = ["[::]:8080", "unix:/run/g.sock"]
+        report.inheritedListeners = ["[::]:8080"]
+        report.reasons = ["handler-unavailable: route /rooms/:room", "copy-serves: handler \"x\""]
+        report.refusals = [.init(word: "no-route", count: 7), .init(word: "too-many-handshakes", count: 1)]
         report.certificates = [
             .init(
                 name: "a.example", file: "/etc/gw/a.pem", listeners: ["[::]:8443"], expiresAt: Self.now + 30 * 86_400),
@@ -65,11 +68,14 @@ struct StatusReportTests {
             report.text(colour: false) == """
                 ● gateway 1.0.0: degraded, 1 of 2 routes unavailable, 123 connections, up 3h 12m
                     process  pid 4711, 2 workers with 62 + 61 connections, started 2025-12-31 20:48:00 UTC
-                  listening  [::]:8080  unix:/run/g.sock
+                  listening  [::]:8080 (handed over)  unix:/run/g.sock
+                     reason  handler-unavailable: route /rooms/:room
+                             copy-serves: handler "x"
                 certificate  a.example until 2026-01-31 00:00:00 UTC, in 30 days  /etc/gw/a.pem
                              b.example until 2025-12-31 00:00:00 UTC, expired 1 day ago  /etc/gw/b.pem
                       limit  100000 connections
                      memory  5 of 4 bytes; 3 requests refused, 1 connection shed
+                    refused  7 no-route, 1 too-many-handshakes
                        file  /etc/gw/gateway.conf
                              read again 2025-12-31 23:55:00 UTC, 5m 0s ago
                              1 route added
@@ -116,7 +122,9 @@ struct StatusReportTests {
                 "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
                 "memory":{"held":5,"max":4,"refused":3,"shed":1},"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
-                "listeners":["[::]:8080","unix:/run/g.sock"],"certificates":[\#
+                "reasons":["handler-unavailable: route /rooms/:room","copy-serves: handler \"x\""],\#
+                "refusals":{"no-route":7,"too-many-handshakes":1},\#
+                "listeners":["[::]:8080","unix:/run/g.sock"],"inherited_listeners":["[::]:8080"],"certificates":[\#
                 {"certificate":"a.example","file":"/etc/gw/a.pem","listeners":["[::]:8443"],\#
                 "expires_at":"2026-01-31T00:00:00Z","expiry_seconds":1769817600},\#
                 {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#

@@ -11,15 +11,24 @@ final class Listeners: Sendable {
         let listener: Listener
         /// What the configuration says of it, port 0 staying 0; nil for the control socket.
         let configured: ListenerConfiguration?
+        /// What the service manager that opened the socket calls it; nil where the gateway opened it.
+        let inheritedName: String?
         private let current: Mutex<ListenerOptions>
         private let closed = Atomic(false)
 
         init(
-            _ listener: consuming Listener, configured: ListenerConfiguration? = nil, options: ListenerOptions = .plain
+            _ listener: consuming Listener, configured: ListenerConfiguration? = nil, options: ListenerOptions = .plain,
+            inheritedName: String? = nil
         ) {
             self.listener = listener
             self.configured = configured
+            self.inheritedName = inheritedName
             current = Mutex(options)
+        }
+
+        /// Where it listens, for people.
+        var description: String {
+            listener.address.description + (inheritedName.map { " (handed over as \"\($0)\")" } ?? "")
         }
 
         /// What is true of every connection that is accepted here from now on.

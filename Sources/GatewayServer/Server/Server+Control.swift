@@ -81,6 +81,8 @@ extension Server {
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
+        report.inheritedListeners = listeners.entries.filter { !$0.isClosed && $0.inheritedName != nil }
+            .map { $0.listener.address.description }
         report.certificates = Listeners.certificates(listeners.entries)
         report.routes = handlerManager.routeReports()
         report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }

@@ -82,8 +82,10 @@ extension Server {
                 continue
             }
             do throws(Failure) {
-                change.entries.append(try Self.open(wanted))
-                change.said.append("listening on \(wanted.address)")
+                let entry = try Self.open(wanted, .plain, inherited)
+                change.entries.append(entry)
+                let note = entry.inheritedName.map { " (handed over as \"\($0)\")" } ?? ""
+                change.said.append("listening on \(wanted.address)\(note)")
             } catch {
                 return .failure(explained(error))
             }

@@ -36,6 +36,7 @@ package final class Server {
     private let capacity: Int
     let control: ControlEndpoint?
     let admin: AdminEndpoint
+    let inherited: InheritedSockets
     let certificates: CertificateKeeper
     /// Nil with `watch off`.
     let watch: ModuleWatch?
@@ -73,7 +74,9 @@ package final class Server {
         capacity = min(ConnectionID.maximumSlots, max(16, limit))
         let room = Self.connectionRoom(configuration, descriptors: limit)
         Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
-        listeners = Listeners(try Self.listen(configuration, options))
+        inherited = InheritedSockets(environment.descriptors)
+        listeners = Listeners(try Self.listen(configuration, options, inherited))
+        for warning in inherited.closeOthers() { log.warn(warning) }
         control = try ControlEndpoint(configuration, log)
         admin = try AdminEndpoint(configuration.admin)
         let folders = StateFolders(configuration, environment)
@@ -191,17 +194,17 @@ package final class Server {
     }
 
     private static func listen(
-        _ configuration: Configuration, _ options: ListenerOptions
+        _ configuration: Configuration, _ options: ListenerOptions, _ inherited: InheritedSockets
     ) throws(Failure) -> [Listeners.Entry] {
         var entries: [Listeners.Entry] = []
         for listener in configuration.listeners {
-            entries.append(try open(listener, options))
+            entries.append(try open(listener, options, inherited))
         }
         return entries
     }
 
     static func open(
-        _ listener: ListenerConfiguration, _ options: ListenerOptions = .plain
+        _ listener: ListenerConfiguration, _ options: ListenerOptions, _ inherited: InheritedSockets
     ) throws(Failure) -> Listeners.Entry {
         let isPlain = listener.tls == nil && !listener.takesProxyHeader
         let options = isPlain ? options : try readOptions(listener)
@@ -212,7 +215,10 @@ package final class Server {
             throw Failure(description: "\(listener.origin): \(error)", isConfiguration: true)
         }
         do throws(Errno) {
-            return Listeners.Entry(try Listener(address), configured: listener, options: options)
+            let taken = try inherited.take(listener.address)
+            return Listeners.Entry(
+                try Listener(taken.map { .inherited($0.number) } ?? address), configured: listener, options: options,
+                inheritedName: taken?.name)
         } catch {
             throw Failure(
                 description: "\(listener.origin): cannot listen on \(listener.address): \(error)",
@@ -314,7 +320,7 @@ package final class Server {
     /// With workers, until they have ended.
     private func serve() throws(Errno) {
         let threads = try startWorkers()
-        for entry in listeners.entries { log.info("listening on \(entry.listener.address)") }
+        for entry in listeners.entries { log.info("listening on \(entry.description)") }
         if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
