@@ -11,7 +11,7 @@ extension Server {
         case .status(let form):
             let report = statusReport()
             // As a script asks: 0 when all is well.
-            let exit: Int32 = report.isDegraded ? 1 : 0
+            let exit: Int32 = report.reasons.isEmpty ? 0 : 1
             switch form {
             case .json: return ControlAnswer(report.json(), exit: exit)
             case .text: return ControlAnswer(report.text(colour: false), exit: exit)
@@ -86,6 +86,8 @@ extension Server {
         report.certificates = Listeners.certificates(listeners.entries)
         report.routes = handlerManager.routeReports()
         report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
+        report.reasons = unreadiness() + report.copies
+        report.refusals = context.rejections.all.map { .init(word: $0.word, count: $0.count) }
         report.metrics = context.metrics.samples().map { StatusReport.Metric($0) }
         return report
     }
