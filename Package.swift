@@ -129,7 +129,9 @@ let package = Package(
             name: "GatewayLoadTests", dependencies: ["GatewayLoad", "GatewayTLS", "WebSocket", "GatewayIO", "Bytes"]),
         .testTarget(
             name: "GatewayControlTests",
-            dependencies: ["GatewayControl", "GatewayConfiguration", "GatewayIO", "HTTP", "HandlerModules"]),
+            dependencies: [
+                "GatewayControl", "GatewayConfiguration", "GatewayIO", "HTTP", "HandlerModules", "TestSupport",
+            ]),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [

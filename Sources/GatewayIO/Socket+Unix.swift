@@ -37,12 +37,20 @@ extension Socket {
     }
 
     /// The user at the other end of a unix socket, as the kernel saw it when it connected; nil for other sockets.
-    package var peerUser: UInt32? {
+    package var peerUser: UInt32? { peerCredentials.flatMap { $0.user == .max ? nil : $0.user } }
+
+    /// The process at the other end of a unix socket that was connected: the one that listens; nil for other sockets, and
+    /// for one in a container whose processes cannot be seen from here.
+    package var peerProcess: Int32? {
+        peerCredentials.flatMap { $0.process == 0 ? nil : Int32(bitPattern: $0.process) }
+    }
+
+    private var peerCredentials: (process: UInt32, user: UInt32)? {
         // struct ucred of unix(7): process, user and group, 32 bits each.
         var credentials: [UInt32] = [0, .max, .max]
         var length = socklen_t(credentials.count * MemoryLayout<UInt32>.size)
         guard unsafe getsockopt(number, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
-        return credentials[1] == .max ? nil : credentials[1]
+        return (credentials[0], credentials[1])
     }
 
     /// Reads once, at most so many bytes, behind those that are there.

@@ -1,6 +1,7 @@
 """Starting, listening, and the two ways of ending."""
 import asyncio
 import os
+import re
 import signal
 import socket
 import stat
@@ -12,7 +13,7 @@ from websockets.sync.client import connect, unix_connect
 
 from gateway_process import BINARY, DEADLINE, eventually
 from raw_peer import TEXT, RawPeer, accepted, frame
-from test_control import ask
+from test_control import ask, status
 
 
 def echoes(connection, text="hello"):
@@ -191,3 +192,60 @@ def test_a_port_in_use_is_said(make_gateway):
     with RawPeer(first).opened() as peer:
         peer.send(frame(TEXT, b"unharmed"))
         assert peer.read_frame() == (TEXT, True, b"unharmed")
+
+
+# ---- one at a time
+
+def test_a_second_gateway_with_the_same_control_socket_is_refused_by_name(make_gateway):
+    first = make_gateway(main="control unix:./own.sock;").start()
+    second = make_gateway(main=f"control unix:{first.folder}/own.sock;").launch()
+    assert second.exit_status() == 1
+    second.wait_for(rf"error: \S+gateway\.conf:\d+:\d+: another gateway is running: process {first.process.pid}, which serves "
+                    rf"{first.file} and listens at the control socket {first.folder}/own\.sock")
+    second.wait_for(rf"To do: `gateway reload -c {first.file}`")
+    assert ask(first, "status").returncode == 0
+
+
+def test_the_same_file_twice_is_refused_by_name_and_not_for_its_port(make_gateway):
+    first = make_gateway().start()
+    first.file.write_text(first.file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{first.port}"))
+    again = subprocess.run([BINARY, "-c", first.file], cwd=first.folder, capture_output=True, text=True, timeout=DEADLINE)
+    assert again.returncode == 1
+    assert f"another gateway is running: process {first.process.pid}, which serves {first.file}" in again.stderr
+    assert (first.folder / ".gateway.sock").exists()
+
+
+def test_a_gateway_that_hangs_is_named_by_its_process(make_gateway):
+    first = make_gateway().start()
+    first.signal(signal.SIGSTOP)
+    try:
+        again = subprocess.run([BINARY, "-c", first.file], cwd=first.folder, capture_output=True, text=True, timeout=DEADLINE)
+    finally:
+        first.signal(signal.SIGCONT)
+    assert again.returncode == 1 and f"process {first.process.pid} listens at the control socket" in again.stderr
+
+
+# ---- how it does
+
+def test_status_says_why_not_all_is_well(make_gateway):
+    running = make_gateway(routes="route /echo { handler echo; }\nroute /gone { handler nowhere; }").start()
+    told = ask(running, "status")
+    assert told.returncode == 1
+    assert re.search(r"reason  handler-unavailable: route /gone, handler \"nowhere\": ", told.stdout)
+    report = status(running)
+    assert [reason.split(":")[0] for reason in report["reasons"]] == ["handler-unavailable"]
+    assert ask(running, "status", "--json").returncode == 1
+    with RawPeer(running, "/none") as refused:
+        assert refused.status == 404
+    assert status(running)["refusals"] == {"no-route": 1}
+    assert "refused  1 no-route" in ask(running, "status").stdout
+
+
+def test_status_is_1_while_it_drains(make_gateway):
+    running = make_gateway().start()
+    assert ask(running, "status").returncode == 0
+    with RawPeer(running).opened():
+        draining = subprocess.Popen([BINARY, "drain", "-c", running.file], stdout=subprocess.DEVNULL)
+        eventually("it is draining", lambda: ask(running, "status").returncode == 1)
+        assert status(running)["reasons"] == ["draining: new connections are refused"]
+    assert draining.wait(DEADLINE) == 0

@@ -27,6 +27,14 @@ final class ControlEndpoint {
         }
     }
 
+    /// Two gateways with one control socket are one too many: whoever asks would hear the first one only. Before anything
+    /// else fails over what they also share.
+    static func refuseRival(_ configuration: Configuration) throws(Server.Failure) {
+        guard let path = configuration.controlPath, let rival = RivalGateway(at: path) else { return }
+        let origin = configuration.controlOrigin.map { "\($0): " } ?? ""
+        throw Server.Failure(description: origin + rival.refusal(at: path), isConfiguration: false)
+    }
+
     /// For registration with the control thread's poller, as readable.
     var number: Int32 { socket.number }
 

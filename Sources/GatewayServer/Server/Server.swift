@@ -68,6 +68,7 @@ package final class Server {
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Failure) {
         startConfiguration = configuration
+        try ControlEndpoint.refuseRival(configuration)
         let logs = try OpenedLogs(configuration)
         log = Log(logs.error)
         let limit = Self.raiseDescriptorLimit()
