@@ -67,7 +67,8 @@ struct RunDirectoryTests {
                 no folder to load handlers from.
                    /nowhere does not exist
                    \(open) cannot be trusted: \(open) can be written by every user (mode 0777)
-                   To do: set TMPDIR to a folder that belongs to the gateway's user and is not mounted noexec.
+                   To do: name a folder that belongs to the gateway's user and is not mounted noexec, with a line such as
+                   `state_dir /var/lib/gateway;` in gateway.conf.
                 """)
     }
 
