@@ -54,6 +54,10 @@ extension Directive {
         "user": Meaning(
             "Who the gateway becomes, for good, once it listens and has read its certificates.",
             standard: "it stays who started it"),
+        "state_dir": Meaning(
+            "The folder for all that the gateway writes of its own accord: copies of handlers, the last good ones, the "
+                + "record of a crash. Nothing else need be writable.",
+            standard: "$STATE_DIRECTORY of systemd, else beside the handlers and gateway.conf"),
         "threads": Meaning(
             "Workers, each with an event loop and connections of its own; `auto` is one for each core.",
             standard: "auto"),
