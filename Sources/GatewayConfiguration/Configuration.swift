@@ -20,6 +20,15 @@ package struct Configuration: Sendable, Equatable {
         case warn
         /// What did not work.
         case error
+
+        /// By its name: `warning` is `warn` as lines of the log have it.
+        package init?(named name: String) { self.init(rawValue: name == "warning" ? "warn" : name) }
+
+        /// What a directive takes.
+        static let byName = Dictionary(uniqueKeysWithValues: allCases.map { ($0.name, $0) } + [("warn", .warn)])
+
+        /// As lines of the log have it.
+        package var name: String { self == .warn ? "warning" : rawValue }
     }
 
     /// How many workers there are.

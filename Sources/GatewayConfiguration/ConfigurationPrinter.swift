@@ -20,6 +20,7 @@ private struct ConfigurationPrinter {
             case .special(let special): printTop(special, directive.name, configuration)
             case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch: break
+            case .logLevel: break
             case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation, .later: break
             }
         }

@@ -91,6 +91,8 @@ enum Setting: Sendable {
     case slowConsumer(ScopePath<Limits.SlowConsumer>)
     /// Which threads callbacks run on.
     case dispatch(ScopePath<Limits.Dispatch>)
+    /// What is written of the log of a handler.
+    case logLevel(ScopePath<Configuration.LogLevel?>)
     /// How messages are compressed, with a block of its own.
     case compression
     /// Which pages may connect.
@@ -233,6 +235,7 @@ struct Directive: Sendable {
         Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
         Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),
         Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
+        Directive("log_level", anywhere, .logLevel(\.limits.logLevel)),
         Directive("callback_stall", anywhere, .timeOrOff(\.limits.callbackStallMilliseconds, 1...hour)),
         Directive("reload", anywhere, .policy(\.limits.reload)),
         Directive("drain_timeout", anywhere, .time(\.limits.drainTimeoutMilliseconds, 1...day)),
@@ -270,6 +273,7 @@ extension Directive {
         case .forwarding: ProxyTrust.Header.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .rate: "\"off\", or a rate such as 20/s and perhaps \"burst\" and a number"
         case .addresses: "addresses or networks: " + AddressPrefix.forms
+        case .logLevel: "one of " + Configuration.LogLevel.allCases.map(\.name).joined(separator: ", ")
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
         case .fixed(let value): "\"\(value)\""
@@ -289,6 +293,7 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .slowConsumer(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
+        case .logLevel(let path): scope[keyPath: path].map(\.name)
         case .compression: compression(scope)
         case .fileMode(let path): scope[keyPath: path].map { "0" + String($0, radix: 8) }
         case .name(let path): scope[keyPath: path].map { Quotation.ifNeeded($0) }

@@ -262,7 +262,7 @@ extension Evaluator {
         for word in words {
             if let form = LogForm(rawValue: word.text), !hasForm {
                 (log.form, hasForm) = (form, true)
-            } else if let level = Configuration.LogLevel(rawValue: word.text), !hasLevel {
+            } else if let level = Configuration.LogLevel(named: word.text), !hasLevel {
                 (log.level, hasLevel) = (level, true)
             } else {
                 return reportLevel(word)
@@ -272,7 +272,7 @@ extension Evaluator {
     }
 
     private mutating func reportLevel(_ word: Word) {
-        if LogForm(rawValue: word.text) != nil || Configuration.LogLevel(rawValue: word.text) != nil {
+        if LogForm(rawValue: word.text) != nil || Configuration.LogLevel(named: word.text) != nil {
             return report.error("unexpected \(Quotation.short(word.text))", at: word.range)
         }
         let levels = Configuration.LogLevel.allCases.map(\.rawValue)
@@ -291,7 +291,7 @@ extension Evaluator {
             return nil
         }
         // `access_log json` asks for no file of that name.
-        if LogForm(rawValue: target.text) != nil || Configuration.LogLevel(rawValue: target.text) != nil {
+        if LogForm(rawValue: target.text) != nil || Configuration.LogLevel(named: target.text) != nil {
             let text = Quotation.short(target.text)
             report.error(
                 "\"\(name)\" begins with where it goes: stderr or a file, then \(text)", at: target.range,

@@ -14,6 +14,8 @@ extension Evaluator {
             if let policy = choice(entry, among: Limits.ReloadPolicy.self) { scope[keyPath: path] = policy }
         case .slowConsumer(let path):
             if let action = choice(entry, among: Limits.SlowConsumer.self) { scope[keyPath: path] = action }
+        case .logLevel(let path):
+            if let level = choice(entry, Configuration.LogLevel.byName) { scope[keyPath: path] = level }
         case .dispatch(let path):
             if let dispatch = choice(entry, among: Limits.Dispatch.self) { scope[keyPath: path] = dispatch }
         case .compression:
@@ -80,7 +82,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .slowConsumer, .dispatch, .compression, .origin, .addresses, .rate, .forwarding, .fileMode,
+        case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .addresses, .rate, .forwarding,
+            .fileMode,
             .name, .probation, .fixed, .later, .special:
             break
         }

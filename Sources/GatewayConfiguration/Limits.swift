@@ -106,6 +106,8 @@ package struct Limits: Sendable, Equatable {
     package var compression = Compression()
     /// `callback_stall`: a callback that blocks a loop for longer is told of; nil = none is.
     package var callbackStallMilliseconds: Int64? = 100
+    /// `log_level`: the least important line that is written of what the handler logs there; nil = as `error_log` says.
+    package var logLevel: Configuration.LogLevel?
     /// `dispatch`: which threads callbacks run on.
     package var dispatch = Dispatch.loop
     /// `reload`: what happens to the connections of the route when its handler is replaced.

@@ -31,6 +31,27 @@ public struct CrashSite: Sendable {
     }
 }
 
+/// What is written of a handler's log.
+extension CrashSite {
+    /// That of the callback that runs on this thread; nil when none does.
+    public static var current: CrashSite? {
+        unsafe clinux_own_site().map { CrashSite(address: UInt(bitPattern: $0)) }
+    }
+
+    /// One more than the least level that is written; 0 leaves that to others. Any thread.
+    public var logLevel: UInt32 {
+        get { unsafe pointer.map { unsafe clinux_log_level($0) } ?? 0 }
+        nonmutating set { unsafe pointer.map { unsafe clinux_set_log_level($0, newValue) } }
+    }
+
+    /// The route, where it is the business of one.
+    public var route: String? {
+        guard let site = unsafe pointer else { return nil }
+        let name = unsafe String(cString: site.pointee.route)
+        return name.isEmpty ? nil : name
+    }
+}
+
 /// Callbacks that hold up a loop.
 extension CrashSite {
     /// How long a callback may take on a loop, in milliseconds; 0 for ever. Any thread.

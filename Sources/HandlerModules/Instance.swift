@@ -50,8 +50,10 @@ package final class Instance: Sendable {
     package var crashSite: CrashSite { CrashSite(address: site.load(ordering: .relaxed)) }
 
     /// Calls `start` on a thread of its own, once; `startOutcome` tells what came of it. Control thread.
+    ///
+    /// - Parameter logLevel: of its `CrashSite`.
     package func beginStart(
-        _ settings: RouteSettings, bell: @escaping @Sendable () -> Void
+        _ settings: RouteSettings, logLevel: UInt32 = 0, bell: @escaping @Sendable () -> Void
     ) throws(ModuleError) {
         guard move(from: .created, to: .starting) else {
             throw refusal(settings, "was asked to start twice", "report this: it is a fault of the gateway")
@@ -59,6 +61,7 @@ package final class Instance: Sendable {
         let named = CrashSite(
             handler: generation.handler, generation: generation.number, digest: generation.digest,
             route: settings.route)
+        named.logLevel = logLevel
         site.store(named.address, ordering: .relaxed)
         _ = generation.failureNote.take()
         do throws(SystemError) {

@@ -121,6 +121,13 @@ private let acceptedDirectives: [Acceptance] = [
     Acceptance("defaults { slow_consumer drop_old; }") { $0.limits.slowConsumer == .dropOld },
     Acceptance("defaults { slow_consumer pause_reads; }") { $0.limits.slowConsumer == .pauseReads },
     Acceptance("defaults { callback_stall 1ms; }") { $0.limits.callbackStallMilliseconds == 1 },
+    Acceptance("route /x { handler h; log_level warning; }") { $0.routes[0].limits.logLevel == .warn },
+    Acceptance("defaults { log_level debug; } route /x { handler h; } route /y { handler h; log_level warn; }") {
+        $0.limits.logLevel == .debug && $0.routes.map(\.limits.logLevel) == [.debug, .warn]
+    },
+    Acceptance("route /x { handler h; } error_log stderr warning;") {
+        $0.routes[0].limits.logLevel == nil && $0.errorLog?.level == .warn
+    },
     Acceptance("defaults { callback_stall off; }") { $0.limits.callbackStallMilliseconds == nil },
     Acceptance("defaults { write_timeout 2s; }") { $0.limits.writeTimeoutMilliseconds == 2000 },
     Acceptance("route /x { handler h; write_timeout off; }") {

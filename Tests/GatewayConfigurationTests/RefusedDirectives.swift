@@ -279,6 +279,12 @@ let refusedDirectives: [Refusal] = [
         "defaults { close_timeout off; }",
         ["1:26+3 error: \"off\" is not a duration such as 200ms, 30s or 5m"]),
     Refusal(
+        "defaults { log_level loud; } route /x { handler h; log_level debg; }",
+        [
+            "1:22+4 error: \"log_level\" takes one of trace, debug, info, warning, error, not \"loud\"",
+            "1:63+4 error: \"log_level\" does not take \"debg\" (did you mean \"debug\"?)",
+        ]),
+    Refusal(
         "defaults { callback_stall 2h; }",
         ["1:27+2 error: \"2h\" is out of range for \"callback_stall\" (1ms to 1h)"]),
     Refusal(

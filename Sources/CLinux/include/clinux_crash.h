@@ -41,6 +41,7 @@ struct clinux_crash_site {
     const char *route; /* "" when it is the business of no route */
     uint64_t stalls;   /* callbacks that held up a loop for longer than `patience` */
     uint32_t patience; /* milliseconds; 0 for ever */
+    uint32_t log_level; /* one more than the least GW_LOG_* that is written of the handler there; 0 leaves it to others */
 };
 
 /* What this thread is doing for a handler; `site` is NULL when nothing. Its own thread writes it, another one may look
@@ -101,6 +102,15 @@ static inline void clinux_set_patience(struct clinux_crash_site *site, uint32_t 
 static inline uint32_t clinux_patience(const struct clinux_crash_site *site) {
     return __atomic_load_n(&site->patience, __ATOMIC_RELAXED);
 }
+/* What of the handler's log is written there. Any thread. */
+static inline void clinux_set_log_level(struct clinux_crash_site *site, uint32_t level) {
+    __atomic_store_n(&site->log_level, level, __ATOMIC_RELAXED);
+}
+static inline uint32_t clinux_log_level(const struct clinux_crash_site *site) {
+    return __atomic_load_n(&site->log_level, __ATOMIC_RELAXED);
+}
+/* Whose code runs on the calling thread; NULL when none does. */
+static inline const struct clinux_crash_site *clinux_own_site(void) { return clinux_crash_note.site; }
 static inline void clinux_count_stall(struct clinux_crash_site *site) {
     __atomic_fetch_add(&site->stalls, 1, __ATOMIC_RELAXED);
 }

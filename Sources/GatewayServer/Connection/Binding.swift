@@ -80,6 +80,7 @@ import WebSocket
         _ instanceContext: InstanceContext, route: Route, isPooled: Bool? = nil
     ) -> UnsafeMutablePointer<Binding> {
         instanceContext.instance.crashSite.patience = route.callbackStall
+        instanceContext.instance.crashSite.logLevel = route.logLevel
         let binding = UnsafeMutablePointer<Binding>.allocate(capacity: 1)
         unsafe binding.initialize(to: Binding(instanceContext, route: route, isPooled: isPooled ?? route.isPooled))
         return unsafe binding

@@ -1,4 +1,5 @@
 import Bytes
+import HandlerModules
 import Synchronization
 
 /// The little that other threads may know and change about the connections of one worker.
@@ -134,6 +135,19 @@ final class SharedConnectionTable: @unchecked Sendable {
                 bitPattern: entries[id.slot].binding.load(ordering: .relaxed))
         else { return nil }
         return unsafe binding.pointee.module
+    }
+
+    /// Any thread: the site of the instance that serves the connection, be it open or closing, if it is of a module; nil
+    /// when it has ended.
+    func crashSite(of id: ConnectionID, module: UInt32) -> CrashSite? {
+        guard id.slot < used.load(ordering: .acquiring), id.serial != 0,
+            entries[id.slot].occupant.load(ordering: .acquiring) == id.serial,
+            // Bindings are never freed.
+            let binding = unsafe UnsafeMutablePointer<Binding>(
+                bitPattern: entries[id.slot].binding.load(ordering: .relaxed)),
+            unsafe binding.pointee.module == module
+        else { return nil }
+        return unsafe binding.pointee.site
     }
 
     /// Whether the connection is open, for deciding with a lock held that the owner takes after it withdraws.

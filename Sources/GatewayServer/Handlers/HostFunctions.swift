@@ -90,14 +90,34 @@ extension HostContext {
     /// Writes a line for a handler.
     func log(_ connection: gw_conn, _ level: Int32, _ text: UnsafePointer<CChar>?, _ length: Int) {
         let level = Log.Level(rawValue: Int(max(0, min(4, level)))) ?? .info
-        guard server.log.writes(level), let text = unsafe text else { return }
+        let site = logSite(connection)
+        guard server.log.writes(level, by: leastLevel(site)), let text = unsafe text else { return }
         // A line of a handler is bounded, so that none can hold a worker up for long.
         let bytes = unsafe UnsafeRawBufferPointer(start: text, count: min(max(0, length), 4096))
         let message = unsafe String(decoding: bytes, as: UTF8.self)
         let place = connection == 0 ? "" : " [\(String(connection, radix: 16))]"
-        server.log.write(
+        server.log.put(
             level, "handler \"\(handler)\"\(place): \(message)",
             about: LogLine.Subject(
-                handler: handler, generation: generation, connection: connection == 0 ? nil : connection))
+                handler: handler, generation: generation, route: site?.route,
+                connection: connection == 0 ? nil : connection))
+    }
+
+    /// Whose route a line is about: that of its connection, else that of the callback which runs on this thread.
+    private func logSite(_ connection: gw_conn) -> CrashSite? {
+        let id = ConnectionID(connection)
+        if connection != 0, id.worker < server.ports.count,
+            let site = server.ports[id.worker].sharedTable.crashSite(of: id, module: module)
+        {
+            return site
+        }
+        return CrashSite.current
+    }
+
+    /// The least level that is written of it; nil leaves that to `error_log`.
+    private func leastLevel(_ site: CrashSite?) -> Log.Level? {
+        if let site { return Log.Level(least: site.logLevel) }
+        // A thread of the handler's own: what is written on any of its routes.
+        return server.instances.logLevels(ofModule: module).min().flatMap { Log.Level(least: $0) }
     }
 }

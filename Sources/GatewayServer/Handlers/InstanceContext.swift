@@ -156,6 +156,13 @@ final class InstanceDirectory: Sendable {
 
     func remove(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records.removeValue(forKey: id) } }
 
+    /// What is written of a handler's log, instance by instance.
+    func logLevels(ofModule module: UInt32) -> [UInt32] {
+        state.withLock { state in
+            state.records.values.filter { $0.module == module }.map { $0.instance.crashSite.logLevel }
+        }
+    }
+
     func context(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records[id] } }
 
     /// The header: a wrong number answers GW_E_NOTFOUND, a stopped one GW_E_RETIRED.

@@ -12,6 +12,9 @@ package struct Log: Sendable {
         case warn
         case error
 
+        /// As sites of handlers have it: one less than this is the least that is written; 0 is nil.
+        init?(least: UInt32) { self.init(rawValue: Int(least) - 1) }
+
         static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
 
         var name: String {
@@ -74,11 +77,22 @@ package struct Log: Sendable {
 
     func writes(_ level: Level) -> Bool { level.rawValue >= target.threshold.load(ordering: .relaxed) }
 
+    /// The same of a line with a least level of its own, which counts instead of that of the log; nothing is written to one
+    /// that is off.
+    func writes(_ level: Level, by least: Level?) -> Bool {
+        let threshold = target.threshold.load(ordering: .relaxed)
+        return threshold != .max && level.rawValue >= least?.rawValue ?? threshold
+    }
+
     /// - Parameter subject: for those who read it as JSON; the message says it in words.
     func write(_ level: Level, _ message: @autoclosure () -> String, about subject: LogLine.Subject? = nil) {
-        guard writes(level) else { return }
+        if writes(level) { put(level, message(), about: subject) }
+    }
+
+    /// Writes a line of which it has been asked whether it is to be written.
+    func put(_ level: Level, _ message: String, about subject: LogLine.Subject? = nil) {
         let (writer, form) = target.place.withLock { $0 }
-        let line = LogLine(time: LogTime.now(), level: level, message: message(), subject: subject ?? .init())
+        let line = LogLine(time: LogTime.now(), level: level, message: message, subject: subject ?? .init())
         writer.append(line.text(form))
     }
 

@@ -24,7 +24,7 @@ final class InstanceStart {
         deadline = handlerManager.deadline(milliseconds: configuration.limits.startTimeoutMilliseconds)
         instanceContext = handlerManager.makeInstanceContext(generation, service, route)
         do throws(ModuleError) {
-            try instanceContext.instance.beginStart(settings, bell: handlerManager.ring)
+            try instanceContext.instance.beginStart(settings, logLevel: route.logLevel, bell: handlerManager.ring)
         } catch {
             handlerManager.close(instanceContext)
             throw error

@@ -88,6 +88,8 @@ final class Route: Sendable {
     let isPooled: Bool
     /// `callback_stall` in milliseconds; 0 = off.
     let callbackStall: UInt32
+    /// `log_level` as `CrashSite` has it.
+    let logLevel: UInt32
     /// nil for `compression off`.
     private let compression: RouteCompression?
     /// What that did, worker by worker; empty where it never was on. They go on when the configuration changes.
@@ -119,6 +121,7 @@ final class Route: Sendable {
         addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         isPooled = configuration.limits.dispatch == .pool
         callbackStall = UInt32(clamping: configuration.limits.callbackStallMilliseconds ?? 0)
+        logLevel = configuration.limits.logLevel.map { UInt32(Log.Level($0).rawValue) + 1 } ?? 0
         let compression = RouteCompression(
             configuration.limits.compression, dropsMessages: configuration.limits.slowConsumer == .dropOld)
         self.compression = compression
