@@ -18,6 +18,8 @@ extension AccessRecord {
     init(endOf peer: ConnectionPointer, on worker: Worker) {
         self.init(.close, of: peer)
         if let binding = unsafe peer.pointee.binding { unsafe note(binding) }
+        if let request = peer.pointee.rareState?.loggedRequest { note(request) }
+        subprotocol = peer.pointee.rareState?.subprotocol
         let ending = Ending(peer)
         code = ending.code
         by = Self.name(ofInitiator: ending.by)
@@ -33,11 +35,20 @@ extension AccessRecord {
         durationMilliseconds = UInt64(worker.now &- opened) * UInt64(TimerWheel.tickMilliseconds)
     }
 
-    mutating func note(_ head: RequestHead) {
+    /// - Parameter exchange: of a request that a handler was asked about; others are answered in the turn that has read
+    ///   their head.
+    mutating func note(_ head: RequestHead, _ exchange: Exchange?, on worker: Worker) {
         host = head.authority.map { String(decoding: head.bytes[$0.host], as: UTF8.self) }
         method = head.methodName
         path = head.string(head.target.range)
         http = "1.\(head.minorVersion)"
+        if let exchange { unsafe note(exchange.binding) }
+        let (began, now) = (exchange?.receivedAt ?? worker.nowNanoseconds, worker.clock())
+        durationMilliseconds = now > began ? (now - began) / 1_000_000 : 0
+    }
+
+    private mutating func note(_ request: LoggedRequest) {
+        (host, method, path, http) = (request.host, request.method, request.path, request.http)
     }
 
     mutating func note(_ route: Route) { (self.route, handler) = (route.name, route.handler) }
@@ -57,5 +68,18 @@ extension AccessRecord {
         case UInt16(GW_BY_SHUTDOWN): "shutdown"
         default: "transport"
         }
+    }
+}
+
+/// What the line of a connection's end says of its request, which is forgotten by then. Kept only where there is an access
+/// log.
+final class LoggedRequest {
+    let host: String?
+    let method: String?
+    let path: String?
+    let http: String?
+
+    init(_ record: AccessRecord) {
+        (host, method, path, http) = (record.host, record.method, record.path, record.http)
     }
 }

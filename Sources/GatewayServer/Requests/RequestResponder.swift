@@ -116,7 +116,7 @@ final class RequestResponder {
         var page = PlainResponse(status: 200, contentType: "text/html; charset=utf-8", body: Array(text.utf8))
         // A body that is not read would be taken for the next request.
         page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
-        unsafe noteAnswer(to: peer, head, nil, status: 200, on: worker)
+        noteAnswer(to: peer, head, nil, status: 200, on: worker)
         respond(peer, page, headOnly: head.method == .head, on: worker)
         return true
     }
@@ -204,16 +204,12 @@ final class RequestResponder {
         switch status {
         case Status.ok where isUpgrade: conclude(peer, exchange, Reply(status: 101), on: worker)
         case Status.reject where isUpgrade:
-            forget(peer, exchange, on: worker)
-            unsafe reject(peer, exchange.head, .handlerRefused, at: exchange.binding.pointee.route, on: worker)
-        case Status.reject:
-            forget(peer, exchange, on: worker)
-            unsafe reject(peer, exchange.head, .notFound, at: exchange.binding.pointee.route, on: worker)
+            reject(peer, exchange, .handlerRefused, on: worker)
+        case Status.reject: reject(peer, exchange, .notFound, on: worker)
         default:
             unsafe exchange.binding.pointee.failures.add(1, ordering: .relaxed)
             worker.server.log.warn("\(unsafe describe(exchange.binding)): answered a request with status \(status)")
-            forget(peer, exchange, on: worker)
-            unsafe reject(peer, exchange.head, .handlerFailed, at: exchange.binding.pointee.route, on: worker)
+            reject(peer, exchange, .handlerFailed, on: worker)
         }
     }
 
@@ -232,10 +228,10 @@ final class RequestResponder {
         response.keepsAlive = exchange.handshake == nil && keepsAlive(exchange.head, on: worker)
         let headOnly = exchange.head.method == .head
         if exchange.handshake == nil {
-            unsafe noteAnswer(to: peer, exchange.head, exchange.binding, status: reply.status, on: worker)
+            noteAnswer(to: peer, exchange.head, exchange, status: reply.status, on: worker)
         } else {
-            let (route, word) = unsafe (exchange.binding.pointee.route, Rejection.handlerRefused.word)
-            noteRefusal(of: peer, exchange.head, at: route, status: reply.status, word, on: worker)
+            noteRefusal(
+                of: peer, exchange.head, exchange, status: reply.status, Rejection.handlerRefused.word, on: worker)
         }
         forget(peer, exchange, on: worker)
         respond(peer, response, headOnly: headOnly, on: worker)
@@ -276,6 +272,7 @@ final class RequestResponder {
         peer.pointee.pingDue =
             unsafe binding.pointee.limits.pingInterval == 0 ? 0 : worker.now + binding.pointee.limits.pingInterval
         peer.pointee.flags.insert(.opened)
+        if let chosen { peer.pointee.ownRareState.subprotocol = head.string(chosen) }
         unsafe worker.port.sharedTable.post(peer.pointee.id, binding: binding, openedAt: worker.now)
         worker.timers.schedule(peer, on: worker)
         worker.countOpened(peer, nanoseconds: worker.clock() &- exchange.receivedAt)
@@ -355,20 +352,28 @@ final class RequestResponder {
     /// Rejects a request. A body that will not be read closes the connection.
     private func reject(
         _ peer: ConnectionPointer, _ head: RequestHead, _ rejection: Rejection, at route: Route? = nil,
-        on worker: Worker
+        _ exchange: Exchange? = nil, on worker: Worker
     ) {
         var answer = rejection.response
         answer.keepsAlive =
             keepsAlive(head, on: worker) && !head.hasBody && !head.hasToken("websocket", in: "upgrade")
             && !peer.pointee.flags.contains(.surplus)
-        noteRefusal(of: peer, head, at: route, status: rejection.status, rejection.word, on: worker)
+        noteRefusal(of: peer, head, exchange, at: route, status: rejection.status, rejection.word, on: worker)
         respond(peer, answer, headOnly: head.method == .head, on: worker)
+    }
+
+    /// Rejects a request that a handler was asked about.
+    private func reject(
+        _ peer: ConnectionPointer, _ exchange: Exchange, _ rejection: Rejection, on worker: Worker
+    ) {
+        forget(peer, exchange, on: worker)
+        reject(peer, exchange.head, rejection, exchange, on: worker)
     }
 
     /// Rejects a request that is not whole, or too late.
     func reject(_ peer: ConnectionPointer, _ rejection: Rejection, on worker: Worker) {
-        let head = peer.pointee.exchange?.head
-        noteRefusal(of: peer, head, status: rejection.status, rejection.word, on: worker)
+        let exchange = peer.pointee.exchange
+        noteRefusal(of: peer, exchange?.head, exchange, status: rejection.status, rejection.word, on: worker)
         respond(peer, rejection.response, headOnly: false, on: worker)
     }
 
@@ -414,27 +419,26 @@ final class RequestResponder {
 
     // MARK: What is counted and logged
 
+    /// - Parameter exchange: of a request that a handler was asked about.
     private func noteRefusal(
-        of peer: ConnectionPointer, _ head: RequestHead?, at route: Route? = nil, status: Int, _ word: String,
-        on worker: Worker
+        of peer: ConnectionPointer, _ head: RequestHead?, _ exchange: Exchange? = nil, at route: Route? = nil,
+        status: Int, _ word: String, on worker: Worker
     ) {
         worker.server.rejections.note(word)
         guard let log = worker.routing.accessLog else { return }
         var record = AccessRecord(.refuse, of: peer)
         (record.status, record.reason) = (status, word)
-        if let head { record.note(head) }
+        if let head { record.note(head, exchange, on: worker) }
         if let route { record.note(route) }
         log.write(record)
     }
 
     private func noteAnswer(
-        to peer: ConnectionPointer, _ head: RequestHead, _ binding: UnsafeMutablePointer<Binding>?, status: Int,
-        on worker: Worker
+        to peer: ConnectionPointer, _ head: RequestHead, _ exchange: Exchange?, status: Int, on worker: Worker
     ) {
         guard let log = worker.routing.accessLog else { return }
         var record = AccessRecord(.request, of: peer)
-        record.note(head)
-        if let binding = unsafe binding { unsafe record.note(binding) }
+        record.note(head, exchange, on: worker)
         record.status = status
         log.write(record)
     }
@@ -444,10 +448,10 @@ final class RequestResponder {
     ) {
         guard let log = worker.routing.accessLog else { return }
         var record = AccessRecord(.open, of: peer)
-        record.note(exchange.head)
-        unsafe record.note(exchange.binding)
+        record.note(exchange.head, exchange, on: worker)
         record.status = 101
         record.subprotocol = subprotocol.map { exchange.head.string($0) }
+        peer.pointee.ownRareState.loggedRequest = LoggedRequest(record)
         log.write(record)
     }
 
