@@ -7,16 +7,16 @@ package enum AddressPrefix: Sendable, Equatable, CustomStringConvertible {
     case network(NetworkAddress, bits: Int)
 
     /// Why a word names no peers; the text is the sentence for the operator.
-    struct Failure: Error, Sendable {
+    package struct Failure: Error, Sendable {
         /// What is wrong, as it follows the quoted word.
-        let sentence: String
+        package let sentence: String
     }
 
     /// The forms, for messages.
-    static let forms = "10.0.0.0/8, 192.168.1.7, 2001:db8::/32, unix: or all"
+    package static let forms = "10.0.0.0/8, 192.168.1.7, 2001:db8::/32, unix: or all"
 
     /// Reads `ADDRESS`, `ADDRESS/BITS`, `unix:` or `all`.
-    init(_ text: String) throws(Failure) {
+    package init(_ text: String) throws(Failure) {
         if text == "all" {
             self = .all
             return

@@ -152,6 +152,8 @@ extension Directive {
         "dispatch": Meaning(
             "Which threads call the handler: those of the event loops, so no callback may block, or others, so each "
                 + "may."),
+        "log_level": Meaning(
+            "What the handler logs below this level is not written.", standard: "what `error_log` writes"),
         "callback_stall": Meaning("A callback that blocks a loop for longer is named in the log while it still does."),
         "reload": Meaning(
             "What becomes of connections when their handler is replaced: they move where both generations can hand "

@@ -32,7 +32,7 @@ package enum Unit {
     }
 
     /// The bytes of `512`, `64k`, `1m`, `1g`; capital letters mean the same.
-    static func bytes(_ text: String) throws(UnitError) -> Int64 {
+    package static func bytes(_ text: String) throws(UnitError) -> Int64 {
         let (number, suffix) = try split(text)
         if suffix.isEmpty { return number }
         guard let unit = sizes.first(where: { $0.name == suffix.lowercased() }) else { throw .unknown(suffix) }

@@ -41,6 +41,33 @@ package enum ControlClient {
         throw .cutShort
     }
 
+    /// Sends a command and passes on what comes, whole lines, until the answer ends.
+    ///
+    /// - Parameter show: hears some lines; false when nobody wants any more.
+    /// - Returns: the exit status; nil when nobody wanted any more.
+    package static func follow(
+        _ command: ControlCommand, at path: String, _ show: (String) -> Bool
+    ) throws(Failure) -> Int32? {
+        let socket = try connect(path, nil)
+        let line = Array((command.line + "\n").utf8)
+        guard case .moved(line.count) = socket.write(line[...]) else { throw .cutShort }
+        var bytes: [UInt8] = []
+        while true {
+            switch socket.read(appendingTo: &bytes, atMost: 65536) {
+            case .moved, .wouldBlock: break
+            case .endOfStream, .failed:
+                guard let answer = ControlAnswer(bytes: bytes) else { throw .cutShort }
+                return answer.text.isEmpty || show(answer.text) ? answer.exit : nil
+            }
+            // The last line may be the one that says how it ended.
+            guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { continue }
+            let start = bytes[..<end].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+            let whole = bytes[start...].starts(with: "exit ".utf8) ? start : end + 1
+            if whole > 0, !show(String(decoding: bytes[..<whole], as: UTF8.self)) { return nil }
+            bytes.removeFirst(whole)
+        }
+    }
+
     private static func connect(_ path: String, _ seconds: Int?) throws(Failure) -> Socket {
         do throws(Errno) {
             return try Socket(connectingTo: path, timeout: seconds ?? 0)

@@ -20,6 +20,10 @@ package enum ControlCommand: Sendable, Equatable {
     case stop(Spread?)
     /// Take no new connections and end when the last has left; those that are there stay, or are told to go, spread.
     case drain(Spread?)
+    /// Who is connected.
+    case connections(ConnectionQuery)
+    /// Frames as they pass; the answer has no end of its own.
+    case trace(TraceQuery)
 
     /// Within what time connections are told to go, each at a random moment.
     package enum Spread: Sendable, Equatable {
@@ -40,13 +44,18 @@ package enum ControlCommand: Sendable, Equatable {
     }
 
     /// Whether it only asks, so that whatever is answered is what was wanted.
-    package var isQuestion: Bool { if case .status = self { true } else { false } }
+    package var isQuestion: Bool {
+        switch self {
+        case .status, .connections: true
+        case .reload, .rollback, .stop, .drain, .trace: false
+        }
+    }
 
     /// Whether its answer is the end of the gateway.
     package var isEnd: Bool {
         switch self {
         case .stop, .drain: true
-        case .status, .reload, .rollback: false
+        case .status, .connections, .trace, .reload, .rollback: false
         }
     }
 
@@ -55,8 +64,8 @@ package enum ControlCommand: Sendable, Equatable {
         package let sentence: String
     }
 
-    /// Bytes of the longest line, its end included: the longest name of a handler fits.
-    package static let longestLine = 256
+    /// Bytes of the longest line, its end included: the longest name of a handler fits, and a long path.
+    package static let longestLine = 4096
 
     /// Reads a line without its end.
     package init(line: some Collection<UInt8>) throws(Failure) {
@@ -66,6 +75,10 @@ package enum ControlCommand: Sendable, Equatable {
         if words.first == "stop" || words.first == "drain" {
             let spread = try Self.spread(words)
             self = words[0] == "stop" ? .stop(spread) : .drain(spread)
+            return
+        }
+        if let narrowed = try Self.narrowed(words) {
+            self = narrowed
             return
         }
         guard words.count <= 2 else { throw Failure(sentence: "there are too many words") }
@@ -78,7 +91,7 @@ package enum ControlCommand: Sendable, Equatable {
         case ("reload", let handler?): self = .reload(try Self.name(handler))
         case ("rollback", let handler?): self = .rollback(try Self.name(handler))
         case ("rollback", nil): throw Failure(sentence: "rollback needs the name of a handler")
-        default: throw Failure(sentence: "known are status, reload, rollback, stop and drain")
+        default: throw Failure(sentence: "known are status, connections, trace, reload, rollback, stop and drain")
         }
     }
 
@@ -90,6 +103,8 @@ package enum ControlCommand: Sendable, Equatable {
         case .rollback(let handler): "rollback \(handler)"
         case .stop(let spread): "stop\(Self.text(of: spread))"
         case .drain(let spread): "drain\(Self.text(of: spread))"
+        case .connections(let query): "connections \(query.line)"
+        case .trace(let query): "trace \(query.line)"
         }
     }
 
@@ -112,6 +127,16 @@ package enum ControlCommand: Sendable, Equatable {
             throw Failure(sentence: "a duration is 30s, 5m or the like, and 1d at most")
         }
         return spread
+    }
+
+    /// Reads a command with options: `connections FORM NAME=VALUE ...`. Nil when it is none.
+    private static func narrowed(_ words: [String]) throws(Failure) -> ControlCommand? {
+        guard let command = words.first, command == "connections" || command == "trace" else { return nil }
+        let rest = words.dropFirst()
+        let form = rest.first.flatMap { Form(rawValue: $0) }
+        let options = try ControlOptions(words: form == nil ? rest : rest.dropFirst())
+        if command == "trace" { return .trace(try TraceQuery(options, form: form ?? .text)) }
+        return .connections(try ConnectionQuery(options, form: form ?? .text))
     }
 
     private static func name(_ word: String) throws(Failure) -> String {

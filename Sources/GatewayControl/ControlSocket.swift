@@ -16,6 +16,8 @@ package struct ControlRequest: Sendable, Equatable {
 ///
 ///     accept ─▶ reading ──line──▶ waiting ──answer──▶ writing ─▶ gone
 ///                  └── no command: answered here ─────────┘
+///
+/// A client that follows something is told of it piece by piece (`begin`, `send`) before it gets its answer.
 package struct ControlSocket: ~Copyable {
     /// Clients at once; more are turned away, since only root and our own user come here.
     package static let mostClients = 16
@@ -31,6 +33,8 @@ package struct ControlSocket: ~Copyable {
         /// The answer is being worked on, as long as that takes.
         case waiting
         case writing
+        /// It is told piece by piece; an answer is the end of that.
+        case following
     }
 
     private final class OwnedListener {
@@ -54,7 +58,8 @@ package struct ControlSocket: ~Copyable {
         }
 
         func begin(_ answer: ControlAnswer, _ now: UInt64) {
-            bytes = answer.bytes
+            // What it was told before and has not taken goes before it.
+            bytes = phase == .following ? bytes.dropFirst(sent) + answer.bytes : answer.bytes
             sent = 0
             phase = .writing
             deadline = now &+ ControlSocket.patience
@@ -117,9 +122,31 @@ package struct ControlSocket: ~Copyable {
     package mutating func answer(
         _ client: UInt64, _ answer: ControlAnswer, now: UInt64 = Clock.monotonicNanoseconds()
     ) {
-        guard let asking = clients[client], asking.phase == .waiting else { return }
+        guard let asking = clients[client], asking.phase == .waiting || asking.phase == .following else { return }
         asking.begin(answer, now)
         if !write(asking, token: client) { clients[client] = nil }
+    }
+
+    /// Whether a client is still there and waits for an answer.
+    package func isAwaited(by client: UInt64) -> Bool {
+        guard let phase = clients[client]?.phase else { return false }
+        return phase == .waiting || phase == .following
+    }
+
+    /// The client has taken everything that it was sent: it may be sent more, and no buffer grows.
+    package func isReady(_ client: UInt64) -> Bool { clients[client].map { $0.sent == $0.bytes.count } ?? false }
+
+    /// Sends a part of what a client follows, now or when the client takes it; an answer ends it.
+    package mutating func send(_ client: UInt64, _ text: String) {
+        guard let following = clients[client], following.phase == .waiting || following.phase == .following else {
+            return
+        }
+        if following.phase == .waiting || following.sent == following.bytes.count {
+            (following.bytes, following.sent) = ([], 0)
+        }
+        following.phase = .following
+        following.bytes += text.utf8
+        if !write(following, token: client) { clients[client] = nil }
     }
 
     /// Accepts no new client and removes the file, so that the next gateway can listen there; answers can still be
@@ -180,6 +207,7 @@ package struct ControlSocket: ~Copyable {
         // Nothing is asked of it while it waits, so this is its end.
         case .waiting: return !event.isHangUp
         case .writing: return write(client, token: event.token)
+        case .following: return !event.isHangUp && write(client, token: event.token)
         }
     }
 
@@ -222,7 +250,8 @@ package struct ControlSocket: ~Copyable {
             case .endOfStream, .failed: return false
             }
         }
-        return false
+        // There is more to come; of a client that leaves the poller tells without being asked.
+        return client.phase == .following && watch(client, token, [])
     }
 
     private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {

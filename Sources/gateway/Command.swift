@@ -1,8 +1,12 @@
+import GatewayControl
+
 /// What `gateway` can be asked to do: the first word of the command line.
 package enum Command: String, CaseIterable, Sendable {
     case run
     case check
     case status
+    case connections
+    case trace
     case reload
     case rollback
     case stop
@@ -18,7 +22,8 @@ package enum Command: String, CaseIterable, Sendable {
     /// The operands it takes: how many, and what they are called.
     package var operands: (count: ClosedRange<Int>, name: String) {
         switch self {
-        case .run, .check, .status, .stop, .drain: (0...0, "")
+        case .run, .check, .status, .connections, .stop, .drain: (0...0, "")
+        case .trace: (0...1, "ID")
         case .reload: (0...1, "HANDLER")
         case .rollback: (1...1, "HANDLER")
         case .explain: (1...1, "PATH")
@@ -35,7 +40,7 @@ package enum Command: String, CaseIterable, Sendable {
     package var takesConfiguration: Bool {
         switch self {
         case .inspect, .new, .test, .devCert, .completion, .man: false
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain: true
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .stop, .drain, .explain: true
         }
     }
 
@@ -45,6 +50,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .new: ["--language", "--flavour", "--into"]
         case .test: ["--route", "--set"]
         case .explain: ["-H"]
+        case .connections: ConnectionQuery.options
+        case .trace: TraceQuery.options
         case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .devCert, .completion, .man: []
         }
     }
@@ -54,7 +61,10 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .test: ["--tls", "--deflate"]
         case .devCert: ["--remove"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .completion, .man: []
+        case .trace: TraceQuery.flags
+        case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new,
+            .completion, .man:
+            []
         }
     }
 
@@ -62,10 +72,12 @@ package enum Command: String, CaseIterable, Sendable {
     var durations: [String] {
         switch self {
         case .stop, .drain: ["--spread"]
-        case .run, .check, .status, .reload, .rollback, .explain, .inspect, .new, .test, .devCert: []
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .explain, .inspect, .new, .test, .devCert,
+            .completion, .man:
+            []
         }
     }
 
     /// Whether its answer can be had as JSON.
-    package var hasJSON: Bool { self == .status || self == .test }
+    package var hasJSON: Bool { [.status, .connections, .trace, .test].contains(self) }
 }

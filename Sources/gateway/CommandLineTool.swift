@@ -27,6 +27,8 @@ enum CommandLineTool {
         case .run: RunCommand.run(arguments)
         case .check: CheckCommand.run(arguments)
         case .status: StatusCommand.run(arguments)
+        case .connections: ConnectionsCommand.run(arguments)
+        case .trace: TraceCommand.run(arguments)
         case .reload: ReloadCommand.run(arguments)
         case .rollback: RollbackCommand.run(arguments)
         case .stop: StopCommand.stop(arguments)

@@ -7,6 +7,8 @@ enum Help {
         case .run: run
         case .check: check
         case .status: status
+        case .connections: connections
+        case .trace: trace
         case .reload: reload
         case .rollback: rollback
         case .stop: stop
@@ -27,6 +29,8 @@ enum Help {
           gateway -c /etc/gw.conf          serve another configuration
           gateway check                    is the configuration right, can every handler be loaded and started?
           gateway status                   routes, handlers and their generations, connections
+          gateway connections              who is connected
+          gateway trace --route /chat      frames of that route as they pass
           gateway reload chat              replace the handler chat while it serves
           gateway explain /rooms/7         which route that path has, and which limits
           gateway new hello                a handler to begin with: builds with `make`, has a test
@@ -50,6 +54,8 @@ enum Help {
         to a running gateway, over the control socket of its configuration:
 
           status [--json]     what is served, by which generation, to how many
+          connections         who is connected, with filters and in any order
+          trace               frames as they pass, of one connection or of a route
           reload [HANDLER]    read the configuration again and replace the handlers that changed
           rollback HANDLER    make the previous generation current again
           stop                tell every connection to go (1001), and end
@@ -129,6 +135,54 @@ enum Help {
         and how many requests were refused for what. Exit status: 0 all is well; 1 it is not, for reasons that are named:
         those of /readyz (a route that nobody serves; it starts, drains or stops), or a copy that serves instead of a file
         that is no good.
+        """)
+
+    private static let connections = page(
+        examples: [
+            "gateway connections                                 who is connected, those that came last first",
+            "gateway connections --route /chat --sort queue:desc --limit 10",
+            "gateway connections --peer 10.0.0.0/8 --handler chat --generation 2",
+            "gateway connections --json --limit 50000 | jq '.connections[] | select(.idle_ms > 60000) | .id'",
+        ],
+        usage:
+            "gateway connections [--route PATH] [--handler NAME] [--generation N] [--peer ADDRESS[/BITS]] [--id ID]\n"
+            + "                           [--sort KEY[:desc]] [--limit N] [--json] [-c FILE]",
+        [.configuration, .socket, .json],
+        """
+          --route PATH            as gateway.conf has it, or with its host before it
+          --handler NAME          of a handler
+          --generation N          of a build of it, as `gateway status` counts them
+          --peer ADDRESS[/BITS]   who comes from there; unix: for peers of unix sockets
+          --id ID                 one connection, as the logs name it
+          --sort KEY[:desc]       age (default), idle, messages, bytes or queue; the least first, or with :desc the most
+          --limit N               so many at most, 1000 if you do not say; 50000 are the most
+
+        States: request (nothing is open yet), open, closing. IN and OUT count messages, QUEUE the bytes that wait for the
+        peer. Workers look at their connections a few hundred at a time, so those are not all of one moment. Exit status:
+        0 all are there, 1 a worker did not answer within 5 s, as when a callback holds it up, and its connections are
+        missing.
+        """)
+
+    private static let trace = page(
+        examples: [
+            "gateway trace 100000003                    frames of one connection; `gateway connections` shows its id",
+            "gateway trace --route /chat                of a route, also of connections that come later",
+            "gateway trace --route /chat --redact       lengths, and nothing of what is said",
+            "gateway trace --route /chat --json --for 10s | jq 'select(.opcode == \"close\")'",
+        ], usage: "gateway trace (ID | --route PATH) [--redact] [--limit BYTES] [--for TIME] [--json] [-c FILE]",
+        [.configuration, .socket, .json],
+        """
+          --route PATH     as gateway.conf has it, or with its host before it
+          --redact         no payloads and no close reasons
+          --limit BYTES    of each payload, 128 if you do not say
+          --for TIME       end after that, such as 30s
+
+        A line for each frame: time, connection, `in` from the peer or `out` to it, opcode, `fin=0` where the message goes
+        on, bytes of the payload on the wire, `rsv1 inflated=N` where it is compressed, and its beginning, inflated: text
+        in quotes, other bytes as hexadecimal digits. Frames to the peer are shown when they are queued. `open` and `end`
+        tell of connections. A reload does not end it; it ends with the connection, with --for, or with Ctrl-C.
+        The gateway never waits for it: of what comes faster than it is read, lines are dropped, and how many is said.
+        Exit status: 0 it was followed to its end, 1 there is no such connection or route, 75 four traces are on already.
         """)
 
     private static let reload = page(

@@ -8,6 +8,27 @@ enum RunningGateway {
     ///
     /// - Parameter seconds: how long the gateway may be silent; nil = for ever.
     static func ask(_ command: ControlCommand, _ arguments: Arguments, seconds: Int?) -> Int32 {
+        reach(arguments) { path throws(ControlClient.Failure) in
+            show(try ControlClient.ask(command, at: path, seconds: seconds), of: command)
+        }
+    }
+
+    /// Sends a command and shows what comes as it comes, until the gateway or whoever looks at it ends it.
+    static func follow(_ command: ControlCommand, _ arguments: Arguments) -> Int32 {
+        reach(arguments) { path throws(ControlClient.Failure) in
+            let exit = try ControlClient.follow(command, at: path) { lines in
+                // What is refused comes alone, and is no data.
+                if lines.hasPrefix("error: ") { Terminal.complain(lines) } else { return Terminal.showAtOnce(lines) }
+                return true
+            }
+            return exit ?? ExitStatus.ok
+        }
+    }
+
+    /// Finds the control socket by the configuration and does something there.
+    private static func reach(
+        _ arguments: Arguments, _ body: (_ path: String) throws(ControlClient.Failure) -> Int32
+    ) -> Int32 {
         guard let file = ConfigurationFile.find(arguments.file) else { return ExitStatus.configuration }
         let path: String
         do throws(ConfigurationError) {
@@ -23,7 +44,7 @@ enum RunningGateway {
             return ExitStatus.configuration
         }
         do throws(ControlClient.Failure) {
-            return show(try ControlClient.ask(command, at: path, seconds: seconds), of: command)
+            return try body(path)
         } catch {
             return complain(error, path: path, file: file)
         }

@@ -6,6 +6,22 @@ enum Terminal {
     /// Data, as it is.
     static func show(_ text: String) { print(text, terminator: "") }
 
+    /// Data that is looked at while it comes.
+    ///
+    /// - Returns: false when nobody looks any more.
+    static func showAtOnce(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var written = 0
+            while written < bytes.count {
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[written...])
+                let count = unsafe write(STDOUT_FILENO, rest.baseAddress, rest.count)
+                if count > 0 { written += count } else if count == 0 || errno != EINTR { return false }
+            }
+            return true
+        }
+    }
+
     /// A diagnostic.
     static func complain(_ text: String) {
         Log.line(text.utf8.last == UInt8(ascii: "\n") ? String(text.dropLast()) : text)

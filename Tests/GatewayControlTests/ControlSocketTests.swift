@@ -36,6 +36,11 @@ struct ControlSocketTests {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Whether the client waits for something, and may be sent more.
+    private func state(_ control: borrowing ControlSocket, _ client: UInt64) -> [Bool] {
+        [control.isAwaited(by: client), control.isReady(client)]
+    }
+
     /// Turns until so many commands have come; a unix socket delivers before `write` returns, so each turn gets on.
     private func requests(_ control: inout ControlSocket, _ count: Int) throws -> [ControlRequest] {
         var requests: [ControlRequest] = []
@@ -71,8 +76,8 @@ struct ControlSocketTests {
     }
 
     @Test(arguments: [
-        ("frobnicate\n", "error: known are status, reload, rollback, stop and drain\nexit 2\n"),
-        ("\n", "error: known are status, reload, rollback, stop and drain\nexit 2\n"),
+        ("frobnicate\n", "error: known are status, connections, trace, reload, rollback, stop and drain\nexit 2\n"),
+        ("\n", "error: known are status, connections, trace, reload, rollback, stop and drain\nexit 2\n"),
         ("rollback\n", "error: rollback needs the name of a handler\nexit 2\n"),
         (String(repeating: "x", count: ControlCommand.longestLine), "error: the line is too long\nexit 2\n"),
     ])
@@ -118,6 +123,59 @@ struct ControlSocketTests {
         }
         bytes += Array(answer(peer).utf8)
         #expect(ControlAnswer(bytes: bytes) == ControlAnswer(long, exit: 0))
+    }
+
+    @Test func `what a client follows comes piece by piece, and the answer behind it`() throws {
+        let folder = try Folder()
+        var control = try ControlSocket(path: folder.socket)
+        let peer = try client(folder, "trace route=/a\n")
+        let asking = try requests(&control, 1)[0].client
+        #expect(state(control, asking) == [true, true])
+        control.send(asking, "one\n")
+        var bytes: [UInt8] = []
+        #expect(peer.read(appendingTo: &bytes, atMost: 100) == .moved(4))
+        #expect(state(control, asking) == [true, true])
+        #expect(control.deadline == nil)
+        control.send(asking, "two\n")
+        control.answer(asking, ControlAnswer("three", exit: 0))
+        #expect(answer(peer) == "two\nthree\nexit 0\n")
+        #expect(state(control, asking) == [false, false])
+    }
+
+    @Test func `a follower that does not read is not ready, and loses nothing of what it was sent`() throws {
+        let folder = try Folder()
+        var control = try ControlSocket(path: folder.socket)
+        let peer = try client(folder, "trace route=/a\n")
+        let asking = try requests(&control, 1)[0].client
+        let long = String(repeating: "0123456789abcde\n", count: 1 << 16)
+        control.send(asking, long)
+        #expect(state(control, asking) == [true, false])
+        // It may take its time: nobody waits for it, and it is given nothing more.
+        #expect(control.deadline == nil)
+        control.answer(asking, ControlAnswer("end", exit: 0))
+        var bytes: [UInt8] = []
+        while control.deadline != nil {
+            _ = peer.read(appendingTo: &bytes, atMost: 65536)
+            #expect(try control.turn().isEmpty)
+        }
+        bytes += Array(answer(peer).utf8)
+        #expect(ControlAnswer(bytes: bytes) == ControlAnswer(long + "end\n", exit: 0))
+    }
+
+    @Test func `a follower that leaves is forgotten`() throws {
+        let folder = try Folder()
+        var control = try ControlSocket(path: folder.socket)
+        let asking: UInt64
+        do {
+            let peer = try client(folder, "trace route=/a\n")
+            asking = try requests(&control, 1)[0].client
+            control.send(asking, "one\n")
+            #expect(state(control, asking) == [true, true])
+            _ = peer.number
+        }
+        for _ in 0..<4 { #expect(try control.turn().isEmpty) }
+        #expect(state(control, asking) == [false, false])
+        control.send(asking, "two\n")
     }
 
     @Test func `a client that says nothing, or leaves, is forgotten`() throws {

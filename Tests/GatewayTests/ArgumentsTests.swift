@@ -51,6 +51,11 @@ struct ArgumentsTests {
         Case(
             words: "test a.so --set a=b --route=/x --set c=d=e", command: .test, operands: ["a.so"],
             values: ["--set": ["a=b", "c=d=e"], "--route": ["/x"]]),
+        Case(
+            words: "connections --route /a --sort=queue:desc --json", command: .connections, isJSON: true,
+            values: ["--route": ["/a"], "--sort": ["queue:desc"]]),
+        Case(words: "trace 1f --redact", command: .trace, operands: ["1f"], flags: ["--redact"]),
+        Case(words: "trace --route /a --for 1s", command: .trace, values: ["--route": ["/a"], "--for": ["1s"]]),
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
         Case(words: "dev-cert", command: .devCert),
         Case(words: "dev-cert a.test 10.0.0.1", command: .devCert, operands: ["a.test", "10.0.0.1"]),
@@ -94,6 +99,9 @@ struct ArgumentsTests {
         ("drain --spread 2d", "--spread takes a duration such as 30s, at most 1d, not \"2d\""),
         ("stop --spraed", "unknown option \"--spraed\" of \"stop\" (did you mean \"--spread\"?)"),
         ("run --spread", "unknown option \"--spread\" of \"run\""),
+        ("trace a b", "unexpected \"b\""),
+        ("trace --redcat", "unknown option \"--redcat\" of \"trace\" (did you mean \"--redact\"?)"),
+        ("connections --sort", "--sort needs a value"),
         ("stop --remove", "unknown option \"--remove\" of \"stop\""),
         ("status -T", "unknown option \"-T\" of \"status\""),
         ("--hlep", "unknown option \"--hlep\" (did you mean \"--help\"?)"),

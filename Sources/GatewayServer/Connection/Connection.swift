@@ -65,8 +65,8 @@ import WebSocket
         static let asksInput = Flags(rawValue: 1 << 13)
         /// The poller was asked to tell when output is taken again.
         static let asksOutput = Flags(rawValue: 1 << 14)
-        /// Messages to it may be compressed.
-        static let compresses = Flags(rawValue: 1 << 15)
+        /// What is sent to it does not go the short ways: messages may be compressed, or somebody follows its frames.
+        static let inspected = Flags(rawValue: 1 << 15)
     }
 
     // In this order they leave no gaps: every byte here is one for each idle connection.

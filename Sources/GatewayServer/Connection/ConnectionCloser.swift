@@ -311,6 +311,7 @@ final class ConnectionCloser {
         worker.countClosed(peer)
         peer.pointee.flags.remove(.opened)
         worker.responder.noteClosed(peer, on: worker)
+        if peer.pointee.flags.contains(.inspected) { worker.tracing.closed(peer, on: worker) }
         worker.port.sharedTable.clear(peer.pointee.slot)
         worker.run(peer, .close(Ending(peer)))
     }

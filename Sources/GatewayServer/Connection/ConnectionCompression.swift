@@ -121,6 +121,6 @@ extension Connection {
     mutating func begin(_ compression: ConnectionCompression) {
         ownRareState.compression = compression
         reader.allowCompression()
-        flags.insert(.compresses)
+        flags.insert(.inspected)
     }
 }

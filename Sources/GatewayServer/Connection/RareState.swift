@@ -53,6 +53,8 @@ final class RareState {
     var subprotocol: String?
     /// What the access log has said of the request.
     var loggedRequest: LoggedRequest?
+    /// Of a connection that somebody follows: what of the peer's frame has come.
+    var incomingFrame: IncomingFrame?
 }
 
 extension RareState {

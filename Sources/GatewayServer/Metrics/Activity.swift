@@ -48,12 +48,25 @@ extension Worker {
 
     @inline(never)
     private func noteFirstInput(_ peer: ConnectionPointer) -> Bool {
+        if peer.pointee.flags.contains(.inspected), tracing.covers(peer) {
+            noteTracedInput(peer)
+            return true
+        }
         port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
         activity.note(peer.pointee.slot)
         guard activity.isSampleDue else { return false }
         activity.isSampleDue = false
         running.isSample = true
         return true
+    }
+
+    /// The same of a connection that is followed: all of its input is the first of its tick, so that none of it goes the
+    /// short way.
+    func noteTracedInput(_ peer: ConnectionPointer) {
+        let former = now &- 1
+        if port.sharedTable[peer.pointee.slot].lastIn.load(ordering: .relaxed) == former { return }
+        port.sharedTable[peer.pointee.slot].lastIn.store(former, ordering: .relaxed)
+        activity.note(peer.pointee.slot)
     }
 
     /// Something went to the peer in this turn.

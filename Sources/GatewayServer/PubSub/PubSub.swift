@@ -145,14 +145,14 @@ final class PubSub {
             let peer = local.members[index].place
             if peer.pointee.id.number != except {
                 var block = unsafe frame
-                if !isPlain, peer.pointee.flags.contains(.compresses) {
+                if !isPlain, peer.pointee.flags.contains(.inspected) {
                     unsafe block =
                         worker.compressor.share(
                             frame.pointee.bytes, starts: [0], plain: [false], with: peer, on: worker) ?? frame
                 }
                 unsafe give(
                     peer, block, 0..<block.pointee.count, .init(PublicationBatch.kind(of: frame.pointee.bytes)),
-                    on: worker)
+                    plain: block == frame ? nil : frame.pointee.bytes, on: worker)
                 reached += 1
             }
             // A member that has broken is gone and the last one takes its place: that one has been served already.
@@ -194,8 +194,8 @@ final class PubSub {
             local.members[index].from = 0
             if from != 0 || !isForAll {
                 unsafe giveRuns(peer, from: from, &shared, on: worker)
-            } else if peer.pointee.flags.contains(.compresses), unsafe giveCompressed(peer, whole, on: worker) {
-                // It has the whole batch in one block.
+            } else if peer.pointee.flags.contains(.inspected), unsafe giveInspected(peer, whole, &shared, on: worker) {
+                // It has the whole batch.
             } else if isTurnOver, isIdle(peer) {
                 unsafe writeAtOnce(peer, whole, &shared, on: worker)
             } else {
@@ -221,14 +221,22 @@ final class PubSub {
         }
     }
 
-    /// - Returns: false when nothing of it becomes smaller.
+    /// Queues the whole batch, compressed in one block, or for a member that somebody follows.
+    ///
+    /// - Returns: false when nothing of it becomes smaller, and nobody does.
     @inline(never)
-    private func giveCompressed(_ peer: ConnectionPointer, _ whole: UnsafeRawBufferPointer, on worker: Worker) -> Bool {
-        guard
-            let block = unsafe worker.compressor.share(
-                whole, starts: batch.starts, plain: batch.plain, with: peer, on: worker)
-        else { return false }
-        unsafe give(peer, block, 0..<block.pointee.count, batch.publications, on: worker)
+    private func giveInspected(
+        _ peer: ConnectionPointer, _ whole: UnsafeRawBufferPointer,
+        _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
+    ) -> Bool {
+        let block = unsafe worker.compressor.share(
+            whole, starts: batch.starts, plain: batch.plain, with: peer, on: worker)
+        if let block = unsafe block {
+            unsafe give(peer, block, 0..<block.pointee.count, batch.publications, plain: whole, on: worker)
+            return true
+        }
+        guard worker.tracing.covers(peer) else { return false }
+        unsafe giveRuns(peer, from: 0, &shared, on: worker)
         return true
     }
 
@@ -324,6 +332,7 @@ final class PubSub {
 
     /// Queues whole frames, behind an open stream where there is one.
     private func queueCopy(_ peer: ConnectionPointer, _ bytes: UnsafeRawBufferPointer, on worker: Worker) {
+        unsafe worker.tracing.published(peer, bytes, on: worker)
         if peer.pointee.outbox.isStreaming {
             worker.hold(peer) { unsafe $0.append(bytes, pool: worker.pool, size: .small) }
         } else {
@@ -343,7 +352,7 @@ final class PubSub {
     /// Queues a run of shared bytes within the limits of the member; one that reads too slowly is dropped.
     private func give(
         _ peer: ConnectionPointer, _ shared: UnsafeMutablePointer<SharedBuffer>, _ run: Range<Int>,
-        _ publications: PublicationBatch.Tally, on worker: Worker
+        _ publications: PublicationBatch.Tally, plain: UnsafeRawBufferPointer? = nil, on worker: Worker
     ) {
         guard peer.pointee.phase == .open, let most = unsafe peer.pointee.binding?.pointee.limits.sendBuffer else {
             return
@@ -359,6 +368,10 @@ final class PubSub {
         }
         peer.pointee.noteSent(publications)
         peer.pointee.lastMessage = worker.now
+        if peer.pointee.flags.contains(.inspected) {
+            let frames = unsafe UnsafeRawBufferPointer(rebasing: shared.pointee.bytes[run])
+            unsafe worker.tracing.published(peer, frames, plain: plain, on: worker)
+        }
         unsafe queueRun(peer, shared, run, on: worker)
         worker.slowConsumers.noteQueued(peer, on: worker)
     }

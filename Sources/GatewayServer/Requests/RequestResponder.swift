@@ -277,6 +277,7 @@ final class RequestResponder {
         worker.timers.schedule(peer, on: worker)
         worker.countOpened(peer, nanoseconds: worker.clock() &- exchange.receivedAt)
         noteOpened(peer, exchange, subprotocol: chosen, on: worker)
+        if worker.tracing.isActive { worker.tracing.opened(peer, on: worker) }
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.pointee.flags.contains(.peerLeft)
         if hasLeft { worker.closer.noteTeardown(peer, on: worker) }

@@ -58,6 +58,15 @@ final class ControlEndpoint {
     /// Answers a command whose answer took its time.
     func answer(_ client: UInt64, _ answer: ControlAnswer) { socket.answer(client, answer) }
 
+    /// Whether a client still waits for its answer.
+    func isAwaited(by client: UInt64) -> Bool { socket.isAwaited(by: client) }
+
+    /// Whether a client has taken everything that it was sent.
+    func isReady(_ client: UInt64) -> Bool { socket.isReady(client) }
+
+    /// Sends a part of what a client follows.
+    func send(_ client: UInt64, _ text: String) { socket.send(client, text) }
+
     /// Tells the clients that waited for it that the gateway has ended.
     func finish(_ answer: ControlAnswer = ControlAnswer("stopped", exit: 0)) {
         // A client that waited may start the next gateway at once.

@@ -33,6 +33,13 @@ extension Server {
             if phase == .starting { beginStopping() }
             beginDraining(spread)
             return nil
+        case .connections(let query):
+            if phase == .starting { return ConnectionReport(query, rows: [], matched: 0, silent: []).answer }
+            listings.begin(query, for: client)
+            return nil
+        case .trace(let query):
+            if phase == .starting { return ControlAnswer("error: the gateway is starting, try again", exit: 75) }
+            return traces.begin(query, for: client, handlerManager.routing)
         }
     }
 
@@ -46,7 +53,7 @@ extension Server {
         case .rollback(let name):
             guard let service = namedService(name) else { return unknown(name) }
             rollBack(service, cause: cause, client: client)
-        case .status, .stop, .drain: return ControlAnswer("", exit: 0)
+        case .status, .stop, .drain, .connections, .trace: return ControlAnswer("", exit: 0)
         }
         return nil
     }

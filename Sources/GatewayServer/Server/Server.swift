@@ -35,6 +35,8 @@ package final class Server {
     private let runDirectory: RunDirectory
     private let capacity: Int
     let control: ControlEndpoint?
+    let listings: ConnectionListings
+    let traces: Traces
     let admin: AdminEndpoint
     let inherited: InheritedSockets
     let certificates: CertificateKeeper
@@ -99,6 +101,8 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
+        listings = ConnectionListings(context, bell: loop.bell)
+        traces = Traces(context, bell: loop.bell)
         certificates = CertificateKeeper(
             listeners.entries, log, loop, settle: .milliseconds(configuration.settleMilliseconds), clock: clock)
         runDirectory = try folders.makeRunDirectory()
@@ -380,7 +384,11 @@ package final class Server {
     /// in it waits.
     private func turn() throws(Errno) {
         while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
-        try control?.turn(self)
+        if let control {
+            try control.turn(self)
+            listings.turn(control)
+            traces.turn(control)
+        }
         try admin.turn(self)
         reloadChanged()
         if phase != .stopping { certificates.turn(listeners.entries, isBusy: takeover != nil) }
@@ -398,7 +406,10 @@ package final class Server {
         let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
         let pauses = [control?.milliseconds(now), admin.milliseconds(now), watching, certifying].compactMap { $0 }
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
-        return (pauses + [draining, handlerManager.nextStep(now), serviceManager.deadline].compactMap { $0 }).min()
+        let others = [
+            draining, handlerManager.nextStep(now), serviceManager.deadline, listings.deadline, traces.deadline,
+        ]
+        return (pauses + others.compactMap { $0 }).min()
     }
 
     /// Ends the process without waiting for any peer: it was asked to twice.

@@ -98,6 +98,10 @@ final class MailboxReader {
         case .fence(let fence): fence.pass()
         case .lag(let lag): lag.answer(at: worker.clock())
         case .depart(let ticks): worker.departures.begin(within: ticks, on: worker)
+        case .list(let listing): listing.look(on: worker)
+        case .trace(let tracer, let first, let found):
+            worker.tracing.begin(tracer, from: first, found: found, on: worker)
+        case .endTrace(let tracer, let first): worker.tracing.end(tracer, from: first, on: worker)
         case .stop: worker.beginStopping()
         case .done: break
         }
@@ -168,6 +172,7 @@ final class MailboxReader {
         if peer.pointee.phase != .open { return }
         if mustWait(opcode, peer, on: worker) {
             let header = FrameWriter(opcode, isFinal: true, payloadLength: payload.count)
+            unsafe worker.tracing.sent(peer, opcode, isFinal: true, payload, on: worker)
             worker.hold(peer) { queue in
                 queue.append(header: header.low, header.high, count: header.count, pool: worker.pool, size: .small)
                 unsafe queue.append(payload, pool: worker.pool, size: .small)
@@ -187,6 +192,7 @@ final class MailboxReader {
         if peer.pointee.phase != .open { return unsafe SharedBuffer.release(shared) }
         if mustWait(opcode, peer, on: worker) {
             let header = unsafe FrameWriter(opcode, isFinal: true, payloadLength: shared.pointee.count)
+            unsafe worker.tracing.sent(peer, opcode, isFinal: true, shared.pointee.bytes, on: worker)
             worker.hold(peer) { queue in
                 queue.append(header: header.low, header.high, count: header.count, pool: worker.pool, size: .small)
                 unsafe queue.append(shared: shared, from: 0, pool: worker.pool)

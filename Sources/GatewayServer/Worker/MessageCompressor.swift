@@ -16,6 +16,8 @@ import WebSocket
     private var spareInflaters: [Inflater] = []
     private var inflated = ByteBuffer()
     private var deflated = ByteBuffer()
+    /// Of the frame that was queued last.
+    private var deflatedLength = 0
 
     // MARK: Receiving
 
@@ -47,8 +49,12 @@ import WebSocket
             compression.inflater = inflater
         }
         if let violation {
+            worker.tracing.violated(peer, violation, on: worker)
             worker.closer.fail(peer, violation, on: worker)
         } else {
+            if worker.tracing.isActive {
+                unsafe worker.tracing.received(peer, piece, UnsafeRawBufferPointer(output.bytes), on: worker)
+            }
             unsafe worker.takePlain(peer, piece, UnsafeRawBufferPointer(output.bytes))
         }
         output.removeAll()
@@ -68,13 +74,26 @@ import WebSocket
 
     // MARK: Sending
 
-    /// Queues a frame of a message, compressed, if it is worth it.
+    /// Queues a frame of a message, compressed, if it is worth it; of a connection that is followed it is told.
     ///
-    /// Of a message in fragments the first one decides: RFC 7692 6 has only that say it.
     /// - Parameter isPlain: it is not to be compressed, if it begins a message.
-    /// - Returns: false, and nothing was done, when it is to go as it is, which is always allowed (RFC 7692 6).
+    /// - Returns: false, and it is not queued, when it is to go as it is, which is always allowed (RFC 7692 6).
     @inline(never)
     func send(
+        _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
+        on worker: Worker
+    ) -> Bool {
+        let isCompressed = unsafe compress(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain, on: worker)
+        if worker.tracing.isActive {
+            unsafe worker.tracing.sent(
+                peer, opcode, isFinal: isFinal, payload, compressedLength: isCompressed ? deflatedLength : nil,
+                on: worker)
+        }
+        return isCompressed
+    }
+
+    /// Of a message in fragments the first one decides: RFC 7692 6 has only that say it.
+    private func compress(
         _ peer: ConnectionPointer, _ opcode: Opcode, isFinal: Bool, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
         on worker: Worker
     ) -> Bool {
@@ -121,6 +140,7 @@ import WebSocket
     }
 
     private func queueDeflated(_ peer: ConnectionPointer, _ header: FrameWriter, _ worker: Worker) {
+        deflatedLength = deflated.count
         unsafe worker.queue(peer, header, UnsafeRawBufferPointer(deflated.bytes))
         if deflated.capacity > Self.mostScratch { deflated.free() }
     }

@@ -86,7 +86,7 @@ extension Worker {
         else { return false }
         guard peer.pointee.outbox.count &+ count <= running.echoRoom, peer.pointee.phase == .open,
             // An answer that may be compressed does not stay where it is.
-            peer.pointee.outbox.isClear, peer.pointee.flags.isDisjoint(with: [.member, .compresses]),
+            peer.pointee.outbox.isClear, peer.pointee.flags.isDisjoint(with: [.member, .inspected]),
             !isStreamedTo(peer)
         else { return false }
         let header = FrameWriter(whole: kind, shortPayloadLength: count)

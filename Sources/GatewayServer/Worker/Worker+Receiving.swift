@@ -170,6 +170,9 @@ extension Worker {
     ) -> Bool {
         guard let binding = unsafe peer.pointee.binding else { return false }
         let limits = unsafe binding.pointee.limits.frames
+        if peer.pointee.flags.contains(.inspected), tracing.covers(peer) {
+            return unsafe readTracedFrames(peer, bytes, &position, limits)
+        }
         while position < bytes.count {
             switch unsafe peer.pointee.reader.next(in: bytes, from: &position, limits: limits) {
             case .needMore: return false
@@ -180,6 +183,41 @@ extension Worker {
                 let run = unsafe bytes[start..<start &+ count]
                 unsafe control(peer, opcode, UnsafeRawBufferPointer(rebasing: run))
             case .violation(let violation): closer.fail(peer, violation, on: self)
+            }
+            if peer.pointee.phase != .open {
+                if peer.pointee.phase != .closing { return true }
+            } else if !mayGoOn(peer) {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// The same, and whoever follows the connection is told of each frame before the handler is.
+    @inline(never)
+    private func readTracedFrames(
+        _ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer, _ position: inout Int,
+        _ limits: FrameReader.Limits
+    ) -> Bool {
+        while position < bytes.count {
+            if peer.pointee.reader.remaining == 0 {
+                unsafe tracing.begin(peer, UnsafeRawBufferPointer(rebasing: bytes[position...]))
+            }
+            switch unsafe peer.pointee.reader.next(in: bytes, from: &position, limits: limits) {
+            case .needMore: return false
+            case .piece(let piece):
+                let run = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: bytes[piece.start..<piece.start &+ piece.count])
+                if !piece.isCompressed { unsafe tracing.received(peer, piece, UnsafeRawBufferPointer(run), on: self) }
+                unsafe take(peer, piece, run)
+                if peer.pointee.phase != .gone { tracing.endPiece(peer, on: self) }
+            case .control(let opcode, let start, let count):
+                let run = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<start &+ count])
+                unsafe tracing.control(peer, opcode, run, on: self)
+                unsafe control(peer, opcode, run)
+            case .violation(let violation):
+                tracing.violated(peer, violation, on: self)
+                closer.fail(peer, violation, on: self)
             }
             if peer.pointee.phase != .open {
                 if peer.pointee.phase != .closing { return true }
@@ -242,6 +280,9 @@ extension Worker {
 
     private func takeDirectly(_ peer: ConnectionPointer, _ bytes: UnsafeMutableRawBufferPointer) {
         let piece = unsafe peer.pointee.reader.take(bytes)
+        if peer.pointee.flags.contains(.inspected) {
+            unsafe tracing.received(peer, piece, UnsafeRawBufferPointer(bytes), on: self)
+        }
         guard peer.pointee.phase == .open, let binding = unsafe peer.pointee.binding else { return }
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
         switch unsafe peer.pointee.assembler.fill(piece, UnsafeRawBufferPointer(bytes), checksText: checksText) {

@@ -29,7 +29,7 @@ extension Worker {
         isPlain: Bool = false
     ) {
         pubSub.deliverBatch(peer, on: self)
-        if peer.pointee.flags.contains(.compresses),
+        if peer.pointee.flags.contains(.inspected),
             unsafe compressor.send(peer, opcode, isFinal: isFinal, payload, isPlain: isPlain, on: self)
         {
             return
@@ -55,7 +55,7 @@ extension Worker {
         _ peer: ConnectionPointer, _ opcode: Opcode, _ shared: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool
     ) {
         pubSub.deliverBatch(peer, on: self)
-        if peer.pointee.flags.contains(.compresses),
+        if peer.pointee.flags.contains(.inspected),
             unsafe compressor.send(
                 peer, opcode, isFinal: true, shared.pointee.bytes, isPlain: isPlain, on: self)
         {

@@ -48,6 +48,7 @@ import Synchronization
     let gauge = MemoryGauge()
     let pubSub = PubSub()
     let compressor = MessageCompressor()
+    let tracing = FrameTracing()
     let events = HandlerEvents()
     let mailbox = MailboxReader()
     let migrator = ConnectionMigrator()

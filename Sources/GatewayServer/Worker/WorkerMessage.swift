@@ -57,6 +57,11 @@ enum WorkerMessage: Sendable {
     case lag(LoopLag)
     /// Say 1001 to one peer after the other, within so many ticks; nil = within what their routes say.
     case depart(within: UInt32?)
+    /// Somebody wants to know who is connected: the worker looks at some, and posts it again until it has seen all.
+    case list(ConnectionListing)
+    /// Somebody follows frames, or does not any more; posted again in the same way.
+    case trace(Tracer, from: UInt32, found: Int)
+    case endTrace(Tracer, from: UInt32)
     /// Serve no new peer, say 1001 to the old ones, end when they are gone or time is up.
     case stop
 
@@ -73,7 +78,7 @@ enum WorkerMessage: Sendable {
             .refused,
             .poolMoved,
             .reply,
-            .listeners, .routing, .handover, .fence, .lag, .depart, .stop, .done:
+            .listeners, .routing, .handover, .fence, .lag, .depart, .list, .trace, .endTrace, .stop, .done:
             false
         }
     }
