@@ -69,6 +69,14 @@ import WebSocket
         static let inspected = Flags(rawValue: 1 << 15)
     }
 
+    /// Directions in which something went on.
+    struct Noted: OptionSet {
+        let rawValue: UInt8
+
+        static let input = Noted(rawValue: 1 << 0)
+        static let output = Noted(rawValue: 1 << 1)
+    }
+
     // In this order they leave no gaps: every byte here is one for each idle connection.
     let id: ConnectionID
     var transport: Transport
@@ -78,8 +86,8 @@ import WebSocket
     var closeBy: UInt8 = 0
 
     var outbox = Outbox()
-    /// errno of what broke it.
-    var osError: UInt8 = 0
+    /// What has been noted of it since the tick began (`Activity`).
+    var noted: Noted = []
     var closeCode: UInt16 = 0
     /// When the phase must be over; 0 for never. Ticks.
     var deadline: UInt32 = 0

@@ -209,7 +209,7 @@ final class ConnectionCloser {
     @inline(never)
     func lose(_ peer: ConnectionPointer, _ error: Errno, on worker: Worker) {
         if peer.pointee.phase == .gone { return }
-        peer.pointee.osError = UInt8(clamping: error.code)
+        peer.pointee.ownRareState.osError = UInt8(clamping: error.code)
         if peer.pointee.phase == .open {
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_TRANSPORT), on: worker)
         }
@@ -225,7 +225,7 @@ final class ConnectionCloser {
             worker.server.log.info("\(name(peer)): took none of its output for write_timeout, ended\(more)")
         }
         // ETIMEDOUT
-        peer.pointee.osError = 110
+        peer.pointee.ownRareState.osError = 110
         if peer.pointee.phase == .open {
             noteEnd(peer, code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_GATEWAY), on: worker)
         }
@@ -299,8 +299,8 @@ final class ConnectionCloser {
             let what =
                 isShed ? "max_memory is reached" : "more than send_buffer waits for the peer to read"
             report(peer, GW_E_LIMIT, what, on: worker)
-        } else if peer.pointee.osError != 0 {
-            report(peer, GW_E_CLOSED, Errno(Int32(peer.pointee.osError)).description, on: worker)
+        } else if let osError = peer.pointee.rareState?.osError, osError != 0 {
+            report(peer, GW_E_CLOSED, Errno(Int32(osError)).description, on: worker)
         }
     }
 

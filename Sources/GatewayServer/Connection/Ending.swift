@@ -19,7 +19,7 @@ struct Ending: Sendable {
         messagesOut = peer.pointee.messagesOut
         bytesIn = peer.pointee.bytesIn
         bytesOut = peer.pointee.bytesOut
-        osError = Int32(peer.pointee.osError)
+        osError = Int32(peer.pointee.rareState?.osError ?? 0)
     }
 
     /// Makes it as handlers see it, for the length of `body`.

@@ -49,6 +49,8 @@ final class RareState {
     var unread: UnreadOutput?
     /// Why the connection ends, in the words of the side that ends it.
     var closeReason: [UInt8] = []
+    /// errno of what broke it.
+    var osError: UInt8 = 0
     /// The subprotocol that was chosen.
     var subprotocol: String?
     /// What the access log has said of the request.

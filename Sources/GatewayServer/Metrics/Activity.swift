@@ -42,7 +42,7 @@ extension Worker {
     /// - Returns: whether the first message of it is to be timed.
     @inline(__always)
     func noteInput(_ peer: ConnectionPointer) -> Bool {
-        if port.sharedTable[peer.pointee.slot].lastIn.load(ordering: .relaxed) == now { return false }
+        if peer.pointee.noted.contains(.input) { return false }
         return noteFirstInput(peer)
     }
 
@@ -52,6 +52,7 @@ extension Worker {
             noteTracedInput(peer)
             return true
         }
+        peer.pointee.noted.insert(.input)
         port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
         activity.note(peer.pointee.slot)
         guard activity.isSampleDue else { return false }
@@ -63,20 +64,21 @@ extension Worker {
     /// The same of a connection that is followed: all of its input is the first of its tick, so that none of it goes the
     /// short way.
     func noteTracedInput(_ peer: ConnectionPointer) {
-        let former = now &- 1
-        if port.sharedTable[peer.pointee.slot].lastIn.load(ordering: .relaxed) == former { return }
-        port.sharedTable[peer.pointee.slot].lastIn.store(former, ordering: .relaxed)
+        peer.pointee.noted.remove(.input)
+        if port.sharedTable[peer.pointee.slot].lastIn.load(ordering: .relaxed) == now { return }
+        port.sharedTable[peer.pointee.slot].lastIn.store(now, ordering: .relaxed)
         activity.note(peer.pointee.slot)
     }
 
     /// Something went to the peer in this turn.
     @inline(__always)
     func noteOutput(_ peer: ConnectionPointer) {
-        if port.sharedTable[peer.pointee.slot].lastOut.load(ordering: .relaxed) != now { noteFirstOutput(peer) }
+        if !peer.pointee.noted.contains(.output) { noteFirstOutput(peer) }
     }
 
     @inline(never)
     private func noteFirstOutput(_ peer: ConnectionPointer) {
+        peer.pointee.noted.insert(.output)
         port.sharedTable[peer.pointee.slot].lastOut.store(now, ordering: .relaxed)
         activity.note(peer.pointee.slot)
     }
@@ -85,7 +87,9 @@ extension Worker {
     @inline(never)
     func countActivity() {
         for index in 0..<activity.slots.count {
-            if let peer = table.occupant(activity.slots[index]) { count(peer) }
+            guard let peer = table.occupant(activity.slots[index]) else { continue }
+            peer.pointee.noted = []
+            count(peer)
         }
         activity.begin(now)
     }
