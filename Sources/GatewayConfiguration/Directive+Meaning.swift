@@ -94,8 +94,8 @@ extension Directive {
             "A line for each connection, its end, each refusal and each plain request.", standard: "stderr text"),
         "error_log": Meaning(
             "What the gateway and its handlers say, from the named level on: "
-                + Configuration.LogLevel.allCases.map(\.rawValue).joined(separator: ", ") + ".",
-            standard: "stderr info"),
+                + Configuration.LogLevel.allCases.map(\.name).joined(separator: ", ") + ".",
+            standard: "stderr info text"),
         "defaults": Meaning("What holds for every route that does not say otherwise."),
         "route": Meaning(
             "A path and the handler that serves it. /rooms/:room has a parameter, /feed/* is everything below /feed/. "

@@ -65,7 +65,8 @@ extension Directive {
         case .time(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .timeOrOff(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .probation(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
-        case .flag, .policy, .slowConsumer, .dispatch, .compression, .origin, .fileMode, .name, .forwarding, .rate,
+        case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .fileMode, .name, .forwarding,
+            .rate,
             .addresses, .fixed, .later, .special:
             ""
         }

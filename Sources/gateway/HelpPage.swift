@@ -46,6 +46,8 @@ package struct HelpPage: Sendable {
                 examples.append(Self.columns(words))
             } else if line.hasPrefix("usage: ") {
                 usage = String(line.dropFirst("usage: ".count))
+            } else if indent > 2, parts.isEmpty, !usage.isEmpty {
+                usage += " " + words
             } else if indent > 2, case .item(var item) = parts.last {
                 item.text += " " + words
                 parts[parts.count - 1] = .item(item)

@@ -8,7 +8,8 @@ struct HelpPageTests {
           gateway feed           feeds
           gateway feed --all
 
-        usage: gateway feed [--all] FILE
+        usage: gateway feed [--all]
+                            FILE
 
           --all, -a    everything,
                        also this
