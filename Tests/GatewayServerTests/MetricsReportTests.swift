@@ -73,7 +73,7 @@ struct MetricsReportTests {
         let steps = try StepWorker()
         #expect(steps.server.unreadiness() == [])
         #expect(try family("gateway_ready", steps.server.metrics()).samples == [.init(.count(1))])
-        steps.server.beginDraining()
+        steps.server.beginDraining(nil)
         #expect(steps.server.unreadiness() == ["draining: new connections are refused"])
         #expect(try family("gateway_ready", steps.server.metrics()).samples == [.init(.count(0))])
     }
