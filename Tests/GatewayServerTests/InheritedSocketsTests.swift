@@ -73,7 +73,8 @@ struct InheritedSocketsTests {
             #expect(
                 warnings.first?.contains("(\"http\") was closed: no \"listen\" line is for the socket \(bound)") == true
             )
-            #expect(try inherited.take(address("127.0.0.1:\(bound.port)")) == nil)
+            let taken = try inherited.take(address("127.0.0.1:\(bound.port)"))
+            #expect(taken == nil)
         }
         let file = open("/dev/null", O_RDONLY)
         let warnings = InheritedSockets([.init(number: file, name: "store")]).closeOthers()
