@@ -69,7 +69,7 @@ package enum Command: String, CaseIterable, Sendable {
     }
 
     /// The options of its own that may have a value, a duration.
-    var durations: [String] {
+    package var durations: [String] {
         switch self {
         case .stop, .drain: ["--spread"]
         case .run, .check, .status, .connections, .trace, .reload, .rollback, .explain, .inspect, .new, .test, .devCert,

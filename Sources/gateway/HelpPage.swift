@@ -26,7 +26,7 @@ package struct HelpPage: Sendable {
     }
 
     package private(set) var examples: [Item] = []
-    package private(set) var usage = ""
+    package private(set) var usageLines: [String] = []
     package private(set) var parts: [Part] = []
 
     package init(_ text: String) {
@@ -45,9 +45,9 @@ package struct HelpPage: Sendable {
             } else if areExamples {
                 examples.append(Self.columns(words))
             } else if line.hasPrefix("usage: ") {
-                usage = String(line.dropFirst("usage: ".count))
-            } else if indent > 2, parts.isEmpty, !usage.isEmpty {
-                usage += " " + words
+                usageLines = [String(line.dropFirst("usage: ".count))]
+            } else if indent > 2, parts.isEmpty, !usageLines.isEmpty {
+                usageLines.append("    " + words)
             } else if indent > 2, case .item(var item) = parts.last {
                 item.text += " " + words
                 parts[parts.count - 1] = .item(item)

@@ -29,7 +29,7 @@ package enum ManualPage: String, CaseIterable, Sendable {
             "GATEWAY", section: 1, manual: "User Commands",
             name: "gateway - WebSocket gateway whose handlers are shared libraries")
         page.section("Synopsis")
-        page.code(CommandPage.all.map(\.help.usage))
+        page.code(CommandPage.all.flatMap(\.help.usageLines))
         page.section("Description")
         page.paragraph(
             "Owns sockets, the HTTP handshake, frames, TLS, timeouts and limits of WebSockets. What messages mean is the "
@@ -64,7 +64,7 @@ package enum ManualPage: String, CaseIterable, Sendable {
 
     private static func detail(_ command: CommandPage, _ page: inout Roff) {
         page.subsection("gateway \(command.name)")
-        page.code([command.help.usage])
+        page.code(command.help.usageLines)
         page.paragraph("Examples:")
         page.code(command.help.examples.flatMap { $0.text.isEmpty ? [$0.form] : ["# \($0.text)", $0.form] })
         for part in command.help.parts {

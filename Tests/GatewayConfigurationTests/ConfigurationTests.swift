@@ -98,7 +98,7 @@ struct ConfigurationTests {
         let loaded = try Configuration.load(file: path)
         #expect(loaded.warnings.isEmpty)
         let configuration = loaded.configuration
-        #expect(configuration.listeners.map(\.address) == [.any(port: 8080)])
+        #expect(configuration.listeners.map(\.address) == [.ipv4([127, 0, 0, 1], port: 8080)])
         #expect(configuration.routes.prefix(2).map(\.pattern.description) == ["/echo", "/chat"])
         #expect(configuration.routes.prefix(2).map(\.handler) == ["echo", "chat"])
         #expect(configuration.consolePath == "/")

@@ -174,9 +174,6 @@ let refusedDirectives: [Refusal] = [
         "error_log debug;",
         ["1:11+5 error: \"error_log\" begins with where it goes: stderr or a file, then \"debug\""]),
     Refusal(
-        "error_log stderr warning;",
-        ["1:18+7 error: \"warning\" is no level of \"error_log\" (did you mean \"warn\"?)"]),
-    Refusal(
         "error_log stderr loud;",
         ["1:18+4 error: \"loud\" is no level of \"error_log\""]),
     Refusal(
@@ -282,7 +279,7 @@ let refusedDirectives: [Refusal] = [
         "defaults { log_level loud; } route /x { handler h; log_level debg; }",
         [
             "1:22+4 error: \"log_level\" takes one of trace, debug, info, warning, error, not \"loud\"",
-            "1:63+4 error: \"log_level\" does not take \"debg\" (did you mean \"debug\"?)",
+            "1:62+4 error: \"log_level\" does not take \"debg\" (did you mean \"debug\"?)",
         ]),
     Refusal(
         "defaults { callback_stall 2h; }",

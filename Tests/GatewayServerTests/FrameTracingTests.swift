@@ -132,10 +132,10 @@ struct FrameTracingTests {
         steps.step()
         #expect(follower.lines() == [#"out text 3 "one""#, #"out text 3 "two""#])
         // What stands before what it is sent by itself, and what another thread publishes.
-        peer.say("pub room three")
+        peer.say("!pub room three")
         steps.step()
         let lines = follower.lines()
-        #expect(lines.first == #"in  text 14 "pub room three""#)
+        #expect(lines.first == #"in  text 15 "!pub room three""#)
         #expect(lines.filter { $0.hasPrefix("out") }.count == 2 && lines.contains(#"out text 5 "three""#))
         let heard = peer.frames().map(\.text)
         #expect(heard.suffix(4).contains("three") && heard.contains("one") && heard.contains("two"))

@@ -27,7 +27,7 @@ struct HelpPageTests {
         let page = HelpPage(Self.text)
         #expect(page.examples.map(\.form) == ["gateway feed", "gateway feed --all"])
         #expect(page.examples.map(\.text) == ["feeds", ""])
-        #expect(page.usage == "gateway feed [--all] FILE")
+        #expect(page.usageLines == ["gateway feed [--all]", "    FILE"])
     }
 
     @Test func `with what follows them`() {
