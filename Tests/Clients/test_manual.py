@@ -64,15 +64,15 @@ _gateway
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 FISH = 'source "$argv[1]"; complete -C "$argv[2]" | string replace -r "\\t.*" ""; true'
-# A real zsh behind a terminal: it lists what it would insert.
+# A real zsh behind a terminal: it lists what it would insert, unless more is typed before it has.
 ZSH = """
 zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell "PROMPT='>'; fpath=($1:h \\$fpath); autoload -Uz compinit; compinit -u -D; LISTMAX=1000; stty cols 200"
-zpty -w shell "zstyle ':completion:*' list-colors ''; bindkey '^I' list-choices; print -n RE; print ADY"
+zpty -w shell "zstyle ':completion:*' list-colors ''; tell() { zle list-choices; zle -R; print -n DO; print NE; }"
+zpty -w shell "zle -N tell; bindkey '^I' tell; print -n RE; print ADY"
 zpty -r shell seen '*READY*'
 zpty -w -n shell "$2"$'\\t'
-zpty -w shell $'\\C-u'"print -n DO; print NE"
 zpty -r shell seen '*DONE*'
 print -r -- "$seen"
 """

@@ -1,4 +1,5 @@
 """What a service manager such as systemd is told, and what it hands over."""
+import fcntl
 import os
 import re
 import signal
@@ -114,7 +115,7 @@ def hand_over(running, *sockets, names=""):
 def listening(address, family=socket.AF_INET):
     made = socket.socket(family)
     # Above the numbers that the gateway is handed.
-    high = os.dup2(made.fileno(), 100 + made.fileno())
+    high = fcntl.fcntl(made.fileno(), fcntl.F_DUPFD, 100)
     made.close()
     made = socket.socket(fileno=high)
     made.bind(address)

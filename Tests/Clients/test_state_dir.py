@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import c_handler
-from gateway_process import DEADLINE, Gateway
+from gateway_process import DEADLINE, Gateway, eventually
 from raw_peer import RawPeer
 from test_control import ask
 
@@ -72,6 +72,7 @@ def test_the_folders_of_a_service_manager_do_as_well(folder):
     running.environment["STATE_DIRECTORY"] = f"{state}:/other"
     with running.start():
         assert list(state.glob("gateway-*"))
+        eventually("its handler has proved good", (state / ".last-good" / "process.so").exists)
     assert (state / ".last-good" / "process.so").exists() and (state / ".gateway.crash").exists()
 
 
@@ -79,7 +80,7 @@ def test_the_folders_of_a_service_manager_do_as_well(folder):
 def test_one_that_cannot_be_made_or_written_to_says_what_to_do(folder):
     refused = confined(folder, "control off; state_dir ./missing;").launch()
     assert refused.exit_status() == 1
-    refused.wait_for(r'gateway\.conf:\d+:\d+: "state_dir": \S+/missing is not there and cannot be made: Permission denied')
+    refused.wait_for(r'gateway\.conf:\d+: "state_dir": \S+/missing is not there and cannot be made: Permission denied')
     refused.wait_for("To do: make it, for the gateway's user")
     (folder / "mine").mkdir(mode=0o755)
     refused = confined(folder, "control off; state_dir ./mine;").launch()
@@ -90,8 +91,9 @@ def test_one_that_cannot_be_made_or_written_to_says_what_to_do(folder):
 
 @needs_root
 def test_user_owns_what_root_has_made_for_him(folder):
-    with Gateway(folder, main="user nobody; state_dir ./state; control off;", routes=ROUTES) as running:
-        c_handler.build(running, "process")
+    running = Gateway(folder, main="user nobody; state_dir ./state; control off;", routes=ROUTES)
+    c_handler.build(running, "process")
+    with running.start():
         state = (folder / "state").stat()
         assert state.st_uid == pwd.getpwnam("nobody").pw_uid and state.st_mode & 0o777 == 0o700
 

@@ -247,7 +247,7 @@ def test_no_more_than_four_at_once(gateway):
 
 def test_a_reader_that_has_seen_enough_ends_it(gateway):
     with RawPeer(gateway).opened() as peer:
-        process = subprocess.Popen(f"{BINARY} trace --route /echo -c {gateway.file} | head -n 2", shell=True,
+        process = subprocess.Popen(f"{BINARY} trace --route /echo -c {gateway.file} | sed -u 2q", shell=True,
                                    stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         assert process.stdout.readline().startswith("# route /echo")
         peer.send(frame(TEXT, b"hello"))
