@@ -200,7 +200,7 @@ def test_a_second_gateway_with_the_same_control_socket_is_refused_by_name(make_g
     first = make_gateway(main="control unix:./own.sock;").start()
     second = make_gateway(main=f"control unix:{first.folder}/own.sock;").launch()
     assert second.exit_status() == 1
-    second.wait_for(rf"error: \S+gateway\.conf:\d+:\d+: another gateway is running: process {first.process.pid}, which serves "
+    second.wait_for(rf"error: \S+gateway\.conf:\d+: another gateway is running: process {first.process.pid}, which serves "
                     rf"{first.file} and listens at the control socket {first.folder}/own\.sock")
     second.wait_for(rf"To do: `gateway reload -c {first.file}`")
     assert ask(first, "status").returncode == 0

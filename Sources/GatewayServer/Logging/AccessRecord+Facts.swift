@@ -48,7 +48,8 @@ extension AccessRecord {
     }
 
     private mutating func note(_ request: LoggedRequest) {
-        (host, method, path, http) = (request.host, request.method, request.path, request.http)
+        (peer, host, method) = (request.peer, request.host, request.method)
+        (path, http) = (request.path, request.http)
     }
 
     mutating func note(_ route: Route) { (self.route, handler) = (route.name, route.handler) }
@@ -74,12 +75,15 @@ extension AccessRecord {
 /// What the line of a connection's end says of its request, which is forgotten by then. Kept only where there is an access
 /// log.
 final class LoggedRequest {
+    /// Its socket may have lost it by the end.
+    let peer: String?
     let host: String?
     let method: String?
     let path: String?
     let http: String?
 
     init(_ record: AccessRecord) {
-        (host, method, path, http) = (record.host, record.method, record.path, record.http)
+        (peer, host, method) = (record.peer, record.host, record.method)
+        (path, http) = (record.path, record.http)
     }
 }

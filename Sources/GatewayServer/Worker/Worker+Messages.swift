@@ -26,7 +26,7 @@ extension Worker {
         let longest = unsafe binding.pointee.longestWhole
         let highWater = unsafe binding.pointee.limits.highWater
         let checksText = unsafe !binding.pointee.has(GW_HF_NO_UTF8)
-        let (message, borrowedBuffer) = unsafe (running.message, running.borrowedBuffer)
+        let message = unsafe running.message
         unsafe message.pointee.flags = UInt32(GW_FIRST | GW_FIN)
         unsafe message.pointee.received_ns = nowNanoseconds
         running.begin(peer)
@@ -51,6 +51,7 @@ extension Worker {
                 break
             }
             peer.pointee.noteReceived(kind: UInt32(frame.kind))
+            let borrowedBuffer = unsafe running.borrowedBuffer
             unsafe borrowedBuffer.pointee.borrow(
                 UnsafeRawBufferPointer(start: target, count: frame.payloadLength))
             unsafe message.pointee.kind = UInt32(frame.kind)
