@@ -119,6 +119,8 @@ package struct ListenerConfiguration: Sendable, Equatable {
     package var socketGroup: String?
     /// `proxy_protocol`: a PROXY header comes before everything else.
     package var takesProxyHeader = false
+    /// Where the directives in its block were written, by name.
+    package var origins: [String: SourceLocation] = [:]
 
     package init(address: ListenAddress, origin: SourceLocation, tls: TLSConfiguration? = nil) {
         self.address = address
@@ -207,7 +209,7 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var admission = AdmissionLimits()
     /// Complete limits: those of `defaults` where the route says nothing.
     package var limits = Limits()
-    /// Where this route's own limits were written, by name of the directive.
+    /// Where this route's own directives were written, by name; `set` with its key.
     package var limitOrigins: [String: SourceLocation] = [:]
 
     /// Host and path: no two routes of a configuration have the same. What it is called wherever it is named.
@@ -238,23 +240,27 @@ extension Configuration {
         } catch {
             throw ConfigurationError(file: file, cannotRead: error)
         }
-        return try evaluate(bytes, file: file)
+        return try evaluate(bytes, file: file, .process)
     }
 
     /// Reads a text as if it stood in a file of that name, which need not exist.
-    package static func parse(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    package static func parse(
+        _ bytes: [UInt8], file: String, environment: Environment = .process
+    ) throws(ConfigurationError) -> LoadedConfiguration {
         let checked: [UInt8]
         do throws(FileReader.Failure) {
             checked = try FileReader.checked(bytes)
         } catch {
             throw ConfigurationError(file: file, cannotRead: error)
         }
-        return try evaluate(checked, file: file)
+        return try evaluate(checked, file: file, environment)
     }
 
     /// Reads a text as if it stood in a file of that name, which need not exist.
-    package static func parse(_ text: String, file: String) throws(ConfigurationError) -> LoadedConfiguration {
-        try parse(Array(text.utf8), file: file)
+    package static func parse(
+        _ text: String, file: String, environment: Environment = .process
+    ) throws(ConfigurationError) -> LoadedConfiguration {
+        try parse(Array(text.utf8), file: file, environment: environment)
     }
 
     /// The control socket that a file names, read past any error in it, so that a running gateway can be asked even
@@ -267,16 +273,18 @@ extension Configuration {
             throw ConfigurationError(file: file, cannotRead: error)
         }
         var report = Report()
-        var inclusion = Inclusion()
+        var inclusion = Inclusion(.process)
         let statements = inclusion.read(bytes, from: file, &report)
         return Evaluator.controlPath(statements, file: file, report: report)
     }
 
-    private static func evaluate(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> LoadedConfiguration {
+    private static func evaluate(
+        _ bytes: [UInt8], file: String, _ environment: Environment
+    ) throws(ConfigurationError) -> LoadedConfiguration {
         var report = Report()
-        var inclusion = Inclusion()
+        var inclusion = Inclusion(environment)
         let statements = inclusion.read(bytes, from: file, &report)
-        // With a brace missing, everything below would be judged in the wrong block.
+        // With a brace missing, everything below would be judged in the wrong block; without a value, as another one.
         if report.isStructureDoubtful { throw report.failure }
         return try Evaluator.evaluate(statements, file: file, report: report)
     }

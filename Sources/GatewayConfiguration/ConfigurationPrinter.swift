@@ -1,8 +1,8 @@
 extension Configuration {
     /// The whole configuration in the language it is read from, with every value in effect.
     ///
-    /// Reading it again gives the same values; the comments say what is not set in the file and what comes from
-    /// `defaults`.
+    /// Reading it again gives the same values; the comments say where each comes from: the line that sets it, in the
+    /// route or in `defaults`, with its environment variables, or nowhere, so that it is the built-in default.
     package func effectiveText() -> String {
         var printer = ConfigurationPrinter()
         printer.print(self)
@@ -18,7 +18,7 @@ private struct ConfigurationPrinter {
         for directive in Directive.table where directive.places.contains(.top) {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
-            case .fixed(let value): line(directive.name, value, note: unsaid(directive.name, configuration))
+            case .fixed(let value): line(directive.name, value, from: configuration.origins[directive.name])
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch: break
             case .logLevel: break
             case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation, .later: break
@@ -27,42 +27,42 @@ private struct ConfigurationPrinter {
     }
 
     private mutating func printTop(_ special: Setting.Special, _ name: String, _ configuration: Configuration) {
-        let unsaid = unsaid(name, configuration)
+        let origin = configuration.origins[name]
         switch special {
         case .listen:
             for listener in configuration.listeners { printListener(name, listener) }
         case .trustedProxies:
-            printProxies(name, configuration.proxyTrust)
+            printProxies(name, configuration.proxyTrust, from: origin)
         case .user:
-            if let user = configuration.user { line(name, Quotation.ifNeeded(user)) }
+            if let user = configuration.user { line(name, Quotation.ifNeeded(user), from: origin) }
         case .threads:
-            line(name, Self.text(of: configuration.threads), note: unsaid)
+            line(name, Self.text(of: configuration.threads), from: origin)
         case .busyPoll:
             let value = configuration.busyPollMicroseconds.map { Unit.text(microseconds: $0) } ?? "off"
-            line(name, value, note: unsaid)
+            line(name, value, from: origin)
         case .maxMemory:
             let value = configuration.maxMemoryBytes.map { Unit.text(bytes: Int64(clamping: $0)) } ?? "off"
-            line(name, value, note: unsaid)
+            line(name, value, from: origin)
         case .plugins:
             printPlugins(name, configuration)
         case .stateFolder:
-            if let folder = configuration.stateFolder { line(name, Quotation.ifNeeded(folder)) }
+            if let folder = configuration.stateFolder { line(name, Quotation.ifNeeded(folder), from: origin) }
         case .mode:
-            line(name, configuration.mode.rawValue, note: unsaid)
+            line(name, configuration.mode.rawValue, from: origin)
         case .console:
             let value = configuration.consolePath.map { Quotation.ifNeeded($0) } ?? "off"
-            line(name, value, note: unsaid)
+            line(name, value, from: origin)
         case .control:
             let value = configuration.controlPath.map { Quotation.ifNeeded("unix:" + $0) } ?? "off"
-            line(name, value)
+            line(name, value, from: origin)
         case .accessLog:
             let value = configuration.accessLog?.text ?? "off"
-            line(name, value, note: unsaid)
+            line(name, value, from: origin)
         case .errorLog:
             let value = configuration.errorLog?.text ?? "off"
-            line(name, value, note: unsaid)
+            line(name, value, from: origin)
         case .admin:
-            printAdmin(name, configuration.admin, note: unsaid)
+            printAdmin(name, configuration.admin, from: origin)
         case .defaults:
             printDefaults(configuration)
         case .route:
@@ -73,15 +73,15 @@ private struct ConfigurationPrinter {
         }
     }
 
-    private mutating func printAdmin(_ name: String, _ admin: AdminConfiguration?, note: String?) {
-        guard let admin else { return line(name, "off", note: note) }
+    private mutating func printAdmin(_ name: String, _ admin: AdminConfiguration?, from origin: SourceLocation?) {
+        guard let admin else { return line(name, "off", from: origin) }
         let address = Quotation.ifNeeded(admin.address.description)
         var inner: [String] = []
         if let file = admin.tokenFile { inner.append("token_file \(Quotation.ifNeeded(file));") }
         if !admin.hosts.isEmpty {
             inner.append("hosts \(admin.hosts.map { Quotation.ifNeeded($0) }.joined(separator: " "));")
         }
-        line(name, inner.isEmpty ? address : "\(address) { \(inner.joined(separator: " ")) }")
+        line(name, inner.isEmpty ? address : "\(address) { \(inner.joined(separator: " ")) }", from: origin)
     }
 
     private mutating func printListener(_ name: String, _ listener: ListenerConfiguration) {
@@ -90,45 +90,40 @@ private struct ConfigurationPrinter {
         scope.takesProxyHeader = listener.takesProxyHeader
         scope.socketMode = listener.socketMode
         scope.socketGroup = listener.socketGroup
-        // What is there at all was set, but for what is off unless it is.
-        var set = ["mode": listener.origin, "group": listener.origin]
-        if scope.takesProxyHeader { set["proxy_protocol"] = listener.origin }
+        let origins = listener.origins
         guard let tls = listener.tls else {
             if scope.takesProxyHeader || scope.socketMode != nil || scope.socketGroup != nil {
-                text += "\(name) \(address) {\n"
-                printScope(scope, in: .listen, set: set)
+                opening("\(name) \(address)", from: listener.origin)
+                printScope(scope, in: .listen, set: origins)
                 text += "}\n"
             } else {
-                line(name, address)
+                line(name, address, from: listener.origin)
             }
             return
         }
-        text += "\(name) \(address) tls {\n"
+        opening("\(name) \(address) tls", from: listener.origin)
         for certificate in tls.certificates {
             let files = [certificate.file, certificate.keyFile].compactMap { $0.map { Quotation.ifNeeded($0) } }
-            line("certificate", files.joined(separator: " "), indent: "    ")
+            line("certificate", files.joined(separator: " "), from: certificate.origin, indent: "    ")
         }
-        line("protocols", tls.versions.map(\.rawValue).joined(separator: " "), indent: "    ")
-        if let ciphers = tls.ciphers { line("ciphers", Quotation.full(ciphers), indent: "    ") }
+        let versions = tls.versions.map(\.rawValue).joined(separator: " ")
+        line("protocols", versions, from: origins["protocols"], indent: "    ")
+        if let ciphers = tls.ciphers {
+            line("ciphers", Quotation.full(ciphers), from: origins["ciphers"], indent: "    ")
+        }
         if let authority = tls.clientAuthority {
             let file = Quotation.ifNeeded(authority.file)
-            line("client_ca", "\(file) \(authority.demand.rawValue)", indent: "    ")
+            line("client_ca", "\(file) \(authority.demand.rawValue)", from: authority.origin, indent: "    ")
         }
-        if tls.handshakeLimit != scope.handshakeLimit { set["handshake_limit"] = listener.origin }
         scope.handshakeLimit = tls.handshakeLimit
-        printScope(scope, in: .tls, set: set)
+        printScope(scope, in: .tls, set: origins)
         text += "}\n"
     }
 
-    private mutating func printProxies(_ name: String, _ trust: ProxyTrust) {
+    private mutating func printProxies(_ name: String, _ trust: ProxyTrust, from origin: SourceLocation?) {
         if trust.proxies.isEmpty { return }
         let proxies = trust.proxies.map(\.description).joined(separator: " ")
-        line(name, "\(proxies) { header \(trust.header.rawValue); }")
-    }
-
-    /// The comment on a directive that the file does not have.
-    private func unsaid(_ name: String, _ configuration: Configuration) -> String? {
-        configuration.origins[name] == nil ? "default" : nil
+        line(name, "\(proxies) { header \(trust.header.rawValue); }", from: origin)
     }
 
     private mutating func printPlugins(_ name: String, _ configuration: Configuration) {
@@ -136,7 +131,7 @@ private struct ConfigurationPrinter {
         scope.watches = configuration.pluginsWatch
         scope.settleMilliseconds = configuration.settleMilliseconds
         scope.retain = configuration.retain
-        text += "\(name) \(Quotation.ifNeeded(configuration.pluginsFolder)) {\n"
+        opening("\(name) \(Quotation.ifNeeded(configuration.pluginsFolder))", from: configuration.origins[name])
         printScope(scope, in: .plugins, set: configuration.pluginsOrigins)
         text += "}\n"
     }
@@ -171,16 +166,17 @@ private struct ConfigurationPrinter {
         scope.limits = route.limits
         scope.routeConnections = route.maxConnections
         scope.admission = route.admission
-        text += "\n# \(Quotation.short(route.origin.description))\n"
-        text += "route \(Quotation.ifNeeded(route.pattern.description)) {\n"
-        line("handler", route.handler, indent: "    ")
+        let origins = route.limitOrigins
+        text += "\n"
+        opening("route \(Quotation.ifNeeded(route.pattern.description))", from: route.origin)
+        line("handler", route.handler, from: origins["handler"], indent: "    ")
         if !route.subprotocols.isEmpty {
             let names = route.subprotocols.map { Quotation.ifNeeded($0) }
-            line("subprotocols", names.joined(separator: " "), indent: "    ")
+            line("subprotocols", names.joined(separator: " "), from: origins["subprotocols"], indent: "    ")
         }
         for setting in route.settings {
-            let value = Quotation.full(setting.value)
-            line("set", "\(Quotation.ifNeeded(setting.key)) \(value)", indent: "    ")
+            let value = "\(Quotation.ifNeeded(setting.key)) \(Quotation.full(setting.value))"
+            line("set", value, from: origins["set \(setting.key)"], indent: "    ")
         }
         printScope(scope, in: .route, set: route.limitOrigins, above: configuration.limitOrigins)
         text += "}\n"
@@ -192,21 +188,30 @@ private struct ConfigurationPrinter {
     ) {
         for directive in Directive.table where directive.places.contains(place) {
             for (name, value) in directive.texts(in: scope) {
-                let isInherited = directive.places.contains(.defaults) && above[name] != nil
-                let note = isInherited ? "from defaults" : "default"
-                line(name, value, note: set[name] == nil ? note : nil, indent: "    ")
+                let inherited = directive.places.contains(.defaults) ? above[name] : nil
+                let note = set[name] == nil ? inherited.map { "\($0.detail), defaults" } : nil
+                line(name, value, from: set[name], note: note, indent: "    ")
             }
         }
     }
 
-    private mutating func line(_ name: String, _ value: String, note: String? = nil, indent: String = "") {
+    /// The first line of a block.
+    private mutating func opening(_ statement: String, from origin: SourceLocation?) {
+        text += commented("\(statement) {", origin?.detail ?? "default")
+    }
+
+    /// - Parameter note: where the value comes from if not from `origin`; without either it is the default.
+    private mutating func line(
+        _ name: String, _ value: String, from origin: SourceLocation?, note: String? = nil, indent: String = ""
+    ) {
         // What ends in a block needs no semicolon.
         let statement = "\(indent)\(name) \(value)" + (value.hasSuffix("}") ? "" : ";")
-        text += statement
-        if let note {
-            text += String(repeating: " ", count: max(1, 40 - statement.unicodeScalars.count)) + "# " + note
-        }
-        text += "\n"
+        text += commented(statement, origin?.detail ?? note ?? "default")
+    }
+
+    private func commented(_ statement: String, _ note: String) -> String {
+        let gap = String(repeating: " ", count: max(1, 40 - statement.unicodeScalars.count))
+        return statement + gap + "# " + Quotation.visible(note) + "\n"
     }
 
     private static func text(of threads: Configuration.Threads) -> String {

@@ -25,6 +25,7 @@ extension Evaluator {
             if !address.isUnix, let range = scope.ranges["mode"] ?? scope.ranges["group"] {
                 report.error("only unix sockets have a \"mode\" and a \"group\"", at: range)
             }
+            listener.origins = scope.ranges.mapValues { report.location(of: $0) }
             configuration.listeners.append(listener)
         } catch {
             report.error("\(Quotation.short(word.text)) \(error.sentence)", at: word.range)
@@ -39,10 +40,7 @@ extension Evaluator {
         let isTLS = rest.first?.text == "tls"
         if isTLS { rest = rest.dropFirst() }
         if let extra = rest.first {
-            let shown = Quotation.short(extra.text)
-            let message =
-                extra.text == "http2" ? "\(shown) is not supported yet" : "unexpected \(shown) behind the address"
-            report.error(message, at: extra.range)
+            report.error(Self.objection(to: extra.text, isBehindTLS: isTLS), at: extra.range)
             return nil
         }
         if isTLS, statement.block == nil, let last = statement.arguments.last {
@@ -52,10 +50,25 @@ extension Evaluator {
         return isTLS ? .tls : .plain
     }
 
+    /// What is wrong with a word behind the address of a listener.
+    private static func objection(to word: String, isBehindTLS: Bool) -> String {
+        let example = "listen 8443 tls { certificate cert.pem key.pem; }"
+        switch word {
+        case "http2": return "\"http2\" is not supported yet"
+        case "on" where isBehindTLS: return "\"tls\" takes a block, not \"on\" (write: \(example))"
+        case "off" where isBehindTLS: return "\"tls\" cannot be off; leave it away for a listener without TLS"
+        case "ssl", "https", "wss": return "\"\(word)\" is written \"tls\" here: \(example)"
+        case "http", "ws": return "\"\(word)\" need not be said; a listener without \"tls\" is that"
+        case "proxy_protocol": return "\"proxy_protocol\" stands in the block: listen 8081 { proxy_protocol on; }"
+        default: return "unexpected \(Quotation.short(word)) behind the address"
+        }
+    }
+
     private mutating func tls(_ statement: Statement, _ scope: inout Scope) -> TLSConfiguration {
         var tls = TLSConfiguration()
         let admitted = admit(statement.block ?? [], in: .tls)
         for entry in admitted {
+            scope.ranges[entry.directive.name] = entry.statement.name.range
             if case .special(.certificate) = entry.directive.setting {
                 evaluateCertificate(entry, &tls)
             } else if case .special(.protocols) = entry.directive.setting {

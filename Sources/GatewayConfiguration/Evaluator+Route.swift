@@ -55,11 +55,15 @@ extension Evaluator {
 
     private mutating func apply(_ entry: Admitted, to scope: inout Scope, of route: inout RouteConfiguration) {
         guard case .special(let special) = entry.directive.setting else { return apply(entry, to: &scope) }
+        scope.ranges[entry.directive.name] = entry.statement.name.range
         switch special {
         case .handler:
             if let name = handlerName(entry) { route.handler = name }
         case .set:
-            if let setting = routeSetting(entry, &scope.keys) { route.settings.append(setting) }
+            if let setting = routeSetting(entry, &scope.keys) {
+                route.settings.append(setting)
+                scope.ranges["set \(setting.key)"] = entry.statement.name.range
+            }
         case .subprotocols:
             route.subprotocols = subprotocols(entry)
         case .listen, .trustedProxies, .user, .threads, .busyPoll, .maxMemory, .plugins, .stateFolder, .mode: break

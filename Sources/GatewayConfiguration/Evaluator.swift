@@ -169,14 +169,18 @@ extension Evaluator {
     private mutating func directive(of statement: Statement, in place: Place) -> Directive? {
         let name = statement.name.text
         let shown = Quotation.short(name)
-        guard !statement.name.isQuoted else {
-            report.error("the name of a directive does not stand in quotes", at: statement.name.range)
+        guard !statement.name.isValue else {
+            let way = statement.name.isQuoted ? "stand in quotes" : "come from the environment"
+            report.error("the name of a directive does not \(way)", at: statement.name.range)
             return nil
         }
         guard let rows = Directive.rows[name] else {
             let legal = Directive.table.filter { $0.places.contains(place) }.map(\.name)
-            let hint = Suggestion.nearest(to: name, among: legal).map { " (did you mean \"\($0)\"?)" } ?? ""
-            report.error("unknown directive \(shown)" + hint, at: statement.name.range)
+            let familiar = FamiliarDirective.known[name]
+            let near = familiar == nil ? Suggestion.nearest(to: name, among: legal) : nil
+            let hint = near.map { " (did you mean \"\($0)\"?)" } ?? ""
+            report.error(
+                "unknown directive \(shown)" + hint, at: statement.name.range, notes: familiar.map { [$0] } ?? [])
             return nil
         }
         guard let row = rows.first(where: { $0.places.contains(place) }) else {

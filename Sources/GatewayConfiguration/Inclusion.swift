@@ -5,8 +5,11 @@ struct Inclusion {
     /// Files that include one another twice grow like powers of two; this ends it.
     static let mostFiles = 256
 
+    private let environment: Environment
     /// Canonical paths of the files being read, outermost first, to notice cycles.
     private var path: [String] = []
+
+    init(_ environment: Environment) { self.environment = environment }
 
     /// The statements of a text and of what it includes.
     mutating func read(_ bytes: [UInt8], from file: String, _ report: inout Report) -> [Statement] {
@@ -14,7 +17,7 @@ struct Inclusion {
         path.append(canonical)
         defer { path.removeLast() }
         let index = report.add(SourceFile(path: file, bytes: bytes))
-        let statements = SyntaxReader.read(index, &report)
+        let statements = SyntaxReader.read(index, environment, &report)
         return expanded(statements, &report)
     }
 
@@ -23,7 +26,7 @@ struct Inclusion {
         guard statements.contains(where: { $0.name.text == "include" || $0.block != nil }) else { return statements }
         var result: [Statement] = []
         for statement in statements where !report.isFull {
-            if statement.name.text == "include", !statement.name.isQuoted {
+            if statement.name.text == "include", !statement.name.isValue {
                 result += included(by: statement, &report)
             } else if let block = statement.block {
                 let inner = expanded(block, &report)

@@ -25,4 +25,22 @@ extension Configuration {
         }
         return rows
     }
+
+    /// The limits that no route has for itself alone, in the order of the language: those that act before the route of a
+    /// request is known, and those that count over all routes.
+    package var sharedLimitRows: [LimitRow] {
+        var scope = Scope()
+        scope.handshake = handshake
+        scope.maxConnections = maxConnections
+        scope.admission = admission
+        let memory = LimitRow(
+            name: "max_memory", value: maxMemoryBytes.map { Unit.text(bytes: Int64(clamping: $0)) } ?? "off",
+            origin: origins["max_memory"])
+        return [memory]
+            + Directive.table.filter { $0.places == .defaults }.flatMap { directive in
+                directive.texts(in: scope).map {
+                    LimitRow(name: $0.name, value: $0.value, origin: limitOrigins[$0.name])
+                }
+            }
+    }
 }

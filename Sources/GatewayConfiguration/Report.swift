@@ -14,8 +14,10 @@ struct Report: Sendable {
     private(set) var files: [SourceFile] = []
     private var errors: [Entry] = []
     private var warnings: [Entry] = []
-    /// A brace or a quote is out of balance, so what follows would be judged in the wrong block.
+    /// A brace or a quote is out of balance, or a value is missing, so what follows would be judged as what it is not.
     var isStructureDoubtful = false
+    /// The environment variables of words and of whole directives, by the offset at which those begin, in each file.
+    private var variables: [[Int: [String]]] = []
 
     /// True once nothing more can be said.
     var isFull: Bool { errors.count >= Self.mostErrors }
@@ -26,12 +28,14 @@ struct Report: Sendable {
     var withoutFindings: Report {
         var report = Report()
         report.files = files
+        report.variables = variables
         return report
     }
 
     /// Adds a file and answers its index.
     mutating func add(_ file: SourceFile) -> Int {
         files.append(file)
+        variables.append([:])
         return files.count - 1
     }
 
@@ -62,10 +66,19 @@ struct Report: Sendable {
         warnings.append(Entry(file: .max, offset: warnings.count, diagnostic: found))
     }
 
+    /// Notes that a stretch of text has values of the environment.
+    mutating func note(_ names: [String], at range: SourceRange) {
+        for name in names where !variables[range.file][range.lower, default: []].contains(name) {
+            variables[range.file][range.lower, default: []].append(name)
+        }
+    }
+
     /// Where a stretch of text is, for values that remember it.
     func location(of range: SourceRange) -> SourceLocation {
         let file = files[range.file]
-        return SourceLocation(file: file.path, line: file.line(at: range.lower))
+        var location = SourceLocation(file: file.path, line: file.line(at: range.lower))
+        location.variables = variables[range.file][range.lower] ?? []
+        return location
     }
 
     /// The warnings in the order of the text.

@@ -66,6 +66,8 @@ package struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
     package var file: String
     /// The line, from 1.
     package var line: Int
+    /// The environment variables that the value there is made of.
+    package var variables: [String] = []
 
     /// Makes a place from its two parts.
     package init(file: String, line: Int) {
@@ -75,4 +77,7 @@ package struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 
     /// `gateway.conf:42`.
     package var description: String { "\(file):\(line)" }
+
+    /// The same with the variables: `gateway.conf:42, $PORT`.
+    package var detail: String { ([description] + variables.map { "$\($0)" }).joined(separator: ", ") }
 }

@@ -18,14 +18,14 @@ struct SyntaxReader {
     private var ignoredBraces = 0
     private let source: SourceFile
 
-    private init(source: SourceFile, file: Int) {
+    private init(source: SourceFile, file: Int, environment: Environment) {
         self.source = source
-        lexer = Lexer(bytes: source.bytes, file: file)
+        lexer = Lexer(bytes: source.bytes, file: file, environment: environment)
     }
 
     /// The statements of a file that the report knows.
-    static func read(_ file: Int, _ report: inout Report) -> [Statement] {
-        var reader = SyntaxReader(source: report.files[file], file: file)
+    static func read(_ file: Int, _ environment: Environment, _ report: inout Report) -> [Statement] {
+        var reader = SyntaxReader(source: report.files[file], file: file, environment: environment)
         while !report.isFull {
             switch reader.lexer.next(&report) {
             case .word(let word): reader.take(word, &report)
@@ -43,7 +43,7 @@ struct SyntaxReader {
     private mutating func take(_ word: Word, _ report: inout Report) {
         // Values may go on in the next line, but a directive's name there means that a `;` was forgotten; saying so
         // here is worth more than a complaint about too many values. After `set` any two words are values.
-        if let last = words.last, !word.isQuoted, words.count > 2 || words.first?.text != "set",
+        if let last = words.last, !word.isValue, words.count > 2 || words.first?.text != "set",
             Directive.rows[word.text] != nil,
             source.line(at: last.range.lower) < source.line(at: word.range.lower)
         {
@@ -51,6 +51,8 @@ struct SyntaxReader {
             endWithoutBlock()
         }
         words.append(word)
+        report.note(word.variables, at: word.range)
+        if let name = words.first { report.note(word.variables, at: name.range) }
     }
 
     private mutating func endStatement(at range: SourceRange, _ report: inout Report) {

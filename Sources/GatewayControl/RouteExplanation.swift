@@ -114,19 +114,16 @@ package struct RouteExplanation: Sendable, Equatable {
         var table = TextTable([.init(title: "LIMIT"), .init(title: "VALUE"), .init(title: "SET BY")])
         for row in configuration.limitRows(of: route) {
             table.add([
-                StyledText(row.name), StyledText(row.value), StyledText(row.origin?.description ?? "default"),
+                StyledText(row.name), StyledText(row.value), StyledText(row.origin?.detail ?? "default"),
             ])
         }
-        // What counts over all routes together is not a route's to set, and holds for it all the same.
-        let whole = configuration.admission
-        let shared = [
-            ("max_connections", "\(configuration.maxConnections)"),
-            ("max_connections_per_ip", whole.connectionsPerAddress.map { "\($0)" }),
-            ("handshake_rate", whole.handshakeRate?.description),
-        ]
-        for case (let name, let value?) in shared {
-            let origin = configuration.limitOrigins[name]?.description ?? "default"
-            table.add([StyledText("\(name), all routes"), StyledText(value), StyledText(origin)])
+        // What counts over all routes together, or before one is known, is not a route's to set, and holds for it all the
+        // same.
+        for row in configuration.sharedLimitRows {
+            table.add([
+                StyledText("\(row.name), all routes"), StyledText(row.value),
+                StyledText(row.origin?.detail ?? "default"),
+            ])
         }
         return table.text(colour: false)
     }

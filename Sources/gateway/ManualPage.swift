@@ -98,12 +98,17 @@ package enum ManualPage: String, CaseIterable, Sendable {
                 + "the option -c, by $GATEWAY_CONF, or as \(ConfigurationSearch.places.joined(separator: ", or as ")).")
         page.paragraph(
             "A directive is `name value;` or `name value { ... }`, and # begins a comment. Values with spaces stand in "
-                + "quotes, with the escapes \\\\ \\\" \\' \\n \\r \\t. Durations have a unit (200ms 30s 5m 1h 1d), sizes "
+                + "quotes, with the escapes \\\\ \\\" \\' \\n \\r \\t \\$. Durations have a unit (200ms 30s 5m 1h 1d), sizes "
                 + "may have one (512 64k 1m 1g). Relative paths start from the folder of the file they are written in. "
                 + "A name that does not exist is an error, never ignored.")
         page.paragraph(
-            "`gateway check` says whether a file is right, `gateway -T` prints it with every value in effect, and "
-                + "`gateway explain PATH` which line sets what for a path.")
+            "${NAME} in a value is the environment variable NAME, and ${NAME:-default} is the default where that is not "
+                + "set or empty. It is part of its word, whatever is in it: no spaces end it, no further variable is "
+                + "looked for. One that is not set and has no default is an error. Single quotes and \\$ keep a $ as it is. "
+                + "The environment is that of the gateway as it was started: a reload does not change it.")
+        page.paragraph(
+            "`gateway check` says whether a file is right, `gateway -T` prints it with every value in effect and where "
+                + "that comes from, and `gateway explain PATH` which line sets what for a path.")
         for section in DirectiveManual.sections {
             page.section(section.title)
             for entry in section.entries {

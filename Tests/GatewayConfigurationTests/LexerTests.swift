@@ -5,7 +5,8 @@ import Testing
 struct LexerTests {
     @Test(arguments: [
         ("a", "a"), ("'a b'", "a b"), ("\"a;b{}#c\"", "a;b{}#c"), ("'it\\'s'", "it's"), ("\"\\\"\"", "\""),
-        ("'\\n\\r\\t\\\\'", "\n\r\t\\"), ("''", ""), ("a#b", "a#b"), ("C:\\x", "C:\\x"), ("é☃", "é☃"), ("\"\t\"", "\t"),
+        ("'\\n\\r\\t\\\\'", "\n\r\t\\"), ("''", ""), ("a#b", "a#b"), ("C:\\x", "C:\\x"), ("a$b", "a$b"), ("$$", "$$"),
+        ("'${x}'", "${x}"), ("\"\\${x}\"", "${x}"), ("é☃", "é☃"), ("\"\t\"", "\t"),
     ])
     func `a value is what its quotes and escapes mean`(_ text: String, _ value: String) {
         let route = Reading("listen 1; route /x { handler h; set k \(text); }").configuration?.routes.first
@@ -37,6 +38,65 @@ struct LexerTests {
         #expect(Reading(String(repeating: " ", count: 1_048_000) + "listen 1; console /;").configuration != nil)
     }
 
+    private static let environment = Environment(variables: [
+        "PORT": "8080", "EMPTY": "", "TWO": "a b;{}#\"", "_x9": "é", "NAME": "${PORT}",
+    ])
+
+    private func setting(_ text: String) throws -> String? {
+        let text = "listen 1; route /x { handler h; set k \(text); }"
+        return try Configuration.parse(text, file: "f", environment: Self.environment).configuration.routes[0].settings
+            .first?.value
+    }
+
+    @Test(arguments: [
+        ("${PORT}", "8080"), ("a${PORT}b", "a8080b"), ("\"a ${PORT} b\"", "a 8080 b"), ("${_x9}", "é"),
+        ("${NONE:-80}", "80"), ("${NONE:-}", ""), ("${EMPTY}", ""), ("${EMPTY:-x}", "x"), ("${PORT:-9}", "8080"),
+        ("${NONE:-unix:/run/g.sock}", "unix:/run/g.sock"), ("${PORT}${PORT}", "80808080"), ("$${PORT}", "$8080"),
+        // A value is part of its word, whatever is in it, and no variable of its own.
+        ("${TWO}", "a b;{}#\""), ("\"${TWO}\"", "a b;{}#\""), ("${NAME}", "${PORT}"), ("${NONE:-a b;}", "a b;"),
+        ("'${PORT}'", "${PORT}"), ("\"\\${PORT}\"", "${PORT}"),
+    ])
+    func `a variable is a part of its word`(_ text: String, _ value: String) throws {
+        #expect(try setting(text) == value)
+    }
+
+    @Test(arguments: [
+        ("threads ${NONE};", ["1:9+7 error: the environment variable \"NONE\" is not set"]),
+        ("threads é${NONE};", ["1:10+7 error: the environment variable \"NONE\" is not set"]),
+        (
+            "threads \"${A} ${B:-x} ${C}\";",
+            [
+                "1:10+4 error: the environment variable \"A\" is not set",
+                "1:23+4 error: the environment variable \"C\" is not set",
+            ]
+        ),
+        ("threads ${2};", ["1:9+4 error: \"${2}\" is no environment variable"]),
+        ("threads ${};", ["1:9+3 error: \"${}\" is no environment variable"]),
+        ("threads ${A-B};", ["1:9+6 error: \"${A-B}\" is no environment variable"]),
+        ("threads ${A:-${B}};", ["1:9+9 error: \"${A:-${B}\" is no environment variable"]),
+        ("threads \"${A\";", ["1:10+3 error: \"${\" is not closed by \"}\""]),
+    ])
+    func `says what is wrong with a variable`(_ text: String, _ findings: [String]) throws {
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse(complete(text), file: "gateway.conf", environment: Environment(variables: [:]))
+        }
+        // What follows from it may be said as well, where the end of a variable is in doubt.
+        #expect(error?.diagnostics.map(\.summary).starts(with: findings) == true)
+    }
+
+    @Test func `a name does not come from the environment, and what is no variable is told`() throws {
+        let environment = Environment(variables: ["NAME": "threads"])
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse(complete("${NAME} 2;"), file: "gateway.conf", environment: environment)
+        }
+        #expect(
+            error?.diagnostics.map(\.summary) == [
+                "1:1+7 error: the name of a directive does not come from the environment"
+            ])
+        let loaded = try Configuration.parse("listen 1; route /x { handler h; set k $NAME; }", file: "gateway.conf")
+        #expect(loaded.warnings.map(\.summary) == ["1:39+5 warning: \"$NAME\" is taken as it is written"])
+    }
+
     @Test(arguments: refusedText)
     func `says what is wrong with a word`(_ refusal: Refusal) {
         #expect(Reading(complete(refusal.text)).findings == refusal.findings)
@@ -64,7 +124,7 @@ private let refusedText: [Refusal] = [
         "mode \"a\\qb\";",
         [
             "1:6+6 error: \"mode\" takes \"production\" or \"development\", not \"ab\"",
-            "1:8+2 error: unknown escape (known are \\\\ \\\" \\' \\n \\r \\t)",
+            "1:8+2 error: unknown escape (known are \\\\ \\\" \\' \\$ \\n \\r \\t)",
         ]),
     Refusal(
         "mode \"a\\",

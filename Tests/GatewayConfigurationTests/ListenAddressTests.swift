@@ -131,6 +131,20 @@ private let refusedListeners: [Refusal] = [
         "listen 80 81;",
         ["1:11+2 error: unexpected \"81\" behind the address"]),
     Refusal(
+        "listen 8443 tls on;",
+        [
+            "1:17+2 error: \"tls\" takes a block, not \"on\" (write: listen 8443 tls { certificate cert.pem key.pem; })"
+        ]),
+    Refusal(
+        "listen 8443 ssl;",
+        ["1:13+3 error: \"ssl\" is written \"tls\" here: listen 8443 tls { certificate cert.pem key.pem; }"]),
+    Refusal(
+        "listen 8443 http;",
+        ["1:13+4 error: \"http\" need not be said; a listener without \"tls\" is that"]),
+    Refusal(
+        "listen 8443 proxy_protocol;",
+        ["1:13+14 error: \"proxy_protocol\" stands in the block: listen 8081 { proxy_protocol on; }"]),
+    Refusal(
         "listen 8443 tls;",
         ["1:16+1 error: \"tls\" needs a block in braces, with a certificate"]),
     Refusal(

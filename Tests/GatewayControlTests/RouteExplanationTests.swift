@@ -40,7 +40,12 @@ struct RouteExplanationTests {
         ] { #expect(rows(found.text).contains(row.map { $0[...] })) }
         #expect(rows(try explanation("/echo", Self.text).text).contains(["max_body", "1k", "/g/g.conf:2"]))
         #expect(rows(found.text).contains(["max_connections,", "all", "routes", "100000", "default"]))
-        #expect(!found.text.contains("max_connections_per_ip, all routes"))
+        for row in [
+            ["max_connections_per_ip,", "all", "routes", "off", "default"],
+            ["handshake_timeout,", "all", "routes", "10s", "default"],
+            ["max_head,", "all", "routes", "16k", "default"],
+            ["max_headers,", "all", "routes", "100", "default"], ["max_memory,", "all", "routes", "off", "default"],
+        ] { #expect(rows(found.text).contains(row.map { $0[...] })) }
     }
 
     @Test func `limits that hold for all routes together`() throws {
