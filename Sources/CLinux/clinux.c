@@ -46,6 +46,14 @@ int clinux_signal_descriptor(void) {
     return signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+int clinux_watch_signals(const int *numbers, int count) {
+    sigset_t watched;
+    sigemptyset(&watched);
+    for (int i = 0; i < count; i++) sigaddset(&watched, numbers[i]);
+    if (pthread_sigmask(SIG_BLOCK, &watched, NULL) != 0) return -1;
+    return signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
 int clinux_next_signal(int descriptor) {
     struct signalfd_siginfo info;
     ssize_t count = read(descriptor, &info, sizeof info);

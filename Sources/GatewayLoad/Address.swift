@@ -8,24 +8,38 @@ struct Address {
     private let length: socklen_t
 
     /// Looks the host up; the first address counts.
-    init(_ destination: Destination) throws(LoadUsageError) {
+    init(_ destination: Destination) throws(LoadUsageError) { self = try Self.all(of: destination)[0] }
+
+    private init(copying name: UnsafeMutablePointer<sockaddr>, _ length: socklen_t) {
+        var storage = sockaddr_storage()
+        let fitting = min(length, socklen_t(MemoryLayout<sockaddr_storage>.size))
+        unsafe withUnsafeMutableBytes(of: &storage) { room in
+            unsafe room.copyMemory(from: UnsafeRawBufferPointer(start: name, count: Int(fitting)))
+        }
+        (self.storage, self.length) = (storage, fitting)
+    }
+
+    /// Looks the host up: at least one address, in the order in which they are to be tried.
+    static func all(of destination: Destination) throws(LoadUsageError) -> [Address] {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         unsafe hints.ai_flags = AI_NUMERICSERV
         var list: UnsafeMutablePointer<addrinfo>?
         let code = unsafe getaddrinfo(destination.host, String(destination.port), &hints, &list)
-        guard code == 0, let first = unsafe list, let name = unsafe first.pointee.ai_addr else {
+        defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
+        var addresses: [Address] = []
+        var next = unsafe code == 0 ? list : nil
+        while let entry = unsafe next {
+            if let name = unsafe entry.pointee.ai_addr {
+                addresses.append(unsafe Address(copying: name, entry.pointee.ai_addrlen))
+            }
+            unsafe next = entry.pointee.ai_next
+        }
+        guard !addresses.isEmpty else {
             let reason = unsafe code == 0 ? "no address" : String(cString: gai_strerror(code))
             throw LoadUsageError("\"\(destination.host)\": \(reason)")
         }
-        defer { unsafe freeaddrinfo(first) }
-        var storage = sockaddr_storage()
-        let length = unsafe min(first.pointee.ai_addrlen, socklen_t(MemoryLayout<sockaddr_storage>.size))
-        unsafe withUnsafeMutableBytes(of: &storage) { room in
-            unsafe room.copyMemory(from: UnsafeRawBufferPointer(start: name, count: Int(length)))
-        }
-        self.storage = storage
-        self.length = length
+        return addresses
     }
 
     /// A socket that is connecting, or already connected.

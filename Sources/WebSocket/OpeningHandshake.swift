@@ -185,6 +185,16 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
     }
 }
 
+extension OpeningHandshake {
+    /// What a server answers to the key of a client; nil for one that is not of 24 bytes.
+    public static func answer(toKey key: [UInt8]) -> String? {
+        AcceptDigest.sha1(of: key.span).map { digest in
+            let text = AcceptDigest.base64(digest)
+            return String(decoding: text.indices.map { text[$0] }, as: UTF8.self)
+        }
+    }
+}
+
 /// The proof that the handshake was understood: SHA-1 over key and GUID, in base64 (RFC 6455 4.2.2).
 private enum AcceptDigest {
     private static let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

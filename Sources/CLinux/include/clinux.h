@@ -56,6 +56,9 @@ int clinux_block_signals(void);
 /* A non-blocking, close-on-exec descriptor that reads TERM, INT, HUP, USR1, USR2; -1 with errno set. */
 int clinux_signal_descriptor(void);
 
+/* A descriptor like that one for some signals, which the calling thread does not hear any other way then. */
+int clinux_watch_signals(const int *numbers, int count);
+
 /* The next signal number that waits on a signal descriptor; 0 when there is none. */
 int clinux_next_signal(int descriptor);
 
