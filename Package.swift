@@ -99,8 +99,7 @@ let package = Package(
             name: "gateway",
             dependencies: [
                 "GatewayServer", "GatewayControl", "GatewayLoad", "GatewayConfiguration", "HandlerTemplates",
-                "HandlerTrial", "GatewayTLS", "GatewayIO",
-                "CLinux",
+                "HandlerTrial", "WebSocket", "GatewayTLS", "GatewayIO", "Bytes", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -141,7 +140,7 @@ let package = Package(
             ]),
         .testTarget(name: "HandlerTrialTests", dependencies: ["HandlerTrial", "GatewayServer"]),
         .testTarget(name: "HandlerTemplatesTests", dependencies: ["HandlerTemplates"]),
-        .testTarget(name: "GatewayTests", dependencies: ["gateway"]),
+        .testTarget(name: "GatewayTests", dependencies: ["gateway", "GatewayLoad", "GatewayConfiguration"]),
         .testTarget(
             name: "GatewayHandlerTests", dependencies: ["GatewayHandler", "GatewayHandlerJSON", "CGatewayABI"],
             swiftSettings: Array(strict.dropFirst())),

@@ -41,6 +41,10 @@ extension StatusReport.Process {
             writer.member("connections", connections)
             writer.member("max_connections", maxConnections)
             costs.write(to: &writer)
+            writer.name("loop_lag")
+            StatusReport.Durations.write(loopLag, to: &writer)
+            writer.name("usage")
+            if let usage { usage.write(to: &writer) } else { writer.value(String?.none) }
             writer.name("memory")
             if let memory { memory.write(to: &writer) } else { writer.value(String?.none) }
             writer.member("configuration", configuration)
@@ -78,6 +82,8 @@ extension StatusReport.Route {
             writer.member("connections", connections)
             writer.member("reload", reload)
             costs.write(to: &writer)
+            writer.name("traffic")
+            traffic.write(to: &writer)
             writer.name("compression")
             guard let compression else { return writer.value(String?.none) }
             writer.object { writer in
@@ -86,6 +92,42 @@ extension StatusReport.Route {
                 writer.name("out")
                 compression.sent.write(to: &writer)
             }
+        }
+    }
+}
+
+extension StatusReport.Traffic {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("opened", opened)
+            writer.member("closed", closed)
+            writer.member("messages_in", received.messages)
+            writer.member("messages_out", sent.messages)
+            writer.member("bytes_in", received.bytes)
+            writer.member("bytes_out", sent.bytes)
+            writer.name("callbacks")
+            StatusReport.Durations.write(callbacks, to: &writer)
+        }
+    }
+}
+
+extension StatusReport.Durations {
+    fileprivate static func write(_ durations: StatusReport.Durations?, to writer: inout JSONWriter) {
+        guard let durations else { return writer.value(String?.none) }
+        writer.object { writer in
+            writer.name("bounds_seconds")
+            writer.array(durations.bounds) { $0.value($1) }
+            writer.name("counts")
+            writer.array(durations.counts) { $0.value($1) }
+        }
+    }
+}
+
+extension StatusReport.Usage {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("cpu_ms", cpuMilliseconds)
+            writer.member("resident_bytes", residentBytes)
         }
     }
 }

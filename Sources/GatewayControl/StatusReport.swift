@@ -107,6 +107,10 @@ extension StatusReport {
         package var memory: Memory?
         /// Of peers that no route had to do with.
         package var costs = Costs()
+        /// How late workers come to what is asked of them each second; nil where nobody asks.
+        package var loopLag: Durations?
+        /// What the kernel says of the process; nil where it says nothing.
+        package var usage: Usage?
         /// The file as the operator named it.
         package var configuration: String
         /// The last time it was read again; nil when it never was.
@@ -160,6 +164,8 @@ extension StatusReport {
         package var costs = Costs()
         /// What permessage-deflate did for its connections; nil where it never was on.
         package var compression: Compression?
+        /// What went over its connections since the start.
+        package var traffic = Traffic()
 
         package init(
             host: String? = nil, pattern: String, handler: String, unavailable: String?, connections: Int,
@@ -358,6 +364,46 @@ extension StatusReport {
             self.refused = refused
             self.closed = closed
             self.draining = draining
+        }
+    }
+}
+
+extension StatusReport {
+    /// What a route has had to do since the start.
+    package struct Traffic: Sendable, Equatable {
+        package struct Direction: Sendable, Equatable {
+            package var messages: UInt64 = 0
+            /// Of frames: neither the handshake nor TLS.
+            package var bytes: UInt64 = 0
+        }
+
+        package var opened: UInt64 = 0
+        package var closed: UInt64 = 0
+        package var received = Direction()
+        package var sent = Direction()
+        /// What callbacks took, all of them together; nil before the first.
+        package var callbacks: Durations?
+
+        package init() {}
+    }
+
+    /// How many durations lie in each bucket.
+    package struct Durations: Sendable, Equatable {
+        /// The upper bounds in seconds; behind the last one is another bucket.
+        package var bounds: [Double]
+        package var counts: [UInt64]
+
+        package init(bounds: [Double], counts: [UInt64]) {
+            (self.bounds, self.counts) = (bounds, counts)
+        }
+    }
+
+    package struct Usage: Sendable, Equatable {
+        package var cpuMilliseconds: UInt64
+        package var residentBytes: UInt64
+
+        package init(cpuMilliseconds: UInt64, residentBytes: UInt64) {
+            (self.cpuMilliseconds, self.residentBytes) = (cpuMilliseconds, residentBytes)
         }
     }
 }

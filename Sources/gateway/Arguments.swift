@@ -59,8 +59,10 @@ package struct Arguments: Equatable, Sendable {
         } else if word == "help" {
             wish = .help
         } else {
-            let hint = Suggestion.nearest(to: word, among: Command.allCases.map(\.rawValue) + ["help"])
-            throw failure("unknown command \(Self.quoted(word))" + (hint.map { " (did you mean \"\($0)\"?)" } ?? ""))
+            let known = Command.allCases.map(\.rawValue) + [BenchCommand.name, "help"]
+            let nearest = Suggestion.nearest(to: word, among: known).map { "did you mean \"\($0)\"?" }
+            let hint = FamiliarCommand.known[word] ?? nearest
+            throw failure("unknown command \(Self.quoted(word))" + (hint.map { " (\($0))" } ?? ""))
         }
     }
 

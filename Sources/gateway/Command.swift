@@ -15,6 +15,9 @@ package enum Command: String, CaseIterable, Sendable {
     case inspect
     case new
     case test
+    case initialize = "init"
+    case connect
+    case top
     case devCert = "dev-cert"
     case completion
     case man
@@ -22,7 +25,7 @@ package enum Command: String, CaseIterable, Sendable {
     /// The operands it takes: how many, and what they are called.
     package var operands: (count: ClosedRange<Int>, name: String) {
         switch self {
-        case .run, .check, .status, .connections, .stop, .drain: (0...0, "")
+        case .run, .check, .status, .connections, .stop, .drain, .top: (0...0, "")
         case .trace: (0...1, "ID")
         case .reload: (0...1, "HANDLER")
         case .rollback: (1...1, "HANDLER")
@@ -30,6 +33,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .inspect: (1...1, "FILE.so")
         case .new: (1...1, "NAME")
         case .test: (1...1, "FILE.so")
+        case .initialize: (0...1, "FOLDER")
+        case .connect: (1...1, "URL")
         case .devCert: (0...100, "NAME")
         case .completion: (1...1, Shell.allCases.map(\.rawValue).joined(separator: "|"))
         case .man: (0...1, ManualPage.allCases.map(\.rawValue).joined(separator: "|"))
@@ -39,8 +44,8 @@ package enum Command: String, CaseIterable, Sendable {
     /// Whether it has to do with a configuration.
     package var takesConfiguration: Bool {
         switch self {
-        case .inspect, .new, .test, .devCert, .completion, .man: false
-        case .run, .check, .status, .connections, .trace, .reload, .rollback, .stop, .drain, .explain: true
+        case .inspect, .new, .test, .initialize, .connect, .devCert, .completion, .man: false
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .stop, .drain, .explain, .top: true
         }
     }
 
@@ -52,7 +57,11 @@ package enum Command: String, CaseIterable, Sendable {
         case .explain: ["-H"]
         case .connections: ConnectionQuery.options
         case .trace: TraceQuery.options
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .devCert, .completion, .man: []
+        case .connect: ["-H", "--subprotocol", "--cacert", "--wait"]
+        case .top: ["--interval", "--count"]
+        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .initialize, .devCert, .completion,
+            .man:
+            []
         }
     }
 
@@ -62,7 +71,9 @@ package enum Command: String, CaseIterable, Sendable {
         case .test: ["--tls", "--deflate"]
         case .devCert: ["--remove"]
         case .trace: TraceQuery.flags
-        case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new,
+        case .initialize: ["--force"]
+        case .connect: ["--insecure", "--deflate", "--raw", "--pings"]
+        case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .top,
             .completion, .man:
             []
         }
@@ -72,12 +83,12 @@ package enum Command: String, CaseIterable, Sendable {
     package var durations: [String] {
         switch self {
         case .stop, .drain: ["--spread"]
-        case .run, .check, .status, .connections, .trace, .reload, .rollback, .explain, .inspect, .new, .test, .devCert,
-            .completion, .man:
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .explain, .inspect, .new, .test,
+            .initialize, .connect, .top, .devCert, .completion, .man:
             []
         }
     }
 
     /// Whether its answer can be had as JSON.
-    package var hasJSON: Bool { [.status, .connections, .trace, .test].contains(self) }
+    package var hasJSON: Bool { [.status, .connections, .trace, .test, .connect].contains(self) }
 }

@@ -17,6 +17,9 @@ enum Help {
         case .inspect: inspect
         case .new: new
         case .test: test
+        case .initialize: initialization
+        case .connect: connect
+        case .top: top
         case .devCert: devCert
         case .completion: completion
         case .man: man
@@ -33,8 +36,11 @@ enum Help {
           gateway trace --route /chat      frames of that route as they pass
           gateway reload chat              replace the handler chat while it serves
           gateway explain /rooms/7         which route that path has, and which limits
+          gateway init                     a gateway.conf to begin with
           gateway new hello                a handler to begin with: builds with `make`, has a test
           gateway test hello.so            does it keep to the contract, whatever clients do?
+          gateway connect :8080/chat       talk to a WebSocket
+          gateway top                      what goes on, as a live view
           gateway dev-cert                 wss:// and https:// on this machine, trusted by its browsers
 
         usage: gateway [COMMAND] [-c FILE]
@@ -44,8 +50,10 @@ enum Help {
           -T                  print the effective configuration
           explain PATH        the route of a path, by the configuration
           inspect FILE.so     what a module is, without running it
+          init [FOLDER]       write a gateway.conf to begin with
           new NAME            write a handler to begin with, in Swift, C, C++ or Rust
           test FILE.so        let clients of all kinds at a handler, and tell what it gets wrong
+          connect URL         talk to any WebSocket, typed or from a pipe
           bench URL           load a WebSocket server and measure it; `gateway bench --help`
           dev-cert [NAME...]  write a certificate for localhost, and have the browsers here trust it
           completion bash|zsh|fish    print what that shell reads to complete command lines
@@ -54,6 +62,7 @@ enum Help {
         to a running gateway, over the control socket of its configuration:
 
           status [--json]     what is served, by which generation, to how many
+          top                 rates, durations and reloads as a live view
           connections         who is connected, with filters and in any order
           trace               frames as they pass, of one connection or of a route
           reload [HANDLER]    read the configuration again and replace the handlers that changed
@@ -116,12 +125,15 @@ enum Help {
         examples: [
             "gateway check                    is ./gateway.conf right?",
             "gateway -t -c /etc/gw.conf       another file",
-            "gateway -T                       the configuration with every value that is in effect",
+            "gateway -T                       every value that is in effect, and where it comes from",
         ], usage: "gateway check [-c FILE]", [.configuration],
         """
         Parses the file and tries every handler as it lies there: loaded, started with GW_CFG_PROBE and stopped in a
         process of its own. Nothing is listened on or written, also beside a gateway that runs. Exit status: 0 all is
         fine, 78 something is not.
+
+        -T prints the whole configuration, each value with where it comes from: the line of a file, the environment
+        variables in it, `defaults`, or "default" for what is built in.
         """)
 
     private static let status = page(
@@ -297,6 +309,69 @@ enum Help {
         A line for each thing tried: ok, WRONG, or note for what may be meant; a crash is told with its callback.
         `mode development` in gateway.conf has the gateway watch in the same way while it serves.
         Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+        """)
+
+    private static let initialization = page(
+        examples: [
+            "gateway init                  gateway.conf and Plugins here",
+            "gateway init my-gateway       the same in a folder of its own",
+        ], usage: "gateway init [FOLDER] [--force]", [],
+        """
+          --force    write over a gateway.conf that is there
+
+        Writes a gateway.conf for development: this machine alone may connect, the console is on, what is often changed
+        stands there with its comment. Makes a folder Plugins beside it, and says what comes next. What is there already
+        is not touched. Exit status: 0 written, 1 it could not be.
+        """)
+
+    private static let connect = page(
+        examples: [
+            "gateway connect ws://localhost:8080/chat",
+            "gateway connect :8080/echo                        the same host, and ws:// understood",
+            "gateway connect wss://localhost:8443/chat --cacert ~/.local/share/gateway/dev-ca.pem",
+            "gateway connect :8080/chat --subprotocol chat.v2 -H 'Authorization: Bearer abc'",
+            "echo hello | gateway connect :8080/echo           a message each line; answers are lines, too",
+            "gateway connect :8080/ticker --wait forever </dev/null | head -3",
+        ],
+        usage: "gateway connect URL [-H 'NAME: VALUE']... [--subprotocol NAME]... [OPTION...]", [],
+        """
+          -H 'NAME: VALUE'     a header of the request; may be repeated
+          --subprotocol NAME   is asked for; may be repeated, the first is preferred
+          --cacert FILE        trust the authorities in a PEM file, not those that this machine trusts
+          --insecure           trust whoever answers
+          --deflate            offer permessage-deflate, and compress what that makes smaller
+          --raw                write payloads as they came, and nothing else
+          --json               write an object on a line for each message, pong and close
+          --pings              show the pings of the server, which are answered anyhow
+          --wait TIME          after the end of a piped input stay for 500ms, 5s, ... or forever (0)
+
+        On a terminal each line that is typed is sent, and /help tells of the rest: /ping, /close 1001 bye, /hex 00 ff,
+        /file. What comes is shown with its time: JSON over several lines, binary messages as hex dump, close codes in
+        words. Lines that were sent come back with the arrow up, also the next time: they are kept in
+        $XDG_STATE_HOME/gateway/connect_history, or ~/.local/state/..., but for those that begin with a blank.
+
+        In a pipe each line of the input is a message, a line that is not UTF-8 a binary one, and each message that
+        comes is a line, a binary one in hex digits. At the end of the input the connection is closed with 1000; what the
+        server sent before its Close is written.
+        Exit status: 0 closed as it should be (1000, 1001, or by us); 1 refused, or closed for another reason; 69 nobody
+        answers there.
+        """)
+
+    private static let top = page(
+        examples: [
+            "gateway top",
+            "ssh -t gw1 gateway top -c /etc/gateway/gateway.conf",
+            "gateway top --interval 5s | tee top.log      a line every five seconds",
+        ], usage: "gateway top [--interval TIME] [--count N] [-c FILE]", [.configuration, .socket],
+        """
+          --interval TIME    between two looks (1s)
+          --count N          ends after so many looks
+
+        Connections, messages and bytes a second, the median and the 99th percentile of what callbacks took and of how
+        late the loops were, memory, for each route and as a whole; generations that still have connections, and the last
+        reloads. Keys: s another order, arrows and page keys scroll, q ends. Where the output is no terminal it is a line
+        for each look. Durations are the upper bounds of the buckets they are counted in; of messages one of each
+        worker every 32 ms is looked at.
         """)
 
     private static let devCert = page(

@@ -15,6 +15,9 @@ enum HomeFolder {
         return "\(path)/.local/share"
     }
 
+    /// $XDG_STATE_HOME, or what the specification has in its place; nil without a home.
+    static var state: String? { folder("XDG_STATE_HOME") ?? path.map { "\($0)/.local/state" } }
+
     /// The specification has relative paths ignored.
     private static func folder(_ variable: String) -> String? {
         guard var path = unsafe getenv(variable).map({ unsafe String(cString: $0) }), path.first == "/" else {

@@ -80,6 +80,7 @@ package enum ManualPage: String, CaseIterable, Sendable {
         page.section("Environment")
         page.item("GATEWAY_CONF", "the configuration, where -c does not name it")
         page.item("NO_COLOR", "when it is set, nothing is coloured; else what goes to a terminal is")
+        page.item("XDG_STATE_HOME", "where `gateway connect` keeps what was typed; else ~/.local/state")
         page.item("XDG_DATA_HOME", "where `gateway dev-cert` keeps its authority; else ~/.local/share")
         page.section("Files")
         for place in ConfigurationSearch.places {

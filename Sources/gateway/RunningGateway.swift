@@ -29,24 +29,48 @@ enum RunningGateway {
     private static func reach(
         _ arguments: Arguments, _ body: (_ path: String) throws(ControlClient.Failure) -> Int32
     ) -> Int32 {
-        guard let file = ConfigurationFile.find(arguments.file) else { return ExitStatus.configuration }
+        let place: Place
+        do throws(NoPlace) {
+            place = try Place(arguments)
+        } catch {
+            return error.status
+        }
+        do throws(ControlClient.Failure) {
+            return try body(place.path)
+        } catch {
+            return complain(error, at: place)
+        }
+    }
+
+    /// It was said why there is no control socket to ask.
+    struct NoPlace: Error {
+        let status: Int32
+    }
+
+    /// A control socket, and the configuration that names it.
+    struct Place {
         let path: String
-        do throws(ConfigurationError) {
-            guard let named = try Configuration.controlPath(ofFile: file) else {
+        let file: String
+
+        /// That of the configuration of a command line.
+        init(_ arguments: Arguments) throws(NoPlace) {
+            guard let file = ConfigurationFile.find(arguments.file) else {
+                throw NoPlace(status: ExitStatus.configuration)
+            }
+            let named: String?
+            do throws(ConfigurationError) {
+                named = try Configuration.controlPath(ofFile: file)
+            } catch {
+                ConfigurationFile.complain(error)
+                throw NoPlace(status: ExitStatus.configuration)
+            }
+            guard let named else {
                 Terminal.complain(
                     "error: there is no control socket: \(file) has it off\n"
                         + "   Add a line such as `control unix:./.gateway.sock;`, and start the gateway again.")
-                return ExitStatus.unreachable
+                throw NoPlace(status: ExitStatus.unreachable)
             }
-            path = named
-        } catch {
-            ConfigurationFile.complain(error)
-            return ExitStatus.configuration
-        }
-        do throws(ControlClient.Failure) {
-            return try body(path)
-        } catch {
-            return complain(error, path: path, file: file)
+            (self.path, self.file) = (named, file)
         }
     }
 
@@ -61,7 +85,9 @@ enum RunningGateway {
         return answer.exit
     }
 
-    private static func complain(_ failure: ControlClient.Failure, path: String, file: String) -> Int32 {
+    /// Says why there is no answer.
+    static func complain(_ failure: ControlClient.Failure, at place: Place) -> Int32 {
+        let (path, file) = (place.path, place.file)
         switch failure {
         case .unreachable(let reason):
             Terminal.complain(

@@ -22,6 +22,20 @@ enum Terminal {
         }
     }
 
+    /// Data at once, past every buffer, so that it keeps its place among what is typed.
+    static func draw(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            // Nobody reads it any more, and the next look at the terminal will say so.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    static func draw(_ text: String) { draw(Array(text.utf8)) }
+
     /// A diagnostic.
     static func complain(_ text: String) {
         Log.line(text.utf8.last == UInt8(ascii: "\n") ? String(text.dropLast()) : text)

@@ -120,6 +120,7 @@ struct StatusReportTests {
                 "reported_at":"2026-01-01T00:00:00Z","uptime_ms":11520000,"workers":2,"worker_connections":[62,61],\#
                 "connections":123,"max_connections":100000,"write_timeouts":0,\#
                 "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
+                "loop_lag":null,"usage":null,\#
                 "memory":{"held":5,"max":4,"refused":3,"shed":1},"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
                 "reasons":["handler-unavailable: route /rooms/:room","copy-serves: handler \"x\""],\#
@@ -131,11 +132,14 @@ struct StatusReportTests {
                 "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
                 {"route":"/echo","host":null,"handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
                 "write_timeouts":2,"slow_consumer":{"close":1,"drop_new":3,"drop_old":0,"pause_reads":4},\#
+                "traffic":{"opened":0,"closed":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,"callbacks":null},\#
                 "compression":{"in":{"plain_bytes":10239,"compressed_bytes":2560,"ratio":0.25002441644691864,"time_us":1234},\#
                 "out":{"plain_bytes":20971520,"compressed_bytes":7340032,"ratio":0.35,"time_us":61000000}}},\#
                 {"route":"/rooms/:room","host":null,"handler":"chat","state":"unavailable",\#
                 "reason":"its module\ncannot \u001b[2Jbe loaded","connections":120,"reload":"drain","write_timeouts":0,\#
-                "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},"compression":null}],"handlers":[\#
+                "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
+                "traffic":{"opened":0,"closed":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,"callbacks":null},\#
+                "compression":null}],"handlers":[\#
                 {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
                 "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#
@@ -146,6 +150,29 @@ struct StatusReportTests {
                 "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1}},\#
                 {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}],"metrics":[]}
                 """#)
+    }
+
+    @Test func `traffic and what the process uses are in the json`() {
+        var report = StatusReport(process: report.process)
+        report.process.usage = .init(cpuMilliseconds: 7, residentBytes: 8)
+        report.process.loopLag = .init(bounds: [0.5], counts: [1, 2])
+        var route = StatusReport.Route(
+            pattern: "/a", handler: "a", unavailable: nil, connections: 0, reload: "auto")
+        (route.traffic.opened, route.traffic.closed) = (1, 2)
+        (route.traffic.received.messages, route.traffic.received.bytes) = (3, 4)
+        (route.traffic.sent.messages, route.traffic.sent.bytes) = (5, 6)
+        route.traffic.callbacks = .init(bounds: [1e-06, 2], counts: [7, 8, 9])
+        report.routes = [route]
+        let json = report.json()
+        #expect(
+            json.contains(
+                #""loop_lag":{"bounds_seconds":[0.5],"counts":[1,2]},"usage":{"cpu_ms":7,"resident_bytes":8}"#))
+        #expect(
+            json.contains(
+                #"""
+                "traffic":{"opened":1,"closed":2,"messages_in":3,"messages_out":5,"bytes_in":4,"bytes_out":6,\#
+                "callbacks":{"bounds_seconds":[1e-06,2.0],"counts":[7,8,9]}}
+                """#))
     }
 
     @Test func `metrics are in the json`() {

@@ -57,6 +57,13 @@ struct ArgumentsTests {
         Case(words: "trace 1f --redact", command: .trace, operands: ["1f"], flags: ["--redact"]),
         Case(words: "trace --route /a --for 1s", command: .trace, values: ["--route": ["/a"], "--for": ["1s"]]),
         Case(words: "inspect a.so", command: .inspect, operands: ["a.so"]),
+        Case(words: "init", command: .initialize),
+        Case(words: "init a --force", command: .initialize, operands: ["a"], flags: ["--force"]),
+        Case(
+            words: "connect a -H b:c --subprotocol d --deflate --json", command: .connect, isJSON: true,
+            operands: ["a"],
+            values: ["-H": ["b:c"], "--subprotocol": ["d"]], flags: ["--deflate"]),
+        Case(words: "top -c x --interval=5s", command: .top, file: "x", values: ["--interval": ["5s"]]),
         Case(words: "dev-cert", command: .devCert),
         Case(words: "dev-cert a.test 10.0.0.1", command: .devCert, operands: ["a.test", "10.0.0.1"]),
         Case(words: "completion bash", command: .completion, operands: ["bash"]),
@@ -78,6 +85,18 @@ struct ArgumentsTests {
     @Test(arguments: [
         ("statsu", "unknown command \"statsu\" (did you mean \"status\"?)"),
         ("relaod chat", "unknown command \"relaod\" (did you mean \"reload\"?)"),
+        ("serve", "unknown command \"serve\" (did you mean `gateway run`, or `gateway` alone?)"),
+        ("start", "unknown command \"start\" (did you mean `gateway run`, or `gateway` alone?)"),
+        (
+            "restart",
+            "unknown command \"restart\" (`gateway reload` takes what changed while it serves; else `gateway stop`, and"
+                + " `gateway` once more)"
+        ),
+        ("routes", "unknown command \"routes\" (did you mean `gateway explain PATH`, or `gateway status`?)"),
+        ("banch ws://a", "unknown command \"banch\" (did you mean \"bench\"?)"),
+        ("init a b", "unexpected \"b\""), ("connect", "\"connect\" needs URL"),
+        ("connect a --cacert", "--cacert needs a value"), ("connect a -c x", "unknown option \"-c\" of \"connect\""),
+        ("top --json", "unknown option \"--json\" of \"top\""),
         ("frobnicate", "unknown command \"frobnicate\""),
         ("run now", "unexpected \"now\""),
         ("reload a b", "unexpected \"b\""),

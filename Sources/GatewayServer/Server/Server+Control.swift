@@ -85,13 +85,17 @@ extension Server {
                 shed: context.memory.shed.load(ordering: .relaxed))
         }
         process.costs = StatusReport.Costs(context.costs)
+        process.loopLag = StatusReport.Durations(context.ports.map(\.lag.reading))
+        process.usage = ProcessUsage().map {
+            StatusReport.Usage(cpuMilliseconds: UInt64($0.cpuSeconds * 1000), residentBytes: $0.residentBytes)
+        }
         process.configurationReload = configurationReload
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
         report.inheritedListeners = listeners.entries.filter { !$0.isClosed && $0.inheritedName != nil }
             .map { $0.listener.address.description }
         report.certificates = Listeners.certificates(listeners.entries)
-        report.routes = handlerManager.routeReports()
+        report.routes = handlerManager.routeReports(context.counters.all)
         report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
         report.reasons = unreadiness() + report.copies
         report.refusals = context.rejections.all.map { .init(word: $0.word, count: $0.count) }
