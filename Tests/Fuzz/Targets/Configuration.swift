@@ -19,7 +19,7 @@ func tryConfiguration(_ bytes: [UInt8]) -> Int32 {
 
 /// A printed configuration without the comments that tell where values came from.
 private func values(_ text: String) -> [Substring] {
-    let origins = ["# default", "# from defaults", "# \"/fuzz"]
+    let origins = ["# default", "# /fuzz"]
     return text.split(separator: "\n").map { line in
         let comment = origins.firstNonNil { line.firstRange(of: $0)?.lowerBound }
         return line[..<(comment ?? line.endIndex)]
