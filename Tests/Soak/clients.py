@@ -346,7 +346,9 @@ class Member(Peer):
             self.room.members[self.number] = self
         if due[:1] == b"u":
             self.forgive()
-            self.join()
+            # Behind its Close a client says nothing, and the gateway reads nothing.
+            if self.phase == "open":
+                self.join()
         return None
 
     def heard_publication(self, payload):

@@ -203,6 +203,7 @@ class Peer:
 
     def say(self, kind, payload):
         """A message, in one frame or in several with pings between them."""
+        assert self.phase == "open", f"a client says something while {self.phase}"
         random, habits = self.random, self.habits
         is_packed = self.agreement is not None and random.random() < habits.packs
         if is_packed:
