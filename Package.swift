@@ -76,6 +76,7 @@ let package = Package(
             name: "GatewayControl",
             dependencies: [
                 "GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI", "COpenSSL",
+                "CPages",
             ], swiftSettings: strict),
         .target(
             name: "GatewayServer",
@@ -93,6 +94,7 @@ let package = Package(
                 "CLinux",
             ],
             swiftSettings: strict),
+        .target(name: "CPages", exclude: ["files"]),
         .target(name: "CTemplates", exclude: ["files"]),
         .target(name: "HandlerTemplates", dependencies: ["CTemplates"], swiftSettings: strict),
         .executableTarget(
@@ -129,7 +131,8 @@ let package = Package(
         .testTarget(
             name: "GatewayControlTests",
             dependencies: [
-                "GatewayControl", "GatewayConfiguration", "GatewayIO", "HTTP", "HandlerModules", "TestSupport",
+                "GatewayControl", "GatewayConfiguration", "GatewayIO", "WebSocket", "HTTP", "HandlerModules",
+                "TestSupport",
             ]),
         .testTarget(
             name: "GatewayServerTests",

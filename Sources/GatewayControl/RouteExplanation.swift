@@ -49,7 +49,8 @@ package struct RouteExplanation: Sendable, Equatable {
         if let host = headers.host { rows.append(("host", host)) }
         let elsewhere = headers.host == nil ? Self.places(of: path, segments, router, configuration) : []
         guard let match = router.match(host: headers.hostName, path: path.bytes, segments: segments) else {
-            isFound = normal == configuration.consolePath
+            let console = configuration.consolePath.map { ConsolePage(path: $0) }
+            isFound = console?.asked(at: Array(path.bytes)) != nil
             rows.append(("route", "none"))
             rows.append(("answer", isFound ? "the built-in console" : "404 no-route"))
             if !isFound { rows.append(("routes", configuration.routes.map(\.name).joined(separator: "  "))) }

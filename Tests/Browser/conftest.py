@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 
@@ -6,20 +7,36 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from gateway_process import TOP, Gateway
+from test_handlers import compile_handler
 
 ROUTES = """
 route /echo         { handler echo; }
 route /chat         { handler chat; }
 route /rooms/:room  { handler chat; }
+route /fresh        { handler fresh; reload close; }
 route /broken       { handler nowhere; }
 """
+ECHO = TOP / "Plugins/echo/echo.c"
+SIZES = [("phone", 390, 844), ("tablet", 768, 1024), ("desktop", 1280, 800)]
 SCREENSHOTS = TOP / ".build/screenshots"
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory):
-    with Gateway(tmp_path_factory.mktemp("browser"), main="console /;", routes=ROUTES) as running:
+    made = Gateway(tmp_path_factory.mktemp("browser"), main="console /;", routes=ROUTES)
+    for name in ("echo", "fresh"):
+        build(made, name)
+    with made as running:
         yield running
+
+
+def build(running, name):
+    """Puts another build of the echo into its folder, which the gateway notices."""
+    build.number += 1
+    compile_handler(running, name, ECHO, f"-Wl,--build-id=0x{build.number:08x}")
+
+
+build.number = 0
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +72,17 @@ def chromium(start_chromium):
 @pytest.fixture
 def page(chromium, gateway):
     """The console in a new tab; closed after the test, which fails on any script error."""
+    with new_tab(chromium, gateway.url("/", "http")):
+        yield chromium
+
+
+@contextlib.contextmanager
+def new_tab(chromium, url):
     chromium.switch_to.new_window("tab")
     chromium.set_window_size(1180, 760)
-    chromium.get(gateway.url("/", "http"))
+    chromium.get(url)
     chromium.get_log("browser")
-    yield chromium
+    yield
     errors = [entry for entry in chromium.get_log("browser") if entry["source"] in ("javascript", "security")]
     first, *others = chromium.window_handles
     for handle in others:
@@ -70,6 +93,34 @@ def page(chromium, gateway):
 
 
 @pytest.fixture
-def screenshot(page):
+def screenshot(chromium):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return lambda name: page.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+    return lambda name: chromium.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+
+
+@pytest.fixture
+def emulate(chromium):
+    """Makes the tab that of another screen, in a light or a dark scheme."""
+    def to(width, height, scheme, *, motion="no-preference"):
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+        features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": motion}
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": name, "value": value} for name, value in features.items()]})
+
+    yield to
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def nameless(driver):
+    """Controls that assistive technology could not name."""
+    return driver.execute_script("""
+        return Array.from(document.querySelectorAll("input, select, textarea, button, summary, [role=log], [role=img]"))
+          .filter(each => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
+          .map(each => each.outerHTML)""")
+
+
+def overflow(driver):
+    """Pixels that the page is wider than the screen."""
+    return driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")

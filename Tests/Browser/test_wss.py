@@ -37,10 +37,11 @@ def test_wss_in_the_browser(start_chromium, dev_cert, gateway):
     driver.get(f"http://localhost:{plain}/")
     console = Console(driver)
     assert console.one("#origin").text == f"ws://localhost:{plain}"
-    assert console.one("#secure").text == f"wss://localhost:{secure}"
+    console.until(lambda: console.one("#secure").text == f"wss://localhost:{secure}")
     console.one("#secure").click()
     console.until(lambda: driver.current_url == f"https://localhost:{secure}/")
     assert console.one("#origin").text == f"wss://localhost:{secure}"
+    console.until(lambda: console.one("#feed").text == "live")
     assert not console.one("#secure").is_displayed()
     assert driver.execute_script("return isSecureContext")
     console.open("/echo").part("text").send_keys("through TLS")

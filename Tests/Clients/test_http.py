@@ -1,5 +1,6 @@
 """What plain HTTP clients and broken handshakes are told."""
 import http.client
+import json
 
 import pytest
 
@@ -68,7 +69,12 @@ def test_the_console_lists_the_routes(with_console):
     status, headers, body = ask(with_console, "/")
     assert status == 200
     assert headers["content-type"].replace(" ", "").lower() == "text/html;charset=utf-8"
-    assert b'"/echo"' in body and b'"/chat"' in body
+    status, headers, body = ask(with_console, "/-/state")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    routes = {each["pattern"]: each for each in json.loads(body)["routes"]}
+    assert routes["/echo"]["generation"] == 1 and routes["/chat"]["unavailable"] is None
+    assert ask(with_console, "/-/main.js")[1]["content-type"].startswith("text/javascript")
+    assert ask(with_console, "/-/nothing.js")[0] == 404
 
 
 # ---- the opening handshake, RFC 6455 4.2.1

@@ -1,53 +1,53 @@
 import GatewayControl
 import Testing
 
-@Suite("The console page embeds routes as data, never as markup")
+@Suite("The console is a page with its files, and what the page asks each second")
 struct ConsolePageTests {
-    /// The text between the tags of the page's data element.
-    private func embedded(_ routes: [ConsolePage.Route]) throws -> Substring {
-        let page = ConsolePage.html(routes: routes)
-        let open = "<script id=\"routes-data\" type=\"application/json\">"
-        let start = try #require(page.firstRange(of: open)).upperBound
-        let end = try #require(page[start...].firstRange(of: "</script>")).lowerBound
-        return page[start..<end]
-    }
-
-    @Test func routesAreListedInOrder() throws {
-        let json = try embedded([("/echo", "echo", "serving"), ("/rooms/:room", "chat", "not found")])
-        #expect(
-            json == #"[{"pattern":"/echo","handler":"echo","state":"serving"},"#
-                + #"{"pattern":"/rooms/:room","handler":"chat","state":"not found"}]"#)
-    }
-
-    @Test func noRoutesIsAnEmptyArray() throws {
-        #expect(try embedded([]) == "[]")
+    /// The name of the file that is at a path, or "state".
+    private func asked(_ path: String, console: String) -> String? {
+        switch ConsolePage(path: console).asked(at: Array(path.utf8)) {
+        case .file(let file): file.name
+        case .state: "state"
+        case nil: nil
+        }
     }
 
     @Test(arguments: [
-        ("</script><script>alert(1)", "\\u003c/script\\u003e\\u003cscript\\u003ealert(1)"),
-        ("<!--", "\\u003c!--"),
-        ("a \"quoted\" \\ word", "a \\\"quoted\\\" \\\\ word"),
-        ("line\u{2028}line\u{2029}", "line\\u2028line\\u2029"),
-        ("tab\tnew\nline\r\0", "tab\\u0009new\\u000aline\\u000d\\u0000"),
-        ("a&b", "a\\u0026b"),
-        ("Grüße 🎈", "Grüße 🎈"),
+        ("/", "/", "console/index.html"), ("/-/main.js", "/", "console/main.js"),
+        ("/-/base.css", "/", "common/base.css"),
+        ("/-/state", "/", "state"), ("/-/", "/", nil), ("/-/nothing.js", "/", nil), ("/main.js", "/", nil),
+        ("/-/feed.js", "/", nil), ("/-", "/", nil), ("/tools/console", "/tools/console", "console/index.html"),
+        ("/tools/console/-/state", "/tools/console", "state"), ("/tools/console/", "/tools/console", nil),
+        ("/", "/tools/console", nil), ("/-/state", "/tools/console", nil),
     ])
-    func textFromHandlersStaysText(state: String, expected: String) throws {
-        let json = try embedded([("/", "x", state)])
-        #expect(json == "[{\"pattern\":\"/\",\"handler\":\"x\",\"state\":\"\(expected)\"}]")
+    func `it has its path, and what is below`(path: String, console: String, wanted: String?) {
+        #expect(asked(path, console: console) == wanted)
     }
 
-    @Test func thePageKnowsWhereTLSIsSpoken() {
-        #expect(ConsolePage.html(routes: [], securePort: 8443).contains("<html lang=\"en\" data-secure-port=\"8443\">"))
-        #expect(!ConsolePage.html(routes: []).contains("data-secure-port="))
-    }
-
-    @Test func thePageNeedsNothingButItself() {
-        let page = ConsolePage.html(routes: [("/echo", "echo", "serving")])
-        for outside in ["src=\"", "href=\"http", "@import", "url(", "innerHTML", "eval("] {
-            #expect(!page.contains(outside), "\(outside)")
+    @Test func `the page finds its files wherever it is`() throws {
+        let console = ConsolePage(path: "/tools")
+        guard case .file(let file)? = console.asked(at: Array("/tools".utf8)) else {
+            Issue.record("no page")
+            return
         }
-        #expect(page.hasPrefix("<!doctype html>\n<html lang=\"en\">\n"))
-        #expect(page.contains("default-src 'none'"))
+        let page = String(decoding: file.response(base: console.base).body, as: UTF8.self)
+        #expect(page.contains("src=\"/tools/-/main.js\"") && !page.contains("@BASE@"))
+    }
+
+    @Test func `the state names routes, generations and who is with which`() {
+        let route = ConsolePage.Route(
+            pattern: "/rooms/:room", handler: "chat", unavailable: nil, generation: 4, connections: 3,
+            shares: [.init(generation: 3, connections: 1), .init(generation: 4, connections: 2)])
+        let gone = ConsolePage.Route(
+            pattern: "/x", handler: "nowhere", unavailable: "no \"file\"", generation: nil, connections: 0)
+        #expect(
+            ConsolePage.state([route, gone], process: "1-2", version: "0.1", securePort: 8443)
+                == #"{"process":"1-2","version":"0.1","secure_port":8443,"routes":[{"pattern":"/rooms/:room","#
+                + #""handler":"chat","unavailable":null,"generation":4,"connections":3,"generations":["#
+                + #"{"generation":3,"connections":1},{"generation":4,"connections":2}]},{"pattern":"/x","#
+                + #""handler":"nowhere","unavailable":"no \"file\"","generation":null,"connections":0,"generations":[]}]}"#
+        )
+        let nothing = ConsolePage.state([], process: "", version: "")
+        #expect(nothing == #"{"process":"","version":"","secure_port":null,"routes":[]}"#)
     }
 }

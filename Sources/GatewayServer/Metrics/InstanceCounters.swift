@@ -20,6 +20,9 @@ final class InstanceCounters: Sendable {
         self.workers = (0..<max(1, workers)).map { _ in WorkerCounters() }
     }
 
+    /// Any thread: the connections that are with it now.
+    var open: UInt64 { workers.reduce(0) { $0 &+ $1.open.load(ordering: .relaxed) } }
+
     /// Any thread: the sum over the workers. No worker is asked, so it is also there when one does not come back.
     var reading: TrafficReading {
         var total = TrafficReading()

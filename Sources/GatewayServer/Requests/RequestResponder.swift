@@ -95,29 +95,21 @@ final class RequestResponder {
         return values
     }
 
+    /// The console is no route: it is asked before any.
     private func serveConsole(_ peer: ConnectionPointer, _ head: RequestHead, on worker: Worker) -> Bool {
-        guard let console = worker.routing.consolePath, head.target.path.bytes.elementsEqual(console.utf8),
-            head.method == .get || head.method == .head
+        guard let console = worker.routing.console, head.method == .get || head.method == .head,
+            let asked = console.asked(at: head.target.path.bytes)
         else { return false }
         if let addresses = worker.routing.addresses, !addresses.admits(peer.pointee.transport.peerAddress) {
             reject(peer, head, .addressNotAllowed, on: worker)
             return true
         }
-        // The page connects to the host that it comes from.
-        let host = HostPattern.requested(Self.host(head))
-        let routes = worker.routing.routes(for: host).map { route in
-            let isServed = unsafe route.binding != nil
-            return (
-                pattern: route.pattern, handler: route.handler,
-                state: isServed ? "serving" : route.unavailableReason ?? "unavailable"
-            )
-        }
-        let text = ConsolePage.html(routes: routes, securePort: worker.acceptor.securePort)
-        var page = PlainResponse(status: 200, contentType: "text/html; charset=utf-8", body: Array(text.utf8))
+        var answer = ConsoleAnswer.response(asked, of: console, host: Self.host(head), on: worker)
         // A body that is not read would be taken for the next request.
-        page.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
-        noteAnswer(to: peer, head, nil, status: 200, on: worker)
-        respond(peer, page, headOnly: head.method == .head, on: worker)
+        answer.keepsAlive = keepsAlive(head, on: worker) && !head.hasBody
+        // Of a page that is open there would be a line each second.
+        if asked != .state { noteAnswer(to: peer, head, nil, status: 200, on: worker) }
+        respond(peer, answer, headOnly: head.method == .head, on: worker)
         return true
     }
 

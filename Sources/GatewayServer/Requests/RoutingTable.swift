@@ -11,7 +11,7 @@ final class RoutingTable: Sendable {
     let router: HostRouter
     let routes: [Route]
     /// Where the built-in console answers; nil for nowhere.
-    let consolePath: String?
+    let console: ConsolePage?
 
     /// Of `defaults`, for the console, which is no route; nil where all are allowed.
     let addresses: AddressList?
@@ -39,7 +39,7 @@ final class RoutingTable: Sendable {
         self.accessLog = accessLog
         router = HostRouter(configuration.routes)
         self.routes = routes
-        consolePath = configuration.consolePath
+        console = configuration.consolePath.map { ConsolePage(path: $0) }
         addresses = configuration.limits.addresses.allowsAll ? nil : configuration.limits.addresses
         headLimits = HeadLimits(
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)

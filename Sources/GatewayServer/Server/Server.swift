@@ -279,7 +279,7 @@ package final class Server {
 
     /// Where a browser on this machine finds the console; nil when there is none, or no browser gets there.
     private var consoleURL: String? {
-        guard let path = handlerManager.routing.consolePath,
+        guard let path = handlerManager.configuration.consolePath,
             let entry = listeners.entries.first(where: {
                 $0.listener.address.port != 0 && !$0.options.takesProxyHeader
             })
@@ -395,6 +395,7 @@ package final class Server {
         handlerManager.step()
         stepRequests()
         watchDraining()
+        admin.tellDashboards(self)
         stepServiceManager()
     }
 
