@@ -57,6 +57,12 @@ package struct JSONWriter {
         text += truth ? "true" : "false"
     }
 
+    /// A value that is JSON already.
+    package mutating func value(json: String) {
+        separate()
+        text += json
+    }
+
     // MARK: Members
 
     /// A member that is a string or null.

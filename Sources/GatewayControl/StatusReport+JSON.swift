@@ -177,6 +177,7 @@ extension StatusReport.Handler {
             writer.member("trouble", trouble)
             writer.member("note", note)
             writer.member("state", state)
+            writer.member("older_builds", olderBuilds)
             writer.name("generations")
             writer.array(generations) { $1.write(to: &$0) }
             writer.name("last_reload")
@@ -206,7 +207,7 @@ extension StatusReport.Generation {
 }
 
 extension StatusReport.Reload {
-    fileprivate func write(to writer: inout JSONWriter) {
+    func write(to writer: inout JSONWriter) {
         writer.object { writer in
             writer.member("at", Timestamp.iso(at))
             writer.member("cause", cause)
@@ -217,6 +218,8 @@ extension StatusReport.Reload {
             writer.member("refused", refused)
             writer.member("closed", closed)
             writer.member("draining", draining)
+            writer.name("moving_ms")
+            writer.value(movingMilliseconds ?? .nan)
         }
     }
 }

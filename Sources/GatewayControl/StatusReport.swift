@@ -257,6 +257,8 @@ extension StatusReport {
         package var note: String?
         /// What is being done to replace it: a state of `Reload`.
         package var state = "idle"
+        /// How many builds that served before are kept: what `gateway rollback` can go back to.
+        package var olderBuilds = 0
         /// Newest first.
         package var generations: [Generation] = []
         /// The last reload or rollback, whatever came of it; nil when there was none.
@@ -350,11 +352,15 @@ extension StatusReport {
         package var closed: Int
         /// Connections that are still with an older generation.
         package var draining: Int
+        /// From the moment that new connections went to the new generation until the last one had moved that could at
+        /// once; nil when none moved.
+        package var movingMilliseconds: Double?
 
         package init(
             at: Int64, cause: String, isAccepted: Bool, outcome: String, milliseconds: UInt64, moved: Int = 0,
-            refused: Int = 0, closed: Int = 0, draining: Int = 0
+            refused: Int = 0, closed: Int = 0, draining: Int = 0, movingMilliseconds: Double? = nil
         ) {
+            self.movingMilliseconds = movingMilliseconds
             self.at = at
             self.cause = cause
             self.isAccepted = isAccepted

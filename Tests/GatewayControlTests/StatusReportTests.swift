@@ -140,15 +140,15 @@ struct StatusReportTests {
                 "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
                 "traffic":{"opened":0,"closed":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,"callbacks":null},\#
                 "compression":null}],"handlers":[\#
-                {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","generations":[\#
+                {"handler":"chat","file":"/p/chat.so","trouble":null,"note":null,"state":"idle","older_builds":0,"generations":[\#
                 {"generation":12,"state":"live","why":null,"since_ms":60000,"digest":"00000000000000ab",\#
                 "file":"/run/chat.12.so","built_at":"2025-12-31T23:58:30Z","version":"1.2",\#
                 "language":"GatewayHandler 1.0 (Swift)","connections":119,"errors":0,"stalls":0,"flags":["stateless"]},\#
                 {"generation":9,"state":"pinned","why":"contains Swift","since_ms":5000,"digest":"ffffffffffffffff",\#
                 "file":"/run/chat.9.so","built_at":null,"version":"","language":"C ABI","connections":1,"errors":4,"stalls":2,\#
                 "flags":[]}],"last_reload":{"at":"2025-12-31T23:59:00Z","cause":"the file changed","accepted":true,\#
-                "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1}},\#
-                {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","generations":[],"last_reload":null}],"metrics":[]}
+                "outcome":"generation 12 is live","duration_ms":12,"moved":119,"refused":1,"closed":0,"draining":1,"moving_ms":null}},\#
+                {"handler":"gone","file":null,"trouble":"there is no module of this name","note":null,"state":"idle","older_builds":0,"generations":[],"last_reload":null}],"metrics":[]}
                 """#)
     }
 

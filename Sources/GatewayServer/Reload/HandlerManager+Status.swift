@@ -64,7 +64,13 @@ extension HandlerManager {
         if service.standing.rolledBack != nil, service.serving?.buildOf != nil { report.note = service.heldBack }
         let reload = service.reloads.first { $0.isUnderWay }
         report.state = (reload?.state ?? (isSettling ? .settling : service.latest?.state ?? .idle)).rawValue
-        report.lastReload = service.lastOutcome.map { StatusReport.Reload($0, service) }
+        report.olderBuilds = service.history.entries.count
+        report.lastReload = service.lastOutcome.map { outcome in
+            let reload = service.latest.flatMap {
+                $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
+            }
+            return StatusReport.Reload(outcome, service, reload)
+        }
         return report
     }
 
@@ -95,13 +101,11 @@ extension StatusReport.Costs {
 
 extension StatusReport.Reload {
     /// Counts go on after the outcome: a busy connection moves later, a draining one leaves.
-    fileprivate init(_ outcome: ReloadOutcome, _ service: HandlerService) {
-        let reload = service.latest.flatMap {
-            $0.outcome?.at == outcome.at && $0.outcome?.text == outcome.text ? $0 : nil
-        }
+    init(_ outcome: ReloadOutcome, _ service: HandlerService, _ reload: Reload?) {
         self.init(
             at: outcome.at, cause: outcome.cause, isAccepted: outcome.result != .refused, outcome: outcome.text,
             milliseconds: UInt64(max(0, outcome.milliseconds)), moved: reload?.moved ?? outcome.moved,
-            refused: reload?.refused ?? outcome.refused, closed: reload?.closed ?? 0, draining: service.draining)
+            refused: reload?.refused ?? outcome.refused, closed: reload?.closed ?? 0, draining: service.draining,
+            movingMilliseconds: outcome.movingMilliseconds)
     }
 }

@@ -23,6 +23,7 @@ final class HandlerManager {
     var configuration: Configuration
     var routing: RoutingTable
     var handlers: [String: HandlerService] = [:]
+    let timeline = ReloadTimeline()
     /// A configuration that is being taken over.
     var change: ConfigurationChange?
     var diskWriter: DiskWriter

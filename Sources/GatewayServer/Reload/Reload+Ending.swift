@@ -89,6 +89,7 @@ extension Reload {
         if isNews, cause != HandlerManager.startCause { service.count(outcome) }
         guard isNews, !isColdSuccess else { return handlerManager.log.debug(outcome.line) }
         service.lastOutcome = outcome
+        handlerManager.timeline.note(outcome, of: self)
         switch outcome.result {
         case .refused:
             // Of a start that comes to nothing the line says where the handler is asked for.

@@ -102,7 +102,8 @@ extension Reload {
         let number = serving?.generation.number ?? 0
         var text = "generation \(number) is serving, \(Self.count(moved)) moved"
         let last = handovers.map { $0.lastMove.load(ordering: .relaxed) }.max() ?? 0
-        if moved > 0, last > switchedAt { text += " in \(Double((last - switchedAt) / 1000) / 1000) ms" }
+        let moving = moved > 0 && last > switchedAt ? Double((last - switchedAt) / 1000) / 1000 : nil
+        if let moving { text += " in \(moving) ms" }
         if refused > 0 { text += ", \(refused) refused" }
         let staying = max(0, service.draining - sentAway)
         if sentAway > 0 { text += ", \(Self.count(sentAway)) told to come back (1012, reload close)" }
@@ -117,6 +118,7 @@ extension Reload {
             draining: service.draining)
         outcome.milliseconds = Int((handlerManager.server.clock() - began) / 1_000_000)
         outcome.cause = cause
+        outcome.movingMilliseconds = moving
         return outcome
     }
 

@@ -20,6 +20,8 @@ struct ReloadOutcome: Sendable {
     var moved = 0
     var refused = 0
     var draining = 0
+    /// From the switch to the last connection that moved before the outcome; nil when none did.
+    var movingMilliseconds: Double?
     /// When it was asked for, in seconds since 1970.
     let at = Clock.wallSeconds()
     /// What set it off.
