@@ -75,8 +75,8 @@ let package = Package(
         .target(
             name: "GatewayControl",
             dependencies: [
-                "GatewayConfiguration", "HandlerModules", "HTTP", "GatewayIO", "Bytes", "CGatewayABI", "COpenSSL",
-                "CPages",
+                "GatewayConfiguration", "HandlerModules", "WebSocket", "HTTP", "GatewayIO", "Bytes", "CGatewayABI",
+                "COpenSSL", "CPages",
             ], swiftSettings: strict),
         .target(
             name: "GatewayServer",

@@ -1,31 +1,41 @@
 package import GatewayIO
 import Glibc
 package import HTTP
+import WebSocket
 
-/// A page that was asked for at the admin listener, and the client to answer.
+/// What was asked for at the admin listener, and the client to answer.
 package struct AdminRequest: Sendable {
+    package enum Asked: Sendable, Equatable {
+        /// With the Accept header; empty where there is none.
+        case page(AdminAccess.Page, accept: String)
+        case command(ControlCommand)
+    }
+
     /// Names the client; one that has gone meanwhile is no error.
     package let client: UInt64
-    package let page: AdminAccess.Page
-    /// The Accept header; empty where there is none.
-    package let accept: String
+    package let asked: Asked
 }
 
-/// The listener for metrics and health: requests of HTTP/1.1 in, answers out. It belongs to the control thread, so that it
-/// answers whatever the workers do.
+/// The listener for metrics, health and the dashboard: requests of HTTP/1.1 in, answers out. It belongs to the control
+/// thread, so that it answers whatever the workers do.
 ///
 /// It has a poller of its own, so that its owner registers one number and calls `turn` when that is readable or
 /// `deadline` has come. Nothing here blocks, and nobody keeps it busy: there are so many clients, and so much time.
 ///
 ///     accept ─▶ reading ──head──▶ waiting ──answer──▶ writing ─┬─▶ reading
-///                  └── refused: answered here ───────────┘     └─▶ lingering ─▶ gone
+///                  │└── refused: answered here ──────────┘     └─▶ lingering ─▶ gone
+///                  └── a dashboard ──▶ live ──told, until it says Close──┘
 package struct AdminSocket: ~Copyable {
     /// Clients at once. When there are more, one that has asked nothing for the longest time makes room.
     package static let mostClients = 16
+    /// Dashboards among them: the others find room.
+    package static let mostDashboards = 8
     /// How long a head may take, and an answer.
     package static let patience: UInt64 = 10_000_000_000
     /// How long a connection stays without a request: scrapers come again within a minute.
     package static let idlePatience: UInt64 = 90_000_000_000
+    /// How long a dashboard may be silent before it is asked whether it is there.
+    package static let quietPatience: UInt64 = 30_000_000_000
     /// How long the end of our side waits for the end of the client's.
     private static let lingerPatience: UInt64 = 2_000_000_000
     /// How long no client is accepted after the descriptors ran out.
@@ -37,6 +47,8 @@ package struct AdminSocket: ~Copyable {
         case reading
         case waiting
         case writing
+        /// The client is an open dashboard.
+        case live
         /// Our side has ended; what still comes is thrown away, so that a reset does not destroy what was sent last.
         case lingering
     }
@@ -61,6 +73,13 @@ package struct AdminSocket: ~Copyable {
         var deadline: UInt64
         /// When it became idle; nil while something is under way.
         var idleSince: UInt64?
+        /// Of a dashboard.
+        var stream = LiveStream()
+        /// A dashboard knows nothing yet, or has missed something: it has to be told everything.
+        var wantsAll = true
+        /// When a dashboard was heard last, and whether it has been asked since.
+        var heardAt: UInt64 = 0
+        var isAsked = false
 
         init(_ socket: consuming Socket, now: UInt64) {
             self.socket = socket
@@ -188,6 +207,7 @@ package struct AdminSocket: ~Copyable {
         case .waiting: return !event.isHangUp
         case .writing:
             return write(client, event.token, now)
+        case .live: return hear(client, event.token, now)
         case .lingering:
             var thrownAway: [UInt8] = []
             switch client.socket.read(appendingTo: &thrownAway, atMost: 65_536) {
@@ -214,15 +234,17 @@ package struct AdminSocket: ~Copyable {
             client.isHead = head.method == .head
             // A body that is not read would be taken for the next request.
             client.keepsAlive = head.keepsAlive && !head.hasBody
-            switch access.judge(head) {
-            case .refused(let response): return begin(response, client, token, now)
+            switch access.judge(head, now: Clock.wallSeconds()) {
+            case .refused(let response), .answer(let response): return begin(response, client, token, now)
+            case .live(let handshake): return open(handshake, head, client, token, now)
             case .page(let page):
-                client.phase = .waiting
                 let accept = head.fields.filter { head.string($0.name) == "accept" }.map { head.string($0.value) }
                 requests.append(
-                    AdminRequest(client: token, page: page, accept: accept.joined(separator: ",")))
-                return watch(client, token, [])
+                    AdminRequest(client: token, asked: .page(page, accept: accept.joined(separator: ","))))
+            case .command(let command): requests.append(AdminRequest(client: token, asked: .command(command)))
             }
+            client.phase = .waiting
+            return watch(client, token, [])
         } catch {
             var response = PlainResponse(refusing: error)
             if response.status == 405 { response.allow = "GET, HEAD" }
@@ -236,9 +258,8 @@ package struct AdminSocket: ~Copyable {
     ) -> Bool {
         var response = response
         response.keepsAlive = client.keepsAlive
-        // What holds for a moment only is not to be kept.
-        try? response.headers.append("Cache-Control", "no-store")
-        try? response.headers.append("X-Content-Type-Options", "nosniff")
+        // What holds for a moment only is not to be kept; files have said so themselves.
+        if response.headers.bytes.isEmpty || response.status != 200 { response.addPageHeaders() }
         client.answer = []
         response.append(to: &client.answer, at: Clock.wallSeconds(), &dates, headOnly: client.isHead)
         client.sent = 0
@@ -273,10 +294,112 @@ package struct AdminSocket: ~Copyable {
 
     /// False when the client is to go.
     private mutating func expire(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        if client.phase == .live { return ask(client, token, now) }
         guard client.phase == .reading, !client.bytes.isEmpty else { return client.phase == .waiting }
         client.keepsAlive = false
         let response = PlainResponse(status: 408, word: "request-timeout", sentence: "the request took too long")
         return begin(response, client, token, now)
+    }
+
+    // MARK: Dashboards
+
+    private var dashboards: Int { clients.values.count { $0.phase == .live } }
+
+    /// Whether any dashboard is open: nobody else wants to be told anything.
+    package var hasDashboards: Bool { dashboards > 0 }
+
+    /// Whether one of them waits to be told everything.
+    package var hasNewcomers: Bool { clients.values.contains { $0.phase == .live && $0.wantsAll && $0.answer.isEmpty } }
+
+    private mutating func open(
+        _ handshake: OpeningHandshake, _ head: RequestHead, _ client: Client, _ token: UInt64, _ now: UInt64
+    ) -> Bool {
+        if dashboards >= Self.mostDashboards {
+            client.keepsAlive = false
+            let busy = PlainResponse(
+                status: 503, word: "too-many-dashboards", sentence: "\(dashboards) are open already")
+            return begin(busy, client, token, now)
+        }
+        client.phase = .live
+        client.heardAt = now
+        client.answer = []
+        client.sent = 0
+        handshake.appendSwitchingProtocols(to: &client.answer, of: head)
+        client.stream.read(&client.bytes, answering: &client.answer)
+        return push(client, token, now)
+    }
+
+    /// Tells dashboards a text each. One that has not taken what it was told before is left out, and is told everything
+    /// the next time; nothing piles up for it.
+    ///
+    /// - Parameter text: what there is to tell; everything, for those that know nothing.
+    package mutating func tell(
+        newcomersOnly: Bool = false, now: UInt64 = Clock.monotonicNanoseconds(), _ text: (_ everything: Bool) -> [UInt8]
+    ) {
+        for (token, client) in clients where client.phase == .live && !client.stream.hasClosed {
+            if newcomersOnly, !client.wantsAll { continue }
+            guard client.answer.isEmpty else {
+                client.wantsAll = true
+                continue
+            }
+            LiveStream.append(.text, text(client.wantsAll), to: &client.answer)
+            client.wantsAll = false
+            if !push(client, token, now) { clients[token] = nil }
+        }
+    }
+
+    /// Sends every dashboard away.
+    package mutating func dismissDashboards(code: UInt16, now: UInt64 = Clock.monotonicNanoseconds()) {
+        for (token, client) in clients where client.phase == .live {
+            client.stream.close(code, &client.answer)
+            if !push(client, token, now) { clients[token] = nil }
+        }
+    }
+
+    /// False when the client is to go.
+    private func hear(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        switch client.socket.read(appendingTo: &client.bytes, atMost: Self.headLimits.maxHead) {
+        case .moved:
+            client.heardAt = now
+            client.isAsked = false
+        // There is room for what waits.
+        case .wouldBlock: break
+        case .endOfStream, .failed: return false
+        }
+        client.stream.read(&client.bytes, answering: &client.answer)
+        // Whoever asks and does not listen is not answered for ever.
+        return client.answer.count <= 1 << 22 && push(client, token, now)
+    }
+
+    /// Asks a dashboard that has been silent; false when it has been asked, or does not even take what it is told.
+    private func ask(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        if client.isAsked || !client.answer.isEmpty { return false }
+        client.isAsked = true
+        client.deadline = now &+ Self.patience
+        LiveStream.append(.ping, [], to: &client.answer)
+        return push(client, token, now)
+    }
+
+    /// Sends what waits for a dashboard; false when it does not take it any more.
+    private func push(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        while client.sent < client.answer.count {
+            switch client.socket.write(client.answer[client.sent...]) {
+            case .moved(let count): client.sent += count
+            case .wouldBlock:
+                if client.deadline > now &+ Self.patience { client.deadline = now &+ Self.patience }
+                return watch(client, token, [.readable, .writable])
+            case .endOfStream, .failed: return false
+            }
+        }
+        client.answer = []
+        client.sent = 0
+        if !client.isAsked { client.deadline = client.heardAt &+ Self.quietPatience }
+        if client.stream.hasClosed {
+            client.socket.finishSending()
+            client.phase = .lingering
+            client.deadline = now &+ Self.lingerPatience
+        }
+        return watch(client, token, .readable)
     }
 
     private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {

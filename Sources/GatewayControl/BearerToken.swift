@@ -10,7 +10,7 @@ package struct BearerToken: Sendable, Equatable {
 
     private static let longest = 4096
 
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
 
     /// - Parameter text: without a line end behind it.
     package init(_ text: String) { bytes = Array(text.utf8) }

@@ -114,7 +114,7 @@ def test_names_of_its_own(make_gateway):
 
 def test_what_is_wrong_is_answered_so(make_gateway):
     running = make_gateway(main=ADMIN).start()
-    assert get(running, "/")[0] == get(running, "/metrics/")[0] == 404
+    assert get(running, "/nothing")[0] == get(running, "/metrics/")[0] == 404
     status, headers, _ = get(running, "/metrics", method="POST")
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
     assert get(running, "/metrics", X="y" * 20_000)[0] == 431

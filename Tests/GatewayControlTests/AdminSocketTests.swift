@@ -26,7 +26,7 @@ struct AdminSocketTests {
     private final class Listening {
         private let folder: Folder
         var socket: AdminSocket
-        private(set) var asked: [AdminRequest] = []
+        private(set) var asked: [AdminRequest.Asked] = []
         var now = Clock.monotonicNanoseconds()
 
         init() throws {
@@ -45,11 +45,14 @@ struct AdminSocketTests {
             if !bytes.isEmpty { try #require(client.write(bytes[...]) == .moved(bytes.count)) }
         }
 
+        var hasDashboards: Bool { socket.hasDashboards }
+        var hasNewcomers: Bool { socket.hasNewcomers }
+
         /// A unix socket delivers before `write` returns, so each turn gets on.
         func turn(_ count: Int = 10, body: String = "page\n") throws {
             for _ in 0..<count {
                 for request in try socket.turn(now: now) {
-                    asked.append(request)
+                    asked.append(request.asked)
                     socket.answer(request.client, PlainResponse(status: 200, body: Array(body.utf8)), now: now)
                 }
             }
@@ -74,13 +77,12 @@ struct AdminSocketTests {
         let first = answer(client, until: "page\n")
         #expect(first.hasPrefix("HTTP/1.1 200 OK\r\n") && first.contains("\r\nConnection: keep-alive\r\n"))
         #expect(first.contains("\r\nCache-Control: no-store\r\n") && first.hasSuffix("\r\n\r\npage\n"))
-        #expect(listening.asked.map(\.page) == [.metrics])
-        #expect(listening.asked.map(\.accept) == ["a/b, c/d;q=0.5,e/f"])
+        #expect(listening.asked == [.page(.metrics, accept: "a/b, c/d;q=0.5,e/f")])
         try Listening.say(client, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         try listening.turn()
         let second = answer(client, until: "close\r\n\r\n")
         #expect(second.contains("\r\nContent-Length: 5\r\n") && !second.contains("page"))
-        #expect(listening.asked.map(\.page) == [.metrics, .health])
+        #expect(listening.asked.last == .page(.health, accept: ""))
     }
 
     @Test func `requests that come together, or in pieces, are answered one after the other`() throws {
@@ -95,7 +97,8 @@ struct AdminSocketTests {
     }
 
     @Test(arguments: [
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404 Not Found", "keep-alive"),
+        ("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", "404 Not Found", "keep-alive"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "200 OK", "keep-alive"),
         ("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "405 Method Not Allowed", "close"),
         ("GET /metrics HTTP/1.1\r\n\r\n", "400 Bad Request", "close"),
         ("GET  /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request", "close"),
@@ -194,5 +197,158 @@ struct AdminSocketTests {
         try Listening.say(client, get.replacing("Host:", with: "Authorization: Bearer new\r\nHost:"))
         try listening.turn()
         #expect(answer(client, until: "page\n").contains("200 OK"))
+    }
+
+    // MARK: Dashboards
+
+    private let live =
+        "GET /api/live HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+    /// A frame of a client whose masking key is 0, so that its payload stands as it is.
+    private func frame(_ opcode: UInt8, _ payload: [UInt8] = []) -> [UInt8] {
+        [0x80 | opcode, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
+    }
+
+    /// Bytes that have come to a dashboard.
+    private func bytes(_ socket: borrowing Socket) -> [UInt8] {
+        var bytes: [UInt8] = []
+        _ = socket.read(appendingTo: &bytes, atMost: 65_536)
+        return bytes
+    }
+
+    /// An open dashboard, behind its 101.
+    private func opened(_ listening: Listening) throws -> Client {
+        let client = Client(try listening.client(live))
+        try listening.turn()
+        let head = answer(client.socket, until: "\r\n\r\n")
+        #expect(head.hasPrefix("HTTP/1.1 101 "))
+        #expect(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
+        // From here on nothing is waited for: what has been said is there.
+        try #require(fcntl(client.socket.number, F_SETFL, O_NONBLOCK) == 0)
+        return client
+    }
+
+    @Test func `a dashboard is told everything first, and then what is new`() throws {
+        let listening = try Listening()
+        #expect(!listening.hasDashboards)
+        let first = try opened(listening)
+        #expect(listening.hasDashboards && listening.hasNewcomers)
+        listening.socket.tell(now: listening.now) { Array(($0 ? "all" : "new").utf8) }
+        let (all, new): ([UInt8], [UInt8]) = ([0x81, 3, 0x61, 0x6C, 0x6C], [0x81, 3, 0x6E, 0x65, 0x77])
+        #expect(bytes(first.socket) == all)
+        let second = try opened(listening)
+        listening.socket.tell(newcomersOnly: true, now: listening.now) { Array(($0 ? "all" : "new").utf8) }
+        #expect(bytes(second.socket) == all)
+        #expect(bytes(first.socket) == [])
+        #expect(!listening.hasNewcomers)
+        listening.socket.tell(now: listening.now) { Array(($0 ? "all" : "new").utf8) }
+        #expect(bytes(first.socket) == new)
+        #expect(bytes(second.socket) == new)
+    }
+
+    @Test func `what the protocol wants to hear is answered`() throws {
+        let listening = try Listening()
+        let client = try opened(listening)
+        let ping = frame(9, [1, 2, 3])
+        try #require(client.socket.write(ping[..<5]) == .moved(5))
+        try listening.turn()
+        #expect(bytes(client.socket) == [])
+        var rest = Array(ping[5...])
+        for each in [frame(1, [0x78]), frame(10), frame(8, [0x03, 0xE8])] { rest += each }
+        try #require(client.socket.write(rest[...]) == .moved(rest.count))
+        try listening.turn()
+        #expect(bytes(client.socket) == [0x8A, 3, 1, 2, 3, 0x88, 2, 0x03, 0xE8])
+        #expect(!listening.hasDashboards)
+        listening.socket.tell(now: listening.now) { _ in [0x78] }
+        #expect(bytes(client.socket) == [])
+    }
+
+    @Test(
+        arguments: [
+            ([0x81, 0x01, 0x78], 1002), ([0x81, 0xFE, 0x04, 0x01, 0, 0, 0, 0], 1009),
+            ([0x88, 0x81, 0, 0, 0, 0, 3], 1002),
+            ([0x83, 0x80, 0, 0, 0, 0], 1002),
+        ] as [([UInt8], UInt16)])
+    func `whoever breaks it is told by which code`(sent: [UInt8], code: UInt16) throws {
+        let listening = try Listening()
+        let client = try opened(listening)
+        try #require(client.socket.write(sent[...]) == .moved(sent.count))
+        try listening.turn()
+        #expect(bytes(client.socket) == [0x88, 2, UInt8(code >> 8), UInt8(code & 0xFF)])
+        #expect(!listening.hasDashboards)
+    }
+
+    @Test func `a dashboard that takes nothing is left out, then told everything, then let go`() throws {
+        let listening = try Listening()
+        let client = try opened(listening)
+        let long = [UInt8](repeating: 0x78, count: 8 << 20)
+        var told: [Bool] = []
+        func tell() {
+            listening.socket.tell(now: listening.now) {
+                told.append($0)
+                return long
+            }
+        }
+        tell()
+        tell()
+        tell()
+        #expect(told == [true])
+        var taken = 0
+        while taken < long.count + 10 {
+            try listening.turn(1)
+            taken += bytes(client.socket).count
+        }
+        tell()
+        #expect(told == [true, true])
+        listening.now += AdminSocket.patience + 1
+        try listening.turn()
+        #expect(!listening.hasDashboards)
+    }
+
+    @Test func `a dashboard that says nothing is asked, and let go when it does not answer`() throws {
+        let listening = try Listening()
+        let (alive, dead) = (try opened(listening), try opened(listening))
+        // What is told to it says nothing of whether it is there.
+        listening.now += AdminSocket.quietPatience / 2
+        listening.socket.tell(now: listening.now) { _ in [] }
+        listening.now += AdminSocket.quietPatience / 2 + 1
+        try listening.turn()
+        #expect(bytes(alive.socket) == [0x81, 0, 0x89, 0] && bytes(dead.socket) == [0x81, 0, 0x89, 0])
+        let pong = frame(10)
+        try #require(alive.socket.write(pong[...]) == .moved(pong.count))
+        try listening.turn()
+        listening.socket.tell(now: listening.now) { _ in [] }
+        listening.now += AdminSocket.patience + 1
+        try listening.turn()
+        listening.socket.tell(now: listening.now) { _ in [0x78] }
+        #expect(bytes(alive.socket) == [0x81, 0, 0x81, 1, 0x78])
+        #expect(bytes(dead.socket) == [0x81, 0])
+    }
+
+    @Test func `dashboards leave room for others`() throws {
+        let listening = try Listening()
+        var dashboards: [Client] = []
+        for _ in 0..<AdminSocket.mostDashboards { dashboards.append(try opened(listening)) }
+        let surplus = try listening.client(live)
+        try listening.turn()
+        #expect(answer(surplus).contains("too-many-dashboards"))
+        let scraper = try listening.client(get)
+        try listening.turn()
+        #expect(answer(scraper, until: "page\n").contains("200 OK"))
+        listening.socket.dismissDashboards(code: 1008, now: listening.now)
+        try listening.turn()
+        for each in dashboards { #expect(bytes(each.socket) == [0x88, 2, 0x03, 0xF0]) }
+        #expect(!listening.hasDashboards)
+    }
+
+    @Test func `a button is told to the owner, and its answer is waited for`() throws {
+        let listening = try Listening()
+        let client = try listening.client(
+            "POST /api/reload?handler=chat HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nX-Gateway-Action: reload\r\n"
+                + "Content-Length: 0\r\n\r\n")
+        try listening.turn(body: "done\n")
+        #expect(listening.asked == [.command(.reload("chat"))])
+        #expect(answer(client, until: "done\n").contains("\r\nConnection: keep-alive\r\n"))
     }
 }

@@ -3,8 +3,9 @@ import GatewayControl
 import GatewayIO
 import GatewayMetrics
 import HTTP
+import WebSocket
 
-/// The control thread's end of the admin listener: answers with metrics and health.
+/// The control thread's end of the admin listener: answers with metrics and health, and tells dashboards.
 ///
 /// It is on the control thread, which waits for nothing, so that it also answers when no worker does.
 final class AdminEndpoint {
@@ -28,6 +29,12 @@ final class AdminEndpoint {
     private var token: BearerToken?
     /// When the workers are asked next how long they take.
     private var nextQuestion: UInt64 = 0
+    /// How often dashboards are told.
+    private static let tellingInterval: UInt64 = 1_000_000_000
+    /// When they are told next.
+    private var nextTelling: UInt64 = 0
+    /// How many changes of the timeline all of them know that have been told everything.
+    private var toldChanges: UInt64 = 0
 
     init(_ configuration: AdminConfiguration?) throws(Server.Failure) {
         let change = try Self.prepare(configuration, before: nil)
@@ -39,15 +46,26 @@ final class AdminEndpoint {
 
     var address: SocketAddress? { owner?.socket.address }
 
+    /// Where a browser on this machine finds the dashboard; nil when there is none, or no browser gets there.
+    var dashboardURL: String? {
+        guard let address, address.port != 0 else { return nil }
+        if case .any? = configuration?.address { return "http://localhost:\(address.port)/" }
+        return "http://\(address)/"
+    }
+
     /// How long the control thread may sleep on account of it; nil = for ever.
     func milliseconds(_ now: UInt64) -> Int32? {
         guard let owner else { return nil }
-        let deadline = min(owner.socket.deadline ?? .max, nextQuestion)
+        let telling = owner.socket.hasDashboards ? nextTelling : .max
+        let deadline = min(owner.socket.deadline ?? .max, nextQuestion, telling)
         return Int32(clamping: (max(deadline, now) - now) / 1_000_000 + 1)
     }
 
     /// Refuses everybody from now on, and removes the file of a unix socket: the gateway is about to be gone.
-    func close() { owner?.socket.close() }
+    func close() {
+        owner?.socket.dismissDashboards(code: CloseCode.goingAway)
+        owner?.socket.close()
+    }
 
     /// Takes what has come and answers it.
     func turn(_ server: Server) throws(Errno) {
@@ -55,8 +73,62 @@ final class AdminEndpoint {
         askWorkers(server)
         let now = server.context.clock()
         for request in try owner.socket.turn(now: now) {
-            owner.socket.answer(request.client, answer(request, server), now: now)
+            switch request.asked {
+            case .page(let page, let accept):
+                owner.socket.answer(request.client, answer(page, accept, server), now: now)
+            case .command(let command): carryOut(command, for: request.client, server)
+            }
         }
+    }
+
+    // MARK: The dashboard
+
+    /// Tells dashboards what there is to tell; where none is open nothing is looked at.
+    func tellDashboards(_ server: Server) {
+        guard let owner, owner.socket.hasDashboards else { return }
+        let now = server.context.clock()
+        let timeline = server.handlerManager.timeline
+        let isDue = now >= nextTelling || timeline.changes != toldChanges
+        guard isDue || owner.socket.hasNewcomers else { return }
+        let known = toldChanges
+        var texts: [Bool: [UInt8]] = [:]
+        owner.socket.tell(newcomersOnly: !isDue, now: now) { everything in
+            if let text = texts[everything] { return text }
+            let entries = timeline.entries(since: everything ? 0 : known)
+            let text = Array(DashboardSnapshot.text(server, timeline: entries).utf8)
+            texts[everything] = text
+            return text
+        }
+        guard isDue else { return }
+        nextTelling = now &+ Self.tellingInterval
+        toldChanges = timeline.changes
+    }
+
+    private func carryOut(_ command: ControlCommand, for client: UInt64, _ server: Server) {
+        if command.isEnd, server.phase != .serving {
+            return answer(client, ControlAnswer("the gateway is \(server.phase.rawValue)", exit: 75))
+        }
+        if let answer = server.carryOut(command, for: .admin(client)) {
+            self.answer(client, answer)
+        } else if command.isEnd {
+            // Whoever drains from a terminal waits for the end; a page goes on to show how it comes.
+            let text = "draining: new connections are refused, those that are here may stay for a while"
+            answer(client, ControlAnswer(text, exit: 0))
+        }
+    }
+
+    /// Answers a command as JSON: whether it was done, and what `gateway` prints for it.
+    func answer(_ client: UInt64, _ answer: ControlAnswer) {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("accepted", answer.exit == 0)
+            writer.member("exit", answer.exit)
+            writer.member("outcome", answer.text)
+        }
+        // 75: refused, and what served before serves on.
+        let status = answer.exit == 0 ? 200 : answer.exit == 75 ? 409 : 404
+        owner?.socket.answer(
+            client, PlainResponse(status: status, contentType: "application/json", body: Array(writer.text.utf8)))
     }
 
     /// Asks the workers how long they take to hear of it.
@@ -67,10 +139,10 @@ final class AdminEndpoint {
         for port in server.context.ports where port.lag.ask(at: now) { port.post(.lag(port.lag)) }
     }
 
-    private func answer(_ request: AdminRequest, _ server: Server) -> PlainResponse {
-        switch request.page {
+    private func answer(_ page: AdminAccess.Page, _ accept: String, _ server: Server) -> PlainResponse {
+        switch page {
         case .metrics:
-            let format = MetricFormat(accept: request.accept)
+            let format = MetricFormat(accept: accept)
             return PlainResponse(
                 status: 200, contentType: format.contentType, body: Array(format.text(server.metrics()).utf8))
         case .health: return PlainResponse(status: 200, body: Array("ok\n".utf8))
@@ -144,9 +216,11 @@ final class AdminEndpoint {
         token = change.token
         if isSame {
             if let access = change.access { owner?.socket.access = access }
+            // They are let in again by whoever knows the new one. RFC 6455 7.4.1: 1008 is a violation of a policy.
+            if isOtherToken { owner?.socket.dismissDashboards(code: 1008) }
             return isOtherToken ? ["admin: another token"] : []
         }
-        owner?.socket.close()
+        close()
         owner = change.owner
         // Without it the loop comes by once a second all the same.
         if let number { try? loop.watch(number) }

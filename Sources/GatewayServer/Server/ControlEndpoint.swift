@@ -47,7 +47,7 @@ final class ControlEndpoint {
     /// Takes what has come and answers it.
     func turn(_ server: Server) throws(Errno) {
         for request in try socket.turn(now: server.context.clock()) {
-            if let answer = server.carryOut(request.command, for: request.client) {
+            if let answer = server.carryOut(request.command, for: .control(request.client)) {
                 socket.answer(request.client, answer)
             } else if request.command.isEnd {
                 waiting.append(request.client)

@@ -1,10 +1,18 @@
 import GatewayControl
 
+/// Who waits for the answer to a command: a client of the control socket, or a dashboard.
+enum CommandClient {
+    case control(UInt64)
+    case admin(UInt64)
+}
+
 /// A request for a reload, and what it comes to; answered when all of it is over. It belongs to the control thread.
 final class ReloadRequest {
     let cause: String
-    /// Clients of the control socket; none for a signal.
-    var clients: [UInt64]
+    /// Who asked; nobody for a signal.
+    var clients: [CommandClient]
+    /// When, in monotonic nanoseconds.
+    let askedAt: UInt64
     /// What became of the configuration.
     var said: [String] = []
     var isRefused = false
@@ -13,8 +21,9 @@ final class ReloadRequest {
     /// Nothing is added any more.
     var isComplete = false
 
-    init(cause: String, client: UInt64?) {
+    init(cause: String, client: CommandClient?, at now: UInt64) {
         self.cause = cause
+        askedAt = now
         clients = client.map { [$0] } ?? []
     }
 

@@ -5,8 +5,8 @@ import Glibc
 import Synchronization
 
 extension Server {
-    /// Does what came over the control socket. Nil = the answer comes later.
-    func carryOut(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
+    /// Does what came over the control socket, or from a dashboard. Nil = the answer comes later.
+    func carryOut(_ command: ControlCommand, for client: CommandClient) -> ControlAnswer? {
         switch command {
         case .status(let form):
             let report = statusReport()
@@ -23,7 +23,9 @@ extension Server {
         case .stop(nil):
             // A second stop does not wait for any peer.
             if phase == .stopping {
-                control?.answer(client, ControlAnswer("stopped at once: asked twice", exit: 0))
+                if case .control(let number) = client {
+                    control?.answer(number, ControlAnswer("stopped at once: asked twice", exit: 0))
+                }
                 endAtOnce(128 + SIGTERM)
             }
             beginStopping()
@@ -35,16 +37,21 @@ extension Server {
             return nil
         case .connections(let query):
             if phase == .starting { return ConnectionReport(query, rows: [], matched: 0, silent: []).answer }
-            listings.begin(query, for: client)
+            guard case .control(let number) = client else { return Self.onlyThere }
+            listings.begin(query, for: number)
             return nil
         case .trace(let query):
             if phase == .starting { return ControlAnswer("error: the gateway is starting, try again", exit: 75) }
-            return traces.begin(query, for: client, handlerManager.routing)
+            guard case .control(let number) = client else { return Self.onlyThere }
+            return traces.begin(query, for: number, handlerManager.routing)
         }
     }
 
-    private func replace(_ command: ControlCommand, for client: UInt64) -> ControlAnswer? {
-        let cause = "gateway \(command.line)"
+    /// To whom the answer comes in parts.
+    private static let onlyThere = ControlAnswer("error: this is answered over the control socket only", exit: 1)
+
+    private func replace(_ command: ControlCommand, for client: CommandClient) -> ControlAnswer? {
+        let cause = if case .admin = client { "the dashboard" } else { "gateway \(command.line)" }
         switch command {
         case .reload(nil): reloadEverything(cause: cause, client: client)
         case .reload(let name?):
@@ -69,7 +76,7 @@ extension Server {
         return ControlAnswer("error: no route names a handler \"\(name)\"\(hint)", exit: 1)
     }
 
-    private func statusReport() -> StatusReport {
+    func statusReport() -> StatusReport {
         var process = StatusReport.Process(
             pid: getpid(), version: GatewayVersion.text, startedAt: startedAt, now: Clock.wallSeconds(),
             uptimeMilliseconds: (context.clock() - context.startedAt) / 1_000_000,

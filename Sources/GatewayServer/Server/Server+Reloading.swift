@@ -20,17 +20,17 @@ extension Server {
     // MARK: Asking
 
     /// Asks for a reload of one handler; the answer comes when it is over.
-    func reloadHandler(_ service: HandlerService, cause: String, client: UInt64) {
+    func reloadHandler(_ service: HandlerService, cause: String, client: CommandClient) {
         ask(handlerManager.reload(service, cause: cause, isExplicit: true), cause, client)
     }
 
     /// Asks for the build before to serve again.
-    func rollBack(_ service: HandlerService, cause: String, client: UInt64) {
+    func rollBack(_ service: HandlerService, cause: String, client: CommandClient) {
         ask(handlerManager.rollback(service, cause: cause), cause, client)
     }
 
-    private func ask(_ reload: Reload, _ cause: String, _ client: UInt64) {
-        let request = ReloadRequest(cause: cause, client: client)
+    private func ask(_ reload: Reload, _ cause: String, _ client: CommandClient) {
+        let request = ReloadRequest(cause: cause, client: client, at: context.clock())
         request.reloads = [reload]
         request.isComplete = true
         requests.append(request)
@@ -38,7 +38,7 @@ extension Server {
 
     /// Reads the configuration again and replaces handlers whose file has changed. While one is being taken over this
     /// waits, and several that wait are one.
-    func reloadEverything(cause: String, client: UInt64?) {
+    func reloadEverything(cause: String, client: CommandClient?) {
         if phase == .serving {
             // Also while another one goes on: a manager waits for one that began behind its signal.
             serviceManager.tellReloading(at: context.clock())
@@ -48,11 +48,11 @@ extension Server {
             if let waiting = waitingRequest {
                 waiting.clients += client.map { [$0] } ?? []
             } else {
-                waitingRequest = ReloadRequest(cause: cause, client: client)
+                waitingRequest = ReloadRequest(cause: cause, client: client, at: context.clock())
             }
             return
         }
-        let request = ReloadRequest(cause: cause, client: client)
+        let request = ReloadRequest(cause: cause, client: client, at: context.clock())
         requests.append(request)
         read(request)
     }
@@ -100,10 +100,28 @@ extension Server {
 
     private func refuse(_ request: ReloadRequest, _ text: String, note: String) {
         log.error(text)
-        configurationReload = .init(at: Clock.wallSeconds(), isAccepted: false, outcome: note)
+        noteReading(request, isAccepted: false, outcome: note)
         request.said = [text]
         request.isRefused = true
         request.isComplete = true
+    }
+
+    private func noteReading(
+        _ request: ReloadRequest, isAccepted: Bool, isChange: Bool = false, outcome: String
+    ) {
+        let reading = StatusReport.ConfigurationReload(
+            at: Clock.wallSeconds(), isAccepted: isAccepted, outcome: outcome)
+        configurationReload = reading
+        let took = (context.clock() &- request.askedAt) / 1_000_000
+        handlerManager.timeline.note(
+            reading, isChange: isChange, cause: request.cause, milliseconds: took)
+    }
+
+    private func answer(_ client: CommandClient, _ answer: ControlAnswer) {
+        switch client {
+        case .control(let number): control?.answer(number, answer)
+        case .admin(let number): admin.answer(number, answer)
+        }
     }
 
     // MARK: Stepping
@@ -117,7 +135,7 @@ extension Server {
             read(waiting)
         }
         for request in requests where request.isOver {
-            for client in request.clients { control?.answer(client, request.answer) }
+            for client in request.clients { answer(client, request.answer) }
         }
         requests.removeAll { $0.isOver }
         if isReloadTold, requests.isEmpty, waitingRequest == nil, phase != .stopping {
@@ -139,11 +157,12 @@ extension Server {
             let listening = commit(takeover.listeners) + admin.commit(takeover.admin, loop)
             certificates.takeOver(listeners.entries)
             var said = listening + takeover.difference.lines + change.changes
-            if said.isEmpty { said = ["configuration: nothing changed"] }
+            let isChange = !said.isEmpty
+            if !isChange { said = ["configuration: nothing changed"] }
             takeover.request.said = said
             let text = said.joined(separator: "\n")
             log.info(text)
-            configurationReload = .init(at: Clock.wallSeconds(), isAccepted: true, outcome: text)
+            noteReading(takeover.request, isAccepted: true, isChange: isChange, outcome: text)
             // The workers are told; what follows does not wait for them here.
             loop.bell.ring()
         }
@@ -169,7 +188,7 @@ extension Server {
     func dismissRequests() {
         for request in requests + [waitingRequest].compactMap({ $0 }) {
             for client in request.clients {
-                control?.answer(client, ControlAnswer("the reload was abandoned: the gateway ends", exit: 75))
+                answer(client, ControlAnswer("the reload was abandoned: the gateway ends", exit: 75))
             }
         }
         requests = []

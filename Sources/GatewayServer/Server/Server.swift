@@ -327,6 +327,7 @@ package final class Server {
         let threads = try startWorkers()
         for entry in listeners.entries { log.info("listening on \(entry.description)") }
         if let address = admin.address { log.info("metrics and health are at \(address)") }
+        if let url = admin.dashboardURL { log.info("the dashboard is at \(url)") }
         if let console = consoleURL { log.info("the console is at \(console)") }
         log.info("serving with \(context.ports.count) workers")
         serviceManager.tellReady(serviceStatus, at: context.clock())
