@@ -356,19 +356,19 @@ package struct AdminSocket: ~Copyable {
         }
     }
 
-    /// False when the client is to go.
+    /// False when the client is to go. One that does not take what it is told is not heard meanwhile, so that no answers
+    /// pile up for it.
     private func hear(_ client: Client, _ token: UInt64, _ now: UInt64) -> Bool {
+        guard client.answer.isEmpty else { return push(client, token, now) }
         switch client.socket.read(appendingTo: &client.bytes, atMost: Self.headLimits.maxHead) {
         case .moved:
             client.heardAt = now
             client.isAsked = false
-        // There is room for what waits.
         case .wouldBlock: break
         case .endOfStream, .failed: return false
         }
         client.stream.read(&client.bytes, answering: &client.answer)
-        // Whoever asks and does not listen is not answered for ever.
-        return client.answer.count <= 1 << 22 && push(client, token, now)
+        return push(client, token, now)
     }
 
     /// Asks a dashboard that has been silent; false when it has been asked, or does not even take what it is told.
@@ -387,7 +387,7 @@ package struct AdminSocket: ~Copyable {
             case .moved(let count): client.sent += count
             case .wouldBlock:
                 if client.deadline > now &+ Self.patience { client.deadline = now &+ Self.patience }
-                return watch(client, token, [.readable, .writable])
+                return watch(client, token, .writable)
             case .endOfStream, .failed: return false
             }
         }
