@@ -119,8 +119,16 @@ package struct ListenerConfiguration: Sendable, Equatable {
     package var socketGroup: String?
     /// `proxy_protocol`: a PROXY header comes before everything else.
     package var takesProxyHeader = false
+    /// `http2`: connections may speak HTTP/2, those of TLS when both ends agree on it, others when they begin with it.
+    package var speaksHTTP2 = false
+    /// `max_streams`: how many streams of a connection of HTTP/2 may be open at once.
+    package var maxStreams = defaultMaxStreams
+    static let defaultMaxStreams = 256
     /// Where the directives in its block were written, by name.
     package var origins: [String: SourceLocation] = [:]
+
+    /// Its connections are HTTP/1.1 from their first byte.
+    package var isPlain: Bool { tls == nil && !takesProxyHeader && !speaksHTTP2 }
 
     package init(address: ListenAddress, origin: SourceLocation, tls: TLSConfiguration? = nil) {
         self.address = address

@@ -18,10 +18,9 @@ private struct ConfigurationPrinter {
         for directive in Directive.table where directive.places.contains(.top) {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
-            case .fixed(let value): line(directive.name, value, from: configuration.origins[directive.name])
             case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch: break
             case .logLevel: break
-            case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation, .later: break
+            case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation: break
             }
         }
     }
@@ -90,9 +89,11 @@ private struct ConfigurationPrinter {
         scope.takesProxyHeader = listener.takesProxyHeader
         scope.socketMode = listener.socketMode
         scope.socketGroup = listener.socketGroup
+        (scope.speaksHTTP2, scope.maxStreams) = (listener.speaksHTTP2, listener.maxStreams)
         let origins = listener.origins
         guard let tls = listener.tls else {
-            if scope.takesProxyHeader || scope.socketMode != nil || scope.socketGroup != nil {
+            let isSpecial = scope.takesProxyHeader || scope.speaksHTTP2 || scope.maxStreams != Scope().maxStreams
+            if isSpecial || scope.socketMode != nil || scope.socketGroup != nil {
                 opening("\(name) \(address)", from: listener.origin)
                 printScope(scope, in: .listen, set: origins)
                 text += "}\n"

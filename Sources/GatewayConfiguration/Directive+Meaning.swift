@@ -45,7 +45,10 @@ extension Directive {
         "client_ca": Meaning(
             "Clients show a certificate that one of this file vouches for, and handlers have its name; `optional` lets "
                 + "those without one in as well.", standard: "not asked for"),
-        "http2": Meaning("HTTP/2 is not supported yet."),
+        "http2": Meaning(
+            "HTTP/2 beside HTTP/1.1, with WebSockets as its streams (RFC 8441). With `tls` both ends agree on it (ALPN); "
+                + "without, a client that knows of it begins with it.", standard: "`on` with `tls`, `off` without"),
+        "max_streams": Meaning("WebSockets and requests that one connection of HTTP/2 may have open at once."),
         "handshake_limit": Meaning("TLS handshakes under way at once; above, they wait within `handshake_timeout`."),
         "trusted_proxies": Meaning(
             "Who is believed when he says for whom he connects, in a PROXY header or in one of the request. Handlers, "

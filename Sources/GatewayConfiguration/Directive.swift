@@ -58,6 +58,8 @@ struct Scope: Sendable {
     var handshakeLimit = TLSConfiguration().handshakeLimit
     /// The block of `listen`.
     var takesProxyHeader = false
+    var speaksHTTP2 = false
+    var maxStreams = ListenerConfiguration.defaultMaxStreams
     var socketMode: Int?
     var socketGroup: String?
     /// The block of `trusted_proxies`.
@@ -109,10 +111,6 @@ enum Setting: Sendable {
     case addresses(allows: Bool)
     /// A duration and perhaps a number, or `off`.
     case probation(ScopePath<Limits.Probation?>, ClosedRange<Int64>)
-    /// Only the value that says what happens today; every other one is refused as not supported yet.
-    case fixed(String)
-    /// Refused as not supported yet, whatever it says.
-    case later
     /// Has a function of its own.
     case special(Special)
 
@@ -178,7 +176,8 @@ struct Directive: Sendable {
         Directive("protocols", .tls, .special(.protocols), "1.2, 1.3 or both"),
         Directive("ciphers", .tls, .special(.ciphers), "a list in quotes, such as \"ECDHE+AESGCM\""),
         Directive("client_ca", .tls, .special(.clientAuthority), "a file, and \"optional\" or \"required\""),
-        Directive("http2", .tls, .fixed("off")),
+        Directive("http2", [.listen, .tls], .flag(\.speaksHTTP2)),
+        Directive("max_streams", [.listen, .tls], .count(\.maxStreams, 1...100_000)),
         Directive("handshake_limit", .tls, .count(\.handshakeLimit, 1...1_000_000)),
         Directive(
             "trusted_proxies", .top, .special(.trustedProxies), "addresses or networks: " + AddressPrefix.forms,
@@ -276,8 +275,7 @@ extension Directive {
         case .logLevel: "one of " + Configuration.LogLevel.allCases.map(\.name).joined(separator: ", ")
         case .compression: "one of " + Limits.Compression.Mode.allCases.map(\.rawValue).joined(separator: ", ")
         case .probation: "\"off\", or a duration and perhaps a number of errors"
-        case .fixed(let value): "\"\(value)\""
-        case .later, .special: form
+        case .special: form
         }
     }
 
@@ -302,8 +300,7 @@ extension Directive {
         case .origin: scope.limits.origin.description
         case .probation(let path, _):
             scope[keyPath: path].map { "\(Unit.text(milliseconds: $0.milliseconds)) \($0.errors)" } ?? "off"
-        case .fixed(let value): value
-        case .addresses, .later, .special: nil
+        case .addresses, .special: nil
         }
     }
 

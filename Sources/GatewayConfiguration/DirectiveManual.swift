@@ -67,7 +67,7 @@ extension Directive {
         case .probation(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .fileMode, .name, .forwarding,
             .rate,
-            .addresses, .fixed, .later, .special:
+            .addresses, .special:
             ""
         }
     }

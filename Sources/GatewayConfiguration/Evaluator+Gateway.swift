@@ -15,12 +15,14 @@ extension Evaluator {
             let origin = report.location(of: entry.statement.name.range)
             var listener = ListenerConfiguration(address: address, origin: origin)
             var scope = Scope()
+            scope.speaksHTTP2 = form == .tls
             if form == .tls {
                 listener.tls = tls(entry.statement, &scope)
             } else {
                 for inner in admit(entry.statement.block ?? [], in: .listen) { apply(inner, to: &scope) }
             }
             listener.takesProxyHeader = scope.takesProxyHeader
+            (listener.speaksHTTP2, listener.maxStreams) = (scope.speaksHTTP2, scope.maxStreams)
             (listener.socketMode, listener.socketGroup) = (scope.socketMode, scope.socketGroup)
             if !address.isUnix, let range = scope.ranges["mode"] ?? scope.ranges["group"] {
                 report.error("only unix sockets have a \"mode\" and a \"group\"", at: range)
@@ -54,7 +56,10 @@ extension Evaluator {
     private static func objection(to word: String, isBehindTLS: Bool) -> String {
         let example = "listen 8443 tls { certificate cert.pem key.pem; }"
         switch word {
-        case "http2": return "\"http2\" is not supported yet"
+        case "http2", "h2", "h2c":
+            return isBehindTLS
+                ? "\"http2\" is on with \"tls\"; \"http2 off;\" in the block switches it off"
+                : "\"http2\" stands in the block: listen 8080 { http2 on; }"
         case "on" where isBehindTLS: return "\"tls\" takes a block, not \"on\" (write: \(example))"
         case "off" where isBehindTLS: return "\"tls\" cannot be off; leave it away for a listener without TLS"
         case "ssl", "https", "wss": return "\"\(word)\" is written \"tls\" here: \(example)"

@@ -44,14 +44,7 @@ extension Evaluator {
             } else if let value = probation(entry, range) {
                 scope[keyPath: path] = value
             }
-        case .fixed(let value):
-            let words = entry.statement.arguments.map(\.text)
-            if words.isEmpty {
-                _ = onlyValue(entry)
-            } else if words != [value] {
-                reportUnsupported(entry.statement, supported: value)
-            }
-        case .later, .special:
+        case .special:
             break
         }
     }
@@ -84,7 +77,7 @@ extension Evaluator {
             }
         case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .addresses, .rate, .forwarding,
             .fileMode,
-            .name, .probation, .fixed, .later, .special:
+            .name, .probation, .special:
             break
         }
     }

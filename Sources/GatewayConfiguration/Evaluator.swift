@@ -194,10 +194,6 @@ extension Evaluator {
                 notes: notes)
             return nil
         }
-        if case .later = row.setting {
-            report.error("\(shown) is not supported yet", at: statement.name.range)
-            return nil
-        }
         return row
     }
 
@@ -213,19 +209,8 @@ extension Evaluator {
             return false
         case .never:
             guard let brace = statement.brace else { return true }
-            // Blocks of a directive that is refused as a whole are not looked into.
-            if case .fixed(let value) = directive.setting {
-                reportUnsupported(statement, supported: value)
-            } else {
-                report.error("\(name) does not take a block", at: brace)
-            }
+            report.error("\(name) does not take a block", at: brace)
             return false
         }
-    }
-
-    /// Says that a directive exists but only with the value that changes nothing.
-    mutating func reportUnsupported(_ statement: Statement, supported value: String) {
-        let name = statement.name.text
-        report.error("\"\(name)\" is not supported yet (only \"\(name) \(value)\" is)", at: statement.name.range)
     }
 }

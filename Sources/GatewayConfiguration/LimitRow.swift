@@ -16,8 +16,6 @@ extension Configuration {
         scope.admission = route.admission
         var rows: [LimitRow] = []
         for directive in Directive.table where directive.places.contains(.route) {
-            // Directives that can only say what happens anyway leave the operator no choice.
-            if case .fixed = directive.setting { continue }
             for (name, value) in directive.texts(in: scope) {
                 let inherited = directive.places.contains(.defaults) ? limitOrigins[name] : nil
                 rows.append(LimitRow(name: name, value: value, origin: route.limitOrigins[name] ?? inherited))

@@ -6,6 +6,8 @@ package struct ConnectionReport: Sendable {
         case request
         /// Messages flow.
         case open
+        /// It speaks HTTP/2, and its streams are listed as connections of their own.
+        case http2
         /// A closing handshake, or what is left to be sent.
         case closing
     }

@@ -137,7 +137,13 @@ public struct Transport: ~Copyable {
     public func finishSending() { if let layer { layer.finishSending(socket) } else { socket.finishSending() } }
 
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
-    public func resetOnClose() { socket.resetOnClose() }
+    public func resetOnClose() {
+        layer?.resetOnClose()
+        socket.resetOnClose()
+    }
+
+    /// Tells the layer that the connection is over.
+    public func closeLayer() { layer?.close() }
 
     /// Bytes that the kernel has taken and the far end has not acknowledged; nil where there is no socket.
     public var bytesInKernel: Int? { socket.bytesUnacknowledged }
@@ -155,5 +161,5 @@ public struct Transport: ~Copyable {
     /// The address at the far end; nil when the peer has gone already.
     public var peerAddress: SocketAddress? { layer?.peerAddress ?? socket.peerAddress }
     /// The address at our end.
-    public var localAddress: SocketAddress? { socket.localAddress }
+    public var localAddress: SocketAddress? { layer?.localAddress ?? socket.localAddress }
 }

@@ -83,8 +83,16 @@ open class TransportLayer {
 
     /// Who is at the far end, where that is not whose socket it is.
     open var peerAddress: SocketAddress? { nil }
+    /// The address at our end, where the layer has no socket under it.
+    open var localAddress: SocketAddress? { nil }
 
     /// Says behind everything that nothing more will be sent. Where `isDrained` is false behind that, the kernel did not
     /// take it: it is asked for again when all that is kept has been flushed.
     open func finishSending(_ socket: borrowing Socket) { socket.finishSending() }
+
+    /// Closing is to be heard as a reset. Where a socket is under it, that says so.
+    open func resetOnClose() {}
+
+    /// The connection lets go of it. A socket under it is closed by that alone.
+    open func close() {}
 }

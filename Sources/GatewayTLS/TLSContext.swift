@@ -26,6 +26,8 @@ package struct TLSSettings: Sendable {
     package var ciphers: String?
     /// Nil where clients are not asked for certificates.
     package var authorities: TLSAuthorities?
+    /// Clients may speak HTTP/2 (RFC 7301: "h2").
+    package var offersHTTP2 = false
 
     package init() {}
 }
@@ -83,6 +85,7 @@ package struct TLSSettings: Sendable {
     package func hasSettings(of other: TLSContext) -> Bool {
         settings.versions == other.settings.versions && settings.ciphers == other.settings.ciphers
             && settings.authorities?.digest == other.settings.authorities?.digest
+            && settings.offersHTTP2 == other.settings.offersHTTP2
     }
 
     func makeSession() -> OpaquePointer? {
@@ -113,7 +116,8 @@ package struct TLSSettings: Sendable {
         // Sessions are in the clients' tickets; RFC 8446 8: early data could be replayed, and none is taken by default.
         unsafe copenssl_set_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(context, 1)
-        unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, nil)
+        unsafe SSL_CTX_set_alpn_select_cb(
+            context, settings.offersHTTP2 ? chooseAnyProtocol : chooseHTTP1, nil)
         let versions = settings.versions
         guard unsafe copenssl_set_versions(context, versions.lowerBound.number, versions.upperBound.number) == 1 else {
             throw .fromOpenSSL("the versions of TLS cannot be used")
@@ -177,12 +181,15 @@ package struct TLSSettings: Sendable {
     }
 
     /// RFC 7301 3.1: each name behind its length; lives for ever, since OpenSSL keeps a pointer into it.
-    private static let protocols: SendablePointer<UnsafeBufferPointer<UInt8>> = {
-        let name = Array("http/1.1".utf8)
-        let list = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 1 + name.count)
-        _ = unsafe list.initialize(from: [UInt8(name.count)] + name)
+    private static func list(_ names: String...) -> SendablePointer<UnsafeBufferPointer<UInt8>> {
+        let bytes = names.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+        let list = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bytes.count)
+        _ = unsafe list.initialize(from: bytes)
         return unsafe SendablePointer(UnsafeBufferPointer(list))
-    }()
+    }
+
+    private static let http1 = unsafe list("http/1.1")
+    private static let anyHTTP = unsafe list("h2", "http/1.1")
 
     private typealias ProtocolCallback =
         @convention(c) (
@@ -190,9 +197,19 @@ package struct TLSSettings: Sendable {
             UnsafePointer<UInt8>?, UInt32, UnsafeMutableRawPointer?
         ) -> Int32
 
-    private static let chooseProtocol: ProtocolCallback = { _, chosen, count, offered, offeredCount, _ in
+    private static let chooseHTTP1: ProtocolCallback = { _, chosen, count, offered, offeredCount, _ in
+        unsafe choose(http1.pointer, chosen, count, offered, offeredCount)
+    }
+
+    private static let chooseAnyProtocol: ProtocolCallback = { _, chosen, count, offered, offeredCount, _ in
+        unsafe choose(anyHTTP.pointer, chosen, count, offered, offeredCount)
+    }
+
+    private static func choose(
+        _ ours: UnsafeBufferPointer<UInt8>, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+        _ count: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredCount: UInt32
+    ) -> Int32 {
         var found: UnsafeMutablePointer<UInt8>?
-        let ours = unsafe protocols.pointer
         let answer = unsafe SSL_select_next_proto(
             &found, count, ours.baseAddress, UInt32(ours.count), offered, offeredCount)
         // RFC 7301 3.2: a client that speaks none of ours is told so.

@@ -47,8 +47,6 @@ public struct PlainResponse: Sendable {
         output.append(contentsOf: "\r\nDate: ".utf8)
         output.append(contentsOf: dates.bytes(at: second))
         output.append(contentsOf: "\r\n".utf8)
-        // RFC 9110 8.6: no Content-Length in a 204; a 304 would have to give that of the 200, which is not known.
-        let hasContent = status != 204 && status != 304
         if hasContent {
             if !headers.hasContentType, !body.isEmpty { line("Content-Type: ", contentType, to: &output) }
             output.append(contentsOf: "Content-Length: ".utf8)
@@ -66,6 +64,27 @@ public struct PlainResponse: Sendable {
         output.append(contentsOf: "\r\n".utf8)
         if hasContent, !headOnly { output.append(contentsOf: body) }
     }
+
+    /// The head of the response over HTTP/2, which ends the stream behind the body (RFC 9113 8.2.2: nothing about the
+    /// connection is said).
+    ///
+    /// - Parameter second: now, in seconds since the epoch.
+    public func fields(at second: Int64, _ dates: inout DateCache) -> FieldList {
+        var fields = FieldList(status: status)
+        fields.append("date", dates.bytes(at: second))
+        if hasContent {
+            if !headers.hasContentType, !body.isEmpty { fields.append("content-type", contentType) }
+            fields.append("content-length", String(body.count))
+        }
+        if let allow { fields.append("allow", allow) }
+        if let webSocketVersion { fields.append("sec-websocket-version", webSocketVersion) }
+        if let retryAfter { fields.append("retry-after", String(retryAfter)) }
+        fields.append(headers)
+        return fields
+    }
+
+    /// RFC 9110 8.6: no Content-Length in a 204; a 304 would have to give that of the 200, which is not known.
+    public var hasContent: Bool { status != 204 && status != 304 }
 
     /// RFC 9110 7.8: a sender of Upgrade has to name it in Connection, too.
     private var connection: String {

@@ -41,6 +41,19 @@ public struct RequestHead: Sendable {
     /// Whether the client expects the connection to stay open after the answer.
     public let keepsAlive: Bool
 
+    /// What a request over HTTP/2 is for.
+    public enum HTTP2Request: Sendable {
+        /// What its method says.
+        case plain
+        /// An extended CONNECT for WebSocket (RFC 8441), which is shown as a GET.
+        case webSocket
+        /// An extended CONNECT for something else.
+        case unknownProtocol
+    }
+
+    /// nil for a request over HTTP/1.
+    public var http2: HTTP2Request?
+
     /// Copies the first `length` bytes and judges what the header lines mean together.
     init(
         _ span: Span<UInt8>, length: Int, _ requestLine: RequestLine, _ fields: [Field]
@@ -73,6 +86,9 @@ public struct RequestHead: Sendable {
 
     /// Whether bytes follow the head that belong to it.
     public var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
+
+    /// The version of HTTP as handlers see it: 10, 11 or 20.
+    public var version: UInt16 { http2 == nil ? UInt16(10 + minorVersion) : 20 }
 
     /// The name of the method as sent.
     public var methodName: String { string(methodRange) }

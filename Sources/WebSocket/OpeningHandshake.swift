@@ -25,6 +25,7 @@ public struct OpeningHandshake: Sendable {
 
     /// Judges a request head.
     public static func evaluate(_ head: RequestHead) -> Outcome {
+        if let request = head.http2 { return evaluate(head, request) }
         // RFC 9110 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
         guard head.minorVersion == 1, head.hasToken("websocket", in: "upgrade") else { return .notWebSocket }
         do throws(HandshakeRefusal) {
@@ -34,15 +35,40 @@ public struct OpeningHandshake: Sendable {
         }
     }
 
+    /// The same of a request over HTTP/2: an extended CONNECT stands for the upgrade and for its key (RFC 8441 5).
+    private static func evaluate(_ head: RequestHead, _ request: RequestHead.HTTP2Request) -> Outcome {
+        do throws(HandshakeRefusal) {
+            switch request {
+            case .plain: return .notWebSocket
+            case .unknownProtocol: throw .unknownProtocol
+            case .webSocket: return .offered(try OpeningHandshake(extendedConnect: head))
+            }
+        } catch {
+            return .refused(error)
+        }
+    }
+
+    private init(extendedConnect head: RequestHead) throws(HandshakeRefusal) {
+        guard !head.hasBody else { throw .bodyNotAllowed }
+        try Self.checkVersion(of: head)
+        subprotocols = try Self.subprotocols(of: head)
+        extensions = Array(head.elements(of: "sec-websocket-extensions"))
+        accept = InlineArray(repeating: 0)
+    }
+
+    private static func checkVersion(of head: RequestHead) throws(HandshakeRefusal) {
+        guard head.count("sec-websocket-version") == 1, let version = head.first("sec-websocket-version"),
+            head.bytes.span.equals("13", in: version)
+        else { throw .unsupportedVersion }
+    }
+
     private init(_ head: RequestHead) throws(HandshakeRefusal) {
         guard head.method == .get else { throw .methodNotAllowed }
         // RFC 6455 4.2.1 wants both. The wish to upgrade is plain, so it is refused rather than served as a page.
         guard head.hasToken("upgrade", in: "connection") else { throw .missingConnectionUpgrade }
         // Bytes of a body would be taken for frames: the classic way to smuggle past a proxy.
         guard !head.hasBody else { throw .bodyNotAllowed }
-        guard head.count("sec-websocket-version") == 1, let version = head.first("sec-websocket-version"),
-            head.bytes.span.equals("13", in: version)
-        else { throw .unsupportedVersion }
+        try Self.checkVersion(of: head)
         guard let key = head.first("sec-websocket-key") else { throw .missingKey }
         // RFC 6455 11.3.1: the key "MUST NOT appear more than once in an HTTP request".
         guard head.count("sec-websocket-key") == 1, Self.isKey(head.bytes.span, in: key) else { throw .badKey }
@@ -119,6 +145,17 @@ public struct OpeningHandshake: Sendable {
         output.append(contentsOf: headers.bytes)
         output.append(contentsOf: "\r\n".utf8)
     }
+
+    /// The acceptance over HTTP/2, with the same parameters (RFC 8441 5: a status of 2xx, and no Sec-WebSocket-Accept).
+    public func acceptance(
+        subprotocol: Range<Int>?, of head: RequestHead, extensions: [UInt8], headers: ResponseHeaders
+    ) -> FieldList {
+        var fields = FieldList(status: 200)
+        if let subprotocol { fields.append("sec-websocket-protocol", head.bytes[subprotocol]) }
+        if !extensions.isEmpty { fields.append("sec-websocket-extensions", extensions) }
+        fields.append(headers)
+        return fields
+    }
 }
 
 /// Why an opening handshake was refused.
@@ -132,6 +169,7 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
     case badSubprotocol
     case tooManySubprotocols
     case digestUnavailable
+    case unknownProtocol
 
     /// The status of the answer.
     public var status: Int {
@@ -139,6 +177,7 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
         case .methodNotAllowed: 405
         case .unsupportedVersion: 426
         case .digestUnavailable: 500
+        case .unknownProtocol: 501
         case .missingConnectionUpgrade, .bodyNotAllowed, .missingKey, .badKey, .badSubprotocol, .tooManySubprotocols:
             400
         }
@@ -156,6 +195,7 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
         case .badSubprotocol: "bad-subprotocol"
         case .tooManySubprotocols: "too-many-subprotocols"
         case .digestUnavailable: "digest-unavailable"
+        case .unknownProtocol: "unknown-protocol"
         }
     }
 
@@ -170,6 +210,7 @@ public enum HandshakeRefusal: Error, Sendable, CaseIterable {
         case .badKey: "Sec-WebSocket-Key has to be 16 bytes in base64, once."
         case .badSubprotocol: "Sec-WebSocket-Protocol has to list tokens that differ from each other."
         case .tooManySubprotocols: "The request offers more subprotocols than the gateway compares."
+        case .unknownProtocol: "The only protocol that an extended CONNECT opens here is websocket."
         case .digestUnavailable: "The gateway's cryptographic library does not offer SHA-1."
         }
     }

@@ -176,7 +176,6 @@ MISSPELT = r'gateway\.conf:\d+:12: error: unknown directive "max_mesage" \(did y
     ("defaults { max_mesage 1m; }", MISSPELT),
     ("listen 0.0.0.0:99999;", r"gateway\.conf:\d+:\d+: error: "),
     ("route /echo { handler echo; }", r"gateway\.conf:\d+:\d+: error: .*first"),
-    ("listen 127.0.0.1:0 tls { certificate a.pem b.pem; http2 on; }", r"gateway\.conf:\d+:\d+: error: .*not supported"),
 ], ids=["misspelt", "port out of range", "a route twice", "not supported here"])
 def test_an_invalid_file_is_78_and_says_where(make_gateway, main, said):
     refused = make_gateway(main=main).launch()

@@ -184,11 +184,14 @@ private let refusedListeners: [Refusal] = [
         "listen 8443 tls { certificate a; ciphers; }",
         ["1:34+7 error: \"ciphers\" needs a list in quotes, such as \"ECDHE+AESGCM\""]),
     Refusal(
-        "listen 8443 tls { certificate a; http2 on; }",
-        ["1:34+5 error: \"http2\" is not supported yet (only \"http2 off\" is)"]),
+        "listen 8443 tls { certificate a; http2 perhaps; }",
+        ["1:40+7 error: \"perhaps\" is not a value of \"http2\"; it takes \"on\" or \"off\""]),
     Refusal(
         "listen 8443 http2;",
-        ["1:13+5 error: \"http2\" is not supported yet"]),
+        ["1:13+5 error: \"http2\" stands in the block: listen 8080 { http2 on; }"]),
+    Refusal(
+        "listen 8443 { max_streams 0; }",
+        ["1:27+1 error: \"0\" is out of range for \"max_streams\" (1 to 100000)"]),
     Refusal(
         "certificate a; listen 1;",
         [

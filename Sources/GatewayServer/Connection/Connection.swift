@@ -20,6 +20,8 @@ import WebSocket
         case answering
         /// Messages flow.
         case open
+        /// It speaks HTTP/2: its streams are connections of their own.
+        case multiplexed
         /// Our Close is queued or sent, the peer's is awaited; data is thrown away.
         case closing
         /// Nothing more is sent but what is queued; then the end of our side is sent.

@@ -171,7 +171,7 @@ final class ConnectionCloser {
             teardown(peer, on: worker)
         // A client may end its side behind a request and wait for the answer; there will be no other request.
         case .head where !peer.pointee.outbox.isEmpty: end(peer, on: worker)
-        case .head, .body, .closing, .lingering: teardown(peer, on: worker)
+        case .head, .body, .multiplexed, .closing, .lingering: teardown(peer, on: worker)
         case .ending:
             if peer.pointee.outbox.isEmpty, peer.pointee.transport.isDrained { teardown(peer, on: worker) }
         case .answering, .gone: break
@@ -252,7 +252,7 @@ final class ConnectionCloser {
             }
             peer.pointee.transport.resetOnClose()
             teardown(peer, on: worker)
-        case .head, .body, .answering, .lingering, .gone: break
+        case .head, .body, .answering, .multiplexed, .lingering, .gone: break
         }
     }
 
@@ -409,6 +409,7 @@ final class ConnectionCloser {
                 peer, code: CloseCode.goingAway, reason: Array("the gateway is shutting down".utf8),
                 by: UInt16(GW_BY_SHUTDOWN), on: worker)
         case .head where peer.pointee.leftover.isEmpty: teardown(peer, on: worker)
+        case .multiplexed: worker.http2.shutDown(peer)
         case .head, .body, .answering, .closing, .ending, .lingering, .gone: break
         }
     }
@@ -436,7 +437,11 @@ final class ConnectionCloser {
 
     private func remove(_ peer: ConnectionPointer, on worker: Worker) {
         sayClosed(peer, on: worker)
-        if !peer.pointee.transport.isPlain { peer.pointee.transport.give(nil) }
+        if !peer.pointee.transport.isPlain {
+            peer.pointee.transport.give(nil)
+            peer.pointee.transport.closeLayer()
+        }
+        worker.http2.cutOff(peer, on: worker)
         if let exchange = peer.pointee.exchange { _ = worker.server.pendingReplies.close(exchange.ticket) }
         peer.pointee.unbind()
         worker.timers.cancel(peer.pointee.slot)

@@ -68,9 +68,10 @@ final class ConnectionTimers {
         case .open where isOver && peer.pointee.rareState?.peerClose != nil:
             worker.closer.takeHeldClose(peer, on: worker)
         case .open: keepAlive(peer, on: worker)
+        case .multiplexed where isOver: worker.http2.expire(peer, on: worker)
         case .closing where isOver, .ending where isOver, .lingering where isOver:
             worker.closer.teardown(peer, on: worker)
-        case .head, .body, .answering, .closing, .ending, .lingering: break
+        case .head, .body, .answering, .multiplexed, .closing, .ending, .lingering: break
         case .gone: return
         }
         if peer.pointee.phase != .gone { schedule(peer, on: worker) }

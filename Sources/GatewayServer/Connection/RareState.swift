@@ -1,4 +1,5 @@
 import Bytes
+import GatewayHTTP2
 import GatewayIO
 import HTTP
 import Synchronization
@@ -13,6 +14,10 @@ final class RareState {
 
     /// The options of the listener that accepted the connection, where they are not plain.
     var options = ListenerOptions.plain
+    /// Where it speaks HTTP/2.
+    var http2: HTTP2Session?
+    /// Where it is a stream of a connection of HTTP/2.
+    var stream: HTTP2Stream?
     /// What the peer says cannot be read on the way, here or up to the first proxy.
     var isSecure: Bool { options.isSecure || forwarded?.isSecure ?? false }
     /// For whom a proxy has connected, by its PROXY header.
@@ -71,6 +76,7 @@ extension Connection {
         rareState = nil
         if former.options !== ListenerOptions.plain { ownRareState.options = former.options }
         if let announced = former.announced { ownRareState.announced = announced }
+        if let stream = former.stream { ownRareState.stream = stream }
         // Answers to requests before it may still wait.
         if let unread = former.unread { ownRareState.unread = unread }
     }

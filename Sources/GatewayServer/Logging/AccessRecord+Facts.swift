@@ -41,7 +41,7 @@ extension AccessRecord {
         host = head.authority.map { String(decoding: head.bytes[$0.host], as: UTF8.self) }
         method = head.methodName
         path = head.string(head.target.range)
-        http = "1.\(head.minorVersion)"
+        http = head.http2 == nil ? "1.\(head.minorVersion)" : "2"
         if let exchange { unsafe note(exchange.binding) }
         let (began, now) = (exchange?.receivedAt ?? worker.nowNanoseconds, worker.clock())
         durationMilliseconds = now > began ? (now - began) / 1_000_000 : 0

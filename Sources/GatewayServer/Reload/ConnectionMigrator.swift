@@ -154,7 +154,7 @@ struct HandoverProgress {
         switch peer.pointee.phase {
         case .open: return unsafe peer.pointee.rareState?.refusedInstance != to.pointee.instanceID
         case .answering: return true
-        case .head, .body, .closing, .ending, .lingering, .gone: return false
+        case .head, .body, .multiplexed, .closing, .ending, .lingering, .gone: return false
         }
     }
 

@@ -118,7 +118,7 @@ import WebSocket
         unsafe request.origin = texts[head.first("origin") ?? 0..<0]
         unsafe (request.peer_addr, request.peer_port) = (texts[peerText], peer?.port ?? 0)
         unsafe (request.local_addr, request.local_port) = (texts[localText], local?.port ?? 0)
-        unsafe request.http_version = UInt16(10 + head.minorVersion)
+        unsafe request.http_version = head.version
         unsafe (request.tls_version, request.tls_cipher) = (texts[version], texts[cipher])
         unsafe (request.tls_sni, request.tls_client_name) = (texts[serverName], texts[clientName])
         unsafe request.headers = gw_kvs(ptr: headers, len: head.fields.count)

@@ -3,6 +3,7 @@ import CGatewayABI
 import CLinux
 import GatewayConfiguration
 import GatewayControl
+import GatewayHTTP2
 import GatewayIO
 import HTTP
 import HandlerModules
@@ -26,14 +27,20 @@ final class RequestResponder {
         -> Bool
     {
         let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
+        switch unsafe worker.http2.begin(peer, rest, on: worker) {
+        case .http1: break
+        case .undecided: return false
+        case .http2: return true
+        }
         var reader = peer.pointee.rareState?.head ?? RequestHeadReader(limits: worker.routing.headLimits)
         do throws(RequestHeadError) {
             switch try reader.read(unsafe RawSpan(_unsafeBytes: rest)) {
             case .needMore:
                 peer.pointee.ownRareState.head = reader
                 return false
-            case .head(let head, let length):
+            case .head(var head, let length):
                 position += length
+                head.http2 = peer.pointee.rareState?.stream?.request
                 peer.pointee.forgetRequest()
                 route(peer, head, on: worker)
             }
@@ -247,14 +254,20 @@ final class RequestResponder {
             let listed = unsafe binding.pointee.route.subprotocols
             chosen = handshake.subprotocols.first { offer in listed.contains { $0.elementsEqual(head.bytes[offer]) } }
         }
-        response.removeAll(keepingCapacity: true)
         let compression = unsafe binding.pointee.route.agree(to: handshake.extensions, of: head, on: worker.port)
-        handshake.appendSwitchingProtocols(
-            to: &response, subprotocol: chosen, of: head, extensions: compression?.parameters.response ?? [],
-            headers: reply.headers)
+        let extensions = compression?.parameters.response ?? []
+        if let stream = peer.pointee.rareState?.stream {
+            stream.answer(
+                handshake.acceptance(
+                    subprotocol: chosen, of: head, extensions: extensions, headers: reply.headers))
+        } else {
+            response.removeAll(keepingCapacity: true)
+            handshake.appendSwitchingProtocols(
+                to: &response, subprotocol: chosen, of: head, extensions: extensions, headers: reply.headers)
+            unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
+            worker.markDirty(peer)
+        }
         if let compression { peer.pointee.begin(compression) }
-        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
-        worker.markDirty(peer)
         unsafe worker.slowConsumers.follow(binding, peer, on: worker)
 
         unsafe peer.pointee.state = unsafe UnsafeMutableRawPointer(bitPattern: reply.state)
@@ -315,7 +328,10 @@ final class RequestResponder {
         if length == 0 { return ask(peer, exchange, on: worker) }
         peer.pointee.phase = .body
         exchange.body.reserveCapacity(min(length, Self.trustedBody))
-        if head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 {
+        guard head.hasToken("100-continue", in: "expect"), head.minorVersion == 1 else { return }
+        if let stream = peer.pointee.rareState?.stream {
+            stream.inform(FieldList(status: 100))
+        } else {
             unsafe Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes {
                 unsafe peer.pointee.outbox.append($0, pool: worker.pool)
             }
@@ -340,7 +356,9 @@ final class RequestResponder {
 
     // MARK: Answers
 
-    private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool { head.keepsAlive && !worker.isEnding }
+    private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool {
+        head.keepsAlive && head.http2 == nil && !worker.isEnding
+    }
 
     /// Rejects a request. A body that will not be read closes the connection.
     private func reject(
@@ -398,11 +416,18 @@ final class RequestResponder {
     }
 
     private func respond(_ peer: ConnectionPointer, _ answer: PlainResponse, headOnly: Bool, on worker: Worker) {
-        render(answer, headOnly: headOnly)
-        unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
+        if let stream = peer.pointee.rareState?.stream {
+            stream.answer(answer.fields(at: Clock.wallSeconds(), &dates))
+            if answer.hasContent, !headOnly {
+                unsafe answer.body.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
+            }
+        } else {
+            render(answer, headOnly: headOnly)
+            unsafe response.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
+        }
         worker.markDirty(peer)
         peer.pointee.exchange = nil
-        if answer.keepsAlive {
+        if answer.keepsAlive, peer.pointee.rareState?.stream == nil {
             peer.pointee.phase = .head
             worker.timers.setDeadline(peer, ticks: worker.routing.handshakeTimeout, on: worker)
         } else {
@@ -442,7 +467,7 @@ final class RequestResponder {
         guard let log = worker.routing.accessLog else { return }
         var record = AccessRecord(.open, of: peer)
         record.note(exchange.head, exchange, on: worker)
-        record.status = 101
+        record.status = exchange.head.http2 == nil ? 101 : 200
         record.subprotocol = subprotocol.map { exchange.head.string($0) }
         peer.pointee.ownRareState.loggedRequest = LoggedRequest(record)
         log.write(record)

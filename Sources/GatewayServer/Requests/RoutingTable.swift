@@ -21,6 +21,9 @@ final class RoutingTable: Sendable {
     let handshakeTimeout: UInt32
     /// Ticks that output outside of every route may wait without any of it being taken; 0 for ever.
     let writeTimeout: UInt32
+    /// Ticks that a connection of HTTP/2 may be silent before it is asked for a sign of life, and for that to come; 0 for ever.
+    let pingInterval: UInt32
+    let pongTimeout: UInt32
     /// How many peers may be connected at once, over all workers.
     let maxConnections: Int
     /// Who is believed when he says for whom he asks.
@@ -45,6 +48,8 @@ final class RoutingTable: Sendable {
             maxHead: configuration.handshake.maxHeadBytes, maxHeaders: configuration.handshake.maxHeaders)
         handshakeTimeout = TimerWheel.ticks(milliseconds: configuration.handshake.timeoutMilliseconds)
         writeTimeout = configuration.limits.writeTimeoutMilliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
+        pingInterval = configuration.limits.pingIntervalMilliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
+        pongTimeout = configuration.limits.pongTimeoutMilliseconds.map { TimerWheel.ticks(milliseconds: $0) } ?? 0
         maxConnections = configuration.maxConnections
         proxies = configuration.proxyTrust
         hasProxies = !proxies.proxies.isEmpty

@@ -176,6 +176,7 @@ extension Worker {
             switch peer.pointee.phase {
             case .head, .body, .answering: .request
             case .open: .open
+            case .multiplexed: .http2
             case .closing, .ending, .lingering, .gone: .closing
             }
         var row = ConnectionReport.Row(

@@ -7,13 +7,15 @@ import GatewayTLS
 package final class ListenerCertificates: Sendable {
     let context: TLSContext
     private let configuration: TLSConfiguration
+    private let offersHTTP2: Bool
     private let origin: SourceLocation
 
     /// Reads the files that the configuration names.
-    init(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) {
+    init(_ tls: TLSConfiguration, http2: Bool, origin: SourceLocation) throws(Trouble) {
         configuration = tls
+        offersHTTP2 = http2
         self.origin = origin
-        context = try Self.read(tls, origin: origin)
+        context = try Self.read(tls, http2: http2, origin: origin)
     }
 
     /// How many handshakes may be under way at once.
@@ -21,7 +23,7 @@ package final class ListenerCertificates: Sendable {
 
     /// Reads the same files as they are now.
     func readAgain() throws(Trouble) -> ListenerCertificates {
-        try ListenerCertificates(configuration, origin: origin)
+        try ListenerCertificates(configuration, http2: offersHTTP2, origin: origin)
     }
 
     /// Where they were read.
@@ -38,7 +40,9 @@ package final class ListenerCertificates: Sendable {
         var description: String { "\(origin): \(reason)" }
     }
 
-    private static func read(_ tls: TLSConfiguration, origin: SourceLocation) throws(Trouble) -> TLSContext {
+    private static func read(
+        _ tls: TLSConfiguration, http2: Bool, origin: SourceLocation
+    ) throws(Trouble) -> TLSContext {
         var certificates: [TLSCertificate] = []
         for certificate in tls.certificates { certificates.append(try read(certificate)) }
         var settings = TLSSettings()
@@ -48,6 +52,7 @@ package final class ListenerCertificates: Sendable {
         }
         settings.versions = least...most
         settings.ciphers = tls.ciphers
+        settings.offersHTTP2 = http2
         settings.authorities = try tls.clientAuthority.map { each throws(Trouble) in try read(each) }
         return try at(origin) { () throws(TLSFailure) in try TLSContext(certificates, settings) }
     }
@@ -126,7 +131,7 @@ package final class ListenerCertificates: Sendable {
             // What is wrong with one certificate was said.
             if findings.troubles.count > before { continue }
             do throws(Trouble) {
-                _ = try read(tls, origin: listener.origin)
+                _ = try read(tls, http2: listener.speaksHTTP2, origin: listener.origin)
             } catch {
                 findings.troubles.append("\(error.origin): error: \(error.reason)")
             }

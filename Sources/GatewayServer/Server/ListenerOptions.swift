@@ -19,12 +19,21 @@ package final class ListenerOptions: Sendable {
     /// How many handshakes may be under way; nil where they cost nothing.
     let handshakes: HandshakeLimit?
 
-    package convenience init(isSecure: Bool = false, makeLayer: (@Sendable () -> TransportLayer?)? = nil) {
-        self.init(isSecure: isSecure, handshakes: nil, makeLayer: makeLayer)
+    /// How many streams a connection of HTTP/2 may have; nil where none is spoken.
+    let maxStreams: Int?
+
+    package convenience init(
+        isSecure: Bool = false, maxStreams: Int? = nil, makeLayer: (@Sendable () -> TransportLayer?)? = nil
+    ) {
+        self.init(isSecure: isSecure, maxStreams: maxStreams, handshakes: nil, makeLayer: makeLayer)
     }
 
-    init(isSecure: Bool, handshakes: HandshakeLimit?, makeLayer: (@Sendable () -> TransportLayer?)? = nil) {
+    init(
+        isSecure: Bool, maxStreams: Int? = nil, handshakes: HandshakeLimit?,
+        makeLayer: (@Sendable () -> TransportLayer?)? = nil
+    ) {
         self.isSecure = isSecure
+        self.maxStreams = maxStreams
         self.handshakes = handshakes
         self.makeLayer = makeLayer
         takesProxyHeader = false
@@ -38,17 +47,22 @@ package final class ListenerOptions: Sendable {
     convenience init(
         _ listener: ListenerConfiguration, after before: ListenerOptions? = nil
     ) throws(ListenerCertificates.Trouble) {
+        let maxStreams = listener.speaksHTTP2 ? listener.maxStreams : nil
         if let tls = listener.tls {
             self.init(
-                try ListenerCertificates(tls, origin: listener.origin),
-                before?.handshakes ?? HandshakeLimit(tls.handshakeLimit), takesProxyHeader: listener.takesProxyHeader)
+                try ListenerCertificates(tls, http2: listener.speaksHTTP2, origin: listener.origin),
+                before?.handshakes ?? HandshakeLimit(tls.handshakeLimit), maxStreams: maxStreams,
+                takesProxyHeader: listener.takesProxyHeader)
         } else {
-            self.init(nil, nil, takesProxyHeader: listener.takesProxyHeader)
+            self.init(nil, nil, maxStreams: maxStreams, takesProxyHeader: listener.takesProxyHeader)
         }
     }
 
-    init(_ certificates: ListenerCertificates?, _ handshakes: HandshakeLimit?, takesProxyHeader: Bool) {
+    init(
+        _ certificates: ListenerCertificates?, _ handshakes: HandshakeLimit?, maxStreams: Int?, takesProxyHeader: Bool
+    ) {
         isSecure = certificates != nil
+        self.maxStreams = maxStreams
         self.handshakes = handshakes
         self.takesProxyHeader = takesProxyHeader
         self.certificates = certificates
@@ -63,8 +77,12 @@ package final class ListenerOptions: Sendable {
 
     /// The same with other certificates.
     convenience init(_ certificates: ListenerCertificates, after before: ListenerOptions) {
-        self.init(certificates, before.handshakes, takesProxyHeader: before.takesProxyHeader)
+        self.init(
+            certificates, before.handshakes, maxStreams: before.maxStreams, takesProxyHeader: before.takesProxyHeader)
     }
+
+    /// As where a `listen` line has no block.
+    var isPlain: Bool { certificates == nil && !takesProxyHeader && maxStreams == nil }
 
     /// HTTP can be said to a peer that has said nothing yet.
     var answersAtOnce: Bool { makeLayer == nil || takesProxyHeader && certificates == nil }
@@ -74,6 +92,12 @@ package final class ListenerOptions: Sendable {
         var said = [ListenerCertificates.difference(from: old.certificates, to: certificates)].compactMap { $0 }
         if takesProxyHeader != old.takesProxyHeader {
             said.append("\(takesProxyHeader ? "PROXY headers" : "no PROXY header") from now on")
+        }
+        switch (maxStreams, old.maxStreams) {
+        case (let now?, let then?) where now != then: said.append("max_streams \(now) from now on")
+        case (_?, nil): said.append("HTTP/2 from now on")
+        case (nil, _?): said.append("no HTTP/2 from now on; connections that speak it go on")
+        default: break
         }
         return said
     }

@@ -57,8 +57,7 @@ extension Server {
             entries.append(known)
             try Self.checkSocket(known.configured, wanted)
             let before = known.options
-            let isPlain = wanted.tls == nil && !wanted.takesProxyHeader
-            if before.certificates == nil, !before.takesProxyHeader, isPlain { return }
+            if before.isPlain, wanted.isPlain { return }
             let next = try Server.readOptions(wanted, after: before)
             options.append((known, next))
             saidOfOptions += next.differences(from: before).map { "\(wanted.address): \($0)" }

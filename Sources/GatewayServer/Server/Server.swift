@@ -211,8 +211,7 @@ package final class Server {
     static func open(
         _ listener: ListenerConfiguration, _ options: ListenerOptions, _ inherited: InheritedSockets
     ) throws(Failure) -> Listeners.Entry {
-        let isPlain = listener.tls == nil && !listener.takesProxyHeader
-        let options = isPlain ? options : try readOptions(listener)
+        let options = listener.isPlain ? options : try readOptions(listener)
         let address: Listener.Address
         do throws(ServiceUser.Trouble) {
             address = try Listener.Address(listener)

@@ -1,3 +1,4 @@
+import GatewayHTTP2
 import GatewayIO
 import Glibc
 import HTTP
@@ -117,17 +118,8 @@ final class Acceptor {
                     "\(peer) is none of trusted_proxies, and so may not connect with proxy_protocol", on: worker)
             }
         }
-        // Decided by the count that this peer made: others may come before it is taken in.
         let most = min(worker.routing.maxConnections, worker.server.descriptorRoom)
-        let isDraining = worker.server.isDraining.load(ordering: .relaxed)
-        let isSurplus = isDraining || worker.server.connections.add(1, ordering: .relaxed).newValue > most
-        if isSurplus {
-            if !isDraining { worker.server.connections.subtract(1, ordering: .relaxed) }
-            if worker.server.surplus.add(1, ordering: .relaxed).newValue > Self.mostSurplus {
-                worker.server.surplus.subtract(1, ordering: .relaxed)
-                return turnAway(socket, options, on: worker)
-            }
-        }
+        guard let isSurplus = count(atMost: most, on: worker) else { return turnAway(socket, options, on: worker) }
         let target = worker.server.leastLoaded(startingAt: worker.port)
         target.load.add(1, ordering: .relaxed)
         if target === worker.port {
@@ -135,6 +127,22 @@ final class Acceptor {
         } else {
             target.post(.adopt(socket.release(), options, isSurplus: isSurplus))
         }
+    }
+
+    /// Counts a new peer.
+    ///
+    /// - Returns: whether it is one too many and only here to be told so; nil when not even that is possible.
+    private func count(atMost most: Int, on worker: Worker) -> Bool? {
+        // Decided by the count that this peer made: others may come before it is taken in.
+        let isDraining = worker.server.isDraining.load(ordering: .relaxed)
+        let isSurplus = isDraining || worker.server.connections.add(1, ordering: .relaxed).newValue > most
+        guard isSurplus else { return false }
+        if !isDraining { worker.server.connections.subtract(1, ordering: .relaxed) }
+        if worker.server.surplus.add(1, ordering: .relaxed).newValue > Self.mostSurplus {
+            worker.server.surplus.subtract(1, ordering: .relaxed)
+            return nil
+        }
+        return true
     }
 
     /// So many are being told already that this one hears it unasked, and is gone.
@@ -198,11 +206,37 @@ final class Acceptor {
                 peer.pointee.transport.give(HandshakeTurns.Leave(peer.pointee.id, limit, on: worker))
             }
         }
+        awaitRequest(peer, on: worker)
+        return peer.pointee.id
+    }
+
+    private func awaitRequest(_ peer: ConnectionPointer, on worker: Worker) {
         let patience =
-            isSurplus ? min(worker.routing.handshakeTimeout, Self.surplusPatience) : worker.routing.handshakeTimeout
+            peer.pointee.flags.contains(.surplus)
+            ? min(worker.routing.handshakeTimeout, Self.surplusPatience) : worker.routing.handshakeTimeout
         peer.pointee.deadline = worker.now + patience
         worker.timers.schedule(peer, on: worker)
-        return peer.pointee.id
+    }
+
+    /// Takes in a stream of a connection of HTTP/2; it counts as a connection of its own.
+    ///
+    /// - Returns: nil when there is no room for it.
+    func admit(_ stream: HTTP2Stream, of underneath: ConnectionPointer, on worker: Worker) -> ConnectionPointer? {
+        guard !worker.isStopping, let isSurplus = count(atMost: worker.routing.maxConnections, on: worker) else {
+            return nil
+        }
+        worker.port.load.add(1, ordering: .relaxed)
+        let transport = Transport(stream: stream)
+        guard let peer = worker.table.insert(transport, worker: worker.port.index, now: worker.now) else {
+            uncount(isSurplus: isSurplus, on: worker)
+            return nil
+        }
+        if isSurplus { peer.pointee.flags.insert(.surplus) }
+        let rareState = peer.pointee.ownRareState
+        rareState.stream = stream
+        rareState.options = underneath.pointee.rareState?.options ?? ListenerOptions.plain
+        awaitRequest(peer, on: worker)
+        return peer
     }
 
     /// A peer has left, or was never taken in.

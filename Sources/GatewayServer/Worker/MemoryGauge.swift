@@ -1,4 +1,5 @@
 import Bytes
+import GatewayHTTP2
 import GatewayIO
 import WebSocket
 
@@ -84,7 +85,7 @@ extension Connection.Phase {
     /// It ends without anything else having to happen.
     fileprivate var isLeaving: Bool {
         switch self {
-        case .head, .body, .answering, .open: false
+        case .head, .body, .answering, .open, .multiplexed: false
         case .closing, .ending, .lingering, .gone: true
         }
     }
@@ -97,6 +98,7 @@ extension Connection {
         bytes += exchange?.body.capacity ?? 0
         guard let rareState else { return bytes }
         bytes += rareState.held.count + (rareState.compression?.contextBytes ?? 0)
+        bytes += rareState.http2.map { _ in HTTP2Session.memory } ?? 0
         return bytes
     }
 }

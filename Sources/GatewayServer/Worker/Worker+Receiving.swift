@@ -147,6 +147,9 @@ extension Worker {
                     return position
                 }
             case .answering: return position
+            case .multiplexed:
+                unsafe http2.receive(peer, UnsafeRawBufferPointer(rebasing: bytes[position...]), on: self)
+                return bytes.count
             case .ending, .lingering, .gone: return bytes.count
             }
         }

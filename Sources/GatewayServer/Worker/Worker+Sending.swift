@@ -170,7 +170,12 @@ extension Worker {
         pubSub.closeBatch(isTurnOver: true, on: self)
         closer.closeSlowConsumers(on: self)
         var index = 0
-        while index < dirty.count {
+        while index < dirty.count || http2.hasWork {
+            // Behind the streams, whose output it is.
+            if index == dirty.count {
+                http2.flush(on: self)
+                continue
+            }
             // A flush may call `drained`, which may queue output for any connection: the list grows while it is walked.
             if let peer = table.occupant(dirty[index]), peer.pointee.flags.contains(.dirty) {
                 flush(peer)
@@ -186,6 +191,7 @@ extension Worker {
         peer.pointee.outbox.isBlocked = false
         answerLastPing(peer)
         flush(peer)
+        if peer.pointee.phase == .multiplexed { http2.resume(peer) }
         updateInterest(peer)
     }
 

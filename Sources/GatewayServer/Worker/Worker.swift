@@ -43,6 +43,7 @@ import Synchronization
     let handshakes = HandshakeTurns()
     let responder = RequestResponder()
     let closer = ConnectionCloser()
+    let http2 = HTTP2Connections()
     let slowConsumers = SlowConsumers()
     let timers: ConnectionTimers
     let gauge = MemoryGauge()
@@ -167,6 +168,7 @@ import Synchronization
     /// How long the poller may sleep, in milliseconds; nil for as long as it likes.
     var patience: Int32? {
         if !resumed.isEmpty || !dirty.isEmpty || closer.hasWork || pubSub.batch.isOpen || !events.isEmpty { return 0 }
+        if http2.hasWork { return 0 }
         if idle.looksAgain(for: routing.busyPoll, now: nowNanoseconds) { return 0 }
         var ticks = timers.ticksUntilNext
         if !activity.isEmpty { ticks = min(ticks ?? 1, 1) }
