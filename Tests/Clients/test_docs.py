@@ -1,4 +1,5 @@
 """The pages of the Swift kit: docc has no warning for them, and what they show compiles and does what it says."""
+import os
 import re
 import shutil
 import subprocess
@@ -6,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway_process import TOP
+from gateway_process import BINARY, TOP
 from raw_peer import TEXT, RawPeer, frame
 from swift_module import BUILT, build_module, needs_kit, swiftc
 
@@ -44,9 +45,16 @@ def samples():
 
 
 def test_no_page_is_without_listing_and_no_file_without_talk():
-    without = {"ComingFrom", "CommandLine", "Install", "LifeCycle", "Monitoring", "Tracing"}
+    without = {"ComingFrom", "CommandLine", "Install", "LifeCycle", "Monitoring", "Tracing", "Directives"}
     assert {page for page, _, _ in listings()} == set(PAGES) - without
     assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)
+
+
+def test_the_page_of_directives_is_what_the_gateway_says():
+    done = subprocess.run([TOP / ".ci/directives", "--check"], capture_output=True, text=True,
+                          env={**os.environ, "GATEWAY": str(BINARY)})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.findall(r"^#### (max_message|route|certificate|threshold)$", PAGES["Directives"], re.M)
 
 
 def test_the_front_page_names_every_type():
