@@ -23,6 +23,7 @@ TALKS = {
     "MethodPerEvent": [(b"hello", b"HELLO!")],
     "ClosurePerEvent": [(b"", b"message 1"), (b"", b"message 2")],
     "FleckStyle": [(b"hello", b"Echo: hello")],
+    "Tutorial": [(b"Hi", b"somebody: Hi")],
     "LoopPerConnection": [(None, b"Your name?"), (b"Ada", b"Hello Ada!"), (b"more", b"more")],
 }
 
