@@ -228,14 +228,16 @@ def shell(text, folder, running):
     """What a block of the page does, with its folder below that of the test."""
     script = text.replace("/srv/app", str(folder))
     return subprocess.run(["bash", "-e", "-c", script], cwd=running.folder, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60, env={"PATH": f"{BINARY.parent}:/usr/bin:/bin", "GATEWAY_CONF": str(running.file)})
+                          text=True, timeout=60,
+                          env={"PATH": f"{BINARY.parent}:/usr/bin:/bin", "GATEWAY_CONF": str(running.file)})
 
 
 def test_a_flipped_link_is_a_deploy(make_gateway, tmp_path):
     block, = re.findall(r"^```sh\n(mkdir -p /srv/app.*?)^```$", PAGE, re.M | re.S)
     app = tmp_path / "app"
     running = make_gateway(routes="route /chat { handler chat; }")
-    running.file.write_text(running.file.read_text().replace("plugins ./Plugins;", f"plugins {app}/current {{ settle 20ms; }}"))
+    running.file.write_text(replaced(running.file.read_text(), {
+        "plugins ./Plugins;": f"plugins {app}/current {{ settle 20ms; }}"}))
     (app / "releases/1").mkdir(parents=True)
     compile_handler(running, "chat").rename(app / "releases/1/chat.so")
     (app / "current").symlink_to("releases/1")
@@ -267,8 +269,8 @@ static const gw_handler table = {
 const gw_handler *gw_handler_entry_v1(const gw_host *h) { host = h; return &table; }
 """
 LINE = 5
-RECORD = (r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ crash: handler "chat", generation 1, in message of route /chat, connection \d+: '
-          r"SIGSEGV at address 0x8 \(build [0-9a-f]{16}, pid \d+, thread \d+, code at 0x[0-9a-f]+, in "
+RECORD = (r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ crash: handler "chat", generation 1, in message of route /chat, '
+          r"connection \d+: SIGSEGV at address 0x8 \(build [0-9a-f]{16}, pid \d+, thread \d+, code at 0x[0-9a-f]+, in "
           r"/\S+/gateway-\d+-\w{6}/chat\.1\.[0-9a-f]{8}\.so\+(0x[0-9a-f]+)\)")
 
 
@@ -305,10 +307,14 @@ def test_the_record_of_a_crash_leads_to_the_line(make_gateway):
 
 def test_gdb_stops_in_a_handler(make_gateway):
     gdb = program("gdb")
+    first = subprocess.run([gdb, "-nx", "-batch", "-ex", "run", "--args", "/bin/true"], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True)
+    if "exited normally" not in first.stdout:
+        pytest.skip("processes may not be traced here")
     running = crashing(make_gateway)
     said = running.folder / "gdb.txt"
-    steps = ["set debuginfod enabled off", "set breakpoint pending on", f"break handler.c:{LINE}", f"set logging file {said}",
-             "set logging enabled on", "run", "print *message", "backtrace 1", "kill"]
+    steps = ["set debuginfod enabled off", "set breakpoint pending on", f"break handler.c:{LINE}",
+             f"set logging file {said}", "set logging enabled on", "run", "print *message", "backtrace 1", "kill"]
     running.starter = [gdb, "-q", "-nx", "-batch", *[word for step in steps for word in ("-ex", step)], "--args"]
     running.start()
     with RawPeer(running, "/chat").opened() as peer:

@@ -1,8 +1,8 @@
 """The tutorial: every block is run in its order, in one folder, and what comes out is what stands there.
 
-Blocks of `sh` are run, those of `c` and `swift` are written to the file that their first line names, those of `log` are waited
-for in the log of the gateway. A block of `text` behind one of `sh` is what that prints, in which `...` is anything; one that
-begins with a name is what somebody sends (`>`) and hears (`<`), in a terminal that stays open.
+Blocks of `sh` are run, those of `c` and `swift` are written to the file that their first line names, those of `log` are
+waited for in the log of the gateway. A block of `text` behind one of `sh` is what that prints, in which `...` is anything;
+one that begins with a name is what somebody sends (`>`) and hears (`<`), in a terminal that stays open.
 """
 import os
 import re
