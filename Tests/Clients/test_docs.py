@@ -1,4 +1,5 @@
 """The pages of the Swift kit: docc has no warning for them, and what they show compiles and does what it says."""
+import os
 import re
 import shutil
 import subprocess
@@ -6,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway_process import TOP
+from gateway_process import BINARY, TOP
 from raw_peer import TEXT, RawPeer, frame
 from swift_module import BUILT, build_module, needs_kit, swiftc
 
@@ -22,6 +23,7 @@ TALKS = {
     "MethodPerEvent": [(b"hello", b"HELLO!")],
     "ClosurePerEvent": [(b"", b"message 1"), (b"", b"message 2")],
     "FleckStyle": [(b"hello", b"Echo: hello")],
+    "Tutorial": [(b"Hi", b"somebody: Hi")],
     "LoopPerConnection": [(None, b"Your name?"), (b"Ada", b"Hello Ada!"), (b"more", b"more")],
 }
 
@@ -44,9 +46,17 @@ def samples():
 
 
 def test_no_page_is_without_listing_and_no_file_without_talk():
-    without = {"ComingFrom", "CommandLine", "Install", "LifeCycle", "Monitoring", "Tracing"}
+    without = {"ComingFrom", "CommandLine", "Console", "Install", "LifeCycle", "Monitoring", "Tracing", "Directives",
+               "Runbook", "Changelog", "Operating", "Contributing"}
     assert {page for page, _, _ in listings()} == set(PAGES) - without
     assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)
+
+
+def test_the_page_of_directives_is_what_the_gateway_says():
+    done = subprocess.run([TOP / ".ci/directives", "--check"], capture_output=True, text=True,
+                          env={**os.environ, "GATEWAY": str(BINARY)})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.findall(r"^#### (max_message|route|certificate|threshold)$", PAGES["Directives"], re.M)
 
 
 def test_the_front_page_names_every_type():
@@ -100,3 +110,28 @@ def test_docc_has_nothing_to_say_against_them(tmp_path):
     for page in PAGES:
         name = "" if page == "GatewayHandler" else f"/{page.lower()}"
         assert (tmp_path / f"pages/documentation/gatewayhandler{name}/index.html").exists(), page
+    assert {file.name for file in (tmp_path / "pages/images").rglob("*.png")} == {
+        file.name for file in (CATALOGUE / "Resources").iterdir()}
+
+
+@needs_kit
+@pytest.mark.skipif(not shutil.which("swift"), reason="no toolchain here")
+@pytest.mark.skipif(BUILT != (TOP / ".build/release").resolve(), reason="$GATEWAY is of another place")
+@pytest.mark.parametrize("wrong", ["<doc:Nowhere>", "``Nothing``", "![A picture](nowhere)"])
+def test_docc_finds_links_that_lead_nowhere(tmp_path, wrong):
+    """In a copy of the tree, as far as `.ci/docs` needs one."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(TOP / ".ci/docs", tmp_path / ".ci")
+    shutil.copytree(TOP / "Sources/CGatewayABI", tmp_path / "Sources/CGatewayABI")
+    copied = shutil.copytree(CATALOGUE, tmp_path / "Sources/GatewayHandler/GatewayHandler.docc")
+    (tmp_path / ".build").mkdir()
+    (tmp_path / ".build/release").symlink_to(BUILT)
+    page = copied / "Operating.md"
+    page.write_text(page.read_text() + f"\n{wrong}\n")
+    done = subprocess.run([tmp_path / ".ci/docs", tmp_path / "pages"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode != 0 and "Operating.md" in done.stdout, done.stdout
+
+
+def test_every_page_is_in_a_group_of_the_front_page():
+    assert set(re.findall(r"^- <doc:(\w+)>$", PAGES["GatewayHandler"], re.M)) == set(PAGES) - {"GatewayHandler"}

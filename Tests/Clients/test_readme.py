@@ -48,6 +48,18 @@ def test_the_handler_in_c(make_gateway):
         assert peer.read_frame()[2] == b"???"
 
 
+def test_a_handler_to_begin_with(tmp_path):
+    """All but serving it, on the port that the page has: test_new.py does that, and replaces it."""
+    block, = re.findall(r"^## Write, drop, reload\n\n```sh\n(.*?)^```$", README, re.M | re.S)
+    *lines, last = block.splitlines()
+    assert last.startswith("make -C hello run ")
+    folder = tmp_path / ".build"
+    folder.mkdir()
+    (folder / "release").symlink_to(BINARY.parent)
+    run("env", f"--chdir={tmp_path}", "bash", "-e", "-c", "\n".join([*lines, f'mv hello "{tmp_path}"']))
+    assert '"%llu: "' in (tmp_path / "hello/handler.c").read_text() and (tmp_path / "hello/hello.so").exists()
+
+
 @needs_kit
 def test_the_handler_in_swift(make_gateway):
     source = listing("swift", "gw_handler_entry_v1")
@@ -79,7 +91,7 @@ def test_a_package_of_handlers(tmp_path):
 
 
 def test_every_link_leads_somewhere():
-    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README) + re.findall(r'src(?:set)?="([^"]+)"', README):
         if link.startswith("#"):
             assert re.search(rf"^## {link[1:].replace('-', ' ')}$", README, re.M | re.I), link
         else:
