@@ -89,7 +89,8 @@ let package = Package(
                 "GatewayHTTP2", "GatewayTLS", "GatewayIO", "Bytes", "CGatewayABI", "CLinux",
             ], swiftSettings: looping),
         .target(
-            name: "GatewayLoad", dependencies: ["GatewayTLS", "GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
+            name: "GatewayLoad",
+            dependencies: ["GatewayHTTP2", "GatewayTLS", "GatewayIO", "WebSocket", "HTTP", "Bytes", "CLinux"],
             swiftSettings: fast),
         .target(
             name: "HandlerTrial",

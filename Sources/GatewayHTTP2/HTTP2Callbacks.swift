@@ -87,6 +87,7 @@ import Glibc
             case NGHTTP2_HEADERS.rawValue: session.finishHead(header.stream_id, endsStream: endsStream)
             case NGHTTP2_DATA.rawValue:
                 session.finishData(header.stream_id, isEmpty: header.length == 0, endsStream: endsStream)
+            case NGHTTP2_SETTINGS.rawValue: session.hasSettings = true
             default: break
             }
             return 0
@@ -114,7 +115,9 @@ import Glibc
             case NGHTTP2_RST_STREAM.rawValue:
                 let code = unsafe HTTP2Code(rawValue: frame.pointee.rst_stream.error_code)
                 // Those of the gateway itself; the others answer what a peer has done wrong.
-                if code != .noError, code != .cancel, code != .refusedStream { session.suspect("streams that had to be reset") }
+                if code != .noError, code != .cancel, code != .refusedStream {
+                    session.suspect("streams that had to be reset")
+                }
             case NGHTTP2_GOAWAY.rawValue: unsafe session.noteTermination(frame.pointee.goaway.error_code)
             default: break
             }

@@ -30,6 +30,8 @@ package import HTTP
     private var isOutputNoted = false
     /// Why this end has given the connection up; nil while it has not.
     package private(set) var failure: (code: HTTP2Code, reason: String)?
+    /// What the peer allows has come.
+    package internal(set) var hasSettings = false
     /// The peer was told to open no more streams.
     package private(set) var isEnding = false
 
@@ -311,6 +313,7 @@ extension HTTP2Session {
         } else if let status = stream.response?.first(":status"), status.first == UInt8(ascii: "1") {
             stream.response = nil
         }
+        stream.hasResponse = stream.response != nil
         if endsStream { stream.finishReceiving() }
         touch(stream)
     }

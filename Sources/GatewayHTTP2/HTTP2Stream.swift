@@ -18,6 +18,8 @@ package final class HTTP2Stream: TransportLayer {
     package internal(set) var request: RequestHead.HTTP2Request?
     /// The status and the fields that answered; of a client's.
     package internal(set) var response: FieldList?
+    /// The last of those fields has come.
+    package internal(set) var hasResponse = false
     /// The number of the connection that it is; 0 before there is one.
     package var owner: UInt64 = 0
 
@@ -220,7 +222,7 @@ package final class HTTP2Stream: TransportLayer {
         (incomingStart, uncounted) = (0, 0)
         isLeft = true
         owner = 0
-        if resets || !hasAnswered || unsent > 0 { return session.reset(self, .cancel) }
+        if resets || !hasAnswered || unsent > 0 && !isFinishing { return session.reset(self, .cancel) }
         if !isFinishing {
             isFinishing = true
             offer(to: session)

@@ -66,6 +66,9 @@ open class TransportLayer {
     /// Bytes of memory for what is kept here, of either direction.
     open var bytesKept: Int { 0 }
 
+    /// What has to be agreed on with the peer is agreed on: bytes can be written.
+    open var isOpen: Bool { true }
+
     /// What was agreed on, where the layer keeps a secret; nil before that.
     open var security: TransportSecurity? { nil }
 

@@ -1,4 +1,5 @@
 import Bytes
+import GatewayHTTP2
 import GatewayIO
 import GatewayTLS
 import Glibc
@@ -32,7 +33,8 @@ package struct ClientConnection: ~Copyable {
     private static let turn = 1 << 20
 
     private let socket: Socket
-    private let tls: TLSLayer?
+    /// What is between the messages and the socket; nil where they go as they are.
+    private let layer: TransportLayer?
     private var input: [UInt8] = []
     private var position = 0
     private var output: [UInt8] = []
@@ -54,9 +56,9 @@ package struct ClientConnection: ~Copyable {
     /// The peer has ended the stream.
     package private(set) var isEnded = false
 
-    private init(_ socket: consuming Socket, _ tls: TLSLayer?) {
+    private init(_ socket: consuming Socket, _ layer: TransportLayer?) {
         self.socket = socket
-        self.tls = tls
+        self.layer = layer
     }
 
     /// What a poller watches.
@@ -66,14 +68,14 @@ package struct ClientConnection: ~Copyable {
     package var waiting: Int { output.count - sent }
 
     /// Something waits for the peer to take it.
-    package var wantsWrite: Bool { sent < output.count || tls?.isDrained == false }
+    package var wantsWrite: Bool { sent < output.count || layer?.isDrained == false }
 
     /// Something that came has not been looked at, and no poller will say so.
-    package var hasInput: Bool { tls?.hasInput == true || failure != nil }
+    package var hasInput: Bool { layer?.hasInput == true || failure != nil }
 
     /// What was agreed on beneath the messages, in the words of people; empty when they go as they are.
     package var agreements: [String] {
-        let security = tls?.security.map { "\($0.version), \($0.cipher)" }
+        let security = layer?.security.map { "\($0.version), \($0.cipher)" }
         return [security, answer?["sec-websocket-extensions"]].compactMap { $0 }
     }
 
@@ -110,8 +112,8 @@ package struct ClientConnection: ~Copyable {
     package mutating func flush() throws(Failure) {
         while sent < output.count {
             let result: IOResult
-            if let tls {
-                let (layer, rest) = (tls, output[sent...])
+            if let layer {
+                let rest = output[sent...]
                 result = unsafe rest.withUnsafeBytes { unsafe layer.write(socket, $0) }
             } else {
                 result = socket.write(output[sent...])
@@ -122,16 +124,16 @@ package struct ClientConnection: ~Copyable {
             case .endOfStream, .failed: throw broken("the connection broke while sending")
             }
         }
-        if let tls, !tls.isDrained, case .failed = tls.flush(socket) { throw broken("the connection broke") }
+        if let layer, !layer.isDrained, case .failed = layer.flush(socket) { throw broken("the connection broke") }
     }
 
     /// Says that nothing more comes, once everything is sent.
     package func finishSending() {
-        tls?.finishSending(socket)
+        layer?.finishSending(socket)
         socket.finishSending()
     }
 
-    private func broken(_ sentence: String) -> Failure { .broken(tls?.failure ?? sentence) }
+    private func broken(_ sentence: String) -> Failure { .broken(layer?.failure ?? sentence) }
 
     // MARK: Receiving
 
@@ -166,9 +168,9 @@ package struct ClientConnection: ~Copyable {
     }
 
     private mutating func read() -> IOResult {
-        guard let tls else { return socket.read(appendingTo: &input, atMost: 65536) }
+        guard let layer else { return socket.read(appendingTo: &input, atMost: 65536) }
         var part = [UInt8](repeating: 0, count: 65536)
-        let result = unsafe part.withUnsafeMutableBytes { unsafe tls.read(socket, into: $0) }
+        let result = unsafe part.withUnsafeMutableBytes { unsafe layer.read(socket, into: $0) }
         if case .moved(let count) = result { input += part[..<count] }
         return result
     }
@@ -247,7 +249,7 @@ extension ClientConnection {
     /// Connects and shakes hands; each step waits at most `patience`.
     package static func open(_ request: ClientRequest) throws(Failure) -> ClientConnection {
         var connection = ClientConnection(try connected(request), try layer(request))
-        if connection.tls != nil { try connection.secure(request.patience) }
+        if connection.layer != nil { try connection.secure(request) }
         let key = ClientRequest.makeKey()
         guard let accept = OpeningHandshake.answer(toKey: Array(key.utf8)) else {
             throw .unreachable("there is no SHA-1 in this OpenSSL")
@@ -261,10 +263,20 @@ extension ClientConnection {
         return connection
     }
 
-    private static func layer(_ request: ClientRequest) throws(Failure) -> TLSLayer? {
+    private static func layer(_ request: ClientRequest) throws(Failure) -> TransportLayer? {
+        guard request.speaksHTTP2 else { return try secureLayer(request) }
+        let tunnel = HTTP2Tunnel(
+            over: try secureLayer(request), accept: { OpeningHandshake.answer(toKey: Array($0.utf8)) })
+        guard let tunnel else { throw .unreachable("there is no memory for HTTP/2") }
+        return tunnel
+    }
+
+    private static func secureLayer(_ request: ClientRequest) throws(Failure) -> TLSLayer? {
         guard request.destination.isSecure else { return nil }
         do throws(TLSFailure) {
-            return try TLSClient(host: request.destination.host, trusting: request.trust).makeLayer()
+            return try TLSClient(
+                host: request.destination.host, trusting: request.trust, http2: request.speaksHTTP2
+            ).makeLayer()
         } catch {
             throw .unreachable(error.description)
         }
@@ -294,13 +306,15 @@ extension ClientConnection {
         throw .unreachable("\(request.destination.authority): \(reason)")
     }
 
-    private mutating func secure(_ patience: Int) throws(Failure) {
-        while tls?.isOpen == false {
-            _ = tls?.flush(socket)
-            try wait(tls?.isDrained == false ? POLLIN | POLLOUT : POLLIN, patience, "does not go on with TLS")
+    private mutating func secure(_ request: ClientRequest) throws(Failure) {
+        while layer?.isOpen == false {
+            _ = layer?.flush(socket)
+            try wait(
+                layer?.isDrained == false ? POLLIN | POLLOUT : POLLIN, request.patience,
+                request.speaksHTTP2 ? "does not go on with HTTP/2" : "does not go on with TLS")
             switch read() {
             case .moved, .wouldBlock: continue
-            case .endOfStream, .failed: throw .unreachable(tls?.failure ?? "the server left in the handshake of TLS")
+            case .endOfStream, .failed: throw .unreachable(layer?.failure ?? "the server left in the handshake of TLS")
             }
         }
     }
@@ -318,7 +332,7 @@ extension ClientConnection {
                 throw .broken(
                     input.isEmpty ? "the server left without an answer" : "what answers does not speak HTTP")
             }
-            if tls?.hasInput != true { try wait(POLLIN, request.patience, "does not answer the handshake") }
+            if layer?.hasInput != true { try wait(POLLIN, request.patience, "does not answer the handshake") }
             switch read() {
             case .moved, .wouldBlock: continue
             case .endOfStream: isEnded = true
@@ -332,7 +346,7 @@ extension ClientConnection {
         var answer = answer
         let length = answer["content-length"].flatMap { Int($0) } ?? ClientAnswer.longestBody
         while input.count < min(length, ClientAnswer.longestBody), !isEnded {
-            guard tls?.hasInput == true || Self.isReady(socket.number, POLLIN, seconds: patience) else { break }
+            guard layer?.hasInput == true || Self.isReady(socket.number, POLLIN, seconds: patience) else { break }
             switch read() {
             case .moved, .wouldBlock: continue
             case .endOfStream, .failed: isEnded = true

@@ -9,6 +9,8 @@ package struct ClientRequest: Sendable {
     package var subprotocols: [String] = []
     package var trust = TLSClient.Trust.system
     package var offersDeflate = false
+    /// The WebSocket is a stream of a connection of HTTP/2 (RFC 8441).
+    package var speaksHTTP2 = false
     /// Seconds that connecting and each step of the handshake may take.
     package var patience = 10
 

@@ -1,7 +1,9 @@
 import Bytes
+import GatewayHTTP2
 import GatewayIO
 import GatewayTLS
 import Glibc
+import WebSocket
 
 /// Connections come about; some come and go, and some only stay.
 extension LoadGenerator {
@@ -17,7 +19,8 @@ extension LoadGenerator {
             return
         }
         let number = socket.number
-        let peer = peers.insert(socket, tls?.makeLayer(), at: slot, now: begun)
+        let tls = tls?.makeLayer()
+        let peer = peers.insert(socket, layer(over: tls), tls, at: slot, now: begun)
         opening += 1
         // On loopback the connection is there when `connect` returns: no event has to say so.
         guard let isSent = try greet(peer) else { return }
@@ -25,12 +28,20 @@ extension LoadGenerator {
         try poller.add(number, token: peer.pointee.token, interest: isSent ? .readable : [.readable, .writable])
     }
 
+    private func layer(over tls: TLSLayer?) -> TransportLayer? {
+        guard plan.speaksHTTP2 else { return tls }
+        guard let tunnel = HTTP2Tunnel(over: tls, accept: { OpeningHandshake.answer(toKey: Array($0.utf8)) }) else {
+            fatalError("out of memory")
+        }
+        return tunnel
+    }
+
     /// Says what is to be said first: the request, or what TLS has to say before.
     ///
     /// - Returns: whether it is sent; nil when the connection has failed.
     private mutating func greet(_ peer: PeerPlace) throws(Errno) -> Bool? {
-        guard let tls = peer.pointee.tls, !tls.isOpen else { return try sendRequest(peer) }
-        switch tls.flush(peer.pointee.socket) {
+        guard let layer = peer.pointee.layer, !layer.isOpen else { return try sendRequest(peer) }
+        switch layer.flush(peer.pointee.socket) {
         case .moved, .endOfStream:
             peer.pointee.phase = .securing
             return true

@@ -65,7 +65,8 @@ package struct LoadGenerator: ~Copyable {
 
     private static func client(_ plan: LoadPlan) throws(TLSFailure) -> TLSClient? {
         guard plan.destination.isSecure else { return nil }
-        return try TLSClient(host: plan.destination.host, trusting: plan.trust, resumes: plan.resumes)
+        return try TLSClient(
+            host: plan.destination.host, trusting: plan.trust, resumes: plan.resumes, http2: plan.speaksHTTP2)
     }
 
     private init(_ plan: LoadPlan, _ address: Address, _ tls: TLSClient?) throws(Errno) {
@@ -135,7 +136,7 @@ package struct LoadGenerator: ~Copyable {
 
     @inline(__always)
     private mutating func receive(_ peer: PeerPlace) throws(Errno) {
-        if let tls = peer.pointee.tls { return try receive(peer, through: tls) }
+        if let layer = peer.pointee.layer { return try receive(peer, through: layer) }
         let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
         switch unsafe peer.pointee.socket.read(into: UnsafeMutableRawBufferPointer(room)) {
         case .moved(let count):
@@ -150,11 +151,11 @@ package struct LoadGenerator: ~Copyable {
 
     /// Reads what has come, which may be more than the poller tells.
     @inline(never)
-    private mutating func receive(_ peer: PeerPlace, through tls: TLSLayer) throws(Errno) {
+    private mutating func receive(_ peer: PeerPlace, through layer: TransportLayer) throws(Errno) {
         let token = peer.pointee.token
         let room = unsafe UnsafeMutableBufferPointer(start: readBuffer.address(0), count: readBuffer.capacity)
         repeat {
-            switch unsafe tls.read(peer.pointee.socket, into: UnsafeMutableRawBufferPointer(room)) {
+            switch unsafe layer.read(peer.pointee.socket, into: UnsafeMutableRawBufferPointer(room)) {
             case .moved(let count):
                 let window = unsafe UnsafeBufferPointer(rebasing: room[..<count])
                 let bytes = unsafe window.span
@@ -165,7 +166,7 @@ package struct LoadGenerator: ~Copyable {
             case .endOfStream: try ended(peer, "the server ended the connection")
             case .failed(let error): try ended(peer, "the connection broke: \(error)")
             }
-        } while peers.find(token) != nil && tls.hasInput
+        } while peers.find(token) != nil && layer.hasInput
     }
 
     private mutating func take(_ bytes: Span<UInt8>, from peer: PeerPlace) throws(Errno) {
@@ -246,8 +247,8 @@ package struct LoadGenerator: ~Copyable {
     /// Sends what is due; what the kernel does not take waits for room.
     @inline(__always)
     mutating func flush(_ peer: PeerPlace) throws(Errno) {
-        if !peer.pointee.isDrained, let tls = peer.pointee.tls {
-            guard try sent(tls.flush(peer.pointee.socket), peer) != nil else { return }
+        if !peer.pointee.isDrained, let layer = peer.pointee.layer {
+            guard try sent(layer.flush(peer.pointee.socket), peer) != nil else { return }
         }
         if peer.pointee.pending > 0 {
             let from = peer.pointee.position
@@ -352,10 +353,11 @@ package struct LoadGenerator: ~Copyable {
     /// What TLS has to say about the end of a connection.
     private static func reason(_ peer: PeerPlace) -> String? {
         // Before the handshake began, and behind the closing one, the socket's own reason is the better one.
-        guard let tls = peer.pointee.tls, peer.pointee.phase != .connecting, !peer.pointee.hasAnswered,
-            let failure = tls.failure
+        guard let layer = peer.pointee.layer, peer.pointee.phase != .connecting, !peer.pointee.hasAnswered,
+            let failure = layer.failure
         else { return nil }
-        return tls.isUntrusted ? "\(failure); --cacert FILE trusts it, --insecure does not ask" : failure
+        let isUntrusted = peer.pointee.tls?.isUntrusted ?? false
+        return isUntrusted ? "\(failure); --cacert FILE trusts it, --insecure does not ask" : failure
     }
 
     /// Gives a connection up.

@@ -60,6 +60,8 @@ package struct LoadPlan: Sendable {
     package var resumes = false
     /// permessage-deflate is offered and used.
     package var deflates = false
+    /// Each WebSocket is a stream of a connection of HTTP/2 (RFC 8441).
+    package var speaksHTTP2 = false
     package var wantsJSON = false
 
     package init(destination: Destination) { self.destination = destination }
@@ -139,6 +141,7 @@ package struct LoadPlan: Sendable {
         case "--insecure": trust = .anybody
         case "--resume": resumes = true
         case "--deflate": deflates = true
+        case "--http2": speaksHTTP2 = true
         case "--json": wantsJSON = true
         default: throw LoadUsageError("unknown option \"\(name)\" of \"bench\"", unknownOption: name)
         }
@@ -174,7 +177,7 @@ private struct ArgumentReader {
     private var words: ArraySlice<String>
     private var attached: String?
     private static let flags: Set<String> = [
-        "--text", "--utf8", "--records", "--binary", "--json", "--insecure", "--resume", "--deflate",
+        "--text", "--utf8", "--records", "--binary", "--json", "--insecure", "--resume", "--deflate", "--http2",
     ]
 
     init(_ words: [String]) { self.words = words[...] }

@@ -20,6 +20,8 @@ struct Peer: ~Copyable {
     }
 
     let socket: Socket
+    /// What is between it and its socket; nil where bytes go as they are.
+    let layer: TransportLayer?
     /// nil for `ws:`.
     let tls: TLSLayer?
     let slot: UInt32
@@ -59,8 +61,12 @@ struct Peer: ~Copyable {
     var nextPublication: UInt32?
     var hasAnswered = false
 
-    init(_ socket: consuming Socket, _ tls: TLSLayer?, slot: UInt32, serial: UInt32, now: UInt64) {
+    init(
+        _ socket: consuming Socket, _ layer: TransportLayer?, _ tls: TLSLayer?, slot: UInt32, serial: UInt32,
+        now: UInt64
+    ) {
         self.socket = socket
+        self.layer = layer
         self.tls = tls
         self.slot = slot
         token = UInt64(serial) << 32 | UInt64(slot)
@@ -70,13 +76,13 @@ struct Peer: ~Copyable {
     /// Sends what is taken of the bytes.
     @inline(__always)
     func send(_ bytes: UnsafeRawBufferPointer) -> IOResult {
-        if let tls { return unsafe tls.write(socket, bytes) }
+        if let layer { return unsafe layer.write(socket, bytes) }
         return unsafe socket.send(bytes)
     }
 
     /// Nothing that was sent waits for the kernel.
     @inline(__always)
-    var isDrained: Bool { tls.map { $0.isDrained } ?? true }
+    var isDrained: Bool { layer.map { $0.isDrained } ?? true }
 }
 
 /// The place of a peer: memory that stays as long as the table.
@@ -109,11 +115,13 @@ struct PeerTable: ~Copyable {
 
     deinit { for slot in 0..<count where serials[slot] & 1 == 1 { unsafe slots.address(slot).deinitialize(count: 1) } }
 
-    func insert(_ socket: consuming Socket, _ tls: TLSLayer?, at slot: UInt32, now: UInt64) -> PeerPlace {
+    func insert(
+        _ socket: consuming Socket, _ layer: TransportLayer?, _ tls: TLSLayer?, at slot: UInt32, now: UInt64
+    ) -> PeerPlace {
         precondition(serials[slot] & 1 == 0, "slot \(slot) is taken")
         // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
         serials[slot] = serials[slot] &+ 1
-        let peer = Peer(socket, tls, slot: slot, serial: serials[slot], now: now)
+        let peer = Peer(socket, layer, tls, slot: slot, serial: serials[slot], now: now)
         unsafe slots.address(slot).initialize(to: peer)
         return unsafe PeerPlace(slots.address(slot))
     }

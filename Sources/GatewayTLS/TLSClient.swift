@@ -23,7 +23,10 @@ import Glibc
     /// - Parameters:
     ///   - host: a name or an address, which the certificate has to be for.
     ///   - resumes: a connection goes on with the session of an earlier one where the server lets it.
-    package init(host: String, trusting trust: Trust, resumes: Bool = false) throws(TLSFailure) {
+    ///   - http2: HTTP/2 is spoken and nothing else.
+    package init(
+        host: String, trusting trust: Trust, resumes: Bool = false, http2: Bool = false
+    ) throws(TLSFailure) {
         guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw .fromOpenSSL("TLS") }
         unsafe self.context = context
         self.host = host
@@ -36,7 +39,7 @@ import Glibc
         isFine = unsafe isFine && SSL_CTX_set_ciphersuites(context, ciphers) == 1
         isFine = unsafe isFine && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
         // RFC 7301 3.1: a name behind its length. A server that also speaks HTTP/2 would else have to guess.
-        let protocols = [8] + Array("http/1.1".utf8)
+        let protocols = http2 ? [2] + Array("h2".utf8) : [8] + Array("http/1.1".utf8)
         isFine = unsafe isFine && SSL_CTX_set_alpn_protos(context, protocols, UInt32(protocols.count)) == 0
         guard isFine else { throw .fromOpenSSL("TLS") }
         try self.trust(trust)

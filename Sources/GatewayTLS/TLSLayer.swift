@@ -94,7 +94,7 @@ import Glibc
     package var isResumed: Bool { unsafe SSL_session_reused(session) == 1 }
 
     /// The handshake is done: bytes can be written.
-    package var isOpen: Bool { state == .open }
+    package override var isOpen: Bool { state == .open }
 
     /// The certificate of the peer is not one to trust.
     package var isUntrusted: Bool { unsafe SSL_get_verify_result(session) != Int(X509_V_OK) }

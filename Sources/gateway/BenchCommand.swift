@@ -69,6 +69,7 @@ enum BenchCommand {
           --protocol NAME       a subprotocol that is asked for
           -H, --header 'NAME: VALUE'   added to the request
           --deflate             offer permessage-deflate, compress what that makes smaller, inflate what comes
+          --http2               each WebSocket is a stream of a connection of HTTP/2 (RFC 8441)
           --json                one line of JSON instead of a table
         wss: URLs:
           --cacert FILE         trust the certificates in a PEM file, not those that this machine trusts

@@ -72,7 +72,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .devCert: ["--remove"]
         case .trace: TraceQuery.flags
         case .initialize: ["--force"]
-        case .connect: ["--insecure", "--deflate", "--raw", "--pings"]
+        case .connect: ["--insecure", "--deflate", "--http2", "--raw", "--pings"]
         case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .top,
             .completion, .man:
             []

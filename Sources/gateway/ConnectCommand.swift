@@ -38,6 +38,7 @@ enum ConnectCommand {
             $0.split(whereSeparator: { ", ".contains($0) }).map { String($0) }
         }
         request.offersDeflate = arguments.flags.contains("--deflate")
+        request.speaksHTTP2 = arguments.flags.contains("--http2")
         if let file = arguments.values["--cacert"]?.last { request.trust = .file(file) }
         if arguments.flags.contains("--insecure") { request.trust = .anybody }
         return request

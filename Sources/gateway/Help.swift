@@ -340,6 +340,7 @@ enum Help {
           --cacert FILE        trust the authorities in a PEM file, not those that this machine trusts
           --insecure           trust whoever answers
           --deflate            offer permessage-deflate, and compress what that makes smaller
+          --http2              open it as a stream of a connection of HTTP/2 (RFC 8441)
           --raw                write payloads as they came, and nothing else
           --json               write an object on a line for each message, pong and close
           --pings              show the pings of the server, which are answered anyhow

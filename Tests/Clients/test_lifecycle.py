@@ -176,7 +176,7 @@ MISSPELT = r'gateway\.conf:\d+:12: error: unknown directive "max_mesage" \(did y
     ("defaults { max_mesage 1m; }", MISSPELT),
     ("listen 0.0.0.0:99999;", r"gateway\.conf:\d+:\d+: error: "),
     ("route /echo { handler echo; }", r"gateway\.conf:\d+:\d+: error: .*first"),
-], ids=["misspelt", "port out of range", "a route twice", "not supported here"])
+], ids=["misspelt", "port out of range", "a route twice"])
 def test_an_invalid_file_is_78_and_says_where(make_gateway, main, said):
     refused = make_gateway(main=main).launch()
     assert refused.exit_status() == 78

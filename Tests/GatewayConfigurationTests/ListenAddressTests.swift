@@ -185,7 +185,7 @@ private let refusedListeners: [Refusal] = [
         ["1:34+7 error: \"ciphers\" needs a list in quotes, such as \"ECDHE+AESGCM\""]),
     Refusal(
         "listen 8443 tls { certificate a; http2 perhaps; }",
-        ["1:40+7 error: \"perhaps\" is not a value of \"http2\"; it takes \"on\" or \"off\""]),
+        ["1:40+7 error: \"http2\" takes \"on\" or \"off\", not \"perhaps\""]),
     Refusal(
         "listen 8443 http2;",
         ["1:13+5 error: \"http2\" stands in the block: listen 8080 { http2 on; }"]),

@@ -5,7 +5,7 @@ import Glibc
 package final class DatagramListener {
     /// As NOTIFY_SOCKET has it: `@` stands for the NUL of an abstract socket.
     package let name: String
-    private let number: Int32
+    private var number: Int32
 
     /// - Parameter isAbstract: without a file.
     package init(isAbstract: Bool = true) {
@@ -29,7 +29,10 @@ package final class DatagramListener {
 
     /// Takes the socket away, and its file.
     package func close() {
+        // Once: the number may be another descriptor's by then, of a test beside this one.
+        if number < 0 { return }
         _ = Glibc.close(number)
+        number = -1
         if name.hasPrefix("/") { unlink(name) }
     }
 
