@@ -147,7 +147,7 @@ class Peer:
             return
         self.has_ended, self.phase = True, "ended"
         if self.interest:
-            self.loop.selector.unregister(self.channel.socket)
+            self.channel.watch(self.loop.selector, self.interest, 0, self)
         self.channel.close()
         self.loop.peers.discard(self)
         self.ended()
@@ -247,12 +247,7 @@ class Peer:
         wanted = (0 if self.read_pause else selectors.EVENT_READ) | (selectors.EVENT_WRITE if writes else 0)
         if wanted == self.interest:
             return
-        if not self.interest:
-            self.loop.selector.register(self.channel.socket, wanted, self)
-        elif not wanted:
-            self.loop.selector.unregister(self.channel.socket)
-        else:
-            self.loop.selector.modify(self.channel.socket, wanted, self)
+        self.channel.watch(self.loop.selector, self.interest, wanted, self)
         self.interest = wanted
 
     def pause(self, what, seconds):
