@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 import hpack
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from raw_peer import FramePeer
 
@@ -152,12 +152,13 @@ class Wire:
             return frames
 
     def ping(self):
-        """Goes round through the gateway: what it has said before its answer."""
-        self.write(PING, 0, 0, b"round it")
+        """Goes round through the gateway twice, since an answer to PING may pass what else is said in its turn: what comes."""
         frames = []
-        while not (frames and frames[-1].kind == PING and frames[-1].flags & ACK):
-            frames.append(self.read())
-        return frames[:-1]
+        for word in (b"once ...", b"... more"):
+            self.write(PING, 0, 0, word)
+            while not (frames and frames[-1].kind == PING and frames[-1].payload == word):
+                frames.append(self.read())
+        return [each for each in frames if each.kind != PING]
 
     def close(self):
         self.socket.close()
@@ -289,7 +290,7 @@ class H2Peer:
         self.acknowledges = acknowledges
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         own = {SettingCodes.INITIAL_WINDOW_SIZE: window, SettingCodes.ENABLE_PUSH: 0, **(settings or {})}
-        self.h2.local_settings.update(own)
+        self.h2.local_settings = Settings(client=True, initial_values=own)
         self.h2.initiate_connection()
         self.streams, self.goaways, self.settings = {}, [], None
         self.has_closed = False
@@ -378,12 +379,13 @@ class H2Peer:
         return stream.answered()
 
     def ping(self):
-        """Goes round through the gateway; all it had to say before has come then."""
-        before = self.pongs
-        self.h2.ping(b"round it")
-        self.flush()
-        while self.pongs == before:
-            self.pump()
+        """Goes round through the gateway twice; all it had to say before has come then."""
+        for _ in range(2):
+            before = self.pongs
+            self.h2.ping(b"round it")
+            self.flush()
+            while self.pongs == before:
+                self.pump()
 
     def at_end(self):
         """Takes what comes until the gateway closes."""

@@ -728,7 +728,7 @@ def test_curl_over_tls(secure, tmp_path):
     done = subprocess.run(["curl", "--silent", "--http2", "--noproxy", "*", "--cacert", tmp_path / "first.pem", "--resolve",
                            f"localhost:{running.port}:127.0.0.1", "-w", "%{http_version}", f"https://localhost:{running.port}/witness"],
                           capture_output=True, text=True, timeout=DEADLINE)
-    assert done.stdout.startswith("http=20 method=GET") and done.stdout.endswith("body=02"), done.stdout + done.stderr
+    assert done.stdout.startswith("build=1 http=20 method=GET") and done.stdout.endswith("body=02"), done.stdout + done.stderr
 
 
 NODE = r"""

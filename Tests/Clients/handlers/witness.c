@@ -1,8 +1,12 @@
 /* Tells what it is told of requests, and how its connections end. A WebSocket hears first what its request was. Then "hold"
  * stops reading it, and "go on", said by another one, lets all of them be read again; "flood N SIZE" sends so many messages
  * of a size whatever may wait; "fill N" sends messages of 1000 bytes to all who said "listen"; all else comes back. The query
- * "refuse" refuses, "teapot" with a status of its own. */
+ * "refuse" refuses, "teapot" with a status of its own. -DBUILD=2 tells builds apart. */
 #include "common.h"
+
+#ifndef BUILD
+#define BUILD 1
+#endif
 
 enum { MOST = 64 };
 
@@ -13,8 +17,8 @@ static char bytes[1 << 16];
 static int is(gw_str text, const char *word) { return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0; }
 
 static size_t describe(char *text, size_t room, const gw_request *r) {
-    int at = snprintf(text, room, "http=%d method=%.*s path=%.*s query=%.*s host=%.*s peer=%.*s:%d tls=%.*s/%.*s/%.*s flags=%u",
-                      r->http_version, (int)r->method.len, r->method.ptr, (int)r->path.len, r->path.ptr, (int)r->query.len,
+    int at = snprintf(text, room, "build=%d http=%d method=%.*s path=%.*s query=%.*s host=%.*s peer=%.*s:%d tls=%.*s/%.*s/%.*s flags=%u",
+                      BUILD, r->http_version, (int)r->method.len, r->method.ptr, (int)r->path.len, r->path.ptr, (int)r->query.len,
                       r->query.ptr, (int)r->host.len, r->host.ptr, (int)r->peer_addr.len, r->peer_addr.ptr, r->peer_port,
                       (int)r->tls_version.len, r->tls_version.ptr, (int)r->tls_cipher.len, r->tls_cipher.ptr,
                       (int)r->tls_sni.len, r->tls_sni.ptr, r->flags);
