@@ -82,7 +82,10 @@ def test_large_messages_and_the_end_of_a_tab(start_chromium, dev_cert, serving):
         window.sockets = sockets"""
     driver.set_script_timeout(30)
     assert driver.execute_async_script(echo) == "all"
-    close = "const tell = arguments[0]; sockets[0].onclose = event => tell([event.code, event.wasClean]); sockets[0].close(4321, 'bye')"
+    close = """
+        const tell = arguments[0]
+        sockets[0].onclose = event => tell([event.code, event.wasClean])
+        sockets[0].close(4321, "bye")"""
     assert driver.execute_async_script(close) == [4321, True]
     driver.get("about:blank")
     closes = eventually("all have ended", lambda: len(found := [each["code"] for each in records() if each["event"] == "close"

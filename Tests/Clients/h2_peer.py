@@ -327,7 +327,8 @@ class H2Peer:
     def _on_event(self, event):
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.RemoteSettingsChanged):
-            self.settings = {**(self.settings or {}), **{int(code): each.new_value for code, each in event.changed_settings.items()}}
+            changed = {int(code): each.new_value for code, each in event.changed_settings.items()}
+            self.settings = {**(self.settings or {}), **changed}
         elif isinstance(event, h2.events.PingAckReceived):
             self.pongs += 1
         elif stream is None:

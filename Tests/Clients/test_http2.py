@@ -713,21 +713,22 @@ def test_a_peer_that_answers_pings_stays(serve):
 # ---- clients of other makes
 
 def test_nghttp_and_h2load(gateway):
-    done = subprocess.run(["nghttp", "-v", f"http://127.0.0.1:{gateway.port}/witness"], capture_output=True, text=True, timeout=DEADLINE)
+    url = f"http://127.0.0.1:{gateway.port}/witness"
+    done = subprocess.run(["nghttp", "-v", url], capture_output=True, text=True, timeout=DEADLINE)
     assert ":status: 200" in done.stdout and "http=20 method=GET path=/witness" in done.stdout, done.stdout + done.stderr
-    posted = subprocess.run(["nghttp", "-v", "-d", "/dev/stdin", f"http://127.0.0.1:{gateway.port}/witness"], input="x" * 5000,
-                            capture_output=True, text=True, timeout=DEADLINE)
+    posted = subprocess.run(["nghttp", "-v", "-d", "/dev/stdin", url], input="x" * 5000, capture_output=True, text=True,
+                            timeout=DEADLINE)
     assert ":status: 411" in posted.stdout or "body=5000" in posted.stdout, posted.stdout
-    load = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "50", f"http://127.0.0.1:{gateway.port}/witness"],
-                          capture_output=True, text=True, timeout=DEADLINE * 3)
+    load = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "50", url], capture_output=True, text=True,
+                          timeout=DEADLINE * 3)
     assert re.search(r"status codes: 2000 2xx, 0 3xx, 0 4xx, 0 5xx", load.stdout), load.stdout
 
 
 def test_curl_over_tls(secure, tmp_path):
     running = secure()
     done = subprocess.run(["curl", "--silent", "--http2", "--noproxy", "*", "--cacert", tmp_path / "first.pem", "--resolve",
-                           f"localhost:{running.port}:127.0.0.1", "-w", "%{http_version}", f"https://localhost:{running.port}/witness"],
-                          capture_output=True, text=True, timeout=DEADLINE)
+                           f"localhost:{running.port}:127.0.0.1", "-w", "%{http_version}",
+                           f"https://localhost:{running.port}/witness"], capture_output=True, text=True, timeout=DEADLINE)
     assert done.stdout.startswith("build=1 http=20 method=GET") and done.stdout.endswith("body=02"), done.stdout + done.stderr
 
 

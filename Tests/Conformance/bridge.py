@@ -16,6 +16,7 @@ from h2.settings import SettingCodes, Settings
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 WINDOW = 1 << 20
+PASSED = ("sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol", "origin")
 
 
 class Stream:
@@ -79,9 +80,9 @@ class Uplink:
     def open(self, path, fields):
         stream = Stream(self.h2.get_next_available_stream_id())
         self.streams[stream.number] = stream
-        head = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path), (":authority", fields["host"])]
-        head += [(name, fields[name]) for name in ("sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol", "origin")
-                 if name in fields]
+        head = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path),
+                (":authority", fields["host"])]
+        head += [(name, fields[name]) for name in PASSED if name in fields]
         self.h2.send_headers(stream.number, head)
         self.flush()
         return stream

@@ -108,8 +108,9 @@ class Torn:
         return peer
 
     def h2_bad_heads(self):
-        bad = self.random.choice([("Upper-Case", "x"), ("connection", "x"), (":late", "x"), ("te", "gzip"), ("content-length", "-1"),
-                                  ("sec-websocket-version", "8"), ("x", "y" * 20_000)])
+        bad = self.random.choice([
+            ("Upper-Case", "x"), ("connection", "x"), (":late", "x"), ("te", "gzip"), ("content-length", "-1"),
+            ("sec-websocket-version", "8"), ("x", "y" * 20_000)])
         return self.opened(3, b"", bad)
 
     def h2_deaf(self):
@@ -134,9 +135,10 @@ class Torn:
         """What ends the connection, with streams on it."""
         return self.hostility.say(self.opened(3), self.random.choice([
             h2_frame(DATA, 0, 0, b"x"), h2_frame(DATA, 0, 99, b"x"), h2_frame(HEADERS, END_HEADERS, 2, b"\x82"),
-            h2_frame(WINDOW_UPDATE, 0, 0, bytes(4)), h2_frame(WINDOW_UPDATE, 0, 1, b"\x7f\xff\xff\xff"), h2_frame(SETTINGS, 1, 0, b"x"),
-            h2_frame(PUSH_PROMISE, END_HEADERS, 1, bytes(8)), h2_frame(CONTINUATION, 0, 1, b""), h2_frame(PING, 0, 0, b"short"),
-            h2_frame(HEADERS, END_HEADERS, 7, b"\xff\xff\xff\xff\xff"), b"\xff\xff\xff" + bytes(6), h2_frame(RST_STREAM, 0, 77, bytes(4))]))
+            h2_frame(WINDOW_UPDATE, 0, 0, bytes(4)), h2_frame(WINDOW_UPDATE, 0, 1, b"\x7f\xff\xff\xff"),
+            h2_frame(SETTINGS, 1, 0, b"x"), h2_frame(PUSH_PROMISE, END_HEADERS, 1, bytes(8)), h2_frame(CONTINUATION, 0, 1, b""),
+            h2_frame(PING, 0, 0, b"short"), h2_frame(HEADERS, END_HEADERS, 7, b"\xff\xff\xff\xff\xff"),
+            b"\xff\xff\xff" + bytes(6), h2_frame(RST_STREAM, 0, 77, bytes(4))]))
 
     def h2_goes(self):
         """Says GOAWAY and lets its streams be."""
