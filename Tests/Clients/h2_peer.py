@@ -264,6 +264,12 @@ class H2Stream(FramePeer):
             self.peer.pump()
         return not self.pending and self.has_ended
 
+    def is_over(self):
+        """Waits until the gateway has ended it in one way or the other; nothing may be left to read."""
+        while not self.has_ended and self.reset_code is None:
+            self.peer.pump()
+        return not self.pending
+
     def was_reset(self):
         """Waits until the gateway resets it; the code."""
         while self.reset_code is None:
