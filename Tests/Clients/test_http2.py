@@ -50,6 +50,11 @@ def answers(stream, text=b"hello"):
     return stream.read_message() == (TEXT, text)
 
 
+def on_routes(running):
+    """How many WebSockets there are, on connections of their own and on streams."""
+    return sum(route["connections"] for route in status(running)["routes"])
+
+
 def said_closed(running):
     """Codes and originators of all closes that the witness has heard."""
     return [(int(code), int(by)) for code, by in re.findall(r"WITNESS closed (\d+) by (\d)", running.log())]
@@ -198,7 +203,7 @@ def test_streams_beyond_max_streams_are_refused(serve):
         wire.write(RST_STREAM, 0, 3, CANCEL.to_bytes(4))
         wire.open(9)
         assert [each.stream for each in wire.ping() if each.kind == HEADERS] == [9]
-    eventually("all are gone", lambda: status(running)["process"]["connections"] == 0)
+    eventually("all are gone", lambda: on_routes(running) == 0)
 
 
 # ---- RFC 8441 4 and 5, extended CONNECT
@@ -338,7 +343,8 @@ def test_limits_count_streams(serve):
 
 
 def test_max_connections_of_the_gateway_counts_streams(serve):
-    running = serve(main="defaults { max_connections 3; }")
+    """And the connection under them, which is one as well."""
+    running = serve(main="defaults { max_connections 4; }")
     with H2Peer(running) as peer:
         streams = [peer.open().opened() for _ in range(3)]
         refused = peer.open()

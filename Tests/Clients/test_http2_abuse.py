@@ -1,6 +1,7 @@
 """What a peer of HTTP/2 may not do, or only so much of: each limit is crossed by one where it is a number, the connection ends
 with the right word (RFC 9113 7), it costs little, and others are served meanwhile."""
 import contextlib
+import itertools
 import re
 import struct
 
@@ -15,7 +16,7 @@ from h2_peer import (ACK, COMPRESSION_ERROR, CONTINUATION, DATA, ENHANCE_YOUR_CA
                      H2Peer, Wire, h2_frame, plain_head, settings_payload, websocket_head)
 from raw_peer import BINARY, TEXT, RawPeer, frame
 from test_control import status
-from test_http2 import LISTEN, answers, said_closed
+from test_http2 import LISTEN, answers, on_routes, said_closed
 from test_idle import processor_seconds
 
 ROUTES = """
@@ -60,21 +61,25 @@ def anonymous(running):
 
 
 def flood(wire, pieces, most=20_000):
-    """Sends pieces until the gateway has had enough, reading nothing; how many went out."""
-    count = 0
+    """Sends pieces until the gateway has closed, reading nothing."""
     with contextlib.suppress(ConnectionError, TimeoutError):
-        for piece in pieces:
-            if count >= most:
-                break
+        for piece in itertools.islice(pieces, most):
             wire.send(piece)
-            count += 1
-    return count
 
 
 def goaway(wire):
     """The code of the last GOAWAY before the end. A reset that overtakes it is an end, too: then None."""
     said = [each.number for each in wire.rest() if each.kind == GOAWAY]
     return said[-1] if said else None
+
+
+@contextlib.contextmanager
+def cheaply(running):
+    """What is done within costs little, however often it is done."""
+    before, used = anonymous(running), processor_seconds(running)
+    yield
+    assert anonymous(running) - before < MOST
+    assert processor_seconds(running) - used < 3
 
 
 def is_counted(running):
@@ -135,21 +140,21 @@ def test_frames_that_end_the_connection(running, wire, others, data, codes):
     assert others()
 
 
-def test_ids_go_up(running, wire, others):
+@pytest.mark.parametrize("number", [5, 1], ids=["passed over", "used"])
+def test_ids_go_up(running, wire, others, number):
+    """RFC 9113 5.1.1: one below the last is that of a stream that is closed. It opens nothing, whether it is taken for a
+    crossing of frames or for an error."""
     wire.open(9)
     wire.read_until(HEADERS, stream=9)
-    # RFC 9113 5.1.1: the streams between were never used, and are closed now.
-    wire.open(5)
-    assert goaway(wire) in (PROTOCOL_ERROR, STREAM_CLOSED)
+    if number == 1:
+        wire.write(RST_STREAM, 0, 1, struct.pack("!I", NO_ERROR))
+    with contextlib.suppress(EOFError, ConnectionError):
+        wire.ping()
+        wire.open(number)
+        frames = wire.ping()
+        assert [each for each in frames if each.kind == GOAWAY] or not [each for each in frames if each.kind == HEADERS]
     assert others()
-
-
-def test_an_id_is_used_once(running, wire, others):
-    wire.write(RST_STREAM, 0, 1, struct.pack("!I", NO_ERROR))
-    wire.ping()
-    wire.open(1)
-    assert goaway(wire) in (PROTOCOL_ERROR, STREAM_CLOSED)
-    assert others()
+    assert on_routes(running) in (2 + 2 - (number == 1), 2)
 
 
 HARMLESS = {
@@ -351,13 +356,11 @@ def bombs():
 
 
 def test_header_bombs(running, wire, others):
-    before, used = anonymous(running), processor_seconds(running)
-    sent = flood(wire, bombs(), 400)
-    ends = [each for each in wire.rest() if each.kind in (RST_STREAM, GOAWAY, HEADERS)]
-    assert ends
-    assert anonymous(running) - before < MOST
     # 12,000 references to 3,900 bytes each would be 47 MB a head.
-    assert processor_seconds(running) - used < 3, sent
+    with cheaply(running):
+        flood(wire, bombs(), 400)
+        assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
+    assert is_counted(running)
     assert others()
 
 
@@ -422,23 +425,16 @@ def empty_continuation_flood():
         yield h2_frame(CONTINUATION, 0, 3) * 20
 
 
-FLOODS = {
-    "SETTINGS": (settings_flood, ENHANCE_YOUR_CALM), "many SETTINGS": (large_settings_flood, ENHANCE_YOUR_CALM),
-    "PING": (ping_flood, ENHANCE_YOUR_CALM), "empty DATA": (empty_data_flood, ENHANCE_YOUR_CALM),
-    "DATA of padding": (padding_flood, ENHANCE_YOUR_CALM), "CONTINUATION": (continuation_flood, ENHANCE_YOUR_CALM),
-    "empty CONTINUATION": (empty_continuation_flood, ENHANCE_YOUR_CALM), "empty HEADERS": (empty_headers_flood, None),
-}
+FLOODS = {"SETTINGS": settings_flood, "many SETTINGS": large_settings_flood, "PING": ping_flood, "empty DATA": empty_data_flood,
+          "DATA of padding": padding_flood, "CONTINUATION": continuation_flood,
+          "empty CONTINUATION": empty_continuation_flood, "empty HEADERS": empty_headers_flood}
 
 
-@pytest.mark.parametrize("make, code", FLOODS.values(), ids=FLOODS)
-def test_floods_by_somebody_who_reads_nothing(running, wire, others, make, code):
-    before, used = anonymous(running), processor_seconds(running)
-    sent = flood(wire, make(), 20_000)
-    assert sent < 20_000, "the gateway has taken all of it"
-    said = goaway(wire)
-    assert said in (code, None) or code is None
-    assert anonymous(running) - before < MOST
-    assert processor_seconds(running) - used < 3
+@pytest.mark.parametrize("make", FLOODS.values(), ids=FLOODS)
+def test_floods_by_somebody_who_reads_nothing(running, wire, others, make):
+    with cheaply(running):
+        flood(wire, make())
+        assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
     assert is_counted(running)
     eventually("its close", lambda: said_closed(running) == [(1006, 4)])
     assert others()
@@ -465,15 +461,14 @@ def test_rapid_reset(running, wire, others, path):
     for number in range(3, 163, 2):
         wire.send(reset_pair(wire, number, path))
     assert not [each for each in wire.ping() if each.kind == GOAWAY]
-    before, used = anonymous(running), processor_seconds(running)
-    sent = flood(wire, (reset_pair(wire, number, path) for number in range(163, 60_000, 2)))
-    assert sent < 20_000
-    assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
-    assert anonymous(running) - before < MOST and processor_seconds(running) - used < 3
+    with cheaply(running):
+        flood(wire, (reset_pair(wire, number, path) for number in range(163, 60_000, 2)))
+        assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
     assert is_counted(running)
     assert others()
-    eventually("all have ended", lambda: status(running)["process"]["connections"] == 2)
-    assert len(said_closed(running)) <= 1200
+    eventually("all have ended", lambda: on_routes(running) == 2)
+    # Of those that came before the end was said.
+    assert len(said_closed(running)) <= 300
 
 
 def test_streams_that_the_gateway_is_made_to_reset(running, wire, others):
@@ -481,11 +476,9 @@ def test_streams_that_the_gateway_is_made_to_reset(running, wire, others):
     def pair(number):
         head = wire.encoder.encode(websocket_head("/witness", wire.authority))
         return h2_frame(HEADERS, END_HEADERS, number, head) + h2_frame(WINDOW_UPDATE, 0, number, struct.pack("!I", LARGEST))
-    before, used = anonymous(running), processor_seconds(running)
-    sent = flood(wire, (pair(number) for number in range(3, 60_000, 2)))
-    assert sent < 20_000
-    assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
-    assert anonymous(running) - before < MOST and processor_seconds(running) - used < 3
+    with cheaply(running):
+        flood(wire, (pair(number) for number in range(3, 60_000, 2)))
+        assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
     assert is_counted(running)
     assert others()
 
@@ -502,29 +495,28 @@ def test_refused_streams_without_end(running, others, make_gateway):
         wire.open(3)
         refused = wire.read_until(RST_STREAM)
         assert (refused.stream, refused.number) == (3, REFUSED_STREAM)
-        before = anonymous(few)
         head = wire.encoder.encode(websocket_head("/echo", wire.authority))
-        flood(wire, (h2_frame(HEADERS, END_HEADERS, number, head) for number in range(5, 40_000, 2)))
-        assert anonymous(few) - before < MOST
+        with cheaply(few):
+            flood(wire, (h2_frame(HEADERS, END_HEADERS, number, head) for number in range(5, 40_000, 2)))
+            assert goaway(wire) in (ENHANCE_YOUR_CALM, PROTOCOL_ERROR, None)
         assert answers(other)
 
 
 def test_malformed_requests_without_end(running, wire, others):
-    before = anonymous(running)
     block = wire.encoder.encode([*BASE.items(), ("Upper", "x")])
-    sent = flood(wire, (h2_frame(HEADERS, END_HEADERS, number, block) for number in range(3, 60_000, 2)))
-    assert sent < 20_000 and goaway(wire) in (ENHANCE_YOUR_CALM, PROTOCOL_ERROR, None)
-    assert anonymous(running) - before < MOST
+    with cheaply(running):
+        flood(wire, (h2_frame(HEADERS, END_HEADERS, number, block) for number in range(3, 60_000, 2)))
+        assert goaway(wire) in (ENHANCE_YOUR_CALM, None)
+    assert is_counted(running)
     assert others()
 
 
 # ---- windows
 
 def test_window_updates_without_end(running, wire, others):
-    before, used = anonymous(running), processor_seconds(running)
-    flood(wire, (h2_frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1") * 20 for _ in range(2000)))
-    assert anonymous(running) - before < MOST and processor_seconds(running) - used < 3
-    assert others()
+    with cheaply(running):
+        flood(wire, (h2_frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1") * 20 for _ in range(2000)))
+        assert others()
 
 
 def test_windows_of_one_byte_do_not_spin(running, others):
@@ -560,7 +552,7 @@ def test_a_client_that_never_reads(running, others, make_gateway):
             assert answers(other)
         # 200 times send_buffer; what the sockets take is not its own.
         assert anonymous(few) - before < 13 + MOST
-        eventually("it is thrown out", lambda: answers(other) and status(few)["process"]["connections"] == 1)
+        eventually("it is thrown out", lambda: answers(other) and on_routes(few) == 1)
         assert len(said_closed(few)) == 200
 
 
@@ -579,7 +571,7 @@ def test_a_thousand_streams_that_never_send(running, others):
                 wire.ping()
         heads = wire.ping()
         assert not [each for each in heads if each.kind in (RST_STREAM, GOAWAY)]
-        assert status(running)["process"]["connections"] == 1002
+        assert on_routes(running) == 1002
         each = (anonymous(running) - before) * 1024 / 980
         print(f"{each:.1f} KiB a stream")
         assert each < EACH / 4
@@ -589,7 +581,7 @@ def test_a_thousand_streams_that_never_send(running, others):
         for _ in range(20):
             assert others()
         assert processor_seconds(running) - used < 0.5
-    eventually("all are gone", lambda: status(running)["process"]["connections"] == 2)
+    eventually("all are gone", lambda: on_routes(running) == 2)
 
 
 def half_preface(running):

@@ -18,7 +18,7 @@ from test_control import ask, status
 from test_deflate import put_echo
 from test_dispatch import SLEEPER
 from test_handlers import compile_handler
-from test_http2 import LISTEN, answers, serve  # noqa: F401, since a fixture is among them
+from test_http2 import LISTEN, answers, on_routes, serve  # noqa: F401, since a fixture is among them
 from test_logs import logged, records
 from test_trace import QUIET, Trace
 
@@ -49,7 +49,7 @@ def test_handlers_are_replaced_under_streams(make_gateway, tmp_path, language):
         streams[0].reset()
         streams[1].send(frame(CLOSE, close_payload(1000)))
         assert streams[1].read_close() == 1000
-        eventually("three are left", lambda: status(running)["process"]["connections"] == 3)
+        eventually("three are left", lambda: on_routes(running) == 3)
 
 
 def test_half_a_message_is_as_it_is_over_http_1(make_gateway, tmp_path):
@@ -207,17 +207,24 @@ def test_streams_are_listed_as_connections(make_gateway):
         streams = [peer.open(headers={"sec-websocket-protocol": "a.v1"}).opened() for _ in range(3)]
         for _ in range(3):
             assert answers(streams[1])
-        rows = connections(running)["connections"]
-        assert len(rows) == 4 and len({row["id"] for row in rows}) == 4
+        every = connections(running)["connections"]
+        assert len({row["id"] for row in every}) == len(every) == 5
+        # The connection under the streams is listed, too.
+        below, = (row for row in every if row["route"] is None)
+        assert (below["state"], below["peer"]) == ("http2", "127.0.0.1:%d" % peer.socket.getsockname()[1])
+        rows = [row for row in every if row["route"] == "/echo"]
         own = [row for row in rows if row["peer"] == "127.0.0.1:%d" % peer.socket.getsockname()[1]]
         assert len(own) == 3 and all(row["subprotocol"] == "a.v1" for row in own)
         busy, = (row for row in own if row["messages_in"] == 3)
-        # The bytes are those of the frames of RFC 6455, those of HTTP/2 not among them.
-        assert (busy["bytes_in"], busy["bytes_out"]) == (3 * 11, 3 * 7)
-        assert status(running)["process"]["connections"] == 4
-        assert ids(running, "--route", "/echo").__len__() == 4
+        # The bytes are those of the frames of RFC 6455, those of HTTP/2 not among them; before them came the head.
+        assert busy["bytes_in"] - row_of_the_silent(own)["bytes_in"] == 3 * 11 and busy["bytes_out"] == 3 * 7
+        assert on_routes(running) == len(ids(running, "--route", "/echo")) == 4
         streams[0].reset()
-        eventually("it is gone", lambda: len(ids(running)) == 3)
+        eventually("it is gone", lambda: len(ids(running, "--route", "/echo")) == 3)
+
+
+def row_of_the_silent(rows):
+    return next(row for row in rows if row["messages_in"] == 0)
 
 
 def test_a_trace_of_a_stream(make_gateway):
@@ -225,7 +232,7 @@ def test_a_trace_of_a_stream(make_gateway):
     with H2Peer(running) as peer:
         stream, other = peer.open().opened(), peer.open().opened()
         assert answers(other)
-        number, = (row["id"] for row in connections(running)["connections"] if row["messages_in"] == 0)
+        number, = (row["id"] for row in connections(running)["connections"] if row["route"] and row["messages_in"] == 0)
         with Trace(running, number) as trace:
             assert answers(other, b"unheard") and answers(stream)
             assert trace.frames(2) == ['in  text 5 "hello"', 'out text 5 "hello"']

@@ -10,7 +10,7 @@ from h2_peer import (CANCEL, DATA, HEADERS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE,
                      Wire, settings_payload)
 from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, frame
 from test_control import status
-from test_http2 import ROUTES, answers, said_closed, serve  # noqa: F401, since a fixture is among them
+from test_http2 import answers, on_routes, said_closed, serve  # noqa: F401, since a fixture is among them
 from test_memory import mebibytes
 
 WINDOW = 65535
@@ -366,7 +366,7 @@ def test_what_waits_for_streams_is_bounded_by_their_routes(serve):
         assert mebibytes(running) - before < 16
         for stream in streams:
             stream.reset()
-        eventually("nobody is left", lambda: status(running)["process"]["connections"] == 0)
+        eventually("nobody is left", lambda: on_routes(running) == 0)
 
 
 def test_a_close_waits_its_turn(serve):
