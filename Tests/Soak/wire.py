@@ -363,9 +363,11 @@ class Peer:
             return self.write(frame(PONG, payload)) if self.phase == "open" else None
         self.heard_at = self.loop.now
         if opcode == PONG:
-            if not self.pings or self.pings.popleft() != payload:
-                return self.wrong(f"a pong {payload!r} that is not due")
-            return None
+            # RFC 6455 5.5.3: while its output is held up the gateway may answer the last of several pings alone.
+            while self.pings:
+                if self.pings.popleft() == payload:
+                    return None
+            return self.wrong(f"a pong {payload!r} that is not due")
         if opcode == CLOSE:
             return self.on_close(payload)
         if opcode in (TEXT, BINARY) and self.parts is None:
