@@ -379,6 +379,16 @@ def test_continuations(running, wire, others, count, fits):
     assert others()
 
 
+def test_a_continuation_that_comes_byte_by_byte(wire, others):
+    """Each byte is read by itself: between two of them somebody else was served."""
+    block = wire.encoder.encode(BASE.items(), huffman=False)
+    wire.write(HEADERS, 0, 3, block[:10])
+    for octet in h2_frame(CONTINUATION, END_HEADERS, 3, block[10:]):
+        wire.send(bytes([octet]))
+        assert others()
+    assert wire.read_until(HEADERS, GOAWAY).kind == HEADERS
+
+
 # ---- floods
 
 def settings_flood():

@@ -39,7 +39,8 @@ class H2Channel:
         self.left_at = 0
 
     def __str__(self):
-        return f"stream {self.number} of {self.connection}"
+        return (f"stream {self.number} (may send {self.window} and hear {self.allowance}, {len(self.inbox)} unread) of "
+                f"{self.connection}")
 
     # ---- as a channel
     def watch(self, selector, before, wanted, peer):
@@ -166,8 +167,8 @@ class H2Connection:
         self.watch()
 
     def __str__(self):
-        return (f"h2 {self.under}, windows {self.initial}" + (", lazy" if self.is_lazy else "")
-                + (f", cuts {self.cuts}" if self.cuts else ""))
+        return (f"h2 {self.under}, windows {self.initial}, may send {self.window} and hear {self.allowance}, {len(self.out)} to write, "
+                f"{len(self.input)} read" + (", lazy" if self.is_lazy else "") + (f", cuts {self.cuts}" if self.cuts else ""))
 
     # ---- streams
     def has_room(self):
@@ -254,7 +255,9 @@ class H2Connection:
                 else:
                     channel.has_said_end = True
                     self.write(DATA, END_STREAM, channel.number)
-            self.acknowledge(channel)
+            # What nobody reads any more holds nothing up.
+            self.was_read(channel, len(channel.inbox))
+            channel.inbox.clear()
             self.forget_if_over(channel)
         self.schedule()
 
@@ -407,9 +410,16 @@ class H2Connection:
         for channel in [*self.channels.values(), *self.waiting]:
             if channel.failure is None and not channel.has_ended:
                 channel.failure = Truncated(f"the connection ended: {why}")
-            if channel.peer is not None and not channel.peer.has_ended:
-                channel.peer.on_ready(selectors.EVENT_READ)
+            self.deliver(channel)
         self.channels.clear()
+
+    def deliver(self, channel):
+        """What has come of a connection that is no more is read by whoever reads slowly, too."""
+        if channel.peer is None or channel.peer.has_ended:
+            return
+        if channel.wanted & selectors.EVENT_READ:
+            channel.peer.on_ready(selectors.EVENT_READ)
+        self.loop.later(0.005, lambda: self.deliver(channel))
 
     def _end(self):
         self.has_ended = True
