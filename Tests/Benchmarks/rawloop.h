@@ -88,7 +88,7 @@ static void writable(peer *p) {
 }
 
 /* The bytes end with a zero behind them. A request that comes in one piece, as they do, is never copied. */
-static void shake_hands(peer *p, uint8_t *bytes, size_t count) {
+static inline void shake_hands(peer *p, uint8_t *bytes, size_t count) {
     char *request = (char *)bytes;
     if (p->waiting_count || !strstr(request, "\r\n\r\n")) {
         hold(p, bytes, count);

@@ -37,11 +37,12 @@ def free_port():
 
 
 class Server:
-    """One server; `command` gets the port and answers what to run. With `tls` its clients speak wss."""
+    """One server; `command` gets the port and answers what to run. With `tls` its clients speak wss, with `http2` they open
+    streams of HTTP/2."""
 
-    def __init__(self, name, command, environment=None, core=0, realtime=False, tls=False):
+    def __init__(self, name, command, environment=None, core=0, realtime=False, tls=False, http2=False):
         self.name, self.command, self.environment = name, command, environment or {}
-        self.core, self.realtime, self.tls, self.process = core, realtime, tls, None
+        self.core, self.realtime, self.tls, self.http2, self.process = core, realtime, tls, http2, None
 
     def start(self):
         if self.process and self.process.poll() is None:
@@ -73,7 +74,7 @@ class Server:
         path = "chat" if mode == "fanout" else "echo"
         if self.tls:
             return [f"wss://localhost:{self.port}/{path}", "--cacert", certificate()[0]]
-        return [f"ws://127.0.0.1:{self.port}/{path}"]
+        return [f"ws://127.0.0.1:{self.port}/{path}", *(["--http2"] if self.http2 else [])]
 
     def stop(self):
         """Ends it as its manager would, so that it may write what it counted."""
@@ -147,14 +148,14 @@ def module(handler):
 COMPRESSING = "compression no-context-takeover { threshold 1; }"
 
 
-def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on", tls=False):
+def gateway_configuration(handler="echo", folder=None, main="threads 1;", control="off", watch="on", tls=False, http2=False):
     """One worker, no log of each connection, otherwise the defaults. Answers a function from port to arguments.
 
     "echo+compression" is a handler on a route that compresses."""
     module(handler)
     handler, _, compresses = handler.partition("+")
     route = COMPRESSING if compresses else ""
-    secured = "tls {{ certificate {} {}; }}".format(*certificate()) if tls else ";"
+    secured = "tls {{ certificate {} {}; }}".format(*certificate()) if tls else "{ http2 on; max_streams 1024; }" if http2 else ";"
 
     def arguments(port):
         file = WORK / f"gateway-{handler}-{port}.conf"
@@ -165,10 +166,10 @@ def gateway_configuration(handler="echo", folder=None, main="threads 1;", contro
     return arguments
 
 
-def gateway(handler, name=None, main="threads 1;", control="off", tls=False, **options):
-    arguments = gateway_configuration(handler, main=main, control=control, tls=tls)
+def gateway(handler, name=None, main="threads 1;", control="off", tls=False, http2=False, **options):
+    arguments = gateway_configuration(handler, main=main, control=control, tls=tls, http2=http2)
     name = name or ("gateway" if handler.partition("+")[0] == "echo" else f"gateway-{handler}")
-    return Server(name, lambda port: [BINARY, *arguments(port)], tls=tls, **options)
+    return Server(name, lambda port: [BINARY, *arguments(port)], tls=tls, http2=http2, **options)
 
 
 def compiled(source, *flags, name=None):
@@ -198,6 +199,11 @@ def rawecho_deflate(*flags, name="rawecho_deflate", **options):
 def rawecho_tls(name="rawecho_tls", **options):
     program = compiled("rawecho_tls.c", "-lssl", "-lcrypto")
     return Server(name, lambda port: [program, port, *certificate()[:2]], tls=True, **options)
+
+
+def rawecho_h2(name="rawecho_h2", **options):
+    program = compiled("rawecho_h2.c", "-lcrypto", "-lnghttp2")
+    return Server(name, lambda port: [program, port], http2=True, **options)
 
 
 def tls_proxies(**options):

@@ -41,7 +41,50 @@ def accepted(gateway, path="/echo"):
     return None
 
 
-class RawPeer:
+class FramePeer:
+    """Whoever hears frames of a gateway; `_read` gives the next so many bytes of them, `send` takes what is said."""
+
+    def read_frame(self):
+        """The next frame as (opcode, FIN, payload), `was_compressed` for RSV1; EOFError when the gateway has closed."""
+        first, second = self._read(2)
+        assert second & 0x80 == 0, "RFC 6455 5.1: a server does not mask"
+        length = second & 0x7F
+        if length == 126:
+            length, = struct.unpack("!H", self._read(2))
+        elif length == 127:
+            length, = struct.unpack("!Q", self._read(8))
+        self.was_compressed = bool(first & 0x40)
+        return first & 0x0F, bool(first & 0x80), self._read(length)
+
+    def read_message(self):
+        """The next message as (opcode, payload), put together as RFC 6455 5.4 says; pings and pongs are skipped."""
+        kind, parts = None, []
+        while True:
+            opcode, fin, payload = self.read_frame()
+            if opcode == CLOSE:
+                raise EOFError(f"closed with {payload!r}")
+            if opcode > CLOSE:
+                continue
+            assert (opcode == CONTINUATION) == (kind is not None), f"opcode {opcode} after {len(parts)} fragments"
+            kind = kind or opcode
+            parts.append(payload)
+            if fin:
+                return kind, b"".join(parts)
+
+    def ask(self, text):
+        """Sends a text and answers the next message."""
+        self.send(frame(TEXT, text.encode() if isinstance(text, str) else text))
+        return self.read_message()[1].decode()
+
+    def read_close(self):
+        """Skips to the Close frame and answers its code (1005 when empty); then the stream must end."""
+        while True:
+            opcode, _, payload = self.read_frame()
+            if opcode == CLOSE:
+                return struct.unpack("!H", payload[:2])[0] if payload else 1005
+
+
+class RawPeer(FramePeer):
     """One connection; `status`, `headers` and `body` hold the answer to the handshake."""
 
     def __init__(self, gateway, path="/echo", *, method="GET", headers=(), drop=(), timeout=20.0, receive_buffer=None,
@@ -94,45 +137,6 @@ class RawPeer:
 
     def send(self, data):
         self.socket.sendall(data)
-
-    def read_frame(self):
-        """The next frame as (opcode, FIN, payload), `was_compressed` for RSV1; EOFError when the gateway has closed."""
-        first, second = self._read(2)
-        assert second & 0x80 == 0, "RFC 6455 5.1: a server does not mask"
-        length = second & 0x7F
-        if length == 126:
-            length, = struct.unpack("!H", self._read(2))
-        elif length == 127:
-            length, = struct.unpack("!Q", self._read(8))
-        self.was_compressed = bool(first & 0x40)
-        return first & 0x0F, bool(first & 0x80), self._read(length)
-
-    def read_message(self):
-        """The next message as (opcode, payload), put together as RFC 6455 5.4 says; pings and pongs are skipped."""
-        kind, parts = None, []
-        while True:
-            opcode, fin, payload = self.read_frame()
-            if opcode == CLOSE:
-                raise EOFError(f"closed with {payload!r}")
-            if opcode > CLOSE:
-                continue
-            assert (opcode == CONTINUATION) == (kind is not None), f"opcode {opcode} after {len(parts)} fragments"
-            kind = kind or opcode
-            parts.append(payload)
-            if fin:
-                return kind, b"".join(parts)
-
-    def ask(self, text):
-        """Sends a text and answers the next message."""
-        self.send(frame(TEXT, text.encode() if isinstance(text, str) else text))
-        return self.read_message()[1].decode()
-
-    def read_close(self):
-        """Skips to the Close frame and answers its code (1005 when empty); then the stream must end."""
-        while True:
-            opcode, _, payload = self.read_frame()
-            if opcode == CLOSE:
-                return struct.unpack("!H", payload[:2])[0] if payload else 1005
 
     def at_end(self):
         """Whether the gateway has ended the stream and nothing is left to read."""

@@ -10,11 +10,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Clients"))
-from gateway_process import TOP, Gateway  # noqa: E402  (the path above comes first)
+from bridge import Bridge  # noqa: E402  (the path above comes first)
+from gateway_process import TOP, Gateway  # noqa: E402
 
 GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*,12.*,13.*"
 # Over TLS what belongs to frames, once more: records cut them elsewhere.
 TLS_GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*"
+# Over HTTP/2 the same, by a bridge from HTTP/1.1: frames of DATA cut them elsewhere, and streams end otherwise.
+STREAM_GROUPS = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*"
 RESULTS = TOP / ".build/autobahn"
 # Groups 12 and 13 offer compression, which the others do not. Groups 9.1 and 9.2 send messages of up to 16 MiB.
 LIMITS = "defaults { max_message 32m; max_frame 32m; send_buffer 64m; compression on; }"
@@ -65,12 +68,15 @@ def runs(cases):
         return
     with tempfile.TemporaryDirectory() as folder:
         identity(folder)
-        with Gateway(folder, listen=("127.0.0.1:0", "127.0.0.1:0 tls { certificate cert.pem key.pem; }"), main=LIMITS,
+        with Gateway(folder, listen=("127.0.0.1:0 { http2 on; }", "127.0.0.1:0 tls { certificate cert.pem key.pem; }"), main=LIMITS,
                      routes="route /echo { handler echo; }") as gateway:
             yield cases or GROUPS, drive(gateway.url(), cases or GROUPS)
             port = gateway.addresses()[1].rpartition(":")[2]
             if not cases:
                 yield TLS_GROUPS, drive(f"wss://127.0.0.1:{port}/echo", TLS_GROUPS, RESULTS / "tls", "--insecure")
+                with Bridge(gateway.port) as bridge:
+                    yield STREAM_GROUPS, drive(f"ws://127.0.0.1:{bridge.port}/echo", STREAM_GROUPS, RESULTS / "http2")
+                    print(f"conformance: {bridge.count} streams on one connection of HTTP/2")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""How a client's bytes travel: over a plain socket, or through TLS, some of it resumed; and the doors they go in by."""
+"""How a client's bytes travel: over a plain socket, or through TLS, some of it resumed."""
 import os
 import socket
 import ssl
@@ -48,6 +48,15 @@ class Channel:
     def __str__(self):
         return "plain"
 
+    def watch(self, selector, before, wanted, owner):
+        """What of reading and writing its owner waits for, and did until now."""
+        if not before:
+            selector.register(self.socket, wanted, owner)
+        elif not wanted:
+            selector.unregister(self.socket)
+        else:
+            selector.modify(self.socket, wanted, owner)
+
     def send(self, chunk):
         return self.socket.send(chunk)
 
@@ -56,10 +65,6 @@ class Channel:
 
     def push(self):
         """Sends what waits, as far as that goes."""
-
-    def send_raw(self, data):
-        """Bytes beside all that was said, perhaps not all of them."""
-        self.socket.send(data)
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -71,11 +76,11 @@ class Channel:
 class TLSChannel(Channel):
     """TLS of OpenSSL over two buffers, so that it is here where records are cut."""
 
-    def __init__(self, port, receive_buffer, doors, version):
+    def __init__(self, port, receive_buffer, doors, version, protocol=None):
         super().__init__(port, receive_buffer)
-        self.doors, self.version = doors, version
+        self.doors, self.kind, self.protocol = doors, (version, protocol), protocol
         self.inward, self.outward = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context, session = doors.contexts[version], doors.sessions.get(version)
+        context, session = doors.contexts[self.kind], doors.sessions.get(self.kind)
         if session is not None and not doors.random.randrange(2):
             session = None
         # Whether it offers to go on with a session.
@@ -155,31 +160,5 @@ class TLSChannel(Channel):
     def close(self):
         # What this connection taught is of use to a later one.
         if self.is_open and (session := self.layer.session) is not None and session.has_ticket:
-            self.doors.sessions[self.version] = session
+            self.doors.sessions[self.kind] = session
         super().close()
-
-
-class Doors:
-    """Where the gateway is entered."""
-
-    def __init__(self, port, tls_port, trusted, random):
-        self.port, self.tls_port, self.random = port, tls_port, random
-        self.contexts = {}
-        for version in VERSIONS:
-            context = self.contexts[version] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = context.maximum_version = version
-            for file in trusted:
-                context.load_verify_locations(file)
-        # The session of each version that ended last.
-        self.sessions = {}
-        self.handshakes = self.asked = self.resumptions = 0
-
-    def open(self, random, receive_buffer):
-        if random.random() < 0.5:
-            return Channel(self.port, receive_buffer)
-        return TLSChannel(self.tls_port, receive_buffer, self, random.choice(VERSIONS))
-
-    def shaken(self, channel):
-        self.handshakes += 1
-        self.asked += channel.asks
-        self.resumptions += bool(channel.layer.session_reused)

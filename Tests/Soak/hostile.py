@@ -1,4 +1,5 @@
-"""Peers that break off, say half of it, or say nonsense. Nobody is served by them; others must not notice."""
+"""Peers that break off, say half of it, or say nonsense; over HTTP/2 as well. Nobody is served by them; others must not
+notice."""
 import os
 import socket
 import ssl
@@ -6,6 +7,7 @@ import struct
 import threading
 from collections import deque
 
+from torn import Torn
 from wire import frame
 
 UPGRADE = (b"GET %b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -24,6 +26,7 @@ class Hostility:
         self.done = {}
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+        self.torn = Torn(self)
 
     def start(self):
         self.over.clear()
@@ -33,7 +36,7 @@ class Hostility:
     def run(self):
         ways = [self.silence, self.half_a_head, self.long_head, self.bad_frames, self.bad_deflate, self.half_a_hello,
                 self.garbage_records, self.plain_on_tls, self.hello_on_plain, self.garbage_inside, self.torn_record,
-                self.half_a_head_inside, self.deaf]
+                self.half_a_head_inside, self.deaf, *self.torn.ways]
         while not self.over.wait(self.random.uniform(0.002, 0.05)):
             way = self.random.choice(ways)
             self.done[way.__name__] = self.done.get(way.__name__, 0) + 1

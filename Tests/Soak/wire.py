@@ -147,7 +147,7 @@ class Peer:
             return
         self.has_ended, self.phase = True, "ended"
         if self.interest:
-            self.loop.selector.unregister(self.channel.socket)
+            self.channel.watch(self.loop.selector, self.interest, 0, self)
         self.channel.close()
         self.loop.peers.discard(self)
         self.ended()
@@ -247,12 +247,7 @@ class Peer:
         wanted = (0 if self.read_pause else selectors.EVENT_READ) | (selectors.EVENT_WRITE if writes else 0)
         if wanted == self.interest:
             return
-        if not self.interest:
-            self.loop.selector.register(self.channel.socket, wanted, self)
-        elif not wanted:
-            self.loop.selector.unregister(self.channel.socket)
-        else:
-            self.loop.selector.modify(self.channel.socket, wanted, self)
+        self.channel.watch(self.loop.selector, self.interest, wanted, self)
         self.interest = wanted
 
     def pause(self, what, seconds):
@@ -368,9 +363,11 @@ class Peer:
             return self.write(frame(PONG, payload)) if self.phase == "open" else None
         self.heard_at = self.loop.now
         if opcode == PONG:
-            if not self.pings or self.pings.popleft() != payload:
-                return self.wrong(f"a pong {payload!r} that is not due")
-            return None
+            # RFC 6455 5.5.3: while its output is held up the gateway may answer the last of several pings alone.
+            while self.pings:
+                if self.pings.popleft() == payload:
+                    return None
+            return self.wrong(f"a pong {payload!r} that is not due")
         if opcode == CLOSE:
             return self.on_close(payload)
         if opcode in (TEXT, BINARY) and self.parts is None:
