@@ -397,3 +397,47 @@ def test_end_of_stream_needs_no_window(serve):
         data = [each for each in frames if each.kind == DATA]
         assert b"".join(each.payload for each in data) == b"\x88\x02\x03\xe8"
         assert data[-1].flags & 1 or wire.read_until(DATA, RST_STREAM).flags & 1
+
+
+# ---- ends while nothing moves
+
+def held(stream):
+    """Not read by its handler."""
+    stream.send(frame(TEXT, b"hold"))
+    assert stream.read_message() == (TEXT, b"held")
+
+
+def held_with_input(stream):
+    held(stream)
+    stream.send(frame(BINARY, bytes(30_000)))
+
+
+def stuck(stream):
+    """Its output fills its buffer and waits for a window; what comes is not read for that."""
+    stream.acknowledges = False
+    stream.send(frame(TEXT, b"flood 40 20000") + frame(BINARY, bytes(20_000)))
+
+
+def stuck_a_little(stream):
+    stream.acknowledges = False
+    stream.send(frame(TEXT, b"flood 2 1000"))
+
+
+@pytest.mark.parametrize("state", [held, held_with_input, stuck, stuck_a_little])
+@pytest.mark.parametrize("way", ["reset of the stream", "reset of the connection", "end of the connection"])
+@pytest.mark.parametrize("dispatch", ["loop", "pool"])
+def test_an_end_is_heard_while_nothing_moves(serve, state, way, dispatch):
+    running = serve(f"route /witness {{ handler witness; send_buffer 1m; ping_interval off; dispatch {dispatch}; }}")
+    with H2Peer(running, window=1000) as peer:
+        stream = witness(peer)
+        state(stream)
+        peer.ping()
+        peer.ping()
+        if way == "reset of the stream":
+            stream.reset()
+        elif way == "reset of the connection":
+            peer.reset()
+        else:
+            peer.close()
+        eventually("its close", lambda: said_closed(running) == [(1006, 4)])
+        eventually("nobody is left", lambda: on_routes(running) == 0)
