@@ -320,6 +320,5 @@ def test_http2_is_switched_by_a_reload(make_gateway):
 
 def test_a_bench_over_http2(make_gateway):
     running = make_gateway(listen=(LISTEN,)).start()
-    done = ask(None, "bench", "echo", running.url(), "--http2", "-c", "4", "--streams", "8", "-d", "4", "-s", "100",
-               "--seconds", "0.5")
+    done = ask(None, "bench", "echo", running.url(), "--http2", "-c", "4", "-d", "4", "-s", "100", "--seconds", "0.5")
     assert done.returncode == 0, done.stdout + done.stderr
