@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import c_handler
+from gateway_process import BINARY as PROGRAM
 from gateway_process import DEADLINE, Gateway, eventually
 from h2_peer import (CANCEL, DATA, ENABLE_CONNECT_PROTOCOL, END_HEADERS, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
                      MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, NO_ERROR, PREFACE, REFUSED_STREAM, RST_STREAM, SETTINGS,
@@ -273,6 +274,27 @@ def test_padding_is_no_data(gateway):
         wire.write(DATA, 8, 1, bytes([200]) + data[:4] + bytes(200))
         wire.write(DATA, 8, 1, bytes([0]) + data[4:])
         assert wire.read_until(DATA).payload == frame(TEXT, b"hello", masked=False)
+
+
+# ---- addresses that others vouch for
+
+def test_the_proxy_protocol_comes_before_the_preface(serve):
+    running = serve(listen=("127.0.0.1:0 { proxy_protocol on; http2 on; }",), main="trusted_proxies 127.0.0.1;")
+    with Wire(running) as wire:
+        wire.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 80\r\n")
+        wire.shake()
+        wire.open(1, "/witness")
+        assert b" peer=192.0.2.7:4321 " in wire.read_until(DATA).payload
+
+
+def test_who_is_forwarded_counts_by_stream(serve):
+    running = serve(ROUTES.replace("handler witness;", "handler witness; max_connections_per_ip 1;"),
+                    main="trusted_proxies 127.0.0.1 { header x-forwarded-for; }")
+    with H2Peer(running) as peer:
+        for address in ("192.0.2.7", "192.0.2.8", "2001:db8::1"):
+            stream = peer.open("/witness", {"x-forwarded-for": address}).opened()
+            assert told(stream)[0]["peer"].startswith(address)
+            assert peer.open("/witness", {"x-forwarded-for": address}).status == 429
 
 
 # ---- refusals, the same as over HTTP/1.1
@@ -630,12 +652,21 @@ def test_pings_of_the_gateway_are_per_stream(serve):
 
 # ---- RFC 9113 5.1.1 and 6.8, drain and stop
 
-def test_a_drain_says_where_it_ends(serve):
+def stop(running):
+    running.signal(signal.SIGTERM)
+
+
+def drain(running):
+    subprocess.Popen([PROGRAM, "drain", "-c", running.file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("way", [stop, drain])
+def test_a_drain_says_where_it_ends(serve, way):
     running = serve(main="defaults { close_timeout 5m; drain_timeout 5m; }")
     with H2Peer(running) as peer:
         stream, other = peer.open("/witness").opened(), peer.open().opened()
         stream.read_message()
-        running.signal(signal.SIGTERM)
+        way(running)
         assert stream.read_close() == 1001 and other.read_close() == 1001
         eventually_goaway(peer, 1)
         assert (peer.goaways[0].last_stream, peer.goaways[0].number) == ((1 << 31) - 1, NO_ERROR)
