@@ -652,29 +652,31 @@ def test_pings_of_the_gateway_are_per_stream(serve):
 
 # ---- RFC 9113 5.1.1 and 6.8, drain and stop
 
-def stop(running):
-    running.signal(signal.SIGTERM)
+def eventually_goaway(peer, count):
+    """Goes round until the gateway has said it; each round takes what comes."""
+    eventually(f"{count} GOAWAY", lambda: peer.ping() or len(peer.goaways) >= count)
+    assert (peer.goaways[0].last_stream, peer.goaways[0].number) == ((1 << 31) - 1, NO_ERROR)
 
 
-def drain(running):
-    subprocess.Popen([PROGRAM, "drain", "-c", running.file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def late_stream(peer):
+    """Who asks nevertheless is told, or refused."""
+    late = peer.ask_for()
+    try:
+        assert late.answered().status == 503 and late.body.startswith(b"draining")
+    except StreamReset as reset:
+        assert reset.code == REFUSED_STREAM
+    return late
 
 
-@pytest.mark.parametrize("way", [stop, drain])
-def test_a_drain_says_where_it_ends(serve, way):
-    running = serve(main="defaults { close_timeout 5m; drain_timeout 5m; }")
+def test_a_stop_says_where_it_ends(serve):
+    running = serve(main="defaults { close_timeout 5m; }")
     with H2Peer(running) as peer:
         stream, other = peer.open("/witness").opened(), peer.open().opened()
         stream.read_message()
-        way(running)
+        running.signal(signal.SIGTERM)
         assert stream.read_close() == 1001 and other.read_close() == 1001
         eventually_goaway(peer, 1)
-        assert (peer.goaways[0].last_stream, peer.goaways[0].number) == ((1 << 31) - 1, NO_ERROR)
-        late = peer.ask_for()
-        try:
-            assert late.answered().status == 503 and late.body.startswith(b"draining")
-        except StreamReset as reset:
-            assert reset.code == REFUSED_STREAM
+        late = late_stream(peer)
         stream.send(frame(CLOSE, close_payload(1001)))
         assert stream.at_end()
         peer.ping()
@@ -687,9 +689,22 @@ def test_a_drain_says_where_it_ends(serve, way):
     assert said_closed(running) == [(1001, 6)]
 
 
-def eventually_goaway(peer, count):
-    """Goes round until the gateway has said it; each round takes what comes."""
-    eventually(f"{count} GOAWAY", lambda: peer.ping() or len(peer.goaways) >= count)
+def test_a_drain_asks_clients_to_come_elsewhere(serve):
+    """Those who are here stay as long as they like, and hear at once that a new stream has no place here."""
+    running = serve(main="defaults { drain_timeout 5m; }")
+    with H2Peer(running) as peer, H2Peer(running) as idle:
+        stream = peer.open("/witness").opened()
+        stream.read_message()
+        draining = subprocess.Popen([PROGRAM, "drain", "-c", running.file], stdout=subprocess.DEVNULL)
+        eventually_goaway(peer, 1)
+        late_stream(peer)
+        assert answers(stream)
+        assert idle.at_end() and idle.goaways[-1].number == NO_ERROR
+        stream.send(frame(CLOSE, close_payload(1000)))
+        assert stream.read_close() == 1000 and stream.at_end()
+        assert peer.at_end()
+        assert draining.wait(DEADLINE) == 0
+    assert running.exit_status() == 0
 
 
 def test_an_idle_connection_does_not_hold_up_the_end(serve):
