@@ -187,7 +187,9 @@ class Bridge:
             while isinstance(piece := await stream.came.get(), tuple):
                 writer.write(piece[0])
                 await writer.drain()
-                self.uplink.h2.acknowledge_received_data(piece[1], stream.number)
+                # One that the gateway has ended meanwhile needs no window.
+                with contextlib.suppress(H2Error):
+                    self.uplink.h2.acknowledge_received_data(piece[1], stream.number)
                 self.uplink.flush()
             if piece is not None and not writer.is_closing():
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
