@@ -167,8 +167,9 @@ class H2Connection:
         self.watch()
 
     def __str__(self):
-        return (f"h2 {self.under}, windows {self.initial}, may send {self.window} and hear {self.allowance}, {len(self.out)} to write, "
-                f"{len(self.input)} read" + (", lazy" if self.is_lazy else "") + (f", cuts {self.cuts}" if self.cuts else ""))
+        return (f"h2 {self.under}, windows {self.initial}, may send {self.window} and hear {self.allowance}, {len(self.out)} to "
+                f"write, {len(self.input)} read" + (", lazy" if self.is_lazy else "")
+                + (f", cuts {self.cuts}" if self.cuts else ""))
 
     # ---- streams
     def has_room(self):
