@@ -130,8 +130,9 @@ class Restarted(Echo):
         self.lost(why)
 
     def lost(self, why):
-        if self.phase in ("open", "closed"):
-            self.loop.cut_off += self.phase == "open"
+        # Its own Close may be under way while the gateway gives up.
+        if self.phase in ("open", "closing", "closed"):
+            self.loop.cut_off += self.phase != "closed"
             return self.finish()
         return super().lost(why)
 
