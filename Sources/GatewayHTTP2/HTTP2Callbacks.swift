@@ -46,6 +46,8 @@ import Glibc
         unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_settings(options, 32)
         unsafe nghttp2_option_set_max_outbound_ack(options, 100)
+        // nghttp2 1.52 counts each piece in which the nine bytes in front of such a frame come; the list is bounded anyway.
+        unsafe nghttp2_option_set_max_continuations(options, 80)
         // Our own fields are few: a table of theirs would cost more than it saves.
         unsafe nghttp2_option_set_max_deflate_dynamic_table_size(options, 0)
         unsafe nghttp2_option_set_stream_reset_rate_limit(options, 100, 10)
@@ -86,7 +88,9 @@ import Glibc
             switch UInt32(header.type) {
             case NGHTTP2_HEADERS.rawValue: session.finishHead(header.stream_id, endsStream: endsStream)
             case NGHTTP2_DATA.rawValue:
-                session.finishData(header.stream_id, isEmpty: header.length == 0, endsStream: endsStream)
+                // Padding is no content.
+                let isEmpty = unsafe header.length <= frame.pointee.data.padlen
+                session.finishData(header.stream_id, isEmpty: isEmpty, endsStream: endsStream)
             case NGHTTP2_SETTINGS.rawValue: session.hasSettings = true
             default: break
             }

@@ -223,6 +223,12 @@ package import HTTP
 
     func resume(_ stream: HTTP2Stream) { _ = unsafe nghttp2_session_resume_data(session, stream.id) }
 
+    /// The peer takes DATA of a stream.
+    func hasWindow(_ stream: HTTP2Stream) -> Bool {
+        unsafe nghttp2_session_get_stream_remote_window_size(session, stream.id) > 0
+            && nghttp2_session_get_remote_window_size(session) > 0
+    }
+
     /// Bytes of a stream have been read: its peer may send as many more.
     func consume(_ count: Int, of stream: HTTP2Stream) {
         if count == 0 { return }

@@ -42,6 +42,8 @@ package final class HTTP2Stream: TransportLayer {
     private var isEndTold = false
     /// Why the peer, or the connection, broke it off.
     private var brokenBy: HTTP2Code?
+    /// It was broken off: nothing that is written leaves any more.
+    package var isBroken: Bool { brokenBy != nil }
 
     private var outgoing = ByteBuffer()
     private var outgoingStart = 0
@@ -223,6 +225,8 @@ package final class HTTP2Stream: TransportLayer {
         isLeft = true
         owner = 0
         if resets || !hasAnswered || unsent > 0 && !isFinishing { return session.reset(self, .cancel) }
+        // nghttp2 sends no frame of DATA while a window is shut, not even an empty one.
+        if !session.hasWindow(self) { return session.reset(self, .noError) }
         if !isFinishing {
             isFinishing = true
             offer(to: session)

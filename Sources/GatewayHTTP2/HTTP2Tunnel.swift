@@ -40,13 +40,20 @@ package final class HTTP2Tunnel: TransportLayer {
     }
 
     package override func read(_ socket: borrowing Socket, into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-        if let given = unsafe give(socket, buffer) { return given }
+        if let given = unsafe give(socket, buffer) { return pushed(socket, given) }
         let pulled = pull(socket)
-        if case .failed(let error) = push(socket) { return .failed(error) }
         answer()
-        if let given = unsafe give(socket, buffer) { return given }
+        let given = unsafe give(socket, buffer)
+        if case .failed(let error) = push(socket) { return .failed(error) }
+        if let given { return given }
         if reason != nil { return .failed(Errno(EPROTO)) }
         return pulled == .moved(0) ? .wouldBlock : pulled
+    }
+
+    /// What has been read makes room for more, which the server has to hear.
+    private func pushed(_ socket: borrowing Socket, _ result: IOResult) -> IOResult {
+        if case .failed(let error) = push(socket) { return .failed(error) }
+        return result
     }
 
     /// What can be read without asking the socket.

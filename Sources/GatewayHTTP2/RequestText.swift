@@ -68,8 +68,9 @@ struct RequestText {
         text.append(Octet.space)
         text.append(contentsOf: path.isEmpty ? authority : path)
         text.append(contentsOf: " HTTP/1.1\r\n".utf8)
-        // RFC 9113 8.3.1: a host that says something else than :authority is not heard.
-        Self.append("host".utf8, authority.isEmpty ? host : authority, to: &text)
+        // RFC 9113 8.3.1: a host that says something else than :authority is an error, as two lines of it are.
+        if !authority.isEmpty { Self.append("host".utf8, authority, to: &text) }
+        if !host.isEmpty, host != authority { Self.append("host".utf8, host, to: &text) }
         text.append(contentsOf: lines)
         if !cookies.isEmpty { Self.append("cookie".utf8, cookies, to: &text) }
         // A body of unknown length, as chunks are.

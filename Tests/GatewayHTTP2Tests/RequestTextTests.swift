@@ -28,12 +28,20 @@ struct RequestTextTests {
         let head = try #require(
             try head([
                 (":method", "POST"), (":scheme", "https"), (":authority", "a.example:8443"), (":path", "/x?y=1"),
-                ("host", "b.example"), ("content-length", "3"), ("x-one", "1"),
+                ("host", "a.example:8443"), ("content-length", "3"), ("x-one", "1"),
             ]))
         #expect(head.methodName == "POST" && head.string(head.target.range) == "/x?y=1")
         #expect(head.string(try #require(head.host)) == "a.example:8443")
         #expect(head.contentLength == 3)
         #expect(head.string(try #require(head.first("x-one"))) == "1")
+    }
+
+    @Test func `a host that contradicts the authority is an error`() {
+        #expect(throws: RequestHeadError.self) {
+            try head([
+                (":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/"), ("host", "b"),
+            ])
+        }
     }
 
     @Test func `an extended CONNECT is a GET`() throws {

@@ -76,7 +76,8 @@ final class HTTP2Connections {
         for stream in session.takeTouched() {
             if stream.owner == 0, stream.request != nil { admit(stream, of: peer, on: worker) }
             if let its = connection(of: stream, on: worker), its.pointee.phase != .gone {
-                worker.readable(its, hangUp: false)
+                // Also heard where the handler does not read, as a reset is.
+                worker.readable(its, hangUp: stream.isBroken)
             }
         }
     }
@@ -156,7 +157,9 @@ final class HTTP2Connections {
     private func complain(
         _ peer: ConnectionPointer, _ failure: (code: HTTP2Code, reason: String), on worker: Worker
     ) {
-        worker.server.rejections.note(failure.code == .enhanceYourCalm ? "http2-abuse" : "http2-error")
+        // With INTERNAL_ERROR nghttp2 answers more resets than it was told to bear.
+        let isAbuse = failure.code == .enhanceYourCalm || failure.code == .internalError
+        worker.server.rejections.note(isAbuse ? "http2-abuse" : "http2-error")
         guard let skipped = worker.server.layerFailures.admit(at: worker.nowNanoseconds) else { return }
         let address = peer.pointee.peerAddress?.description ?? "-"
         worker.server.log.info(
@@ -173,6 +176,13 @@ final class HTTP2Connections {
 
     /// Asks the peer to open no more streams.
     func shutDown(_ peer: ConnectionPointer) { peer.pointee.rareState?.http2?.shutDown() }
+
+    /// Asks all peers to open their streams elsewhere: the gateway drains.
+    func shutDownAll(on worker: Worker) {
+        for slot in 0..<worker.table.used {
+            if let peer = worker.table.occupant(slot), peer.pointee.phase == .multiplexed { shutDown(peer) }
+        }
+    }
 
     // MARK: Silence
 

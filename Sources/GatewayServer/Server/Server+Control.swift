@@ -137,6 +137,7 @@ extension Server {
         if phase == .serving { stopWatching() }
         phase = .draining
         context.isDraining.store(true, ordering: .relaxed)
+        for port in context.ports { port.post(.drain) }
         let patience = drainTime(spread)
         drainsUntil = context.clock() &+ UInt64(clamping: patience) &* 1_000_000
         let connections = "\(context.connections.load(ordering: .relaxed)) connections"

@@ -97,6 +97,7 @@ final class MailboxReader {
         case .handover(let handover): worker.migrator.begin(handover, on: worker)
         case .fence(let fence): fence.pass()
         case .lag(let lag): lag.answer(at: worker.clock())
+        case .drain: worker.http2.shutDownAll(on: worker)
         case .depart(let ticks): worker.departures.begin(within: ticks, on: worker)
         case .list(let listing): listing.look(on: worker)
         case .trace(let tracer, let first, let found):

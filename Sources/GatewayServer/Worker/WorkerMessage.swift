@@ -55,6 +55,8 @@ enum WorkerMessage: Sendable {
     case fence(Fence)
     /// The control thread wants to know how long this takes.
     case lag(LoopLag)
+    /// The gateway drains: who speaks HTTP/2 is asked to open no more streams.
+    case drain
     /// Say 1001 to one peer after the other, within so many ticks; nil = within what their routes say.
     case depart(within: UInt32?)
     /// Somebody wants to know who is connected: the worker looks at some, and posts it again until it has seen all.
@@ -78,7 +80,7 @@ enum WorkerMessage: Sendable {
             .refused,
             .poolMoved,
             .reply,
-            .listeners, .routing, .handover, .fence, .lag, .depart, .list, .trace, .endTrace, .stop, .done:
+            .listeners, .routing, .handover, .fence, .lag, .drain, .depart, .list, .trace, .endTrace, .stop, .done:
             false
         }
     }

@@ -11,6 +11,7 @@ let targets: [(name: String, body: @convention(c) (UnsafePointer<UInt8>?, Int) -
     ("elf", { start, count in tryELF(bytes(start, count)) }),
     ("control", { start, count in tryControlLine(bytes(start, count)) }),
     ("proxy", { start, count in tryProxyHeader(bytes(start, count)) }),
+    ("http2", { start, count in tryHTTP2(bytes(start, count)) }),
     ("state", { start, count in tryState(bytes(start, count)) }),
     ("records", { start, count in tryRecords(bytes(start, count)) }),
     ("echoes", { start, count in tryEchoes(bytes(start, count)) }),
