@@ -67,8 +67,8 @@ def test_orphans_are_reaped_and_no_exit_status_is_lost(contained):
         for _ in range(20):
             assert peer.ask("orphan") == "0"
             assert peer.ask("child") == "7"
-    [gateway] = children(first)
-    eventually("only the gateway is left", lambda: children(first) == [gateway] and state(gateway) != "Z")
+    # The last orphan may just have become a child of process 1.
+    eventually("only the gateway is left", lambda: [state(each) != "Z" for each in children(first)] == [True])
     # Probes are children too: a reload needs to know how they ended.
     c_handler.build(running, "process", "AGAIN=1")
     told = ask(running, "reload", "process")

@@ -267,7 +267,9 @@ def test_ciphers_are_those_of_the_configuration(make, tmp_path):
 
 def test_http_is_agreed_on(make):
     running = make().start()
-    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "h2,http/1.1")
+    assert "ALPN protocol: h2" in s_client(running, "-alpn", "http/1.1,h2")
+    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "http/1.1")
+    assert "ALPN protocol: http/1.1" in s_client(make(more="http2 off;").start(), "-alpn", "h2,http/1.1")
 
 
 def test_https_and_its_end(make, tmp_path):
