@@ -223,10 +223,12 @@ package import HTTP
 
     func resume(_ stream: HTTP2Stream) { _ = unsafe nghttp2_session_resume_data(session, stream.id) }
 
-    /// The peer takes DATA of a stream.
-    func hasWindow(_ stream: HTTP2Stream) -> Bool {
-        unsafe nghttp2_session_get_stream_remote_window_size(session, stream.id) > 0
-            && nghttp2_session_get_remote_window_size(session) > 0
+    /// Gives up streams whose end has waited since the last call: nghttp2 sends no frame of DATA while a window is shut, not
+    /// even an empty one.
+    package func abandonLeftStreams() {
+        for stream in streams.values where stream.isLeft {
+            if stream.isAbandoned { reset(stream, .noError) } else { stream.isAbandoned = true }
+        }
     }
 
     /// Bytes of a stream have been read: its peer may send as many more.

@@ -225,8 +225,6 @@ package final class HTTP2Stream: TransportLayer {
         isLeft = true
         owner = 0
         if resets || !hasAnswered || unsent > 0 && !isFinishing { return session.reset(self, .cancel) }
-        // nghttp2 sends no frame of DATA while a window is shut, not even an empty one.
-        if !session.hasWindow(self) { return session.reset(self, .noError) }
         if !isFinishing {
             isFinishing = true
             offer(to: session)
@@ -237,6 +235,8 @@ package final class HTTP2Stream: TransportLayer {
 
     /// Nobody is here any more who reads it.
     private(set) var isLeft = false
+    /// That was so already when the session looked last.
+    var isAbandoned = false
     /// It is left, its end has been sent, and the peer may go on for ever.
     var isOneSided: Bool { isLeft && isFinished && !isPeerFinished }
 

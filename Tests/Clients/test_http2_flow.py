@@ -387,8 +387,8 @@ def test_a_close_waits_its_turn(serve):
 
 def test_end_of_stream_needs_no_window(serve):
     """RFC 9113 6.9 would let a frame of no bytes go that ends the stream; nghttp2 does not, so the stream is reset without a
-    fault."""
-    running = serve()
+    fault after a while."""
+    running = serve(main="defaults { ping_interval 1s; }")
     with Wire(running) as wire:
         wire.shake({INITIAL_WINDOW_SIZE: 4})
         wire.open(1)

@@ -198,6 +198,7 @@ final class HTTP2Connections {
     /// The peer may have been silent, or without a stream, for too long.
     func expire(_ peer: ConnectionPointer, on worker: Worker) {
         guard let session = peer.pointee.rareState?.http2 else { return }
+        session.abandonLeftStreams()
         let idle = worker.routing.handshakeTimeout * Self.idleTimeouts
         if session.streamCount > 0 { peer.pointee.lastMessage = worker.now }
         if session.streamCount == 0, worker.isEnding || worker.now >= peer.pointee.lastMessage + idle {
