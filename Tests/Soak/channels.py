@@ -48,6 +48,10 @@ class Channel:
     def __str__(self):
         return "plain"
 
+    def standing(self):
+        """Where it is, in words."""
+        return "port %d" % self.socket.getsockname()[1]
+
     def watch(self, selector, before, wanted, owner):
         """What of reading and writing its owner waits for, and did until now."""
         if not before:
@@ -96,6 +100,10 @@ class TLSChannel(Channel):
 
     def __str__(self):
         return self.layer.version() or "TLS"
+
+    def standing(self):
+        return (f"{super().standing()}, {len(self.waiting)} bytes of TLS wait to be sent, {self.inward.pending} to be read, "
+                f"{self.layer.pending()} are read")
 
     def _shake(self):
         try:

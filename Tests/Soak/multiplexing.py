@@ -43,6 +43,9 @@ class H2Channel:
                 f"{self.connection}")
 
     # ---- as a channel
+    def standing(self):
+        return f"stream {self.number}, {self.connection.under.standing()}"
+
     def watch(self, selector, before, wanted, peer):
         self.wanted, self.peer = wanted, peer
         self.connection.schedule()
