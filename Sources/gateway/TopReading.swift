@@ -106,7 +106,7 @@ extension TopReading.Traffic {
         callbacks = TopDurations(json?["callbacks"])
     }
 
-    /// What came since another moment, a second; what a route has lost with an old generation is no negative rate.
+    /// What came since another moment, a second; of a route that was removed and is there again, it is none.
     package func rate(since before: Self, seconds: Double) -> Self {
         var rate = Self()
         func per(_ path: KeyPath<Self, Double>) -> Double {

@@ -130,7 +130,7 @@ def test_the_exit_status_is_that_of_the_close(code, status):
 
 
 @pytest.mark.parametrize("bytes_,reason", [
-    (frame(TEXT, b"x", masked=True), "is masked"), (frame(TEXT, b"\xff", masked=False), "not UTF-8"),
+    (b"\x81\x81mask\x15", "is masked"), (frame(TEXT, b"\xff", masked=False), "not UTF-8"),
     (frame(TEXT, b"x", masked=False, rsv=4), "reserved bit"), (b"", "ended without a Close"),
     (frame(CLOSE, b"x", masked=False), "a Close of one byte"),
 ])

@@ -1,3 +1,4 @@
+import CLinux
 import Testing
 
 @testable import GatewayServer
@@ -50,5 +51,25 @@ struct InstanceCountersTests {
         directory.end(counters)
         for generation: UInt64 in 2...20 { directory.end(directory.begin(name(generation), workers: 1)) }
         #expect(directory.all.contains { $0 === counters })
+    }
+
+    @Test func `what a forgotten generation has counted still counts for its route`() {
+        let directory = CounterDirectory()
+        for generation: UInt64 in 1...9 {
+            let counters = directory.begin(name(generation), workers: 1)
+            counters.workers[0].received.count(messages: 1, kinds: 1, bytes: 10)
+            counters.workers[0].noteHandshake(nanoseconds: 1)
+            counters.workers[0].noteClose(code: 1000, by: 1)
+            counters.pool.observeAmongOthers(CLINUX_MESSAGE, nanoseconds: 1)
+            directory.end(counters)
+        }
+        directory.end(directory.begin(name(1, route: "/s"), workers: 1))
+        let readings = directory.readings
+        #expect(Set(readings.keys) == ["/r", "/s"])
+        var total = TrafficReading()
+        readings["/r"]?.forEach { total.add($0) }
+        #expect(total.received == .init(text: 9, binary: 0, bytes: 90))
+        #expect(total.handshakes.count == 9 && total.closes.values.reduce(0, +) == 9)
+        #expect(total.callbacks.values.reduce(0) { $0 + $1.count } == 9)
     }
 }

@@ -45,6 +45,8 @@ final class CounterDirectory: Sendable {
 
     private struct State {
         var entries: [InstanceCounters.Name: Entry] = [:]
+        /// By route: what those have counted that are not remembered by themselves any more.
+        var others: [String: TrafficReading] = [:]
     }
 
     private let state = Mutex(State())
@@ -67,7 +69,21 @@ final class CounterDirectory: Sendable {
             let ended = state.entries.filter {
                 $0.value.instances <= 0 && $0.key.route == name.route && $0.key.handler == name.handler
             }.keys.sorted { $0.generation > $1.generation }
-            for old in ended.dropFirst(Self.mostEnded) { state.entries[old] = nil }
+            for old in ended.dropFirst(Self.mostEnded) {
+                guard let entry = state.entries.removeValue(forKey: old) else { continue }
+                state.others[name.route, default: TrafficReading()].add(entry.counters.reading)
+            }
+        }
+    }
+
+    /// By route: everything that was counted since the start.
+    var readings: [String: [TrafficReading]] {
+        state.withLock { state in
+            var readings = state.others.mapValues { [$0] }
+            for entry in state.entries.values {
+                readings[entry.counters.name.route, default: []].append(entry.counters.reading)
+            }
+            return readings
         }
     }
 

@@ -6,6 +6,12 @@ struct TrafficReading: Sendable {
         var text: UInt64 = 0
         var binary: UInt64 = 0
         var bytes: UInt64 = 0
+
+        fileprivate mutating func add(_ other: Direction) {
+            text &+= other.text
+            binary &+= other.binary
+            bytes &+= other.bytes
+        }
     }
 
     var received = Direction()
@@ -20,4 +26,22 @@ struct TrafficReading: Sendable {
     var roundTrips = HistogramReading(bounds: DurationHistogram.Bounds.wait.seconds)
     /// By the name of the callback.
     var callbacks: [String: HistogramReading] = [:]
+
+    mutating func add(_ other: TrafficReading) {
+        received.add(other.received)
+        sent.add(other.sent)
+        opened &+= other.opened
+        open &+= other.open
+        moved &+= other.moved
+        refused &+= other.refused
+        abandoned &+= other.abandoned
+        closes.merge(other.closes, uniquingKeysWith: &+)
+        handshakes.add(other.handshakes)
+        roundTrips.add(other.roundTrips)
+        callbacks.merge(other.callbacks) { sum, more in
+            var sum = sum
+            sum.add(more)
+            return sum
+        }
+    }
 }

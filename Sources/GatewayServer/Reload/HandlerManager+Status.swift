@@ -6,16 +6,17 @@ import Synchronization
 
 extension HandlerManager {
     /// The routes as they are now, for `gateway status`.
-    func routeReports(_ counters: [InstanceCounters] = []) -> [StatusReport.Route] {
-        let counted = Dictionary(grouping: counters, by: \.name.route)
-        return zip(configuration.routes, routing.routes).map { configuration, route in
+    ///
+    /// - Parameter readings: what was counted, by route.
+    func routeReports(_ readings: [String: [TrafficReading]] = [:]) -> [StatusReport.Route] {
+        zip(configuration.routes, routing.routes).map { configuration, route in
             var report = StatusReport.Route(
                 host: route.host?.description, pattern: route.pattern, handler: route.handler,
                 unavailable: unavailable(route),
                 connections: route.connections.load(ordering: .relaxed), reload: configuration.limits.reload.rawValue,
                 compression: route.compressionReport)
             report.costs = StatusReport.Costs(route.costs)
-            report.traffic = StatusReport.Traffic((counted[route.name] ?? []).map(\.reading))
+            report.traffic = StatusReport.Traffic(readings[route.name] ?? [])
             return report
         }
     }

@@ -102,7 +102,7 @@ extension Server {
         report.inheritedListeners = listeners.entries.filter { !$0.isClosed && $0.inheritedName != nil }
             .map { $0.listener.address.description }
         report.certificates = Listeners.certificates(listeners.entries)
-        report.routes = handlerManager.routeReports(context.counters.all)
+        report.routes = handlerManager.routeReports(context.counters.readings)
         report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
         report.reasons = unreadiness() + report.copies
         report.refusals = context.rejections.all.map { .init(word: $0.word, count: $0.count) }

@@ -3,8 +3,20 @@
 export const kept = 300;
 const latencyWindow = 30;
 
-const total = (samples, accepts = () => true) =>
-  (samples ?? []).reduce((sum, sample) => accepts(sample) ? sum + (sample.value ?? 0) : sum, 0);
+const total = samples => (samples ?? []).reduce((sum, sample) => sum + (sample.value ?? 0), 0);
+
+const labels = ({ value, count, sum, bounds, counts, ...others }) => JSON.stringify(others);
+
+// What was counted since another reading, series by series: one that has left is no negative growth of the others.
+function since(samples, before) {
+  const earlier = new Map((before ?? []).map(sample => [labels(sample), sample]));
+  return (samples ?? []).map(sample => {
+    const old = earlier.get(labels(sample));
+    return !old ? sample : sample.counts
+      ? { ...sample, counts: sample.counts.map((count, index) => Math.max(0, count - old.counts[index])) }
+      : { ...sample, value: Math.max(0, sample.value - old.value) };
+  });
+}
 
 // The counts of all histograms of a list, bucket by bucket; nil where there is none.
 function merged(samples) {
@@ -17,21 +29,20 @@ function merged(samples) {
   return counts && { counts, bounds };
 }
 
-// The value below which a share of what was counted between two readings lies; nil where nothing was.
-export function quantile(now, before, share) {
-  if (!now) return null;
-  const counts = now.counts.map((count, index) => Math.max(0, count - (before?.counts[index] ?? 0)));
-  const all = counts.reduce((sum, count) => sum + count, 0);
+// The value below which a share of what was counted lies; nil where nothing was.
+function quantile(counted, share) {
+  const all = counted?.counts.reduce((sum, count) => sum + count, 0) ?? 0;
   if (all === 0) return null;
+  const { counts, bounds } = counted;
   let below = 0;
   for (let index = 0; index < counts.length; index += 1) {
     if (below + counts[index] >= share * all) {
-      const low = index === 0 ? 0 : now.bounds[index - 1], high = now.bounds[index] ?? now.bounds.at(-1);
+      const low = index === 0 ? 0 : bounds[index - 1], high = bounds[index] ?? bounds.at(-1);
       return low + (high - low) * (share * all - below) / counts[index];
     }
     below += counts[index];
   }
-  return now.bounds.at(-1);
+  return bounds.at(-1);
 }
 
 // Everything that is remembered: `points`, one for each second, the oldest first.
@@ -50,69 +61,60 @@ export class Samples {
   }
 
   add(snapshot) {
-    const { metrics, status } = snapshot;
+    const { metrics, status } = snapshot, at = status.process.uptime_ms / 1000;
     // Two come within a moment when there is news: too short a time for rates.
-    if (this.#last && status.process.uptime_ms / 1000 - this.#last.at < 0.5) {
+    if (this.#last && at - this.#last.at < 0.5) {
       this.points.at(-1).connections = status.process.connections;
       return;
     }
-    const reading = {
-      at: status.process.uptime_ms / 1000,
-      received: total(metrics.gateway_messages_received), sent: total(metrics.gateway_messages_sent),
-      bytesIn: total(metrics.gateway_received_bytes), bytesOut: total(metrics.gateway_sent_bytes),
-      refused: total(metrics.gateway_handshakes_rejected), cpu: total(metrics.process_cpu_seconds),
-      routes: this.#byRoute(metrics),
-    };
-    const callbacks = metrics.gateway_callback_duration_seconds ?? [];
-    this.#histograms.push({ at: reading.at, samples: callbacks });
-    while (this.#histograms.length > 1 && reading.at - this.#histograms[1].at >= latencyWindow) this.#histograms.shift();
-    const before = this.#histograms[0] === this.#histograms.at(-1) ? [] : this.#histograms[0].samples;
-    this.callbacks = this.#latencies(callbacks, before, sample => sample.callback);
-    this.routes = this.#rates(reading, this.#latencies(callbacks, before, sample => sample.route));
-    const seconds = this.#last ? reading.at - this.#last.at : 0;
-    const rate = name => seconds > 0 ? Math.max(0, reading[name] - this.#last[name]) / seconds : null;
+    const callbacks = this.#recentCallbacks(at, metrics.gateway_callback_duration_seconds ?? []);
+    this.callbacks = this.#latencies(callbacks, sample => sample.callback);
+    this.routes = this.#rates(at, metrics, this.#latencies(callbacks, sample => sample.route));
+    const rate = name => this.#rate(at, total(this.#grown(metrics, name)));
     this.points.push({
-      at: Date.now(), connections: status.process.connections, received: rate("received"), sent: rate("sent"),
-      bytesIn: rate("bytesIn"), bytesOut: rate("bytesOut"), refused: rate("refused"), cpu: rate("cpu"),
-      p99: quantile(merged(callbacks), merged(before), 0.99), memory: total(metrics.process_resident_memory_bytes),
+      at: Date.now(), connections: status.process.connections,
+      received: rate("gateway_messages_received"), sent: rate("gateway_messages_sent"),
+      bytesIn: rate("gateway_received_bytes"), bytesOut: rate("gateway_sent_bytes"),
+      refused: rate("gateway_handshakes_rejected"), cpu: rate("process_cpu_seconds"),
+      p99: quantile(merged(callbacks), 0.99), memory: total(metrics.process_resident_memory_bytes),
     });
     if (this.points.length > kept) this.points.splice(0, this.points.length - kept);
-    this.#last = reading;
+    this.#last = { at, metrics };
   }
 
-  #byRoute(metrics) {
+  #grown(metrics, name) { return since(metrics[name], this.#last?.metrics[name]); }
+
+  // A second of what grew by so much since the last reading; nil where there was none.
+  #rate(at, growth) { return this.#last ? growth / (at - this.#last.at) : null; }
+
+  // What the window has seen.
+  #recentCallbacks(at, samples) {
+    this.#histograms.push({ at, samples });
+    while (this.#histograms.length > 1 && at - this.#histograms[1].at >= latencyWindow) this.#histograms.shift();
+    return this.#histograms.length > 1 ? since(samples, this.#histograms[0].samples) : samples;
+  }
+
+  #rates(at, metrics, latencies) {
     const routes = new Map();
     for (const name of ["received", "sent"]) {
-      for (const sample of metrics[`gateway_messages_${name}`] ?? []) {
-        const counts = routes.get(sample.route) ?? { received: 0, sent: 0 };
-        counts[name] += sample.value;
-        routes.set(sample.route, counts);
+      for (const sample of this.#grown(metrics, `gateway_messages_${name}`)) {
+        const route = routes.get(sample.route) ?? { received: null, sent: null, p99: latencies.get(sample.route)?.p99 ?? null };
+        const rate = this.#rate(at, sample.value);
+        if (rate !== null) route[name] = (route[name] ?? 0) + rate;
+        routes.set(sample.route, route);
       }
     }
     return routes;
   }
 
-  #rates(reading, latencies) {
-    const seconds = this.#last ? reading.at - this.#last.at : 0;
-    const rates = new Map();
-    for (const [route, counts] of reading.routes) {
-      const before = this.#last?.routes.get(route);
-      const rate = name => seconds > 0 ? Math.max(0, counts[name] - (before?.[name] ?? 0)) / seconds : null;
-      rates.set(route, { received: rate("received"), sent: rate("sent"), p99: latencies.get(route)?.p99 ?? null });
-    }
-    return rates;
-  }
-
-  // Quantiles of the window, and how many were looked at, by what `name` says of a sample.
-  #latencies(now, before, name) {
+  // Quantiles, and how many were looked at, by what `name` says of a sample.
+  #latencies(samples, name) {
     const result = new Map();
-    for (const key of new Set(now.map(name))) {
-      const of = samples => merged(samples.filter(sample => name(sample) === key));
-      const [counts, earlier] = [of(now), of(before)];
-      const seen = counts.counts.reduce((sum, count, index) => sum + count - (earlier?.counts[index] ?? 0), 0);
+    for (const key of new Set(samples.map(name))) {
+      const counted = merged(samples.filter(sample => name(sample) === key));
       result.set(key, {
-        seen, p50: quantile(counts, earlier, 0.5), p99: quantile(counts, earlier, 0.99),
-        most: quantile(counts, earlier, 1),
+        seen: counted.counts.reduce((sum, count) => sum + count, 0), p50: quantile(counted, 0.5),
+        p99: quantile(counted, 0.99), most: quantile(counted, 1),
       });
     }
     return result;
