@@ -8,14 +8,15 @@ import Glibc
     static var source: nghttp2_data_provider {
         unsafe nghttp2_data_provider(
             source: nghttp2_data_source(),
-            read_callback: { _, id, buffer, length, flags, _, context in
-                guard let session = unsafe HTTP2Callbacks.session(context), let buffer = unsafe buffer else {
+            read_callback: { _, id, _, length, flags, _, context in
+                guard let session = unsafe HTTP2Callbacks.session(context) else {
                     return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
                 }
-                let room = unsafe UnsafeMutableRawBufferPointer(start: buffer, count: length)
-                guard let filled = unsafe session.fill(id, room) else { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
-                if filled.isLast { unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
-                return filled.count
+                guard let offered = session.offer(id, atMost: length) else { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
+                // nghttp2 asks for the bytes when it has made the frame, so that they need not lie in its own buffer.
+                unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+                if offered.isLast { unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+                return offered.count
             })
     }
 
@@ -60,6 +61,15 @@ import Glibc
         unsafe hearHeads(callbacks)
         unsafe hearFrames(callbacks)
         unsafe hearTrouble(callbacks)
+        unsafe nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, count, _, context in
+            guard let frame = unsafe frame, let session = unsafe HTTP2Callbacks.session(context) else {
+                return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+            }
+            let isSent = unsafe session.send(
+                frame.pointee.hd.stream_id,
+                UnsafeRawBufferPointer(start: header, count: HTTP2Session.frameHeaderLength), count)
+            return isSent ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
+        }
         return unsafe callbacks
     }
 

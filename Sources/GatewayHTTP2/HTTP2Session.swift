@@ -13,7 +13,11 @@ package import HTTP
     /// What nghttp2 holds for a connection without streams, in bytes (measured with 1.52); a stream has 376 more.
     package static let memory = 25_514
 
+    /// RFC 9113 4.1.
+    static let frameHeaderLength = 9
+
     let settings: HTTP2Settings
+    let buffer: SpareBuffer
     package let underlay: HTTP2Underlay
     private let role: Role
     private var session: OpaquePointer?
@@ -25,6 +29,9 @@ package import HTTP
     private var touched: [HTTP2Stream] = []
     /// Streams that take output again.
     private var roomy: [HTTP2Stream] = []
+    /// Where frames go while they are collected, and how many bytes of them still may.
+    private var give: ((UnsafeRawBufferPointer) -> Void)?
+    private var room = 0
     /// Told when there is something for the peer, from then on until `collect` finds nothing more.
     private var onOutput: (() -> Void)?
     private var isOutputNoted = false
@@ -38,9 +45,10 @@ package import HTTP
     /// More frames than that wait for a peer only when it asks and does not read.
     private var mostQueued: Int { 1000 + 2 * settings.maxStreams }
 
+    /// - Parameter buffer: shared by all sessions of the thread.
     /// - Returns: nil when there is no memory.
-    package init?(_ role: Role, _ settings: HTTP2Settings, _ underlay: HTTP2Underlay) {
-        (self.role, self.settings, self.underlay) = (role, settings, underlay)
+    package init?(_ role: Role, _ settings: HTTP2Settings, _ underlay: HTTP2Underlay, _ buffer: SpareBuffer) {
+        (self.role, self.settings, self.underlay, self.buffer) = (role, settings, underlay, buffer)
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         guard let made = unsafe HTTP2Callbacks.makeSession(role, context) else { return nil }
         unsafe session = made
@@ -106,19 +114,24 @@ package import HTTP
     ///
     /// - Returns: false when nghttp2 cannot go on.
     package func collect(atMost: Int, _ give: (UnsafeRawBufferPointer) -> Void) -> Bool {
-        var given = 0
-        while given < atMost {
-            var data: UnsafePointer<UInt8>?
-            let count = unsafe nghttp2_session_mem_send(session, &data)
-            if count < 0 { return false }
-            guard count > 0, let data = unsafe data else {
-                isOutputNoted = false
-                break
+        unsafe withoutActuallyEscaping(give) { give in
+            unsafe self.give = unsafe give
+            room = atMost
+            defer { unsafe self.give = nil }
+            while room > 0 {
+                var bytes: UnsafePointer<UInt8>?
+                // Frames of DATA are given away meanwhile.
+                let count = unsafe nghttp2_session_mem_send(session, &bytes)
+                if count < 0 { return false }
+                guard count > 0, let bytes = unsafe bytes else {
+                    if room > 0 { isOutputNoted = false }
+                    break
+                }
+                unsafe give(UnsafeRawBufferPointer(start: bytes, count: count))
+                room -= count
             }
-            unsafe give(UnsafeRawBufferPointer(start: data, count: count))
-            given += count
+            return true
         }
-        return true
     }
 
     /// `collect` has something to give, as far as that can be told.
@@ -347,9 +360,20 @@ extension HTTP2Session {
         }
     }
 
-    func fill(_ id: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> (count: Int, isLast: Bool)? {
+    func offer(_ id: Int32, atMost room: Int) -> (count: Int, isLast: Bool)? {
         guard let stream = streams[id] else { return (0, true) }
-        return unsafe stream.fill(buffer)
+        return stream.offer(atMost: room)
+    }
+
+    /// A frame of DATA leaves.
+    ///
+    /// - Returns: false when it has to wait.
+    func send(_ id: Int32, _ header: UnsafeRawBufferPointer, _ count: Int) -> Bool {
+        guard let give = unsafe give, room > 0 else { return false }
+        unsafe give(header)
+        unsafe streams[id]?.send(count, give)
+        room -= header.count + count
+        return true
     }
 
     /// The last frame of a stream has been given away.

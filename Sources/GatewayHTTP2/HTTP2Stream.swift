@@ -10,9 +10,6 @@ package import HTTP
 package final class HTTP2Stream: TransportLayer {
     /// What is taken for the peer before it says that it has room.
     static let roomForOutput = 64 * 1024
-    /// Memory that is kept while nothing lies in it.
-    private static let idleCapacity = 1024
-
     package let id: Int32
     /// What was asked for, as soon as its head has come.
     package internal(set) var request: RequestHead.HTTP2Request?
@@ -23,8 +20,10 @@ package final class HTTP2Stream: TransportLayer {
     /// The number of the connection that it is; 0 before there is one.
     package var owner: UInt64 = 0
 
-    /// nil when the connection of HTTP/2 is gone, or the stream was let go of.
-    weak var session: HTTP2Session?
+    /// nil when the stream is over for nghttp2, which it is at the latest when the connection of HTTP/2 is cut off. Not weak:
+    /// every reference to the session would cost more.
+    private var session: HTTP2Session?
+    private let buffer: SpareBuffer
     private let underlay: HTTP2Underlay
     /// The header list under way.
     var text: RequestText?
@@ -61,6 +60,7 @@ package final class HTTP2Stream: TransportLayer {
     init(id: Int32, _ session: HTTP2Session) {
         self.id = id
         self.session = session
+        buffer = session.buffer
         underlay = session.underlay
         super.init()
     }
@@ -73,6 +73,7 @@ package final class HTTP2Stream: TransportLayer {
     func receive(_ bytes: UnsafeRawBufferPointer, isCounted: Bool = true) {
         if incomingStart > 0, incomingStart == incoming.count { dropRead() }
         if !isCounted { uncounted += bytes.count }
+        buffer.lend(to: &incoming)
         unsafe incoming.append(bytes)
     }
 
@@ -89,9 +90,8 @@ package final class HTTP2Stream: TransportLayer {
     }
 
     private func dropRead() {
-        incoming.removeAll()
+        buffer.takeBack(&incoming)
         incomingStart = 0
-        if incoming.capacity > Self.idleCapacity { incoming.free() }
     }
 
     package override var hasInput: Bool { unread > 0 || !isEndTold && (endsInput || brokenBy != nil) }
@@ -145,6 +145,7 @@ package final class HTTP2Stream: TransportLayer {
             outgoing.removeFirst(outgoingStart)
             outgoingStart = 0
         }
+        buffer.lend(to: &outgoing)
         unsafe outgoing.append(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         if count < bytes.count { isAwaited = true }
         offer(to: session)
@@ -167,24 +168,27 @@ package final class HTTP2Stream: TransportLayer {
         if endsInput, !isEndTold { session.touch(self) }
     }
 
-    /// Something of what waits for a frame of DATA.
+    /// What the next frame of DATA will have, if so much is allowed; `send` follows.
     ///
-    /// - Returns: how many bytes of the buffer were filled, and whether the stream ends with them; nil when there is nothing.
-    func fill(_ buffer: UnsafeMutableRawBufferPointer) -> (count: Int, isLast: Bool)? {
-        let count = min(unsent, buffer.count)
+    /// - Returns: how many bytes, and whether the stream ends with them; nil when there is nothing.
+    func offer(atMost room: Int) -> (count: Int, isLast: Bool)? {
+        let count = min(unsent, room)
         if count == 0, !isFinishing {
             isDeferred = true
             return nil
         }
+        return (count, isFinishing && count == unsent)
+    }
+
+    /// A frame of DATA takes bytes that it was offered.
+    func send(_ count: Int, _ give: (UnsafeRawBufferPointer) -> Void) {
         if count > 0 {
-            unsafe buffer.copyMemory(
-                from: UnsafeRawBufferPointer(rebasing: outgoing.bytes[outgoingStart..<(outgoingStart + count)]))
+            unsafe give(UnsafeRawBufferPointer(rebasing: outgoing.bytes[outgoingStart..<(outgoingStart + count)]))
             outgoingStart += count
         }
         if unsent == 0 {
-            outgoing.removeAll()
+            buffer.takeBack(&outgoing)
             outgoingStart = 0
-            if outgoing.capacity > Self.idleCapacity { outgoing.free() }
         }
         if isAwaited, unsent <= Self.roomForOutput / 2 {
             // Whoever waits for the end of it asks again.
@@ -192,7 +196,6 @@ package final class HTTP2Stream: TransportLayer {
             session?.noteRoom(self)
         }
         isFinished = isFinishing && unsent == 0
-        return (count, isFinished)
     }
 
     // MARK: Answers

@@ -25,9 +25,11 @@ package final class HTTP2Tunnel: TransportLayer {
 
     /// - Returns: nil when there is no memory.
     package init?(over under: TransportLayer?, accept: @escaping (String) -> String?) {
-        guard let session = HTTP2Session(.client, HTTP2Settings(), HTTP2Underlay()) else { return nil }
+        guard let session = HTTP2Session(.client, HTTP2Settings(), HTTP2Underlay(), SpareBuffer()) else { return nil }
         (self.session, self.under, self.accept) = (session, under, accept)
     }
+
+    deinit { session.cutOff() }
 
     package override var isOpen: Bool { under?.isOpen ?? true && session.peerTakesConnect }
     package override var security: TransportSecurity? { under?.security }

@@ -11,8 +11,8 @@ final class HTTP2SessionTests {
     private let socket = Socket(adopting: -1)
 
     init() throws {
-        server = try #require(HTTP2Session(.server, HTTP2Settings(maxStreams: 3), HTTP2Underlay()))
-        client = try #require(HTTP2Session(.client, HTTP2Settings(), HTTP2Underlay()))
+        server = try #require(HTTP2Session(.server, HTTP2Settings(maxStreams: 3), HTTP2Underlay(), SpareBuffer()))
+        client = try #require(HTTP2Session(.client, HTTP2Settings(), HTTP2Underlay(), SpareBuffer()))
     }
 
     /// Carries over what both have to say, until neither has more.
@@ -141,6 +141,35 @@ final class HTTP2SessionTests {
         server.cutOff()
         #expect(server.takeTouched().contains { $0 === ours })
         #expect(read(ours).result == .failed(Errno(104)) && server.streamCount == 0)
+    }
+
+    @Test func `a session that was cut off is kept by no stream`() throws {
+        weak var kept: HTTP2Session?
+        var stream: HTTP2Stream?
+        do {
+            let session = try #require(HTTP2Session(.client, HTTP2Settings(), HTTP2Underlay(), SpareBuffer()))
+            stream = session.request(connect())
+            kept = session
+            session.cutOff()
+        }
+        #expect(kept == nil && stream?.isBroken == true)
+    }
+
+    @Test func `no more is collected at once than is wanted, and nothing of the rest is lost`() throws {
+        let (ours, theirs) = try open()
+        let said = (0..<50_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        #expect(write(ours, said) == .moved(said.count))
+        var (heard, most) = ([UInt8](), 0)
+        while server.hasOutput {
+            var bytes: [UInt8] = []
+            #expect(server.collect(atMost: 1) { bytes.append(contentsOf: $0) })
+            if bytes.isEmpty { break }
+            most = max(most, bytes.count)
+            _ = bytes.withUnsafeBytes { client.receive($0, now: 0) }
+            heard += read(theirs).bytes
+        }
+        // A frame at a time, of the size that is allowed at first (RFC 9113 6.5.2).
+        #expect(heard == said && most == 16_384 + HTTP2Session.frameHeaderLength)
     }
 
     @Test func `whoever is told to end opens no more, and the last word is said when all have left`() throws {

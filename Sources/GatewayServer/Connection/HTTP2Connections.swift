@@ -15,6 +15,7 @@ import Synchronization
 final class HTTP2Connections {
     /// Connections of HTTP/2 that may have something for their peers.
     private var waiting: [ConnectionID] = []
+    private let buffer = SpareBuffer()
 
     /// So many bytes are taken of a session before they are offered to the kernel.
     private static let portion = 256 * 1024
@@ -47,7 +48,7 @@ final class HTTP2Connections {
             peer: peer.pointee.peerAddress, local: peer.pointee.transport.localAddress,
             security: peer.pointee.transport.security)
         let settings = HTTP2Settings(maxStreams: most, maxHeaderList: worker.routing.headLimits.maxHead)
-        guard let session = HTTP2Session(.server, settings, underlay) else {
+        guard let session = HTTP2Session(.server, settings, underlay, buffer) else {
             // ENOMEM
             worker.closer.lose(peer, Errno(12), on: worker)
             return .undecided
@@ -68,7 +69,12 @@ final class HTTP2Connections {
         guard let session = peer.pointee.rareState?.http2 else { return }
         let goesOn = unsafe session.receive(bytes, now: worker.nowNanoseconds)
         serve(session, of: peer, on: worker)
-        if !goesOn { giveUp(peer, session, on: worker) }
+        if !goesOn { return giveUp(peer, session, on: worker) }
+        // What the streams have answered goes out at once, while its memory is warm.
+        if waiting.last == peer.pointee.id {
+            waiting.removeLast()
+            flush(peer, session, on: worker)
+        }
     }
 
     /// Has the streams with news read.

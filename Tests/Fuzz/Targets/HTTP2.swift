@@ -10,7 +10,9 @@ func tryHTTP2(_ bytes: [UInt8]) -> Int32 {
     var cuts = Cuts(&input)
     var acts = input.bytes(16)
     let settings = HTTP2Settings(maxStreams: 8, maxHeaderList: 1024)
-    guard let session = HTTP2Session(.server, settings, HTTP2Underlay()) else { preconditionFailure("no session") }
+    guard let session = HTTP2Session(.server, settings, HTTP2Underlay(), SpareBuffer()) else {
+        preconditionFailure("no session")
+    }
     let stream = preface + input.all()
     var position = 0
     var open: [HTTP2Stream] = []
