@@ -73,6 +73,11 @@ let package = Package(
             name: "WebSocket",
             dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson", "CZlib", "CIsal"],
             swiftSettings: fast),
+        // The contract with what speaks with engines, and topics over several gateways.
+        .target(name: "CBackplaneABI"),
+        .target(
+            name: "GatewayCluster", dependencies: ["CBackplaneABI", "GatewayConfiguration", "GatewayIO", "CZlib"],
+            swiftSettings: strict),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "GatewayMetrics", exclude: ["Monitoring"], swiftSettings: strict),
         .target(name: "HandlerModules", dependencies: ["Bytes", "CGatewayABI", "CLinux"], swiftSettings: fast),
@@ -85,7 +90,8 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayControl", "GatewayConfiguration", "GatewayMetrics", "HandlerModules", "WebSocket", "HTTP",
+                "GatewayControl", "GatewayConfiguration", "GatewayCluster", "GatewayMetrics", "HandlerModules",
+                "WebSocket", "HTTP",
                 "GatewayHTTP2", "GatewayTLS", "GatewayIO", "Bytes", "CGatewayABI", "CLinux",
             ], swiftSettings: looping),
         .target(
@@ -130,6 +136,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests",
             dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
+        .testTarget(name: "GatewayClusterTests", dependencies: ["GatewayCluster"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayMetricsTests", dependencies: ["GatewayMetrics"]),
         .testTarget(

@@ -75,6 +75,8 @@ package struct Configuration: Sendable, Equatable {
     package var controlOrigin: SourceLocation?
     /// Where metrics and health are asked for; nil = nowhere.
     package var admin: AdminConfiguration?
+    /// What carries topics to other gateways; nil = nothing.
+    package var cluster: ClusterConfiguration?
     /// What the gateway and its handlers have to say; nil = nothing is logged.
     package var errorLog: ErrorLogConfiguration? = ErrorLogConfiguration()
     /// How requests and connections are logged; nil = not at all.

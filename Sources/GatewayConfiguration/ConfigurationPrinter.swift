@@ -18,7 +18,8 @@ private struct ConfigurationPrinter {
         for directive in Directive.table where directive.places.contains(.top) {
             switch directive.setting {
             case .special(let special): printTop(special, directive.name, configuration)
-            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch: break
+            case .bytes, .count, .countOrOff, .time, .timeOrOff, .flag, .policy, .slowConsumer, .dispatch, .topics:
+                break
             case .logLevel: break
             case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation: break
             }
@@ -62,14 +63,30 @@ private struct ConfigurationPrinter {
             line(name, value, from: origin)
         case .admin:
             printAdmin(name, configuration.admin, from: origin)
+        case .cluster:
+            printCluster(name, configuration.cluster, from: origin)
         case .defaults:
             printDefaults(configuration)
         case .route:
             printRoutes(configuration)
         case .host, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority,
-            .tokenFile, .adminHosts:
+            .tokenFile, .adminHosts, .passwordFile:
             break
         }
+    }
+
+    private mutating func printCluster(_ name: String, _ cluster: ClusterConfiguration?, from origin: SourceLocation?) {
+        guard let cluster else { return line(name, "off", from: origin) }
+        let urls = cluster.urls.map { Quotation.ifNeeded(ClusterConfiguration.withoutSecret($0)) }.joined(
+            separator: " ")
+        var inner: [String] = []
+        if let name = cluster.name { inner.append("name \(Quotation.ifNeeded(name));") }
+        inner.append("prefix \(Quotation.ifNeeded(cluster.prefix));")
+        if let user = cluster.user { inner.append("user \(Quotation.ifNeeded(user));") }
+        if let file = cluster.passwordFile { inner.append("password_file \(Quotation.ifNeeded(file));") }
+        inner.append("queue \(Unit.text(bytes: Int64(clamping: cluster.queueBytes)));")
+        inner.append("probe \(Unit.text(milliseconds: cluster.probeMilliseconds));")
+        line(name, "\(urls) { \(inner.joined(separator: " ")) }", from: origin)
     }
 
     private mutating func printAdmin(_ name: String, _ admin: AdminConfiguration?, from origin: SourceLocation?) {

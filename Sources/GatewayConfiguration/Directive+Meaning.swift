@@ -54,7 +54,7 @@ extension Directive {
             "Who is believed when he says for whom he connects, in a PROXY header or in one of the request. Handlers, "
                 + "logs and limits see the address found so.", standard: "nobody"),
         "header": Meaning("The header of a request in which proxies say it; `off` for none."),
-        "user": Meaning(
+        "user \(Place.top.phrase)": Meaning(
             "Who the gateway becomes, for good, once it listens and has read its certificates.",
             standard: "it stays who started it"),
         "state_dir": Meaning(
@@ -90,6 +90,18 @@ extension Directive {
         "token_file": Meaning(
             "What it holds is shown by clients as `Authorization: Bearer TOKEN`; of mode 0600 or 0400.",
             standard: "no token"),
+        "cluster": Meaning(
+            "The engine, NATS or Redis, that carries topics to other gateways. Several nats:// URLs are seeds of one; of "
+                + "several redis:// URLs each has a share of the topics.", standard: "off"),
+        "name": Meaning("What the engine's operator sees of this gateway.", standard: "host and process"),
+        "prefix": Meaning("Gateways with the same one share topics; it begins all names in the engine."),
+        "user \(Place.cluster.phrase)": Meaning("Whom the engine knows this gateway as.", standard: "that of the URL"),
+        "password_file": Meaning(
+            "What it holds is the password, or the token, for the engine; of mode 0600 or 0400.",
+            standard: "that of the URL"),
+        "queue": Meaning("Publications that wait for an engine; above, they reach members here alone."),
+        "probe": Meaning("How often a message goes through the engine and back; two that do not come are an outage."),
+        "topics": Meaning("`local`: topics of the route end at this gateway, also where there is `cluster`."),
         "hosts": Meaning(
             "Names that the machine is asked for by, beside localhost, its own and numbers; others are 403.",
             standard: "none"),

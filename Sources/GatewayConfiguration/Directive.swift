@@ -22,6 +22,8 @@ struct Place: OptionSet, Sendable {
     static let proxies = Place(rawValue: 256)
     /// `admin ADDRESS { }`
     static let admin = Place(rawValue: 1024)
+    /// `cluster URL { }`
+    static let cluster = Place(rawValue: 2048)
 
     /// How a message speaks of it, as in "not allowed in a route".
     var phrase: String {
@@ -36,6 +38,7 @@ struct Place: OptionSet, Sendable {
         if contains(.host) { names.append("in the block of a \"host\"") }
         if contains(.compression) { names.append("in the block of \"compression\"") }
         if contains(.admin) { names.append("in the block of \"admin\"") }
+        if contains(.cluster) { names.append("in the block of \"cluster\"") }
         return names.joined(separator: " or ")
     }
 }
@@ -64,6 +67,12 @@ struct Scope: Sendable {
     var socketGroup: String?
     /// The block of `trusted_proxies`.
     var proxyHeader = ProxyTrust().header
+    /// The block of `cluster`.
+    var clusterName: String?
+    var clusterPrefix: String?
+    var clusterUser: String?
+    var clusterQueue = ClusterConfiguration.defaultQueue
+    var clusterProbe = ClusterConfiguration.defaultProbe
     /// Where the keys of `set` stand.
     var keys: [String: SourceRange] = [:]
     /// Where the directives of this block stand, by name.
@@ -93,6 +102,8 @@ enum Setting: Sendable {
     case slowConsumer(ScopePath<Limits.SlowConsumer>)
     /// Which threads callbacks run on.
     case dispatch(ScopePath<Limits.Dispatch>)
+    /// How far topics reach.
+    case topics(ScopePath<Limits.Topics>)
     /// What is written of the log of a handler.
     case logLevel(ScopePath<Configuration.LogLevel?>)
     /// How messages are compressed, with a block of its own.
@@ -120,7 +131,7 @@ enum Setting: Sendable {
         case accessLog, errorLog, defaults, host, route, include
         case handler, set, subprotocols
         case certificate, protocols, ciphers, clientAuthority
-        case admin, tokenFile, adminHosts
+        case admin, tokenFile, adminHosts, cluster, passwordFile
     }
 }
 
@@ -165,7 +176,8 @@ struct Directive: Sendable {
     /// The language, in the order in which the effective configuration is printed. A new directive is one more row.
     static let table: [Directive] = [
         Directive(
-            "include", [.top, .defaults, .host, .route, .plugins, .listen, .tls, .proxies, .admin], .special(.include),
+            "include", [.top, .defaults, .host, .route, .plugins, .listen, .tls, .proxies, .admin, .cluster],
+            .special(.include),
             "a file or pattern", repeats: true),
         Directive(
             "listen", .top, .special(.listen), "an address: " + ListenAddress.forms, block: .optional, repeats: true),
@@ -199,6 +211,13 @@ struct Directive: Sendable {
             "admin", .top, .special(.admin), "an address such as 127.0.0.1:9090, or \"off\"", block: .optional),
         Directive("token_file", .admin, .special(.tokenFile), "a file"),
         Directive("hosts", .admin, .special(.adminHosts), "at least one name"),
+        Directive("cluster", .top, .special(.cluster), ClusterConfiguration.forms, block: .optional),
+        Directive("name", .cluster, .name(\.clusterName), "a name of printable characters"),
+        Directive("prefix", .cluster, .name(\.clusterPrefix), "a name of printable characters"),
+        Directive("user", .cluster, .name(\.clusterUser), "a name of printable characters"),
+        Directive("password_file", .cluster, .special(.passwordFile), "a file"),
+        Directive("queue", .cluster, .bytes(\.clusterQueue, (64 << 10)...(4 << 30))),
+        Directive("probe", .cluster, .time(\.clusterProbe, 100...(5 * 60 * second))),
         Directive("access_log", .top, .special(.accessLog), "stderr or a file, and text or json; or \"off\""),
         Directive(
             "error_log", .top, .special(.errorLog), "stderr or a file, a level, and text or json; or \"off\""),
@@ -234,6 +253,7 @@ struct Directive: Sendable {
         Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
         Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),
         Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
+        Directive("topics", anywhere, .topics(\.limits.topics)),
         Directive("log_level", anywhere, .logLevel(\.limits.logLevel)),
         Directive("callback_stall", anywhere, .timeOrOff(\.limits.callbackStallMilliseconds, 1...hour)),
         Directive("reload", anywhere, .policy(\.limits.reload)),
@@ -265,6 +285,7 @@ extension Directive {
         case .flag: "\"on\" or \"off\""
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .slowConsumer: "one of " + Limits.SlowConsumer.allCases.map(\.rawValue).joined(separator: ", ")
+        case .topics: Limits.Topics.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
         case .fileMode: "octal digits such as 0660"
@@ -291,6 +312,7 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .slowConsumer(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
+        case .topics(let path): scope[keyPath: path].rawValue
         case .logLevel(let path): scope[keyPath: path].map(\.name)
         case .compression: compression(scope)
         case .fileMode(let path): scope[keyPath: path].map { "0" + String($0, radix: 8) }

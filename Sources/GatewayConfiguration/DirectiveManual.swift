@@ -19,6 +19,7 @@ package struct DirectiveManual: Sendable {
     private static let titles: [(title: String, places: Place)] = [
         ("The gateway", .top), ("The block of listen", [.listen, .tls]), ("The block of trusted_proxies", .proxies),
         ("The block of plugins", .plugins), ("The block of admin", .admin),
+        ("The block of cluster", .cluster),
         ("The blocks of defaults and route", [.defaults, .route]), ("The block of compression", .compression),
     ]
 
@@ -65,7 +66,8 @@ extension Directive {
         case .time(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .timeOrOff(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .probation(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
-        case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .fileMode, .name, .forwarding,
+        case .flag, .policy, .slowConsumer, .dispatch, .topics, .logLevel, .compression, .origin, .fileMode, .name,
+            .forwarding,
             .rate,
             .addresses, .special:
             ""

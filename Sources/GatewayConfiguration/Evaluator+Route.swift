@@ -69,7 +69,7 @@ extension Evaluator {
         case .listen, .trustedProxies, .user, .threads, .busyPoll, .maxMemory, .plugins, .stateFolder, .mode: break
         case .console, .control, .accessLog, .errorLog, .defaults, .host, .route, .include: break
         case .certificate, .protocols, .ciphers, .clientAuthority: break
-        case .admin, .tokenFile, .adminHosts: break
+        case .admin, .tokenFile, .adminHosts, .cluster, .passwordFile: break
         }
     }
 

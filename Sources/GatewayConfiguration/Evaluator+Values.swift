@@ -16,6 +16,8 @@ extension Evaluator {
             if let action = choice(entry, among: Limits.SlowConsumer.self) { scope[keyPath: path] = action }
         case .logLevel(let path):
             if let level = choice(entry, Configuration.LogLevel.byName) { scope[keyPath: path] = level }
+        case .topics(let path):
+            if let topics = choice(entry, among: Limits.Topics.self) { scope[keyPath: path] = topics }
         case .dispatch(let path):
             if let dispatch = choice(entry, among: Limits.Dispatch.self) { scope[keyPath: path] = dispatch }
         case .compression:
@@ -75,7 +77,8 @@ extension Evaluator {
             } else if let value = number(entry, range, Unit.milliseconds, { Unit.text(milliseconds: $0) }) {
                 scope[keyPath: path] = value
             }
-        case .flag, .policy, .slowConsumer, .dispatch, .logLevel, .compression, .origin, .addresses, .rate, .forwarding,
+        case .flag, .policy, .slowConsumer, .dispatch, .topics, .logLevel, .compression, .origin, .addresses, .rate,
+            .forwarding,
             .fileMode,
             .name, .probation, .special:
             break

@@ -122,10 +122,11 @@ struct Evaluator {
         case .accessLog: evaluateAccessLog(entry)
         case .errorLog: evaluateErrorLog(entry)
         case .admin: evaluateAdmin(entry)
+        case .cluster: evaluateCluster(entry)
         case .host: evaluateHost(entry)
         case .route: evaluateRoute(entry, in: nil)
         case .defaults, .include, .handler, .set, .subprotocols, .certificate, .protocols, .ciphers, .clientAuthority,
-            .tokenFile, .adminHosts:
+            .tokenFile, .adminHosts, .passwordFile:
             break
         }
     }

@@ -34,6 +34,14 @@ package struct Limits: Sendable, Equatable {
         case pool
     }
 
+    /// How far the topics of a route reach.
+    package enum Topics: String, Sendable, CaseIterable {
+        /// To the members on all gateways that `cluster` joins.
+        case cluster
+        /// To the members here.
+        case local
+    }
+
     /// When a fresh generation is given up for the one before it.
     package struct Probation: Sendable, Equatable {
         /// How many errors of callbacks are too many when the operator does not say.
@@ -110,6 +118,8 @@ package struct Limits: Sendable, Equatable {
     package var logLevel: Configuration.LogLevel?
     /// `dispatch`: which threads callbacks run on.
     package var dispatch = Dispatch.loop
+    /// `topics`: how far the topics of the route reach.
+    package var topics = Topics.cluster
     /// `reload`: what happens to the connections of the route when its handler is replaced.
     package var reload = ReloadPolicy.automatic
     /// `drain_timeout`: how long connections may stay with a generation that was replaced; above, 1012.

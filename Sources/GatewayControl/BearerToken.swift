@@ -11,6 +11,7 @@ package struct BearerToken: Sendable, Equatable {
     private static let longest = 4096
 
     let bytes: [UInt8]
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// - Parameter text: without a line end behind it.
     package init(_ text: String) { bytes = Array(text.utf8) }

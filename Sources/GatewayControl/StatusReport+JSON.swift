@@ -15,6 +15,8 @@ extension StatusReport {
             writer.member("inherited_listeners", inheritedListeners)
             writer.name("certificates")
             writer.array(certificates) { $1.write(to: &$0) }
+            writer.name("cluster")
+            if let cluster { cluster.write(to: &writer) } else { writer.value(String?.none) }
             writer.name("routes")
             writer.array(routes) { $1.write(to: &$0) }
             writer.name("handlers")

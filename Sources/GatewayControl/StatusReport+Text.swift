@@ -43,7 +43,7 @@ extension StatusReport {
         return table
     }
 
-    fileprivate static func count(_ number: Int, _ noun: String) -> String {
+    static func count(_ number: Int, _ noun: String) -> String {
         "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
 
@@ -114,6 +114,7 @@ extension StatusReport.Process {
         for (index, certificate) in report.certificates.enumerated() {
             lines.append((index == 0 ? "certificate" : "", certificate.text(now: now)))
         }
+        lines += report.cluster?.lines ?? []
         lines.append(("limit", StyledText(StatusReport.count(maxConnections, "connection"))))
         if let memory {
             let style: StyledText.Style = memory.held > memory.most ? .bad : .plain

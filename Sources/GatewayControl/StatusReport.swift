@@ -15,6 +15,8 @@ package struct StatusReport: Sendable, Equatable {
     package var reasons: [String] = []
     /// How many requests were not served, by the code word of their answers.
     package var refusals: [Refusal] = []
+    /// Topics over several gateways; nil where there are none.
+    package var cluster: Cluster?
     /// Of the listeners, those that a service manager has handed over.
     package var inheritedListeners: [String] = []
 

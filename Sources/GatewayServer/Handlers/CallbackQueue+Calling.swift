@@ -28,7 +28,7 @@ extension CallbackQueue {
         switch event.kind {
         // A timer counts until now, so that one that was cancelled meanwhile does not go off.
         case .timer(let number): guard port.timers.fire(number) != nil, isWanted else { return event.finish(server) }
-        case .post: guard isWanted else { return event.finish(server) }
+        case .post, .gap: guard isWanted else { return event.finish(server) }
         case .workDone:
             // The pointer of a job is its own instance's, and its end is never dropped.
             guard isWanted, unsafe binding.pointee.instanceID == event.instanceContext.instance.id else {

@@ -10,6 +10,8 @@ struct HandlerEvent: Sendable {
         case post([UInt8])
         /// What work() was given and answered.
         case workDone(pointer: UInt, status: gw_status)
+        /// Members of a topic may have missed something; of any topic where it has no name.
+        case gap([UInt8])
     }
 
     /// The instance that asked; the one that is called for [home].
@@ -23,7 +25,7 @@ struct HandlerEvent: Sendable {
     var weight: Int {
         switch kind {
         case .post(let payload): payload.count + 128
-        case .timer, .workDone: 0
+        case .timer, .workDone, .gap: 0
         }
     }
 
@@ -42,6 +44,7 @@ struct HandlerEvent: Sendable {
             let worker = connection == 0 ? instanceContext.home : ConnectionID(connection).worker
             server.ports[worker].postedBytes.subtract(weight, ordering: .relaxed)
             if connection == 0 { instanceContext.pending.subtract(1, ordering: .releasing) }
+        case .gap: instanceContext.pending.subtract(1, ordering: .releasing)
         case .workDone:
             instanceContext.pending.subtract(1, ordering: .releasing)
             server.jobs.outstanding.subtract(1, ordering: .releasing)
@@ -63,8 +66,12 @@ struct HandlerEvent: Sendable {
             unsafe event.ptr = unsafe UnsafeMutableRawPointer(bitPattern: pointer)
             unsafe event.status = status
             unsafe body(&event)
-        case .post(let payload):
-            unsafe event.kind = UInt32(GW_EV_POST)
+        case .post(let payload), .gap(let payload):
+            if case .gap = kind {
+                unsafe event.kind = UInt32(GW_EV_GAP)
+            } else {
+                unsafe event.kind = UInt32(GW_EV_POST)
+            }
             unsafe payload.withUnsafeBytes { bytes in
                 unsafe event.data = gw_bytes(bytes)
                 unsafe body(&event)

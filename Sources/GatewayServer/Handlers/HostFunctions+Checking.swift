@@ -6,7 +6,7 @@ extension HostContext {
     /// Whether all bits have a name among the flags of messages, sends and topics.
     @inline(__always)
     static func areNamed(_ flags: UInt32) -> Bool {
-        flags & ~UInt32(GW_FIN | GW_FIRST | GW_NO_COMPRESS | GW_COMPRESSED | GW_GLOBAL_TOPIC) == 0
+        flags & ~UInt32(GW_FIN | GW_FIRST | GW_NO_COMPRESS | GW_COMPRESSED | GW_GLOBAL_TOPIC | GW_LOCAL_TOPIC) == 0
     }
 
     /// Whether flags may be given to a host function; bits without a name are noted.

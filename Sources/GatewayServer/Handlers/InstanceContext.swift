@@ -163,6 +163,11 @@ final class InstanceDirectory: Sendable {
         }
     }
 
+    /// Those of a route; of all routes where it is empty.
+    func contexts(in scope: String) -> [InstanceContext] {
+        state.withLock { state in state.records.values.filter { scope.isEmpty || $0.scope == scope } }
+    }
+
     func context(_ id: UInt64) -> InstanceContext? { state.withLock { $0.records[id] } }
 
     /// The header: a wrong number answers GW_E_NOTFOUND, a stopped one GW_E_RETIRED.

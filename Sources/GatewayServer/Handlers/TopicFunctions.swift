@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import GatewayCluster
 import HandlerModules
 import Synchronization
 import WebSocket
@@ -37,7 +38,7 @@ import WebSocket
 
 extension HostContext {
     /// Bytes of publications that may be on their way to one worker; more are not queued for any subscriber.
-    private static let mostPublished = 64 << 20
+    static let mostPublished = 64 << 20
 
     /// A topic's name; nil when there is none, or it is not text.
     private static func name(_ start: UnsafePointer<CChar>?, _ count: Int) -> [UInt8]? {
@@ -126,11 +127,30 @@ extension HostContext {
         }
         let key = topicKey(flags, name, instanceContext.scope)
         let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.pubSub.topics[key] } ?? nil
-        guard let topic = local?.topic ?? server.topics.find(key) else { return Status.ok }
-        let (status, count) = unsafe spread(
-            topic, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0, except)
-        unsafe reached?.pointee = UInt32(clamping: count)
-        return status
+        if let topic = local?.topic ?? server.topics.find(key) {
+            let (status, count) = unsafe spread(
+                topic, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0, except)
+            unsafe reached?.pointee = UInt32(clamping: count)
+            if status < 0 { return status }
+        }
+        guard server.cluster.isOn.load(ordering: .acquiring), flags & UInt32(GW_LOCAL_TOPIC) == 0 else {
+            return Status.ok
+        }
+        return unsafe share(key, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0)
+    }
+
+    /// Gives a publication to the other gateways.
+    @inline(never)
+    private func share(
+        _ key: TopicKey, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool
+    ) -> gw_status {
+        let outcome = unsafe server.cluster.publish(
+            key.clusterName, isText: opcode == .text, isPlain: isPlain, payload, at: server.clock())
+        switch outcome {
+        case .queued, .off: return Status.ok
+        case .high: return Status.backpressure
+        case .full: return Status.dropped
+        }
     }
 
     private func isText(_ payload: UnsafeRawBufferPointer) -> Bool {

@@ -10,7 +10,7 @@ extension Server {
         return traffic.families + handshakeMetrics() + HandlerMetrics.families(handlers, handlerManager)
             + CostMetrics.families(handlerManager.routing.routes, context.memory) + configurationMetrics()
             + compressionMetrics() + workerMetrics() + processMetrics()
-            + HandlerMetrics.own(context.metrics.samples())
+            + ClusterMetrics.families(context.cluster) + HandlerMetrics.own(context.metrics.samples())
     }
 
     /// Bytes that wait for peers, by route, handler and generation.

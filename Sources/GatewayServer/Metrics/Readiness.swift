@@ -1,3 +1,4 @@
+import GatewayCluster
 import GatewayControl
 
 extension Server {
@@ -15,6 +16,10 @@ extension Server {
             // Of several lines the first one says it.
             let first = why.split(separator: "\n").first.map { String($0) } ?? ""
             reasons.append("handler-unavailable: route \(route.pattern), handler \"\(route.handler)\": \(first)")
+        }
+        for engine in context.cluster.reports where !engine.isUp {
+            let seconds = (context.clock() &- engine.since) / 1_000_000_000
+            reasons.append("cluster-down: \(engine.url) for \(seconds) s: \(engine.text)")
         }
         return reasons
     }

@@ -1,3 +1,4 @@
+import GatewayCluster
 import Synchronization
 
 /// Where a topic is known, and under which name.
@@ -8,6 +9,9 @@ struct TopicKey: Hashable, Sendable {
 
     /// The longest name, in bytes.
     static let maximumName = 255
+
+    /// The same for other gateways.
+    var clusterName: TopicName { TopicName(scope: scope, topic: name) }
 }
 
 /// A topic with subscribers, as all threads see it: how many there are in each worker.
@@ -38,18 +42,40 @@ final class Topic: Sendable {
 /// All topics that have subscribers. Joining and leaving take a lock; publishing in a topic that has subscribers on the
 /// publisher's own worker takes none.
 final class TopicDirectory: Sendable {
-    private let topics = Mutex<[TopicKey: Topic]>([:])
+    private struct State {
+        var topics: [TopicKey: Topic] = [:]
+        /// Hears which topics have subscribers.
+        var cluster: Cluster?
+    }
+
+    private let state = Mutex(State())
     private let workers: Int
 
     init(workers: Int) { self.workers = workers }
 
-    func find(_ key: TopicKey) -> Topic? { topics.withLock { $0[key] } }
+    func find(_ key: TopicKey) -> Topic? { state.withLock { $0.topics[key] } }
+
+    /// Before the first topic: who is told of those that come to be and end.
+    func tell(_ cluster: Cluster) { state.withLock { $0.cluster = cluster } }
+
+    /// All topics, while none comes or goes.
+    func forEach(_ visit: (TopicName) -> Void) {
+        state.withLock { state in
+            for key in state.topics.keys { visit(key.clusterName) }
+        }
+    }
 
     /// Counts a subscription in a worker; the topic comes to be with its first one.
     func join(_ key: TopicKey, worker: Int) -> Topic {
-        topics.withLock { topics in
-            let topic = topics[key] ?? Topic(key, workers: workers)
-            topics[key] = topic
+        state.withLock { state in
+            let known = state.topics[key]
+            let topic = known ?? Topic(key, workers: workers)
+            if known == nil {
+                state.topics[key] = topic
+                if let cluster = state.cluster, cluster.isOn.load(ordering: .acquiring) {
+                    cluster.follow(key.clusterName)
+                }
+            }
             topic.presence[worker].count.add(1, ordering: .releasing)
             return topic
         }
@@ -57,12 +83,15 @@ final class TopicDirectory: Sendable {
 
     /// Takes a subscription back; the topic ends with its last one.
     func leave(_ topic: Topic, worker: Int) {
-        topics.withLock { topics in
+        state.withLock { state in
             topic.presence[worker].count.subtract(1, ordering: .releasing)
-            if topic.isEmpty { topics[topic.key] = nil }
+            guard topic.isEmpty, state.topics.removeValue(forKey: topic.key) != nil else { return }
+            if let cluster = state.cluster, cluster.isOn.load(ordering: .acquiring) {
+                cluster.leave(topic.key.clusterName)
+            }
         }
     }
 
     /// Topics that have subscribers.
-    var count: Int { topics.withLock { $0.count } }
+    var count: Int { state.withLock { $0.topics.count } }
 }

@@ -26,6 +26,10 @@ struct ConfigurationDifference {
             return ([admin.address.description] + [admin.tokenFile].compactMap { $0 } + admin.hosts)
                 .joined(separator: " ")
         },
+        Entry(name: "cluster") { configuration in
+            guard let line = configuration.cluster else { return "off" }
+            return line.urls.map(ClusterConfiguration.withoutSecret).joined(separator: " ") + " prefix \(line.prefix)"
+        },
         Entry(name: "access_log") { $0.accessLog?.text ?? "off" },
         Entry(name: "error_log") { $0.errorLog?.text ?? "off" },
         Entry(name: "busy_poll") { $0.busyPollMicroseconds.map { "\($0)us" } ?? "off" },

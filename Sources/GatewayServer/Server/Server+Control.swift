@@ -102,6 +102,7 @@ extension Server {
         report.inheritedListeners = listeners.entries.filter { !$0.isClosed && $0.inheritedName != nil }
             .map { $0.listener.address.description }
         report.certificates = Listeners.certificates(listeners.entries)
+        report.cluster = ClusterMetrics.report(context.cluster, now: context.clock())
         report.routes = handlerManager.routeReports(context.counters.readings)
         report.handlers = handlerManager.handlerReports { watch?.isSettling($0) ?? false }
         report.reasons = unreadiness() + report.copies

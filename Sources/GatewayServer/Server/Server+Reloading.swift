@@ -1,3 +1,4 @@
+import GatewayCluster
 import GatewayConfiguration
 import GatewayControl
 import GatewayIO
@@ -12,6 +13,7 @@ extension Server {
         let listeners: ListenerChange
         let errorLog: Log.Destination
         let admin: AdminEndpoint.Change
+        let cluster: Cluster.Prepared
         let change: ConfigurationChange
         /// What it changes beside routes and listeners.
         let difference: ConfigurationDifference
@@ -77,15 +79,18 @@ extension Server {
         switch openListeners(next) {
         case .success(let opened):
             let prepared: AdminEndpoint.Change
+            let cluster: Cluster.Prepared
             do throws(Failure) {
                 prepared = try admin.prepare(next.admin)
+                cluster = try ClusterLine.prepare(next, context.cluster)
             } catch {
                 return refuseConfiguration(request, error)
             }
             let change = ConfigurationChange(next, handlerManager, accessLog: logs.access)
             handlerManager.change = change
             takeover = Takeover(
-                request: request, listeners: opened, errorLog: logs.error, admin: prepared, change: change,
+                request: request, listeners: opened, errorLog: logs.error, admin: prepared, cluster: cluster,
+                change: change,
                 difference: ConfigurationDifference(
                     startedWith: startConfiguration, from: handlerManager.configuration, to: next))
         case .failure(let failure): refuseConfiguration(request, failure)
@@ -156,6 +161,9 @@ extension Server {
             log.take(takeover.errorLog)
             let listening = commit(takeover.listeners) + admin.commit(takeover.admin, loop)
             certificates.takeOver(listeners.entries)
+            context.cluster.commit(
+                takeover.cluster, local: ClusterLine.localRoutes(handlerManager.configuration),
+                topics: context.topics.forEach)
             var said = listening + takeover.difference.lines + change.changes
             let isChange = !said.isEmpty
             if !isChange { said = ["configuration: nothing changed"] }

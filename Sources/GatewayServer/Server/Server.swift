@@ -1,4 +1,5 @@
 import CLinux
+import GatewayCluster
 package import GatewayConfiguration
 import GatewayControl
 import GatewayIO
@@ -101,6 +102,7 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
+        try Self.startCluster(configuration, context)
         listings = ConnectionListings(context, bell: loop.bell)
         traces = Traces(context, bell: loop.bell)
         certificates = CertificateKeeper(
@@ -153,6 +155,12 @@ package final class Server {
     }
 
     // MARK: Coming up
+
+    /// Engines are looked for while handlers are being loaded.
+    private static func startCluster(_ configuration: Configuration, _ context: ServerContext) throws(Failure) {
+        let prepared = try ClusterLine.prepare(configuration, context.cluster)
+        context.cluster.commit(prepared, local: ClusterLine.localRoutes(configuration)) { _ in }
+    }
 
     /// The soft limit of descriptors goes up to the hard one: each connection needs a descriptor.
     private static func raiseDescriptorLimit() -> Int {
@@ -314,6 +322,7 @@ package final class Server {
         } catch {
             throw Failure(description: "cannot serve: \(error)", isConfiguration: false)
         }
+        context.cluster.stop()
         runDirectory.remove()
         log.info("stopped")
         dismissRequests()

@@ -1,3 +1,4 @@
+import GatewayCluster
 import GatewayIO
 import Synchronization
 
@@ -7,6 +8,8 @@ final class ServerContext: Sendable {
     let pendingReplies = PendingReplies()
     let topics: TopicDirectory
     let instances = InstanceDirectory()
+    /// Topics over several gateways.
+    let cluster: Cluster
     let jobs = JobPool()
     let dispatchPool = DispatchPool()
     let metrics = MetricTable()
@@ -56,6 +59,8 @@ final class ServerContext: Sendable {
         startedAt = clock()
         memory = MemoryBudget(log)
         topics = TopicDirectory(workers: ports.count)
+        cluster = Cluster(host: ClusterDelivery(log, topics, ports, instances), folders: ClusterLine.folders)
+        topics.tell(cluster)
         self.isProbe = isProbe
         self.descriptorRoom = descriptorRoom
         self.contractChecker = contractChecker

@@ -1,0 +1,224 @@
+import CBackplaneABI
+import GatewayConfiguration
+import GatewayIO
+package import Synchronization
+
+/// Topics over several gateways: what is published here goes to the engine that `cluster` names, and what others publish
+/// there comes to the members here. Own publications do not come back.
+package final class Cluster: Sendable {
+    package enum Outcome: Sendable {
+        case queued
+        /// More than half of the queue waits.
+        case high
+        /// It was delivered here alone.
+        case full
+        /// There is no engine.
+        case off
+    }
+
+    private struct Running: ~Copyable {
+        var settings: ClusterSettings?
+        var links: [ClusterLink] = []
+        /// Routes whose topics end here.
+        var local: Set<String> = []
+        var rendezvous = Rendezvous([])
+        var prefix: [UInt8] = []
+        var threads: [JoinedThread] = []
+    }
+
+    /// There is an engine to send to, asked on every publication.
+    package let isOn = Atomic<Bool>(false)
+    private let running = Mutex(Running())
+    private let counters = ClusterCounters()
+    private let origin: UInt64
+    private let host: any ClusterHost
+    private let folders: [String]
+
+    /// - Parameter folders: where modules are looked for.
+    package init(host: any ClusterHost, folders: [String]) {
+        (self.host, self.folders) = (host, folders)
+        origin = UInt64.random(in: 1...UInt64.max)
+    }
+
+    package var counts: ClusterCounts { counters.counts }
+
+    /// One for each engine.
+    package var reports: [LinkReport] { running.withLock { $0.links.map(\.state) } }
+
+    /// All engines are up, or there are none.
+    package var isUp: Bool { reports.allSatisfy(\.isUp) }
+
+    package var settings: ClusterSettings? { running.withLock { $0.settings } }
+
+    // MARK: Engines
+
+    /// What a `cluster` line comes to, before it takes effect.
+    package struct Prepared: Sendable {
+        fileprivate let settings: ClusterSettings?
+        fileprivate var links: [(link: ClusterLink, runner: LinkRunner)] = []
+        fileprivate var rendezvous = Rendezvous([])
+        fileprivate var prefix: [UInt8] = []
+        /// Nothing changes.
+        fileprivate var isSame = false
+    }
+
+    /// Control thread: looks whether engines can be spoken with, and speaks with none.
+    package func prepare(_ settings: ClusterSettings?) throws(ClusterError) -> Prepared {
+        var prepared = Prepared(settings: settings)
+        prepared.isSame = self.settings == settings
+        guard let settings, !prepared.isSame else { return prepared }
+        let module = try module(for: settings.urls)
+        let engines = module.takesSeeds ? [settings.urls] : settings.urls.map { [$0] }
+        prepared.prefix = Array(settings.prefix.utf8)
+        prepared.rendezvous = Rendezvous(engines.map { $0[0] })
+        let inbox = ClusterInbox(origin: origin, prefix: prepared.prefix, counters: counters, host: host)
+        for urls in engines {
+            do {
+                let link = try ClusterLink(
+                    urls, origin: origin, prefix: prepared.prefix, queue: settings.queue, inbox: inbox,
+                    counters: counters, host: host)
+                let engine = try Engine(module, settings, urls: urls, for: link)
+                prepared.links.append((link, try LinkRunner(link, engine, settings)))
+            } catch {
+                let url = ClusterConfiguration.withoutSecret(urls[0])
+                throw error as? ClusterError ?? ClusterError("nothing to wait for \(url) with: \(error)")
+            }
+        }
+        return prepared
+    }
+
+    /// Control thread: what was prepared takes the place of what was. Connections and their topics stay.
+    ///
+    /// - Parameters:
+    ///   - local: names of the routes whose topics end here.
+    ///   - topics: calls with each topic that has members, while none comes or goes.
+    package func commit(
+        _ prepared: Prepared, local: Set<String>, topics: ((TopicName) -> Void) -> Void
+    ) {
+        if prepared.isSame {
+            let former = running.withLock { running in
+                defer { running.local = local }
+                return running.local
+            }
+            if former == local { return }
+            return topics { topic in
+                if local.contains(topic.scope), !topic.scope.isEmpty {
+                    leave(topic, always: true)
+                } else {
+                    follow(topic)
+                }
+            }
+        }
+        var threads: [JoinedThread] = []
+        for (link, runner) in prepared.links {
+            do throws(Errno) {
+                threads.append(JoinedThread(try SystemThread(name: "cluster") { runner.run() }))
+            } catch {
+                host.log(.error, "cluster \(link.url): no thread for it: \(error)")
+            }
+        }
+        let links = prepared.links.map(\.link)
+        let former = running.withLock { running in
+            let former = (running.links, running.threads)
+            (running.settings, running.links, running.threads) = (prepared.settings, links, threads)
+            (running.rendezvous, running.prefix, running.local) = (prepared.rendezvous, prepared.prefix, local)
+            return former
+        }
+        isOn.store(!links.isEmpty, ordering: .releasing)
+        topics { follow($0) }
+        // They end by themselves, which may take as long as an engine takes to answer.
+        for link in former.0 { link.stop() }
+        for thread in former.1 { thread.detach() }
+    }
+
+    /// Which module speaks with the engines of some URLs.
+    private func module(for urls: [String]) throws(ClusterError) -> BackplaneModule {
+        let names = Set(urls.map { BackplaneModule.name(for: ClusterSettings.scheme(of: $0)) ?? "" })
+        guard names.count == 1, let name = names.first, !name.isEmpty else {
+            throw ClusterError("\"cluster\" takes URLs of one kind of engine: nats://, redis:// or redis+unix:")
+        }
+        return try BackplaneModule.load(name, in: folders)
+    }
+
+    /// Looks whether engines answer, and lets go of them again.
+    ///
+    /// - Returns: a text for each that does not.
+    package static func check(_ settings: ClusterSettings, folders: [String]) throws(ClusterError) -> [String] {
+        let cluster = Cluster(host: Nobody(), folders: folders)
+        return try cluster.prepare(settings).links.compactMap { link, runner in
+            runner.tryEngine().map { "\(link.url): \($0)" }
+        }
+    }
+
+    /// Control thread: the gateway ends. What waits is sent, if that is possible at once.
+    package func stop() {
+        isOn.store(false, ordering: .releasing)
+        let (links, threads) = running.withLock { running in
+            defer { (running.links, running.threads, running.settings) = ([], [], nil) }
+            return (running.links, running.threads)
+        }
+        for link in links { link.stop() }
+        for thread in threads { thread.join() }
+    }
+
+    // MARK: Any thread
+
+    private func link(of topic: TopicName, always: Bool = false) -> (ClusterLink, [UInt8])? {
+        running.withLock { running in
+            guard !running.links.isEmpty, always || !running.local.contains(topic.scope),
+                let name = topic.wire(prefix: running.prefix)
+            else { return nil }
+            return (running.links[running.rendezvous.index(of: name)], name)
+        }
+    }
+
+    /// Sends a publication to the other gateways.
+    package func publish(
+        _ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer, at now: UInt64
+    ) -> Outcome {
+        guard let (link, name) = link(of: topic) else { return .off }
+        var flags: Envelope.Flags = isText ? .text : .binary
+        if isPlain { flags.insert(.plain) }
+        switch unsafe link.publish(name, flags, payload, at: now, sent: ClusterInbox.wallMicroseconds()) {
+        case .queued: return .queued
+        case .high: return .high
+        case .full: return .full
+        }
+    }
+
+    /// A topic has members here now.
+    package func follow(_ topic: TopicName) {
+        if let (link, name) = link(of: topic) { link.note(.follow(name)) }
+    }
+
+    /// A topic has none any more.
+    package func leave(_ topic: TopicName) { leave(topic, always: false) }
+
+    private func leave(_ topic: TopicName, always: Bool) {
+        if let (link, name) = link(of: topic, always: always) { link.note(.leave(name)) }
+    }
+}
+
+/// For whom nothing is delivered.
+private final class Nobody: ClusterHost {
+    func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool { true }
+    func noteGap(_ topic: TopicName?) {}
+    func log(_ level: ClusterLogLevel, _ text: String) {}
+}
+
+/// A thread that is joined or let go of, once.
+private final class JoinedThread: Sendable {
+    private let thread: Mutex<SystemThread?>
+
+    init(_ thread: consuming SystemThread) { self.thread = Mutex(thread) }
+
+    func join() {
+        let thread = self.thread.withLock { $0.take() }
+        if let thread { thread.join() }
+    }
+
+    func detach() {
+        let thread = self.thread.withLock { $0.take() }
+        if let thread { thread.detach() }
+    }
+}

@@ -1,0 +1,120 @@
+import Glibc
+import Synchronization
+
+/// What comes from an engine: told from garbage, from echoes of one's own and from what has come already, joined where it
+/// came in parts, and given to the members here.
+final class ClusterInbox: Sendable {
+    private struct State {
+        /// By name, of those that are followed.
+        var numbers: [[UInt8]: OriginNumbers] = [:]
+        var parts = PartAssembly()
+    }
+
+    private let state = Mutex(State())
+    private let origin: UInt64
+    private let prefix: [UInt8]
+    private let lossName: [UInt8]
+    private let counters: ClusterCounters
+    private let host: any ClusterHost
+
+    init(origin: UInt64, prefix: [UInt8], counters: ClusterCounters, host: any ClusterHost) {
+        (self.origin, self.prefix, self.counters, self.host) = (origin, prefix, counters, host)
+        lossName = TopicName.losses(prefix: prefix)
+    }
+
+    /// Members are here; deliveries begin soon.
+    func follow(_ name: [UInt8]) { state.withLock { $0.numbers[name] = $0.numbers[name] ?? OriginNumbers() } }
+
+    /// Nobody is here any more.
+    func forget(_ name: [UInt8]) { state.withLock { _ = $0.numbers.removeValue(forKey: name) } }
+
+    /// A connection to an engine has ended: no part of what has begun will follow.
+    func forgetParts() { state.withLock { $0.parts.removeAll() } }
+
+    func receive(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) {
+        guard let (head, payload) = unsafe Envelope.read(data) else {
+            counters.rejected.add(1, ordering: .relaxed)
+            return
+        }
+        if head.origin == origin { return }
+        let name = unsafe Array(name)
+        if name == lossName, head.kind == .loss { return noteGap(nil) }
+        guard let topic = TopicName(wire: name, prefix: prefix), head.kind != .probe else {
+            counters.rejected.add(1, ordering: .relaxed)
+            return
+        }
+        switch head.kind {
+        case .publication: unsafe take(head, payload, name, topic)
+        case .loss: noteLoss(head, name, topic)
+        case .probe: break
+        }
+    }
+
+    private func take(
+        _ head: Envelope, _ payload: UnsafeRawBufferPointer, _ name: [UInt8], _ topic: TopicName
+    ) {
+        let (verdict, whole) = state.withLock { state -> (OriginNumbers.Verdict?, [UInt8]?) in
+            // It was left meanwhile.
+            guard state.numbers[name] != nil else { return (nil, nil) }
+            var whole: [UInt8]?
+            if head.parts > 1 {
+                whole = unsafe state.parts.take(head, payload, name: name)
+                if whole == nil { return (nil, nil) }
+            }
+            let verdict = state.numbers[name]?.take(
+                head.number, of: head.origin, isFirst: head.flags.contains(.first))
+            return (verdict, whole)
+        }
+        guard let verdict else { return }
+        noteMissing(verdict, topic)
+        if verdict == .doubled { return }
+        counters.received.add(1, ordering: .relaxed)
+        noteLag(head)
+        let isTaken: Bool
+        if let whole {
+            isTaken = unsafe whole.withUnsafeBytes { unsafe deliver(topic, head, $0) }
+        } else {
+            isTaken = unsafe deliver(topic, head, payload)
+        }
+        if isTaken { return }
+        counters.lost.add(1, ordering: .relaxed)
+        noteGap(topic)
+    }
+
+    private func deliver(_ topic: TopicName, _ head: Envelope, _ payload: UnsafeRawBufferPointer) -> Bool {
+        unsafe host.deliver(
+            topic, isText: head.flags.contains(.text), isPlain: head.flags.contains(.plain), payload)
+    }
+
+    /// The publisher could not send everything up to a number.
+    private func noteLoss(_ head: Envelope, _ name: [UInt8], _ topic: TopicName) {
+        if let verdict = state.withLock({ $0.numbers[name]?.noteLoss(upTo: head.number, of: head.origin) }) {
+            noteMissing(verdict, topic)
+        }
+    }
+
+    private func noteMissing(_ verdict: OriginNumbers.Verdict, _ topic: TopicName) {
+        switch verdict {
+        case .next, .doubled: return
+        case .behind(let lost): counters.lost.add(lost, ordering: .relaxed)
+        case .afresh: break
+        }
+        noteGap(topic)
+    }
+
+    func noteGap(_ topic: TopicName?) {
+        counters.gaps.add(1, ordering: .relaxed)
+        host.noteGap(topic)
+    }
+
+    private func noteLag(_ head: Envelope) {
+        let now = Self.wallMicroseconds()
+        counters.lag.store(now > head.sent ? now - head.sent : 0, ordering: .relaxed)
+    }
+
+    static func wallMicroseconds() -> UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec / 1000)
+    }
+}

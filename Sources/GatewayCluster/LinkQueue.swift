@@ -1,0 +1,167 @@
+import Synchronization
+
+/// Publications that wait for an engine, in their order, and their numbers.
+///
+/// Any thread puts in, the thread of the link takes out. What does not fit, or has waited for too long, is given up: its
+/// numbers are missing then, and the topics are remembered until the other gateways have been told.
+final class LinkQueue: Sendable {
+    struct Entry {
+        let name: [UInt8]
+        let head: Envelope
+        let payload: [UInt8]
+        /// Monotonic nanoseconds.
+        let at: UInt64
+
+        /// What it counts, so that publications of nothing are bounded as well.
+        var weight: Int { name.count + payload.count + Envelope.headLength + 64 }
+    }
+
+    enum Outcome { case queued, high, full }
+
+    /// So long an engine may be away.
+    static let mostAge: UInt64 = 30_000_000_000
+    /// So many topics that lost something are named.
+    static let mostNamed = 16
+    /// So many names have numbers; beyond that all begin afresh.
+    private static let mostNumbered = 100_000
+
+    private struct State {
+        var entries: [Entry] = []
+        /// The first one that has not been taken.
+        var next = 0
+        var bytes = 0
+        var most: Int
+        var numbers: [[UInt8]: UInt64] = [:]
+        /// Below the numbers of all names that have not been numbered.
+        var base: UInt64 = 0
+        var lossy: Set<[UInt8]> = []
+        var isLossyElsewhere = false
+
+        /// The next number of a name, and whether it is the first one.
+        mutating func number(_ name: [UInt8]) -> (UInt64, isFirst: Bool) {
+            if let known = numbers[name] {
+                numbers[name] = known + 1
+                return (known + 1, false)
+            }
+            if numbers.count >= LinkQueue.mostNumbered {
+                numbers.removeAll(keepingCapacity: true)
+                base += 1 << 40
+            }
+            numbers[name] = base + 1
+            return (base + 1, true)
+        }
+
+        mutating func noteLoss(_ name: [UInt8]) {
+            if lossy.contains(name) { return }
+            if lossy.count < LinkQueue.mostNamed { lossy.insert(name) } else { isLossyElsewhere = true }
+        }
+    }
+
+    private let state: Mutex<State>
+    let origin: UInt64
+
+    init(origin: UInt64, most: Int) {
+        self.origin = origin
+        state = Mutex(State(most: most))
+    }
+
+    /// Bytes that wait.
+    var bytes: Int { state.withLock { $0.bytes } }
+    var isEmpty: Bool { state.withLock { $0.next == $0.entries.count } }
+
+    /// - Parameter sent: microseconds since 1970.
+    /// - Returns: what the publisher is to be told, and whether nothing waited before.
+    func append(
+        _ name: [UInt8], _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer, at: UInt64, sent: UInt64
+    ) -> (Outcome, wasEmpty: Bool) {
+        let bytes = unsafe Array(payload)
+        return state.withLock { state in
+            let (number, isFirst) = state.number(name)
+            let head = Envelope(
+                kind: .publication, flags: isFirst ? flags.union(.first) : flags, origin: origin, number: number,
+                sent: sent)
+            let entry = Entry(name: name, head: head, payload: bytes, at: at)
+            let wasEmpty = state.next == state.entries.count
+            // One of any size goes through an empty queue.
+            if !wasEmpty, state.bytes + entry.weight > state.most {
+                state.noteLoss(name)
+                return (.full, false)
+            }
+            state.entries.append(entry)
+            state.bytes += entry.weight
+            return (state.bytes > state.most / 2 ? .high : .queued, wasEmpty)
+        }
+    }
+
+    /// Takes the oldest ones out, at most so many, and no more than one beyond so many bytes.
+    func take(atMost count: Int, bytes most: Int) -> [Entry] {
+        state.withLock { state in
+            var (end, bytes) = (state.next, 0)
+            while end < state.entries.count, end - state.next < count, bytes < most {
+                bytes += state.entries[end].weight
+                end += 1
+            }
+            let taken = Array(state.entries[state.next..<end])
+            state.bytes -= bytes
+            state.next = end
+            if state.next == state.entries.count {
+                state.entries.removeAll(keepingCapacity: state.entries.capacity <= 4096)
+                state.next = 0
+            } else if state.next > 4096 {
+                state.entries.removeFirst(state.next)
+                state.next = 0
+            }
+            return taken
+        }
+    }
+
+    /// What was taken and could not be sent waits again, in front of everything else.
+    func putBack(_ entries: ArraySlice<Entry>) {
+        if entries.isEmpty { return }
+        state.withLock { state in
+            state.entries.replaceSubrange(..<state.next, with: entries)
+            state.next = 0
+            state.bytes += entries.reduce(0) { $0 + $1.weight }
+        }
+    }
+
+    /// Gives up what has waited since before a time.
+    ///
+    /// - Returns: how many publications that were.
+    func expire(before time: UInt64) -> Int {
+        state.withLock { state in
+            var end = state.next
+            while end < state.entries.count, state.entries[end].at < time {
+                state.bytes -= state.entries[end].weight
+                state.noteLoss(state.entries[end].name)
+                end += 1
+            }
+            defer {
+                state.entries.removeFirst(end)
+                state.next = 0
+            }
+            return end - state.next
+        }
+    }
+
+    /// When the oldest one came; nil when there is none.
+    var oldest: UInt64? { state.withLock { $0.next < $0.entries.count ? $0.entries[$0.next].at : nil } }
+
+    /// One that was taken is given up.
+    func noteLoss(_ name: [UInt8]) { state.withLock { $0.noteLoss(name) } }
+
+    /// Topics that have lost something, with the last number of each; emptied. Nothing as long as more than half of the
+    /// queue waits.
+    func takeLosses() -> (named: [(name: [UInt8], number: UInt64)], others: Bool) {
+        state.withLock { state in
+            if state.lossy.isEmpty, !state.isLossyElsewhere || state.bytes > state.most / 2 { return ([], false) }
+            if state.bytes > state.most / 2 { return ([], false) }
+            let named = state.lossy.map { ($0, state.numbers[$0] ?? state.base) }
+            defer { (state.lossy, state.isLossyElsewhere) = ([], false) }
+            return (named, state.isLossyElsewhere)
+        }
+    }
+
+    /// `queue` has changed.
+    func resize(_ most: Int) { state.withLock { $0.most = most } }
+}

@@ -1,0 +1,359 @@
+import GatewayIO
+import Synchronization
+
+/// What the thread of a link does, from its start to its end. All of it is that thread's own.
+///
+///     away ─ connect ─▶ confirming ─ the probe has come back ─▶ up
+///      ▲                    │                                    │
+///      └──── backoff ───────┴──── the connection has ended, or two probes are missing
+final class LinkRunner: @unchecked Sendable {
+    // @unchecked: it is made by the control thread and belongs to its own from the start of that.
+
+    private enum State: Equatable {
+        /// Nobody is asked before then.
+        case away(until: UInt64)
+        case confirming
+        case up
+    }
+
+    private let link: ClusterLink
+    private let engine: Engine
+    private let settings: ClusterSettings
+    private let poller: Poller
+    private var state = State.away(until: 0)
+    private var attempt: UInt64 = 0
+    private var failures = 0
+    private var hasBeenUp = false
+    /// What is subscribed to, or will be.
+    private var followed: Set<[UInt8]> = []
+    /// Those whose last member has left, and when they are let go of.
+    private var leaving: [[UInt8]: UInt64] = [:]
+    private var lastProbe: UInt64 = 0
+    private var probeSent: UInt64 = 0
+    private var missedProbes = 0
+
+    private static let shortestPause: UInt64 = 100_000_000
+    private static let longestPause: UInt64 = 10_000_000_000
+    /// Members come back.
+    private static let linger: UInt64 = 5_000_000_000
+    private static let batchBytes = 1 << 20
+    /// How many topics are named when an engine was away.
+    private static let mostNamed = LinkQueue.mostNamed
+
+    init(_ link: ClusterLink, _ engine: Engine, _ settings: ClusterSettings) throws(Errno) {
+        (self.link, self.engine, self.settings) = (link, engine, settings)
+        poller = try Poller()
+        try poller.add(link.bell, token: 0, interest: .readable)
+    }
+
+    private var probeInterval: UInt64 { UInt64(settings.probe) * 1_000_000 }
+    private func now() -> UInt64 { Clock.monotonicNanoseconds() }
+
+    /// - Returns: why the engine cannot be used; nil when it can.
+    func tryEngine() -> String? {
+        if !engine.connect(1) { return engine.text }
+        engine.disconnect()
+        return nil
+    }
+
+    func run() {
+        while !link.isStopping.load(ordering: .acquiring) {
+            step()
+            if link.isStopping.load(ordering: .acquiring) { break }
+            wait()
+        }
+        // What was promised goes out, if that is possible at once.
+        if state == .up { send() }
+        if case .away = state { return }
+        engine.disconnect()
+    }
+
+    private func step() {
+        if let why = link.takeLost(of: attempt), !isAway { fall(why) }
+        followChanges()
+        letGo()
+        switch state {
+        case .away(let until):
+            noteExpired()
+            if now() >= until { connect() }
+        case .confirming: confirm()
+        case .up:
+            send()
+            if state == .up { probeWhenDue() }
+        }
+    }
+
+    private var isAway: Bool { if case .away = state { true } else { false } }
+
+    private func wait() {
+        let pause: Int32
+        if state == .up, !link.queue.isEmpty {
+            pause = 0
+        } else {
+            let now = now()
+            let due = deadline
+            pause = due <= now ? 0 : Int32(clamping: (due - now) / 1_000_000 + 1)
+        }
+        do throws(Errno) {
+            if try poller.wait(milliseconds: pause) > 0 { link.answerBell() }
+        } catch {
+            fatalError("cluster: epoll_wait: \(error)")
+        }
+    }
+
+    private var deadline: UInt64 {
+        var due: UInt64
+        switch state {
+        case .away(let until): due = min(until, (link.queue.oldest ?? .max - LinkQueue.mostAge) + LinkQueue.mostAge)
+        case .confirming, .up: due = probeSent + probeInterval
+        }
+        if let first = leaving.values.min() { due = min(due, first) }
+        return due
+    }
+
+    // MARK: Being away
+
+    private func connect() {
+        attempt += 1
+        let isConnected = engine.connect(attempt)
+        if !isConnected { return backOff(engine.text) }
+        state = .confirming
+        link.update { $0.connects += 1 }
+        let names = [link.probeName, TopicName.losses(prefix: Array(settings.prefix.utf8))] + followed
+        // The probe's own name first would prove nothing: it is confirmed by a second probe to a name behind all others.
+        guard subscribe(Array(names[1...]) + [names[0]]) else { return fall("the subscriptions were not taken") }
+        missedProbes = 0
+        probe()
+    }
+
+    private func subscribe(_ names: [[UInt8]]) -> Bool {
+        var rest = names[...]
+        while !rest.isEmpty {
+            if !engine.subscribe(rest.prefix(Engine.batch)) { return false }
+            rest = rest.dropFirst(Engine.batch)
+        }
+        return true
+    }
+
+    /// The connection is of no use any more.
+    private func fall(_ why: String) {
+        engine.disconnect()
+        link.inbox.forgetParts()
+        backOff(why)
+    }
+
+    private func backOff(_ why: String) {
+        let wasUp = state == .up
+        failures += 1
+        let pause = min(Self.longestPause, Self.shortestPause << UInt64(min(failures - 1, 10)))
+        // Gateways that lost an engine together do not come back together.
+        state = .away(until: now() + UInt64.random(in: pause / 2...pause))
+        let isNews = link.state.text != why
+        link.update { report in
+            if report.isUp || report.connects == 0 && failures == 1 { report.since = now() }
+            (report.isUp, report.text) = (false, why)
+        }
+        if wasUp || isNews {
+            link.host.log(
+                wasUp || failures > 1 ? .error : .warning,
+                "cluster \(link.url): \(wasUp ? "lost" : "not reached"): \(why). Members here are served, others hear nothing; "
+                    + "it is tried again")
+        }
+    }
+
+    /// What has waited for too long is given up.
+    private func noteExpired() {
+        let now = now()
+        if now < LinkQueue.mostAge { return }
+        let count = link.queue.expire(before: now - LinkQueue.mostAge)
+        if count > 0 { link.counters.lost.add(UInt64(count), ordering: .relaxed) }
+    }
+
+    // MARK: Subscriptions
+
+    private func followChanges() {
+        var new: [[UInt8]] = []
+        for change in link.takeChanges() {
+            switch change {
+            case .follow(let name):
+                leaving[name] = nil
+                if followed.insert(name).inserted {
+                    link.inbox.follow(name)
+                    new.append(name)
+                }
+            case .leave(let name): if followed.contains(name) { leaving[name] = now() + Self.linger }
+            }
+        }
+        if !new.isEmpty, !isAway, !subscribe(new) { fall("the subscriptions were not taken") }
+        link.update { $0.subscriptions = followed.count }
+    }
+
+    private func letGo() {
+        if leaving.isEmpty { return }
+        let now = now()
+        let over = leaving.filter { $0.value <= now }.map(\.key)
+        if over.isEmpty { return }
+        for name in over {
+            leaving[name] = nil
+            followed.remove(name)
+            link.inbox.forget(name)
+        }
+        link.update { $0.subscriptions = followed.count }
+        if isAway { return }
+        var rest = over[...]
+        while !rest.isEmpty {
+            if !engine.unsubscribe(rest.prefix(Engine.batch)) { return fall("the end of subscriptions was not taken") }
+            rest = rest.dropFirst(Engine.batch)
+        }
+    }
+
+    // MARK: Probes
+
+    private func probe() {
+        lastProbe += 1
+        probeSent = now()
+        let head = Envelope(
+            kind: .probe, flags: [], origin: link.queue.origin, number: lastProbe, sent: ClusterInbox.wallMicroseconds()
+        )
+        let data = unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) }
+        if engine.publish([(link.probeName, data)]) != .all { fall("it takes no publications") }
+    }
+
+    private var hasProbeReturned: Bool { link.heardProbe.load(ordering: .acquiring) >= lastProbe }
+
+    private func confirm() {
+        if hasProbeReturned { return rise() }
+        if now() >= probeSent + probeInterval { fall("a probe did not come back within \(settings.probe) ms") }
+    }
+
+    private func probeWhenDue() {
+        if hasProbeReturned {
+            missedProbes = 0
+            noteProbeTime()
+        }
+        guard now() >= probeSent + probeInterval else { return }
+        if !hasProbeReturned {
+            missedProbes += 1
+            if missedProbes == 2 { return fall("two probes did not come back") }
+        }
+        probe()
+    }
+
+    private func noteProbeTime() {
+        if probeSent == 0 { return }
+        let passed = (now() - probeSent) / 1000
+        link.update { if $0.probeMicroseconds == 0 || passed < $0.probeMicroseconds { $0.probeMicroseconds = passed } }
+    }
+
+    /// All subscriptions are in force.
+    private func rise() {
+        let wasAway = now() - link.state.since
+        state = .up
+        failures = 0
+        let text = engine.text
+        link.update { report in (report.isUp, report.since, report.text) = (true, now(), text) }
+        noteProbeTime()
+        let seconds = Double(wasAway / 10_000_000) / 100
+        link.host.log(
+            .info,
+            "cluster \(link.url): \(text), \(followed.count) topics" + (hasBeenUp ? ", after \(seconds) s away" : ""))
+        hasBeenUp = true
+        noteGaps()
+    }
+
+    /// Members that were here meanwhile may have missed something.
+    private func noteGaps() {
+        if followed.isEmpty { return }
+        let prefix = Array(settings.prefix.utf8)
+        if followed.count > Self.mostNamed { return link.inbox.noteGap(nil) }
+        for name in followed { TopicName(wire: name, prefix: prefix).map { link.inbox.noteGap($0) } }
+    }
+
+    // MARK: Sending
+
+    private func send() {
+        while true {
+            let entries = link.queue.take(atMost: Engine.batch, bytes: Self.batchBytes)
+            if entries.isEmpty { break }
+            if !send(entries) { return }
+        }
+        sendLosses()
+    }
+
+    /// - Returns: false when the connection is lost.
+    private func send(_ entries: [LinkQueue.Entry]) -> Bool {
+        var next = 0
+        while next < entries.count {
+            var batch: [(name: [UInt8], data: [UInt8])] = []
+            /// Behind which element of the batch an entry ends.
+            var ends: [Int] = []
+            while next + ends.count < entries.count, batch.count < Engine.batch {
+                let parts = parts(of: entries[next + ends.count])
+                if !batch.isEmpty, batch.count + parts.count > Engine.batch { break }
+                batch += parts
+                ends.append(batch.count)
+            }
+            switch publish(batch) {
+            case .all: next += ends.count
+            case .failed(let taken):
+                // Of the first that failed nobody knows: twice is no harm, it has a number.
+                link.queue.putBack(entries[(next + ends.prefix { $0 <= taken }.count)...])
+                fall(link.takeLost(of: attempt) ?? "it takes no publications")
+                return false
+            case .tooLarge(let taken):
+                let index = next + ends.prefix { $0 <= taken }.count
+                link.queue.noteLoss(entries[index].name)
+                link.counters.lost.add(1, ordering: .relaxed)
+                next = index + 1
+            }
+        }
+        link.counters.sent.add(UInt64(entries.count), ordering: .relaxed)
+        return true
+    }
+
+    /// In pieces of as many publications as go at once.
+    private func publish(_ batch: [(name: [UInt8], data: [UInt8])]) -> Engine.Published {
+        var start = 0
+        while start < batch.count {
+            let end = min(batch.count, start + Engine.batch)
+            switch engine.publish(Array(batch[start..<end])) {
+            case .all: start = end
+            case .failed(let taken): return .failed(taken: start + taken)
+            case .tooLarge(let taken): return .tooLarge(taken: start + taken)
+            }
+        }
+        return .all
+    }
+
+    /// A publication as the engine takes it.
+    private func parts(of entry: LinkQueue.Entry) -> [(name: [UInt8], data: [UInt8])] {
+        let room = engine.mostData == 0 ? Int.max : max(1024, engine.mostData) - Envelope.headLength
+        return unsafe entry.payload.withUnsafeBytes { payload in
+            if payload.count <= room { return unsafe [(entry.name, entry.head.bytes(payload))] }
+            let count = (payload.count + room - 1) / room
+            return (0..<count).map { index in
+                var head = entry.head
+                (head.part, head.parts) = (UInt32(index), UInt32(count))
+                let range = index * room..<min(payload.count, (index + 1) * room)
+                return unsafe (entry.name, head.bytes(UnsafeRawBufferPointer(rebasing: payload[range])))
+            }
+        }
+    }
+
+    /// Tells the other gateways which topics have lost something here.
+    private func sendLosses() {
+        let (named, others) = link.queue.takeLosses()
+        if named.isEmpty, !others { return }
+        let sent = ClusterInbox.wallMicroseconds()
+        func notice(_ name: [UInt8], _ number: UInt64) -> (name: [UInt8], data: [UInt8]) {
+            let head = Envelope(kind: .loss, flags: [], origin: link.queue.origin, number: number, sent: sent)
+            return (name, unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) })
+        }
+        var batch = named.map { notice($0.name, $0.number) }
+        if others { batch.append(notice(TopicName.losses(prefix: Array(settings.prefix.utf8)), 1)) }
+        link.host.log(
+            .warning,
+            "cluster \(link.url): publications to \(others ? "many topics" : "\(named.count) topics") were lost here")
+        if engine.publish(batch) != .all { fall(link.takeLost(of: attempt) ?? "it takes no publications") }
+    }
+}

@@ -1,0 +1,55 @@
+import Bytes
+import GatewayCluster
+import Synchronization
+import WebSocket
+
+/// Gives members here what other gateways publish, and tells handlers of what may have been missed. Threads of the
+/// cluster.
+final class ClusterDelivery: ClusterHost {
+    private let sink: Log
+    private let topics: TopicDirectory
+    private let ports: [WorkerPort]
+    private let instances: InstanceDirectory
+
+    init(_ log: Log, _ topics: TopicDirectory, _ ports: [WorkerPort], _ instances: InstanceDirectory) {
+        (sink, self.topics, self.ports, self.instances) = (log, topics, ports, instances)
+    }
+
+    func deliver(_ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool {
+        guard let topic = topics.find(TopicKey(scope: name.scope, name: name.topic)) else { return true }
+        // Whoever may write to the engine may write anything, and RFC 6455 8.1 holds for what members get.
+        if isText, unsafe !UTF8Checker.isValid(payload) { return false }
+        let members = ports.filter { topic.count(in: Int($0.index)) > 0 }
+        for port in members where port.publishedBytes.load(ordering: .relaxed) > HostContext.mostPublished {
+            return false
+        }
+        let header = FrameWriter(isText ? .text : .binary, isFinal: true, payloadLength: payload.count)
+        guard let frame = unsafe SharedBuffer.frame(header, payload) else { return false }
+        for port in members {
+            unsafe frame.pointee.retain()
+            unsafe port.publishedBytes.add(frame.pointee.count, ordering: .relaxed)
+            port.post(.publication(topic, address: UInt(bitPattern: frame), isPlain: isPlain, except: 0))
+        }
+        unsafe SharedBuffer.release(frame)
+        return true
+    }
+
+    func noteGap(_ name: TopicName?) {
+        for context in instances.contexts(in: name?.scope ?? "") where context.isOpen.load(ordering: .acquiring) {
+            if context.hasStopped { continue }
+            context.pending.add(1, ordering: .relaxed)
+            let event = HandlerEvent(
+                instanceContext: context, connection: 0, token: 0, kind: .gap(name?.topic ?? []))
+            ports[context.home].post(.event(event))
+        }
+    }
+
+    func log(_ level: ClusterLogLevel, _ text: String) {
+        switch level {
+        case .debug: sink.debug(text)
+        case .info: sink.info(text)
+        case .warning: sink.warn(text)
+        case .error: sink.error(text)
+        }
+    }
+}
