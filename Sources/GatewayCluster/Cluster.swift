@@ -30,6 +30,7 @@ package final class Cluster: Sendable {
     package let isOn = Atomic<Bool>(false)
     private let running = Mutex(Running())
     private let counters = ClusterCounters()
+    private let epochs = NumberEpochs()
     private let origin: UInt64
     private let host: any ClusterHost
     private let folders: [String]
@@ -76,7 +77,7 @@ package final class Cluster: Sendable {
             do {
                 let link = try ClusterLink(
                     urls, origin: origin, prefix: prepared.prefix, queue: settings.queue, inbox: inbox,
-                    counters: counters, host: host)
+                    counters: counters, epochs: epochs, host: host)
                 let engine = try Engine(module, settings, urls: urls, for: link)
                 prepared.links.append((link, try LinkRunner(link, engine, settings)))
             } catch {

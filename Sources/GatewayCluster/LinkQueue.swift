@@ -33,19 +33,19 @@ final class LinkQueue: Sendable {
         var most: Int
         var numbers: [[UInt8]: UInt64] = [:]
         /// Below the numbers of all names that have not been numbered.
-        var base: UInt64 = 0
+        var base: UInt64
         var lossy: Set<[UInt8]> = []
         var isLossyElsewhere = false
 
         /// The next number of a name, and whether it is the first one.
-        mutating func number(_ name: [UInt8]) -> (UInt64, isFirst: Bool) {
+        mutating func number(_ name: [UInt8], _ epochs: NumberEpochs) -> (UInt64, isFirst: Bool) {
             if let known = numbers[name] {
                 numbers[name] = known + 1
                 return (known + 1, false)
             }
             if numbers.count >= LinkQueue.mostNumbered {
                 numbers.removeAll(keepingCapacity: true)
-                base += 1 << 40
+                base = epochs.next()
             }
             numbers[name] = base + 1
             return (base + 1, true)
@@ -59,10 +59,11 @@ final class LinkQueue: Sendable {
 
     private let state: Mutex<State>
     let origin: UInt64
+    private let epochs: NumberEpochs
 
-    init(origin: UInt64, most: Int) {
-        self.origin = origin
-        state = Mutex(State(most: most))
+    init(origin: UInt64, most: Int, _ epochs: NumberEpochs) {
+        (self.origin, self.epochs) = (origin, epochs)
+        state = Mutex(State(most: most, base: epochs.next()))
     }
 
     /// Bytes that wait.
@@ -76,7 +77,7 @@ final class LinkQueue: Sendable {
     ) -> (Outcome, wasEmpty: Bool) {
         let bytes = unsafe Array(payload)
         return state.withLock { state in
-            let (number, isFirst) = state.number(name)
+            let (number, isFirst) = state.number(name, epochs)
             let head = Envelope(
                 kind: .publication, flags: isFirst ? flags.union(.first) : flags, origin: origin, number: number,
                 sent: sent)
@@ -161,7 +162,12 @@ final class LinkQueue: Sendable {
             return (named, state.isLossyElsewhere)
         }
     }
+}
 
-    /// `queue` has changed.
-    func resize(_ most: Int) { state.withLock { $0.most = most } }
+/// From where on names are numbered that have not been: above everything that this process has numbered before, whichever
+/// queue did. Else other gateways would take it for doubled.
+final class NumberEpochs: Sendable {
+    private let last = Atomic<UInt64>(0)
+
+    func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue << 40 }
 }

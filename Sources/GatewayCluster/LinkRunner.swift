@@ -37,6 +37,7 @@ final class LinkRunner: @unchecked Sendable {
     /// Members come back.
     private static let linger: UInt64 = 5_000_000_000
     private static let batchBytes = 1 << 20
+    private static let batchesPerTurn = 16
     /// How many topics are named when an engine was away.
     private static let mostNamed = LinkQueue.mostNamed
 
@@ -119,9 +120,9 @@ final class LinkRunner: @unchecked Sendable {
         if !isConnected { return backOff(engine.text) }
         state = .confirming
         link.update { $0.connects += 1 }
-        let names = [link.probeName, TopicName.losses(prefix: Array(settings.prefix.utf8))] + followed
-        // The probe's own name first would prove nothing: it is confirmed by a second probe to a name behind all others.
-        guard subscribe(Array(names[1...]) + [names[0]]) else { return fall("the subscriptions were not taken") }
+        // The probe's name comes last: when one comes back, all others are in force.
+        let names = [TopicName.losses(prefix: Array(settings.prefix.utf8))] + followed + [link.probeName]
+        guard subscribe(names) else { return fall("the subscriptions were not taken") }
         missedProbes = 0
         probe()
     }
@@ -256,7 +257,8 @@ final class LinkRunner: @unchecked Sendable {
         let seconds = Double(wasAway / 10_000_000) / 100
         link.host.log(
             .info,
-            "cluster \(link.url): \(text), \(followed.count) topics" + (hasBeenUp ? ", after \(seconds) s away" : ""))
+            "cluster \(link.url): \(text), \(followed.count) topic\(followed.count == 1 ? "" : "s")"
+                + (hasBeenUp ? ", after \(seconds) s away" : ""))
         hasBeenUp = true
         noteGaps()
     }
@@ -271,8 +273,9 @@ final class LinkRunner: @unchecked Sendable {
 
     // MARK: Sending
 
+    /// Some of what waits: probes and subscriptions have their turn between.
     private func send() {
-        while true {
+        for _ in 0..<Self.batchesPerTurn {
             let entries = link.queue.take(atMost: Engine.batch, bytes: Self.batchBytes)
             if entries.isEmpty { break }
             if !send(entries) { return }
