@@ -1,0 +1,83 @@
+#include "nats_module.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    /* Of one subscription that wait for their delivery, with 1,024 times as many octets; libnats drops what is above. */
+    PENDING = 1 << 18,
+};
+
+static natsStatus credentials(natsOptions *options, const seeds *all, const bp_url *seed) {
+    const char *user = all->user != NULL ? all->user : seed->user;
+    const char *password = all->password != NULL ? all->password : seed->password;
+    if (user != NULL && password != NULL) return natsOptions_SetUserInfo(options, user, password);
+    /* One alone is a token, as in nats://token@host. */
+    if (user != NULL || password != NULL) return natsOptions_SetToken(options, user != NULL ? user : password);
+    return NATS_OK;
+}
+
+static natsStatus set(natsOptions *options, link_ *link, const bp_url *seed, int64_t milliseconds) {
+    bp_text address;
+    char url[sizeof address.bytes + 8];
+    bool is_tls = strcmp(seed->scheme, "tls") == 0;
+    bp_url_address(seed, &address);
+    snprintf(url, sizeof url, "%s://%s", seed->scheme, address.bytes);
+    natsStatus status = natsOptions_SetURL(options, url);
+    if (status == NATS_OK) status = credentials(options, &link->seeds, seed);
+    if (status == NATS_OK && is_tls) status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK) status = natsOptions_SetName(options, link->name);
+    if (status == NATS_OK) status = natsOptions_SetTimeout(options, milliseconds);
+    if (status == NATS_OK) status = natsOptions_SetWriteDeadline(options, link->timeout);
+    /* Whether and when to try again is the gateway's affair. */
+    if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
+    if (status == NATS_OK) status = natsOptions_SetIgnoreDiscoveredServers(options, true);
+    if (status == NATS_OK) status = natsOptions_UseGlobalMessageDelivery(options, true);
+    if (status == NATS_OK) status = natsOptions_SetMaxPendingMsgs(options, PENDING);
+    if (status == NATS_OK) status = natsOptions_SetClosedCB(options, link_closed, link);
+    if (status == NATS_OK) status = natsOptions_SetErrorHandler(options, link_error, link);
+    return status;
+}
+
+static void explain(bp_text *why, natsStatus status) {
+    const char *more = nats_GetLastError(NULL), *text = natsStatus_GetText(status);
+    bp_text quoted;
+    if (more != NULL && more[0] != 0) text = more;
+    bp_quote(&quoted, text, strlen(text));
+    bp_say(why, "%.256s", quoted.bytes);
+    if (status == NATS_SECURE_CONNECTION_REQUIRED) bp_say(why, "it wants TLS: write tls:// instead of nats://");
+    if (status == NATS_SECURE_CONNECTION_WANTED) bp_say(why, "it has no TLS: write nats:// instead of tls://");
+    if (status == NATS_TIMEOUT) bp_say(why, "no answer in time");
+}
+
+natsStatus connection_open(natsConnection **made, link_ *link, const bp_url *seed, int64_t milliseconds, bp_text *why) {
+    natsOptions *options = NULL;
+    sigset_t all, before;
+    sigfillset(&all);
+    natsStatus status = natsOptions_Create(&options);
+    if (status == NATS_OK) status = set(options, link, seed, milliseconds);
+    if (status == NATS_OK) {
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        status = natsConnection_Connect(made, options);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (status != NATS_OK) explain(why, status);
+    natsOptions_Destroy(options);
+    return status;
+}
+
+int32_t connection_verdict(natsStatus status) {
+    switch (status) {
+    case NATS_OK:
+        return GW_BACKPLANE_OK;
+    case NATS_CONNECTION_AUTH_FAILED:
+    case NATS_NOT_PERMITTED:
+    case NATS_SECURE_CONNECTION_WANTED:
+    case NATS_SECURE_CONNECTION_REQUIRED:
+    case NATS_SSL_ERROR:
+        return GW_BACKPLANE_E_REFUSED;
+    default:
+        return GW_BACKPLANE_E_AWAY;
+    }
+}
