@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -9,13 +10,34 @@ enum {
     PENDING = 1 << 18,
 };
 
+/* libnats puts it between quotes as it is. A control octet is in no URL, and what the configuration holds of those no
+ * server will know. */
+static char *quoted(const char *text) {
+    char *copy = malloc(2 * strlen(text) + 1), *to = copy;
+    for (; copy != NULL && *text != 0; text++) {
+        if (*text == '"' || *text == '\\') *to++ = '\\';
+        *to++ = *text;
+    }
+    if (copy != NULL) *to = 0;
+    return copy;
+}
+
 static natsStatus credentials(natsOptions *options, const seeds *all, const bp_url *seed) {
-    const char *user = all->user != NULL ? all->user : seed->user;
-    const char *password = all->password != NULL ? all->password : seed->password;
-    if (user != NULL && password != NULL) return natsOptions_SetUserInfo(options, user, password);
-    /* One alone is a token, as in nats://token@host. */
-    if (user != NULL || password != NULL) return natsOptions_SetToken(options, user != NULL ? user : password);
-    return NATS_OK;
+    const char *given_user = all->user != NULL ? all->user : seed->user;
+    const char *given_password = all->password != NULL ? all->password : seed->password;
+    if (given_user == NULL && given_password == NULL) return NATS_OK;
+    char *user = quoted(given_user == NULL ? "" : given_user);
+    char *password = quoted(given_password == NULL ? "" : given_password);
+    natsStatus status = NATS_NO_MEMORY;
+    if (user != NULL && password != NULL) {
+        /* One alone is a token, as in nats://token@host. */
+        if (given_user == NULL) status = natsOptions_SetToken(options, password);
+        else if (given_password == NULL) status = natsOptions_SetToken(options, user);
+        else status = natsOptions_SetUserInfo(options, user, password);
+    }
+    free(user);
+    bp_forget(password);
+    return status;
 }
 
 static natsStatus set(natsOptions *options, link_ *link, const bp_url *seed, int64_t milliseconds) {
@@ -44,6 +66,9 @@ static void explain(bp_text *why, natsStatus status) {
     const char *more = nats_GetLastError(NULL), *text = natsStatus_GetText(status);
     bp_text quoted;
     if (more != NULL && more[0] != 0) text = more;
+    /* "(conn.c:1909): " is for those who know libnats from inside. */
+    const char *behind = text[0] == '(' ? strstr(text, "): ") : NULL;
+    if (behind != NULL) text = behind + 3;
     bp_quote(&quoted, text, strlen(text));
     bp_say(why, "%.256s", quoted.bytes);
     if (status == NATS_SECURE_CONNECTION_REQUIRED) bp_say(why, "it wants TLS: write tls:// instead of nats://");

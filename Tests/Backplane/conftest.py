@@ -31,9 +31,17 @@ def module_of(cls):
 
 def pytest_generate_tests(metafunc):
     names = metafunc.config.getoption("--engine") or list(engines.KNOWN)
+    only = [name for name in names if name in getattr(metafunc.module, "KINDS", names)]
+    kinds = [kind(name) for name in only]
+    # Moments are those of a kind.
+    for fixture, moments in (("at", "MOMENTS"), ("waiting", "WAITING")):
+        if fixture in metafunc.fixturenames:
+            pairs = [(one, moment) for one, name in zip(kinds, only) for moment in getattr(metafunc.module, moments)[name]]
+            ids = [f"{one.scheme}-{moment}" for one, moment in pairs]
+            metafunc.parametrize(["Kind", fixture], pairs, ids=ids, scope="module", indirect=["Kind"])
+            return
     if "Kind" in metafunc.fixturenames:
-        only = [name for name in names if getattr(metafunc.module, "KINDS", names).__contains__(name)]
-        metafunc.parametrize("Kind", [kind(name) for name in only], ids=only, scope="module", indirect=True)
+        metafunc.parametrize("Kind", kinds, ids=only, scope="module", indirect=True)
 
 
 @pytest.fixture(scope="module")
