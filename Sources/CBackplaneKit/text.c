@@ -22,6 +22,8 @@ void bp_quote(bp_text *text, const char *said, size_t length) {
         unsigned char octet = (unsigned char)said[at];
         text->bytes[at] = octet < 0x20 || octet > 0x7e ? '?' : (char)octet;
     }
+    /* Texts for humans have no full stop here. */
+    while (at > 0 && (text->bytes[at - 1] == '.' || text->bytes[at - 1] == ' ')) at--;
     text->bytes[at] = 0;
 }
 

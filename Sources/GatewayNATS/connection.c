@@ -76,6 +76,17 @@ static void explain(bp_text *why, natsStatus status) {
     if (status == NATS_TIMEOUT) bp_say(why, "no answer in time");
 }
 
+/* All signals are blocked here, for the threads that come of it. */
+static natsStatus connect_watched(natsConnection **made, natsOptions *options, const bp_url *seed, int64_t milliseconds) {
+    watchdog dog;
+    if (!watchdog_start(&dog, seed, milliseconds)) return NATS_NO_MEMORY;
+    natsStatus status = natsConnection_Connect(made, options);
+    if (!watchdog_end(&dog)) return status;
+    if (status == NATS_OK) natsConnection_Destroy(*made);
+    *made = NULL;
+    return NATS_TIMEOUT;
+}
+
 natsStatus connection_open(natsConnection **made, link_ *link, const bp_url *seed, int64_t milliseconds, bp_text *why) {
     natsOptions *options = NULL;
     sigset_t all, before;
@@ -84,7 +95,7 @@ natsStatus connection_open(natsConnection **made, link_ *link, const bp_url *see
     if (status == NATS_OK) status = set(options, link, seed, milliseconds);
     if (status == NATS_OK) {
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        status = natsConnection_Connect(made, options);
+        status = connect_watched(made, options, seed, milliseconds);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     if (status != NATS_OK) explain(why, status);

@@ -1,5 +1,6 @@
 /* What the files of this module share. subject.c writes names as subjects, subscriptions.c finds them again, seeds.c is
- * what URLs mean, library.c keeps libnats, connection.c opens one, link.c is the table of the contract. */
+ * what URLs mean, library.c keeps libnats, connection.c opens one,
+ * watchdog.c sees to it that it does not take for ever, link.c is the table of the contract. */
 #ifndef GATEWAY_NATS_H
 #define GATEWAY_NATS_H
 
@@ -57,6 +58,27 @@ void seeds_free(seeds *list);
 /* libnats has threads of its own while anybody uses it. */
 bool library_enter(bp_text *why);
 void library_leave(void);
+
+/* ---- watchdog.c */
+
+enum { WATCHDOG_KNOWN = 256 };
+
+/* Ends a handshake that takes too long. */
+typedef struct watchdog {
+    struct addrinfo *addresses;
+    int64_t          deadline;
+    pthread_t        thread;
+    pthread_mutex_t  mutex;
+    pthread_cond_t   changed;
+    bool             is_over;
+    bool             has_bitten;
+    size_t           known;
+    int              before[WATCHDOG_KNOWN];
+} watchdog;
+
+bool watchdog_start(watchdog *dog, const bp_url *seed, int64_t milliseconds);
+/* Whether it had to end one. */
+bool watchdog_end(watchdog *dog);
 
 /* ---- connection.c */
 

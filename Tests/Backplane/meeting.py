@@ -34,6 +34,6 @@ def judge(answer):
     assert status != OK or losses or published != OK, answer
     assert status in (OK, E_AWAY, E_REFUSED)
     for said in [text] + [why for _, why in losses]:
-        assert 10 < len(said) < 512 and said.isascii() and said.isprintable() and not said.endswith("."), said
+        assert 10 < len(said) <= 511 and said.isascii() and said.isprintable() and not said.endswith("."), said
     assert peak < 200, f"{peak} MiB"
     return text if status != OK else (losses or [[0, ""]])[-1][1]
