@@ -1,4 +1,5 @@
 // swift-tools-version: 6.3
+import Glibc
 import PackageDescription
 
 /// Settings of everything under Sources: the language of the project at its strictest.
@@ -32,6 +33,15 @@ let chats = ["chat", "chat-functional", "chat-fleck", "chat-imperative"]
 let samples = ["auth", "echo-fleck", "echo-prefix", "longjob", "rooms", "ticker", "upload"]
 let handlers = ["counter", "echo", "reverse-cpp"] + chats + samples
 
+/// Engines that carry topics to other gateways. Each is a module of its own, built where the library of its engine is: most
+/// gateways stand alone, and need neither.
+let backplanes = [
+    (target: "GatewayNATS", product: "gateway-nats", header: "nats/nats.h", library: "nats"),
+    (target: "GatewayRedis", product: "gateway-redis", header: "hiredis/hiredis.h", library: "hiredis"),
+].filter { engine in
+    ["/usr/include", "/usr/local/include"].contains { access("\($0)/\(engine.header)", R_OK) == 0 }
+}
+
 let package = Package(
     name: "gateway",
     products: [
@@ -39,7 +49,9 @@ let package = Package(
         // The kit, for packages of handlers.
         .library(name: "GatewayHandler", targets: ["GatewayHandler"]),
         .library(name: "GatewayHandlerJSON", targets: ["GatewayHandlerJSON"]),
-    ] + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) },
+    ]
+        + handlers.map { .library(name: $0, type: .dynamic, targets: [$0]) }
+        + backplanes.map { .library(name: $0.product, type: .dynamic, targets: [$0.target]) },
     targets: [
         // The system, as Swift sees it.
         .target(name: "CLinux"),
@@ -60,6 +72,10 @@ let package = Package(
             swiftSettings: fast + [.enableExperimentalFeature("Lifetimes")]),
 
         .target(name: "GatewayHandlerJSON", dependencies: ["GatewayHandler"], swiftSettings: strict),
+
+        // The contract with the modules that carry topics to other gateways, and what those of the house share.
+        .target(name: "CBackplaneABI"),
+        .target(name: "CBackplaneKit", dependencies: ["CBackplaneABI"]),
 
         // The gateway, from bytes up.
         .target(name: "Bytes", swiftSettings: fast),
@@ -162,6 +178,11 @@ let package = Package(
             .target(
                 name: $0, dependencies: ["GatewayHandler"], path: "Plugins/\($0)",
                 exclude: $0 == "auth" ? ["tokens"] : [], swiftSettings: fast)
+        }
+        + backplanes.map {
+            .target(
+                name: $0.target, dependencies: ["CBackplaneABI", "CBackplaneKit"], publicHeadersPath: ".",
+                linkerSettings: [.linkedLibrary($0.library)])
         },
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
