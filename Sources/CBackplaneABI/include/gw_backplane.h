@@ -26,8 +26,10 @@
  * THREADS: every function carries a tag.
  *   [entry]  inside gw_backplane_entry_v1, once for each loading; must not block.
  *   [link]   on the gateway's thread for this link, one call at a time. May block, for config.timeout_ms at most: nobody
- *            but the link waits, but what is published meanwhile piles up.
- *   [any]    from every thread of the module's; thread-safe; never blocks. Deliveries come one after the other, in the
+ *            but the link waits, but what is published meanwhile piles up. Only the look for a host's address takes as
+ *            long as the system's resolver does.
+ *   [any]    from every thread of the module's, never inside of a call by the gateway; thread-safe; never blocks, and may
+ *            be called with a lock held that a [link] function waits for. Deliveries come one after the other, in the
  *            order of the engine: those of one connection are not made on several threads at once.
  *
  * RULES
@@ -41,8 +43,9 @@
  *       else.
  *   R6  A second publish() of one link is behind the first one for every subscriber that hears both.
  *   R7  Whoever subscribes hears his own publications as well.
- *   R8  A publication that is delivered after a subscribe() of the same link came after it: when a publication to a name
- *       has come back that was subscribed last, all subscriptions before it are in force.
+ *   R8  Subscriptions come into force in their order, and a publish() comes behind the subscribe() calls of the same link
+ *       before it: it is heard by whoever has subscribed to its name there. When a publication to a name has come back
+ *       that was subscribed last, all subscriptions before it are in force, for publications of others as well.
  */
 #ifndef GW_BACKPLANE_H
 #define GW_BACKPLANE_H
@@ -105,9 +108,11 @@ typedef struct gw_backplane_config {
 typedef struct gw_engine {
     uint32_t struct_size;        /* set by the gateway */
     uint32_t reserved;
-    size_t   max_data;           /* bytes of data that the engine takes at most; 0 = no limit is known */
-    char     text[GW_BACKPLANE_TEXT_MAX];  /* engine, version and address, as in "NATS 2.9.10 at 127.0.0.1:4222"; or, when
-                                              it has failed, why */
+    size_t   max_data;           /* bytes of data that a publication has at most, because the engine or the module takes no
+                                    more; 0 = no limit is known */
+    char     text[GW_BACKPLANE_TEXT_MAX];  /* engine, what is known of it, and address, as in "Redis 7.0.15 at
+                                              127.0.0.1:6379"; or, when it has failed, why. Ended by NUL, and without any
+                                              password */
 } gw_engine;
 
 /* What the gateway does for a module. */
@@ -115,7 +120,8 @@ typedef struct gw_backplane_host {
     uint32_t struct_size;
     uint32_t abi_version;
 
-    /* [any] Publications to names that are subscribed to. Read before it returns, which is soon: it does not wait for
+    /* [any] At most GW_BACKPLANE_BATCH_MAX publications to names that are subscribed to. An engine that is broken may
+     * send others, so the gateway looks whom they are for. Read before it returns, which is soon: it does not wait for
      * anybody. */
     void (*deliver)(void *context, const gw_publication *batch, size_t count);
 
@@ -137,7 +143,7 @@ typedef struct gw_backplane {
     uint32_t    flags;           /* GW_BACKPLANE_SEEDS */
     uint32_t    reserved;
 
-    /* [link] Looks at the configuration and keeps what it needs of it. Connects to nobody. `error` has room for
+    /* [link] Looks at the configuration, which it may keep (R1). Connects to nobody. `error` has room for
      * GW_BACKPLANE_TEXT_MAX bytes and says, ended by NUL, what is wrong when it fails; there is no stop() then. */
     int32_t (*start)(const gw_backplane_host *host, void *context, const gw_backplane_config *config, char *error,
                      void **self);
@@ -145,16 +151,20 @@ typedef struct gw_backplane {
     /* [link] Tries once to reach the engine. Whether it has succeeded or not `found->text` says what there is to say. */
     int32_t (*connect)(void *self, uint64_t attempt, gw_engine *found);
 
-    /* [link] Deliveries of names begin soon, or have ended soon. What has failed ends the connection: lost() follows. A
-     * name is subscribed to once. */
+    /* [link] Deliveries of names begin soon, or have ended soon. A name is subscribed to once. E_AWAY or E_REFUSED: the
+     * connection is of no use, and disconnect() is next; lost() may come, or not. An engine may refuse later as well, and
+     * then lost() says so. */
     int32_t (*subscribe)(void *self, const gw_span *names, size_t count);
     int32_t (*unsubscribe)(void *self, const gw_span *names, size_t count);
 
     /* [link] Hands publications to the engine, in their order. With GW_BACKPLANE_OK the engine has them, or they are on
-     * their way. `*taken` is how many of the first ones are; of one that failed nobody knows. */
+     * their way. `*taken` is how many of the first ones are; of those behind nobody knows, but that E_TOO_LARGE is about the
+     * next one alone, which was not sent, as those behind it were not: the connection is as good as before. With other
+     * errors it is of no use, and disconnect() is next; lost() may come, or not. All of a batch has to be written within
+     * timeout_ms, so the gateway keeps batches of large publications small. */
     int32_t (*publish)(void *self, const gw_publication *batch, size_t count, size_t *taken);
 
-    /* [link] Ends the connection, or what is left of it. */
+    /* [link] Ends the connection, or what is left of it. Harmless where there is none. */
     void (*disconnect)(void *self);
 
     /* [link] The end. Not called while connected. */
