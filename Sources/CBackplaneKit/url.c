@@ -23,6 +23,7 @@ static char *unescaped(const char *from, size_t length) {
             at += 2;
         }
         if ((unsigned char)octet < 0x20 || octet == 0x7f) {
+            *to = 0;
             bp_forget(copy);
             return NULL;
         }

@@ -1,6 +1,8 @@
 """Engines for the tests, each a process with a port of its own choice. A third kind needs a class like these."""
 import hashlib
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +11,11 @@ import time
 from pathlib import Path
 
 from gateway_process import DEADLINE, TOP
+
+
+def found(program):
+    """Debian keeps servers where only root looks."""
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin") or program
 
 
 class EngineProcess:
@@ -97,7 +104,7 @@ class NATS(EngineProcess):
     last = r"Server is ready"
 
     def command(self):
-        line = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port or -1)]
+        line = [found("nats-server"), "-a", "127.0.0.1", "-p", str(self.port or -1)]
         if "user" in self.how:
             line += ["--user", self.how["user"], "--pass", self.how["password"]]
         if "config" in self.how:
@@ -121,7 +128,7 @@ class Redis(EngineProcess):
             # It cannot choose one itself. Where it is taken meanwhile it ends, and is started again.
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self._free = free.getsockname()[1]
-        line = ["redis-server", "--port", str(self.port or self._free), "--bind", "127.0.0.1", "--unixsocket", "redis.sock",
+        line = [found("redis-server"), "--port", str(self.port or self._free), "--bind", "127.0.0.1", "--unixsocket", "redis.sock",
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", str(self.folder)]
         if "user" in self.how:
             rights = self.how.get("rights", "&* +@all")

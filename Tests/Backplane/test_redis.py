@@ -4,6 +4,7 @@ import socket
 import pytest
 
 from backplane import E_AWAY, E_REFUSED, OK, Link, Refused
+from engines import found
 
 KINDS = ["redis"]
 
@@ -103,7 +104,7 @@ def test_a_sentinel(make_engine, make_link, tmp_path):
     engine = make_engine()
     assert b"redis_mode:standalone" in command(engine, b"INFO", b"server")
     engine.kill()
-    engine.command = lambda: ["redis-server", str(file), "--sentinel", "--port", str(engine.port), "--bind", "127.0.0.1"]
+    engine.command = lambda: [found("redis-server"), str(file), "--sentinel", "--port", str(engine.port), "--bind", "127.0.0.1"]
     engine.last = r"Sentinel ID is"
     engine.start()
     status, text = make_link(engine.url()).connect()
