@@ -56,7 +56,7 @@ package final class Cluster: Sendable {
     /// What a `cluster` line comes to, before it takes effect.
     package struct Prepared: Sendable {
         fileprivate let settings: ClusterSettings?
-        fileprivate var links: [(link: ClusterLink, runner: LinkRunner)] = []
+        fileprivate var links: [PreparedLink] = []
         fileprivate var rendezvous = Rendezvous([])
         fileprivate var prefix: [UInt8] = []
         /// Nothing changes.
@@ -79,7 +79,7 @@ package final class Cluster: Sendable {
                     urls, origin: origin, prefix: prepared.prefix, queue: settings.queue, inbox: inbox,
                     counters: counters, epochs: epochs, host: host)
                 let engine = try Engine(module, settings, urls: urls, for: link)
-                prepared.links.append((link, try LinkRunner(link, engine, settings)))
+                prepared.links.append(PreparedLink(link, try LinkRunner(link, engine, settings)))
             } catch {
                 let url = ClusterConfiguration.withoutSecret(urls[0])
                 throw error as? ClusterError ?? ClusterError("nothing to wait for \(url) with: \(error)")
@@ -111,11 +111,11 @@ package final class Cluster: Sendable {
             }
         }
         var threads: [JoinedThread] = []
-        for (link, runner) in prepared.links {
+        for prepared in prepared.links {
             do throws(Errno) {
-                threads.append(JoinedThread(try SystemThread(name: "cluster") { runner.run() }))
+                threads.append(JoinedThread(try SystemThread(name: "cluster") { prepared.run() }))
             } catch {
-                host.log(.error, "cluster \(link.url): no thread for it: \(error)")
+                host.log(.error, "cluster \(prepared.link.url): no thread for it: \(error)")
             }
         }
         let links = prepared.links.map(\.link)
@@ -146,8 +146,8 @@ package final class Cluster: Sendable {
     /// - Returns: a text for each that does not.
     package static func check(_ settings: ClusterSettings, folders: [String]) throws(ClusterError) -> [String] {
         let cluster = Cluster(host: Nobody(), folders: folders)
-        return try cluster.prepare(settings).links.compactMap { link, runner in
-            runner.tryEngine().map { "\(link.url): \($0)" }
+        return try cluster.prepare(settings).links.compactMap { prepared in
+            prepared.tryEngine().map { "\(prepared.link.url): \($0)" }
         }
     }
 
@@ -198,6 +198,21 @@ package final class Cluster: Sendable {
     private func leave(_ topic: TopicName, always: Bool) {
         if let (link, name) = link(of: topic, always: always) { link.note(.leave(name)) }
     }
+}
+
+/// A link whose thread has not been started.
+private final class PreparedLink: Sendable {
+    let link: ClusterLink
+    private let runner: Mutex<LinkRunner>
+
+    init(_ link: ClusterLink, _ runner: sending LinkRunner) {
+        self.link = link
+        self.runner = Mutex(runner)
+    }
+
+    /// The thread of the link.
+    func run() { runner.withLock { $0.run() } }
+    func tryEngine() -> String? { runner.withLock { $0.tryEngine() } }
 }
 
 /// For whom nothing is delivered.

@@ -6,9 +6,7 @@ import Synchronization
 ///     away ─ connect ─▶ confirming ─ the probe has come back ─▶ up
 ///      ▲                    │                                    │
 ///      └──── backoff ───────┴──── the connection has ended, or two probes are missing
-final class LinkRunner: @unchecked Sendable {
-    // @unchecked: it is made by the control thread and belongs to its own from the start of that.
-
+final class LinkRunner {
     private enum State: Equatable {
         /// Nobody is asked before then.
         case away(until: UInt64)
