@@ -10,7 +10,7 @@ package final class Cluster: Sendable {
         case queued
         /// More than half of the queue waits.
         case high
-        /// It was delivered here alone.
+        /// It was delivered here alone: too much waits, or its name is too long.
         case full
         /// There is no engine.
         case off
@@ -81,7 +81,7 @@ package final class Cluster: Sendable {
                 let engine = try Engine(module, settings, urls: urls, for: link)
                 prepared.links.append(PreparedLink(link, try LinkRunner(link, engine, settings)))
             } catch {
-                let url = ClusterConfiguration.withoutSecret(urls[0])
+                let url = URLSecret.shortened(urls[0])
                 throw error as? ClusterError ?? ClusterError("nothing to wait for \(url) with: \(error)")
             }
         }
@@ -120,16 +120,36 @@ package final class Cluster: Sendable {
         }
         let links = prepared.links.map(\.link)
         let former = running.withLock { running in
-            let former = (running.links, running.threads)
+            let former = (running.links, running.threads, running.prefix)
             (running.settings, running.links, running.threads) = (prepared.settings, links, threads)
             (running.rendezvous, running.prefix, running.local) = (prepared.rendezvous, prepared.prefix, local)
             return former
         }
         isOn.store(!links.isEmpty, ordering: .releasing)
         topics { follow($0) }
+        for link in former.0 { moveOn(link, prefix: former.2) }
         // They end by themselves, which may take as long as an engine takes to answer.
         for link in former.0 { link.stop() }
         for thread in former.1 { thread.detach() }
+    }
+
+    /// What waits for an engine that is no more waits for the next one.
+    private func moveOn(_ link: ClusterLink, prefix: [UInt8]) {
+        var lost: UInt64 = 0
+        for entry in link.queue.takeAll() {
+            guard let topic = TopicName(wire: entry.name, prefix: prefix), let (next, name) = self.link(of: topic)
+            else {
+                lost += 1
+                continue
+            }
+            let flags = entry.head.flags.subtracting(.first)
+            _ = unsafe entry.payload.withUnsafeBytes {
+                unsafe next.publish(name, flags, $0, at: entry.at, sent: entry.head.sent)
+            }
+        }
+        if lost == 0 { return }
+        counters.lost.add(lost, ordering: .relaxed)
+        host.log(.warning, "cluster \(link.url): \(lost) publications that waited for it are lost")
     }
 
     /// Which module speaks with the engines of some URLs.
@@ -177,7 +197,11 @@ package final class Cluster: Sendable {
     package func publish(
         _ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer, at now: UInt64
     ) -> Outcome {
-        guard let (link, name) = link(of: topic) else { return .off }
+        guard let (link, name) = link(of: topic) else {
+            let isShared = running.withLock { !$0.links.isEmpty && !$0.local.contains(topic.scope) }
+            if isShared { counters.lost.add(1, ordering: .relaxed) }
+            return isShared ? .full : .off
+        }
         var flags: Envelope.Flags = isText ? .text : .binary
         if isPlain { flags.insert(.plain) }
         switch unsafe link.publish(name, flags, payload, at: now, sent: ClusterInbox.wallMicroseconds()) {

@@ -38,7 +38,7 @@ final class ClusterLink: Sendable {
         counters: ClusterCounters,
         epochs: NumberEpochs, host: any ClusterHost
     ) throws(Errno) {
-        url = urls.map { ClusterConfiguration.withoutSecret($0) }.joined(separator: " ")
+        url = urls.map { URLSecret.shortened($0) }.joined(separator: " ")
         (self.inbox, self.counters, self.host) = (inbox, counters, host)
         queue = LinkQueue(origin: origin, most: most, epochs)
         probeName = TopicName.probe(prefix: prefix, origin: origin)

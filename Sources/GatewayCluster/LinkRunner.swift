@@ -303,7 +303,7 @@ final class LinkRunner {
                 return false
             case .tooLarge(let taken):
                 let index = next + ends.prefix { $0 <= taken }.count
-                link.queue.noteLoss(entries[index].name)
+                link.queue.noteLoss(of: entries[index])
                 link.counters.lost.add(1, ordering: .relaxed)
                 next = index + 1
             }
@@ -343,18 +343,17 @@ final class LinkRunner {
 
     /// Tells the other gateways which topics have lost something here.
     private func sendLosses() {
-        let (named, others) = link.queue.takeLosses()
-        if named.isEmpty, !others { return }
         let sent = ClusterInbox.wallMicroseconds()
-        func notice(_ name: [UInt8], _ number: UInt64) -> (name: [UInt8], data: [UInt8]) {
-            let head = Envelope(kind: .loss, flags: [], origin: link.queue.origin, number: number, sent: sent)
-            return (name, unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) })
+        let (notices, others) = link.queue.takeLosses(sent: sent)
+        if notices.isEmpty, !others { return }
+        func data(_ head: Envelope) -> [UInt8] { unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) } }
+        var batch = notices.map { (name: $0.name, data: data($0.head)) }
+        if others {
+            let head = Envelope(kind: .loss, flags: [], origin: link.queue.origin, number: 1, sent: sent)
+            batch.append((TopicName.losses(prefix: Array(settings.prefix.utf8)), data(head)))
         }
-        var batch = named.map { notice($0.name, $0.number) }
-        if others { batch.append(notice(TopicName.losses(prefix: Array(settings.prefix.utf8)), 1)) }
-        link.host.log(
-            .warning,
-            "cluster \(link.url): publications to \(others ? "many topics" : "\(named.count) topics") were lost here")
+        let which = others ? "many topics" : notices.count == 1 ? "a topic" : "\(notices.count) topics"
+        link.host.log(.warning, "cluster \(link.url): publications to \(which) were lost here")
         if engine.publish(batch) != .all { fall(link.takeLost(of: attempt) ?? "it takes no publications") }
     }
 }

@@ -12,6 +12,11 @@ struct LinkQueueTests {
         }
     }
 
+    private func losses() -> (named: [[UInt8]: Envelope], others: Bool) {
+        let (notices, others) = queue.takeLosses(sent: 0)
+        return (Dictionary(notices.map { ($0.name, $0.head) }) { first, _ in first }, others)
+    }
+
     @Test func `the order is kept, and each name is numbered by itself`() {
         for name: [UInt8] in [[1], [2], [1], [1]] { append(name) }
         let first = queue.take(atMost: 1, bytes: .max)
@@ -31,12 +36,22 @@ struct LinkQueueTests {
         #expect(append([1], 1000) == .queued)
         #expect(append([1], 5000) == .high)
         #expect(append([1], 5000) == .full)
-        #expect(queue.takeLosses().named.isEmpty, "there is no room yet")
+        #expect(losses().named.isEmpty, "what came before has not left")
         let taken = queue.take(atMost: 10, bytes: .max)
-        let losses = queue.takeLosses()
-        #expect(Set(losses.named.map(\.name)) == [[1], [2]] && !losses.others)
-        #expect(losses.named.first { $0.name == [1] }?.number == (taken.last?.head.number ?? 0) + 1)
-        #expect(queue.takeLosses().named.isEmpty)
+        let (named, others) = losses()
+        #expect(Set(named.keys) == [[1], [2]] && !others)
+        #expect(named[[1]]?.number == (taken.last?.head.number ?? 0) + 1 && named[[1]]?.flags == [])
+        #expect(named[[2]]?.flags == .first, "nobody can miss it by its number")
+        #expect(losses().named.isEmpty)
+    }
+
+    @Test func `a loss is told behind what was put in before it, and in front of nothing else`() {
+        append([1], 9000)
+        #expect(append([2], 5000) == .full)
+        _ = queue.take(atMost: 10, bytes: .max)
+        append([2], 10)
+        let lost = losses().named[[2]]
+        #expect(lost.map { $0.number + 1 } == queue.take(atMost: 1, bytes: .max).first?.head.number)
     }
 
     @Test func `what was put back comes first`() {
@@ -53,16 +68,22 @@ struct LinkQueueTests {
         #expect(queue.oldest == 10)
         #expect(queue.expire(before: 15) == 1)
         #expect(queue.expire(before: 15) == 0)
-        #expect(queue.takeLosses().named.map(\.name) == [[1]])
+        #expect(losses().named.isEmpty)
         #expect(queue.take(atMost: 10, bytes: .max).map(\.name) == [[2]])
+        #expect(Array(losses().named.keys) == [[1]])
     }
 
     @Test func `of many topics that lost something only some are named`() {
         append([0], 50_000)
         for name: UInt8 in 1...40 { #expect(append([name]) == .full) }
         _ = queue.take(atMost: 10, bytes: .max)
-        let losses = queue.takeLosses()
-        #expect(losses.named.count == LinkQueue.mostNamed && losses.others)
+        let (named, others) = losses()
+        #expect(named.count == LinkQueue.mostNamed && others)
+    }
+
+    @Test func `what nobody could put together is not sent`() {
+        #expect(append([1], PartAssembly.mostBytes + 1) == .full)
+        #expect(queue.isEmpty && losses().named[[1]] != nil)
     }
 
     @Test func `another queue of the process numbers above it`() {

@@ -29,4 +29,17 @@ struct RendezvousTests {
             #expect(one[Rendezvous(one).index(of: name)] == other[Rendezvous(other).index(of: name)])
         }
     }
+
+    @Test(arguments: [
+        ("redis://a:6379/0", "redis://user:secret@a"), ("redis://a/1", "redis://:x@a:6379/1"),
+        ("redis://[::1]", "redis://[::1]:6379/0"),
+    ])
+    func `an engine is the same however it is written`(one: String, other: String) {
+        #expect(Rendezvous.identity(one) == Rendezvous.identity(other))
+    }
+
+    @Test func `engines that differ are not the same`() {
+        let urls = ["redis://a", "redis://b", "redis://a:1", "redis://a/1", "redis+unix:/a", "redis+unix:/b"]
+        #expect(Set(urls.map(Rendezvous.identity)).count == urls.count)
+    }
 }

@@ -51,7 +51,7 @@ struct ClusterConfigurationTests {
             ("redis+unix:/run/redis.sock", "redis+unix:/run/redis.sock"),
         ])
     func `a password is shown to nobody`(url: String, shown: String) throws {
-        #expect(ClusterConfiguration.withoutSecret(url) == shown)
+        #expect(URLSecret.shortened(url) == shown)
         let configuration = try #require(Reading(complete("cluster \(url);")).configuration)
         #expect(configuration.effectiveText().contains("cluster \(shown) {"))
     }
