@@ -149,6 +149,9 @@ static const struct ctemplates_file all[] = {
     {"kit/GatewayHandler/FunctionalHandler.swift", (const char[]){
 #embed "../GatewayHandler/FunctionalHandler.swift" suffix(, 0)
     }},
+    {"kit/GatewayHandler/GapHandler.swift", (const char[]){
+#embed "../GatewayHandler/GapHandler.swift" suffix(, 0)
+    }},
     {"kit/GatewayHandler/Gateway.swift", (const char[]){
 #embed "../GatewayHandler/Gateway.swift" suffix(, 0)
     }},

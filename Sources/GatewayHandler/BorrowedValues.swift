@@ -13,6 +13,13 @@ extension String {
         self = unsafe String(borrowed)
     }
 
+    /// A copy of bytes of the gateway that are text; `nil` where there are none.
+    init?(nonEmpty borrowed: gw_bytes) {
+        if unsafe borrowed.len == 0 { return nil }
+        let bytes = unsafe UnsafeRawBufferPointer(start: borrowed.ptr, count: borrowed.len)
+        self = unsafe String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Lends the text as a C string; `nil` when a NUL in it would cut it short.
     func withName<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result? {
         utf8.contains(0) ? nil : unsafe withCString(body)

@@ -38,6 +38,7 @@ public struct Functional<Shared: Sendable, State>: Sendable {
     var closed: (@Sendable (Shared, Connection, CloseEvent, inout State) -> Void)?
     var request: (@Sendable (Shared, borrowing Request) throws -> Response?)?
     var reloadPending: (@Sendable (Shared) -> Void)?
+    var gap: (@Sendable (Shared, String?) -> Void)?
     var saving: Saving?
 
     /// How state is handed over.
@@ -133,6 +134,9 @@ extension Functional {
     public func onReloadPending(_ body: @escaping @Sendable (Shared) -> Void) -> Functional {
         with { $0.reloadPending = body }
     }
+
+    /// Members here of a topic, or of any, may have missed what other gateways published; see `GapHandler`.
+    public func onGap(_ body: @escaping @Sendable (Shared, String?) -> Void) -> Functional { with { $0.gap = body } }
 }
 
 extension Functional where State: StateValue {

@@ -34,7 +34,9 @@ final class FunctionalHandler<Shared: Sendable, State>: StatefulHandler {
     }
 }
 
-extension FunctionalHandler: FragmentHandler, PingHandler, PongHandler, DrainHandler, RequestHandler, ReloadHandler {
+extension FunctionalHandler: FragmentHandler, PingHandler, PongHandler, DrainHandler, RequestHandler, ReloadHandler,
+    GapHandler
+{
     func fragment(_ connection: Connection, _ fragment: borrowing Message, _ state: inout State) throws {
         try events.fragment?(shared, connection, fragment, &state)
     }
@@ -54,6 +56,8 @@ extension FunctionalHandler: FragmentHandler, PingHandler, PongHandler, DrainHan
     func respond(to request: borrowing Request) throws -> Response? { try events.request?(shared, request) }
 
     func reloadPending() { events.reloadPending?(shared) }
+
+    func gap(in topic: String?) { events.gap?(shared, topic) }
 }
 
 // Written as callbacks and not as a HandoverHandler, which would want every `State` to be a `StateValue`.

@@ -54,6 +54,7 @@ public protocol HandlerCallbacks: AnyObject, Sendable {
     func _onWake(_ state: UnsafeMutableRawPointer?)
     func _onReloadPending()
     func _onDraining()
+    func _onGap(_ topic: String?)
     func _onSave(_ writer: inout StateWriter)
     func _onRestore(_ reader: inout StateReader) throws
     func _onSave(_ connection: Connection, _ state: UnsafeMutableRawPointer?, _ writer: inout StateWriter) throws
@@ -79,6 +80,7 @@ extension HandlerCallbacks {
     public func _onWake(_ state: UnsafeMutableRawPointer?) {}
     public func _onReloadPending() {}
     public func _onDraining() {}
+    public func _onGap(_ topic: String?) {}
     public func _onSave(_ writer: inout StateWriter) {}
     public func _onRestore(_ reader: inout StateReader) throws {}
     public func _onSave(

@@ -1,7 +1,7 @@
 internal import CGatewayABI
 
 extension Instance {
-    /// Something that was asked for earlier, or news of a reload. [conn] or [home]
+    /// Something that was asked for earlier, or news of a reload or of a gap. [conn] or [home]
     func handle(_ event: gw_event, _ id: gw_conn, _ state: UnsafeMutableRawPointer?) {
         switch unsafe Int(event.kind) {
         case GW_EV_RELOAD_PENDING: handler._onReloadPending()
@@ -9,6 +9,7 @@ extension Instance {
             host.pendingClosures.endTimersOfHandler()
             host.outlivingTasks.drain()
             handler._onDraining()
+        case GW_EV_GAP: unsafe handler._onGap(String(nonEmpty: event.data))
         case GW_EV_POST where unsafe event.token == PendingClosures.wakeToken: unsafe handler._onWake(state)
         case GW_EV_TIMER, GW_EV_POST:
             // A token that is not there was cancelled, or is of another generation.

@@ -51,29 +51,35 @@ extension Connection {
 extension Gateway {
     /// Sends a text to all connections that are subscribed to `topic`, but one. [any]
     ///
-    /// It is framed once, however many there are. A slow reader is treated as the route's `slow_consumer` says.
+    /// It is framed once, however many there are. A slow reader is treated as the route's `slow_consumer` says. Where
+    /// gateway.conf has `cluster`, it also goes to those at other gateways, unless `local` keeps it here.
     @discardableResult
-    public func publish(_ text: String, to topic: Topic, except: Connection? = nil) -> Publication {
+    public func publish(
+        _ text: String, to topic: Topic, except: Connection? = nil, local: Bool = false
+    ) -> Publication {
         var text = text
-        return text.withUTF8 { unsafe publish(GW_TEXT, UnsafeRawBufferPointer($0), topic, except) }
+        return text.withUTF8 { unsafe publish(GW_TEXT, UnsafeRawBufferPointer($0), topic, except, local) }
     }
 
     /// Sends bytes to all connections that are subscribed to `topic`, but one. [any]
     @discardableResult
-    public func publish(_ bytes: RawSpan, to topic: Topic, except: Connection? = nil) -> Publication {
-        unsafe bytes.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except) }
+    public func publish(
+        _ bytes: RawSpan, to topic: Topic, except: Connection? = nil, local: Bool = false
+    ) -> Publication {
+        unsafe bytes.withUnsafeBytes { unsafe publish(GW_BINARY, $0, topic, except, local) }
     }
 
     private func publish(
-        _ kind: Int, _ bytes: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?
+        _ kind: Int, _ bytes: UnsafeRawBufferPointer, _ topic: Topic, _ except: Connection?, _ local: Bool
     ) -> Publication {
         guard let publish = unsafe host.table.pointee.publish else {
             return Publication(result: .unsupported, reached: 0)
         }
+        let flags = topic.flags | (local ? UInt32(GW_LOCAL_TOPIC) : 0)
         var reached: UInt32 = 0
         let status = unsafe topic.withName {
             unsafe publish(
-                host.table, host.instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), topic.flags,
+                host.table, host.instance, $0.baseAddress, $0.count, UInt32(truncatingIfNeeded: kind), flags,
                 bytes.baseAddress, bytes.count, except?.id ?? 0, &reached)
         }
         return Publication(result: SendResult(status: status), reached: Int(reached))
@@ -83,7 +89,10 @@ extension Gateway {
 /// What became of something that was published.
 public struct Publication: Sendable, Hashable {
     /// Whether the gateway took it; what became of each of its copies is the business of `slow_consumer`.
+    ///
+    /// With other gateways: `backpressure` when more than half of `queue` waits for the engine, and `dropped` when it is
+    /// full and only connections here got it.
     public let result: SendResult
-    /// How many connections it goes to.
+    /// How many connections of this gateway it goes to.
     public let reached: Int
 }

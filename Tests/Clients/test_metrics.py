@@ -11,6 +11,8 @@ from gateway_process import BINARY, DEADLINE, TOP, eventually
 from raw_peer import BINARY as OCTETS, CLOSE, PING, PONG, TEXT, RawPeer, close_payload, frame
 
 ADMIN = "admin 127.0.0.1:0;"
+# What is counted of topics over several gateways is there whether or not the engine is.
+CLUSTER = f"{ADMIN}\ncluster redis://127.0.0.1:1;"
 MONITORING = TOP / "Sources/GatewayMetrics/Monitoring"
 PROMTOOL = shutil.which("promtool") or "promtool"
 
@@ -192,7 +194,7 @@ def test_the_alerts_fire_when_they_should_and_ask_for_what_is_there(make_gateway
     rules = (MONITORING / "alerts.yml").read_text()
     tested = set(re.findall(r"alertname: (\w+)", (TOP / "Tests/Clients/alerts_test.yml").read_text()))
     assert set(re.findall(r"alert: (\w+)", rules)) == tested
-    running = make_gateway(main=ADMIN).start()
+    running = make_gateway(main=CLUSTER).start()
     expressions = re.findall(r"^        expr: (?:\|\n((?:          .*\n)+)|(.*)$)", rules, re.M)
     asked = set().union(*(names_in(block or line) for block, line in expressions))
     assert asked and asked <= exported(running), asked - exported(running)
@@ -208,7 +210,7 @@ def exported(running):
 
 
 def test_the_dashboard_asks_for_what_is_there(make_gateway, tmp_path):
-    running = make_gateway(main=ADMIN).start()
+    running = make_gateway(main=CLUSTER).start()
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     expressions += [each["query"] for each in dashboard["templating"]["list"] if each["type"] == "query"]

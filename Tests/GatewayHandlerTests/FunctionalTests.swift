@@ -21,6 +21,7 @@ private let everything = Functional(Manifest(name: "all", version: "2.0.0")) { c
 .onClosed { gateway, _, event, count in gateway.log(.info, "closed after \(count): \(event.code)") }
 .onRequest { _, request in request.method == "GET" ? .text("hi") : nil }
 .onReloadPending { gateway in gateway.log(.info, "pending") }
+.onGap { gateway, topic in gateway.log(.info, "gap in \(topic ?? "any")") }
 .onStop { gateway in gateway.log(.info, "stopped") }
 
 @Suite("the functional flavour")
@@ -43,6 +44,7 @@ struct FunctionalTests {
         driven!.text(1, state, "a")
         driven!.binary(1, state, [1])
         driven!.event(GW_EV_RELOAD_PENDING)
+        driven!.event(GW_EV_GAP, data: "tea")
         driven!.raw { arena, instance in
             driven!.table.ping!(instance, 1, state, arena.bytes([1, 2]))
             driven!.table.pong!(instance, 1, state, arena.bytes([1]))
@@ -54,8 +56,8 @@ struct FunctionalTests {
             host.calls.dropFirst() == [
                 .text(1, "opened /rooms/tea time"), .text(1, "1 a"), .log(1, 4, "message threw: no bytes"),
                 .close(1, 1011, ""), .log(1, 2, "failed after 2: no bytes"), .log(0, 2, "pending"),
-                .text(1, "ping 2"), .text(1, "pong 1"), .text(1, "drained"), .log(0, 2, "closed after 2: 1000"),
-                .log(0, 2, "stopped"),
+                .log(0, 2, "gap in tea"), .text(1, "ping 2"), .text(1, "pong 1"), .text(1, "drained"),
+                .log(0, 2, "closed after 2: 1000"), .log(0, 2, "stopped"),
             ])
     }
 

@@ -3,7 +3,7 @@ import GatewayHandler
 import Synchronization
 import Testing
 
-private final class Broadcaster: ReactiveHandler {
+private final class Broadcaster: ReactiveHandler, GapHandler {
     private let gateway: Gateway
     init(_ context: borrowing StartContext) { gateway = context.gateway }
 
@@ -18,6 +18,7 @@ private final class Broadcaster: ReactiveHandler {
             : gateway.publish(message.bytes, to: Topic("all", isGlobal: true))
         connection.log(.debug, "\(result.result) \(result.reached)")
     }
+    func gap(in topic: String?) { gateway.publish("again", to: Topic(topic ?? "news"), local: true) }
 }
 
 @Suite("topics")
@@ -34,6 +35,19 @@ struct TopicTests {
                 .subscribe(1, "news", 0), .unsubscribe(1, "all", isGlobal),
                 .publish("news", 0, kind: 1, [104, 0xC3, 0xA9], except: 1),
                 .publish("all", isGlobal, kind: 2, [1, 2], except: 0),
+            ])
+    }
+
+    @Test func `may have a gap, which those here are told of`() {
+        let driven = Driven(Broadcaster.self)
+        driven.host.set { $0.hasTopics = true }
+        driven.event(GW_EV_GAP, data: "tea")
+        driven.event(GW_EV_GAP)
+        let isLocal = UInt32(GW_LOCAL_TOPIC), again = Array("again".utf8)
+        #expect(
+            driven.host.deeds == [
+                .publish("tea", isLocal, kind: 1, again, except: 0),
+                .publish("news", isLocal, kind: 1, again, except: 0),
             ])
     }
 

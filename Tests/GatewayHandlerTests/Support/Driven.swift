@@ -167,10 +167,12 @@ final class Driven {
 
     // MARK: Reloading
 
-    func event(_ kind: Int) {
+    func event(_ kind: Int, data: String = "") {
+        let arena = Arena()
         var event = gw_event()
         event.struct_size = UInt32(MemoryLayout<gw_event>.size)
         event.kind = UInt32(kind)
+        event.data = arena.bytes(Array(data.utf8))
         table.event?(instance, 0, nil, &event)
     }
 
