@@ -1,4 +1,5 @@
 """Several gateways with one engine, clients that publish there and clients that listen."""
+import itertools
 import json
 import subprocess
 import sys
@@ -174,6 +175,7 @@ class Rig:
     def __init__(self, Kind, folder):
         self.Kind, self.folder = Kind, Path(folder)
         self.engines, self.gateways, self.clients = [], [], []
+        self.numbers = itertools.count()
 
     def engine(self, **how):
         self.engines.append(self.Kind(self.folder / f"engine{len(self.engines)}", **how))
@@ -186,7 +188,7 @@ class Rig:
         return f"cluster {' '.join(urls)} {{ " + " ".join(f"{name} {value};" for name, value in inner.items()) + " }"
 
     def prepared(self, line=None, routes=ROUTES, main="threads 2;"):
-        folder = self.folder / f"gateway{len(self.gateways)}"
+        folder = self.folder / f"gateway{next(self.numbers)}"
         folder.mkdir()
         made = Gateway(folder, main=f"admin 127.0.0.1:0;\n{main}", routes=f"{line or self.line()}\n{routes}")
         c_handler.build(made, "crowd")
