@@ -2,11 +2,17 @@ import CBackplaneABI
 import Glibc
 
 /// The module that speaks with one kind of engine: a shared object beside the gateway's program, loaded once.
-@safe struct BackplaneModule: @unchecked Sendable {
-    // @unchecked: the table is constant, and its functions say which threads may call them.
-
-    let table: UnsafePointer<gw_backplane>
+struct BackplaneModule: Sendable {
+    /// Of its table, which is constant and lives as long as the process.
+    private let address: UInt
     let file: String
+
+    var table: UnsafePointer<gw_backplane> {
+        guard let table = unsafe UnsafePointer<gw_backplane>(bitPattern: address) else {
+            preconditionFailure("a backplane without a table")
+        }
+        return unsafe table
+    }
 
     /// Which file speaks with the engines of a URL.
     static func name(for scheme: some StringProtocol) -> String? {
@@ -38,7 +44,7 @@ import Glibc
         guard let table = unsafe entry(version), unsafe table.pointee.abi_version >> 16 == GW_BACKPLANE_ABI_MAJOR,
             unsafe Int(table.pointee.struct_size) >= MemoryLayout<gw_backplane>.size
         else { throw ClusterError("\(path) was built for another version of gw_backplane.h") }
-        return unsafe BackplaneModule(table: table, file: path)
+        return BackplaneModule(address: UInt(bitPattern: table), file: path)
     }
 
     /// Several URLs are seeds of one engine.

@@ -10,7 +10,7 @@ package final class Cluster: Sendable {
         case queued
         /// More than half of the queue waits.
         case high
-        /// It was delivered here alone.
+        /// It was delivered here alone: too much waits, or its name is too long.
         case full
         /// There is no engine.
         case off
@@ -30,6 +30,7 @@ package final class Cluster: Sendable {
     package let isOn = Atomic<Bool>(false)
     private let running = Mutex(Running())
     private let counters = ClusterCounters()
+    private let epochs = NumberEpochs()
     private let origin: UInt64
     private let host: any ClusterHost
     private let folders: [String]
@@ -55,7 +56,7 @@ package final class Cluster: Sendable {
     /// What a `cluster` line comes to, before it takes effect.
     package struct Prepared: Sendable {
         fileprivate let settings: ClusterSettings?
-        fileprivate var links: [(link: ClusterLink, runner: LinkRunner)] = []
+        fileprivate var links: [PreparedLink] = []
         fileprivate var rendezvous = Rendezvous([])
         fileprivate var prefix: [UInt8] = []
         /// Nothing changes.
@@ -76,11 +77,11 @@ package final class Cluster: Sendable {
             do {
                 let link = try ClusterLink(
                     urls, origin: origin, prefix: prepared.prefix, queue: settings.queue, inbox: inbox,
-                    counters: counters, host: host)
+                    counters: counters, epochs: epochs, host: host)
                 let engine = try Engine(module, settings, urls: urls, for: link)
-                prepared.links.append((link, try LinkRunner(link, engine, settings)))
+                prepared.links.append(PreparedLink(link, try LinkRunner(link, engine, settings)))
             } catch {
-                let url = ClusterConfiguration.withoutSecret(urls[0])
+                let url = URLSecret.shortened(urls[0])
                 throw error as? ClusterError ?? ClusterError("nothing to wait for \(url) with: \(error)")
             }
         }
@@ -110,25 +111,45 @@ package final class Cluster: Sendable {
             }
         }
         var threads: [JoinedThread] = []
-        for (link, runner) in prepared.links {
+        for prepared in prepared.links {
             do throws(Errno) {
-                threads.append(JoinedThread(try SystemThread(name: "cluster") { runner.run() }))
+                threads.append(JoinedThread(try SystemThread(name: "cluster") { prepared.run() }))
             } catch {
-                host.log(.error, "cluster \(link.url): no thread for it: \(error)")
+                host.log(.error, "cluster \(prepared.link.url): no thread for it: \(error)")
             }
         }
         let links = prepared.links.map(\.link)
         let former = running.withLock { running in
-            let former = (running.links, running.threads)
+            let former = (running.links, running.threads, running.prefix)
             (running.settings, running.links, running.threads) = (prepared.settings, links, threads)
             (running.rendezvous, running.prefix, running.local) = (prepared.rendezvous, prepared.prefix, local)
             return former
         }
         isOn.store(!links.isEmpty, ordering: .releasing)
         topics { follow($0) }
+        for link in former.0 { moveOn(link, prefix: former.2) }
         // They end by themselves, which may take as long as an engine takes to answer.
         for link in former.0 { link.stop() }
         for thread in former.1 { thread.detach() }
+    }
+
+    /// What waits for an engine that is no more waits for the next one.
+    private func moveOn(_ link: ClusterLink, prefix: [UInt8]) {
+        var lost: UInt64 = 0
+        for entry in link.queue.takeAll() {
+            guard let topic = TopicName(wire: entry.name, prefix: prefix), let (next, name) = self.link(of: topic)
+            else {
+                lost += 1
+                continue
+            }
+            let flags = entry.head.flags.subtracting(.first)
+            _ = unsafe entry.payload.withUnsafeBytes {
+                unsafe next.publish(name, flags, $0, at: entry.at, sent: entry.head.sent)
+            }
+        }
+        if lost == 0 { return }
+        counters.lost.add(lost, ordering: .relaxed)
+        host.log(.warning, "cluster \(link.url): \(lost) publications that waited for it are lost")
     }
 
     /// Which module speaks with the engines of some URLs.
@@ -145,8 +166,8 @@ package final class Cluster: Sendable {
     /// - Returns: a text for each that does not.
     package static func check(_ settings: ClusterSettings, folders: [String]) throws(ClusterError) -> [String] {
         let cluster = Cluster(host: Nobody(), folders: folders)
-        return try cluster.prepare(settings).links.compactMap { link, runner in
-            runner.tryEngine().map { "\(link.url): \($0)" }
+        return try cluster.prepare(settings).links.compactMap { prepared in
+            prepared.tryEngine().map { "\(prepared.link.url): \($0)" }
         }
     }
 
@@ -176,7 +197,11 @@ package final class Cluster: Sendable {
     package func publish(
         _ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer, at now: UInt64
     ) -> Outcome {
-        guard let (link, name) = link(of: topic) else { return .off }
+        guard let (link, name) = link(of: topic) else {
+            let isShared = running.withLock { !$0.links.isEmpty && !$0.local.contains(topic.scope) }
+            if isShared { counters.lost.add(1, ordering: .relaxed) }
+            return isShared ? .full : .off
+        }
         var flags: Envelope.Flags = isText ? .text : .binary
         if isPlain { flags.insert(.plain) }
         switch unsafe link.publish(name, flags, payload, at: now, sent: ClusterInbox.wallMicroseconds()) {
@@ -197,6 +222,21 @@ package final class Cluster: Sendable {
     private func leave(_ topic: TopicName, always: Bool) {
         if let (link, name) = link(of: topic, always: always) { link.note(.leave(name)) }
     }
+}
+
+/// A link whose thread has not been started.
+private final class PreparedLink: Sendable {
+    let link: ClusterLink
+    private let runner: Mutex<LinkRunner>
+
+    init(_ link: ClusterLink, _ runner: sending LinkRunner) {
+        self.link = link
+        self.runner = Mutex(runner)
+    }
+
+    /// The thread of the link.
+    func run() { runner.withLock { $0.run() } }
+    func tryEngine() -> String? { runner.withLock { $0.tryEngine() } }
 }
 
 /// For whom nothing is delivered.

@@ -58,8 +58,13 @@ final class ClusterInbox: Sendable {
             guard state.numbers[name] != nil else { return (nil, nil) }
             var whole: [UInt8]?
             if head.parts > 1 {
-                whole = unsafe state.parts.take(head, payload, name: name)
-                if whole == nil { return (nil, nil) }
+                switch unsafe state.parts.take(head, payload, name: name) {
+                case .unfinished: return (nil, nil)
+                case .dropped:
+                    let verdict = state.numbers[name]?.noteLoss(upTo: head.number, of: head.origin)
+                    return (verdict == .doubled ? nil : verdict, nil)
+                case .whole(let payload): whole = payload
+                }
             }
             let verdict = state.numbers[name]?.take(
                 head.number, of: head.origin, isFirst: head.flags.contains(.first))
@@ -67,7 +72,7 @@ final class ClusterInbox: Sendable {
         }
         guard let verdict else { return }
         noteMissing(verdict, topic)
-        if verdict == .doubled { return }
+        if verdict == .doubled || head.parts > 1 && whole == nil { return }
         counters.received.add(1, ordering: .relaxed)
         noteLag(head)
         let isTaken: Bool
@@ -90,6 +95,8 @@ final class ClusterInbox: Sendable {
     private func noteLoss(_ head: Envelope, _ name: [UInt8], _ topic: TopicName) {
         if let verdict = state.withLock({ $0.numbers[name]?.noteLoss(upTo: head.number, of: head.origin) }) {
             noteMissing(verdict, topic)
+            // What came first is missed by nobody.
+            if verdict == .doubled, head.flags.contains(.first) { noteGap(topic) }
         }
     }
 

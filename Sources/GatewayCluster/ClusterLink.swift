@@ -36,11 +36,11 @@ final class ClusterLink: Sendable {
     init(
         _ urls: [String], origin: UInt64, prefix: [UInt8], queue most: Int, inbox: ClusterInbox,
         counters: ClusterCounters,
-        host: any ClusterHost
+        epochs: NumberEpochs, host: any ClusterHost
     ) throws(Errno) {
-        url = urls.map { ClusterConfiguration.withoutSecret($0) }.joined(separator: " ")
+        url = urls.map { URLSecret.shortened($0) }.joined(separator: " ")
         (self.inbox, self.counters, self.host) = (inbox, counters, host)
-        queue = LinkQueue(origin: origin, most: most)
+        queue = LinkQueue(origin: origin, most: most, epochs)
         probeName = TopicName.probe(prefix: prefix, origin: origin)
         waker = try Waker()
         report = Mutex(

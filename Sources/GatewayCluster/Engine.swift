@@ -1,9 +1,7 @@
 import CBackplaneABI
 
 /// One engine as a link sees it: the functions of its module.
-@safe final class Engine: @unchecked Sendable {
-    // @unchecked: whoever makes it gives it to the thread of the link, which is the only one to use it then.
-
+@safe final class Engine {
     private let table: UnsafePointer<gw_backplane>
     private let host: UnsafeMutablePointer<gw_backplane_host>
     private let config: UnsafeMutablePointer<gw_backplane_config>

@@ -6,9 +6,7 @@ import Synchronization
 ///     away ─ connect ─▶ confirming ─ the probe has come back ─▶ up
 ///      ▲                    │                                    │
 ///      └──── backoff ───────┴──── the connection has ended, or two probes are missing
-final class LinkRunner: @unchecked Sendable {
-    // @unchecked: it is made by the control thread and belongs to its own from the start of that.
-
+final class LinkRunner {
     private enum State: Equatable {
         /// Nobody is asked before then.
         case away(until: UInt64)
@@ -37,6 +35,7 @@ final class LinkRunner: @unchecked Sendable {
     /// Members come back.
     private static let linger: UInt64 = 5_000_000_000
     private static let batchBytes = 1 << 20
+    private static let batchesPerTurn = 16
     /// How many topics are named when an engine was away.
     private static let mostNamed = LinkQueue.mostNamed
 
@@ -119,9 +118,9 @@ final class LinkRunner: @unchecked Sendable {
         if !isConnected { return backOff(engine.text) }
         state = .confirming
         link.update { $0.connects += 1 }
-        let names = [link.probeName, TopicName.losses(prefix: Array(settings.prefix.utf8))] + followed
-        // The probe's own name first would prove nothing: it is confirmed by a second probe to a name behind all others.
-        guard subscribe(Array(names[1...]) + [names[0]]) else { return fall("the subscriptions were not taken") }
+        // The probe's name comes last: when one comes back, all others are in force.
+        let names = [TopicName.losses(prefix: Array(settings.prefix.utf8))] + followed + [link.probeName]
+        guard subscribe(names) else { return fall("the subscriptions were not taken") }
         missedProbes = 0
         probe()
     }
@@ -256,7 +255,8 @@ final class LinkRunner: @unchecked Sendable {
         let seconds = Double(wasAway / 10_000_000) / 100
         link.host.log(
             .info,
-            "cluster \(link.url): \(text), \(followed.count) topics" + (hasBeenUp ? ", after \(seconds) s away" : ""))
+            "cluster \(link.url): \(text), \(followed.count) topic\(followed.count == 1 ? "" : "s")"
+                + (hasBeenUp ? ", after \(seconds) s away" : ""))
         hasBeenUp = true
         noteGaps()
     }
@@ -271,8 +271,9 @@ final class LinkRunner: @unchecked Sendable {
 
     // MARK: Sending
 
+    /// Some of what waits: probes and subscriptions have their turn between.
     private func send() {
-        while true {
+        for _ in 0..<Self.batchesPerTurn {
             let entries = link.queue.take(atMost: Engine.batch, bytes: Self.batchBytes)
             if entries.isEmpty { break }
             if !send(entries) { return }
@@ -302,7 +303,7 @@ final class LinkRunner: @unchecked Sendable {
                 return false
             case .tooLarge(let taken):
                 let index = next + ends.prefix { $0 <= taken }.count
-                link.queue.noteLoss(entries[index].name)
+                link.queue.noteLoss(of: entries[index])
                 link.counters.lost.add(1, ordering: .relaxed)
                 next = index + 1
             }
@@ -342,18 +343,17 @@ final class LinkRunner: @unchecked Sendable {
 
     /// Tells the other gateways which topics have lost something here.
     private func sendLosses() {
-        let (named, others) = link.queue.takeLosses()
-        if named.isEmpty, !others { return }
         let sent = ClusterInbox.wallMicroseconds()
-        func notice(_ name: [UInt8], _ number: UInt64) -> (name: [UInt8], data: [UInt8]) {
-            let head = Envelope(kind: .loss, flags: [], origin: link.queue.origin, number: number, sent: sent)
-            return (name, unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) })
+        let (notices, others) = link.queue.takeLosses(sent: sent)
+        if notices.isEmpty, !others { return }
+        func data(_ head: Envelope) -> [UInt8] { unsafe [UInt8]().withUnsafeBytes { unsafe head.bytes($0) } }
+        var batch = notices.map { (name: $0.name, data: data($0.head)) }
+        if others {
+            let head = Envelope(kind: .loss, flags: [], origin: link.queue.origin, number: 1, sent: sent)
+            batch.append((TopicName.losses(prefix: Array(settings.prefix.utf8)), data(head)))
         }
-        var batch = named.map { notice($0.name, $0.number) }
-        if others { batch.append(notice(TopicName.losses(prefix: Array(settings.prefix.utf8)), 1)) }
-        link.host.log(
-            .warning,
-            "cluster \(link.url): publications to \(others ? "many topics" : "\(named.count) topics") were lost here")
+        let which = others ? "many topics" : notices.count == 1 ? "a topic" : "\(notices.count) topics"
+        link.host.log(.warning, "cluster \(link.url): publications to \(which) were lost here")
         if engine.publish(batch) != .all { fall(link.takeLost(of: attempt) ?? "it takes no publications") }
     }
 }

@@ -4,6 +4,13 @@ struct PartAssembly {
     static let mostBytes = 64 << 20
     static let mostUnfinished = 64
 
+    enum Outcome: Equatable {
+        case unfinished
+        case whole([UInt8])
+        /// It does not fit what came before, or there is too much.
+        case dropped
+    }
+
     private struct Key: Hashable {
         let name: [UInt8]
         let origin: UInt64
@@ -21,31 +28,30 @@ struct PartAssembly {
 
     /// Takes a part.
     ///
-    /// - Returns: the whole payload with the last one; nil before. A part that does not fit is dropped with what it
-    ///   belongs to, which will be missed by its number.
-    mutating func take(_ head: Envelope, _ payload: UnsafeRawBufferPointer, name: [UInt8]) -> [UInt8]? {
+    /// - Returns: what has become of what it belongs to, or of what was unfinished before.
+    mutating func take(_ head: Envelope, _ payload: UnsafeRawBufferPointer, name: [UInt8]) -> Outcome {
         let key = Key(name: name, origin: head.origin)
         if head.part == 0 {
             drop(key)
-            if unfinished.count >= Self.mostUnfinished { return nil }
+            if unfinished.count >= Self.mostUnfinished { return .dropped }
             unfinished[key] = Unfinished(number: head.number, parts: head.parts)
         }
-        guard var message = unfinished.removeValue(forKey: key) else { return nil }
+        guard var message = unfinished.removeValue(forKey: key) else { return .dropped }
         guard message.number == head.number, message.parts == head.parts, message.next == head.part,
             bytes + payload.count <= Self.mostBytes
         else {
             bytes -= message.payload.count
-            return nil
+            return .dropped
         }
         unsafe message.payload.append(contentsOf: payload)
         message.next += 1
         if message.next == message.parts {
             bytes -= message.payload.count - payload.count
-            return message.payload
+            return .whole(message.payload)
         }
         bytes += payload.count
         unfinished[key] = message
-        return nil
+        return .unfinished
     }
 
     private mutating func drop(_ key: Key) {

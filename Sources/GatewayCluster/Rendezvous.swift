@@ -1,9 +1,23 @@
+import GatewayConfiguration
+
 /// Which of several engines a name belongs to: the one whose hash with the name is the highest, so that one engine more
 /// takes its share of the names of the others and moves no other.
 struct Rendezvous: Sendable {
     private let seeds: [UInt64]
 
-    init(_ urls: [String]) { seeds = urls.map { Self.hash($0.utf8, from: 0xCBF2_9CE4_8422_2325) } }
+    init(_ urls: [String]) { seeds = urls.map { Self.hash(Self.identity($0).utf8, from: 0xCBF2_9CE4_8422_2325) } }
+
+    /// What gateways agree on that write the URL of an engine in different ways.
+    static func identity(_ url: String) -> String {
+        let url = URLSecret.anonymous(url)
+        guard url.hasPrefix("redis://") else { return url }
+        let rest = url.dropFirst("redis://".count)
+        let host = rest.prefix { $0 != "/" && $0 != "?" }
+        let database = rest.dropFirst(host.count).filter { $0 != "/" }
+        // An IPv6 address is in brackets, so a colon behind the last of them is that of a port.
+        let hasPort = host.lastIndex(of: ":").map { !host[$0...].contains("]") } ?? false
+        return "redis://\(host)\(hasPort ? "" : ":6379")/\(database.isEmpty ? "0" : database)"
+    }
 
     func index(of name: [UInt8]) -> Int {
         if seeds.count < 2 { return 0 }

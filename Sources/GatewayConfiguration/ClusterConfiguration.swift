@@ -35,16 +35,6 @@ package struct ClusterConfiguration: Sendable, Equatable {
         guard scheme == "redis+unix" ? rest.hasPrefix("/") : rest.hasPrefix("//") && rest.count > 2 else { return nil }
         return schemes.first { $0.value.contains(scheme) }?.key
     }
-
-    /// What stands for a password in a URL is shown to nobody.
-    package static func withoutSecret(_ url: String) -> String {
-        guard let start = url.firstRange(of: "://"), let at = url[start.upperBound...].lastIndex(of: "@") else {
-            return url
-        }
-        let user = url[start.upperBound..<at]
-        guard let colon = user.firstIndex(of: ":") else { return url[..<start.upperBound] + "***" + url[at...] }
-        return url[..<start.upperBound] + user[..<colon] + ":***" + url[at...]
-    }
 }
 
 extension Evaluator {

@@ -77,7 +77,7 @@ private struct ConfigurationPrinter {
 
     private mutating func printCluster(_ name: String, _ cluster: ClusterConfiguration?, from origin: SourceLocation?) {
         guard let cluster else { return line(name, "off", from: origin) }
-        let urls = cluster.urls.map { Quotation.ifNeeded(ClusterConfiguration.withoutSecret($0)) }.joined(
+        let urls = cluster.urls.map { Quotation.ifNeeded(URLSecret.shortened($0)) }.joined(
             separator: " ")
         var inner: [String] = []
         if let name = cluster.name { inner.append("name \(Quotation.ifNeeded(name));") }

@@ -44,7 +44,7 @@ package struct Diagnostic: Sendable, Equatable {
     init(_ severity: Severity, in source: SourceFile, at range: SourceRange, message: String, notes: [String] = []) {
         self.init(severity, file: source.path, message: message, notes: notes)
         let number = source.line(at: range.lower)
-        let scalars = Array(source.text(ofLine: number).unicodeScalars)
+        let scalars = Array(URLSecret.hidden(source.text(ofLine: number)).unicodeScalars)
         line = number
         column = source.column(at: range.lower)
         let covered = String(decoding: source.bytes[range.lower..<range.upper], as: UTF8.self).unicodeScalars.count

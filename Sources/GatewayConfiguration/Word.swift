@@ -46,7 +46,7 @@ enum Quotation {
 
     /// The text in quotes for a message: cut when it is long, never with control characters.
     static func short(_ text: String) -> String {
-        let scalars = text.unicodeScalars
+        let scalars = URLSecret.hidden(text).unicodeScalars
         let front = visible(String(String.UnicodeScalarView(scalars.prefix(60))))
         return "\"" + front + (scalars.dropFirst(60).isEmpty ? "\"" : "...\"")
     }

@@ -8,7 +8,8 @@ enum CheckCommand {
         let certificates = ListenerCertificates.findings(configuration)
         let troubles =
             ServiceUser.troubles(configuration) + StateFolders.troubles(configuration) + certificates.troubles
-            + AdminCheck.troubles(configuration) + ClusterLine.troubles(configuration) + HandlerCheck.troubles(configuration)
+            + AdminCheck.troubles(configuration) + ClusterLine.troubles(configuration)
+            + HandlerCheck.troubles(configuration)
         for finding in certificates.warnings + troubles { Terminal.complain(finding) }
         guard troubles.isEmpty else {
             Terminal.complain("\(configuration.file): \(count(troubles.count, "problem"))")

@@ -102,7 +102,7 @@ class Link:
         self.table = load(module)(VERSION).contents
         self.urls = [url.encode() for url in ([urls] if isinstance(urls, str) else urls)]
         self.heard, self.losses, self.lines, self.wrong = [], [], [], []
-        self.count, self.keep = 0, keep
+        self.count, self.keep, self.hook = 0, keep, None
         self.attempt, self.may_call = 0, set()
         self.changed = threading.Condition()
         self.context = next(self.contexts)
@@ -123,6 +123,8 @@ class Link:
             self.wrong.append(what)
 
     def _deliver(self, context, batch, count):
+        if self.hook:
+            self.hook()
         found = [(batch[at].name.bytes(), batch[at].data.bytes()) for at in range(count)] if self.keep else []
         with self.changed:
             self._judge(context, "deliver")

@@ -29,3 +29,21 @@ def make_gateway(tmp_path):
     yield make
     for each in made:
         each.stop()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "engine(kind): the only kind of engine that a test of several gateways is about")
+
+
+def pytest_generate_tests(metafunc):
+    if "rig" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("engine")
+        metafunc.parametrize("rig", only.args if only else ["nats", "redis"], indirect=True)
+
+
+@pytest.fixture
+def rig(request, tmp_path):
+    """Gateways that share topics; the parameter is the kind of their engine."""
+    from cluster_rig import KNOWN, Rig
+    with Rig(KNOWN[request.param], tmp_path) as made:
+        yield made

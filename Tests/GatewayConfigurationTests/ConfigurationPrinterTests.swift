@@ -139,6 +139,7 @@ private let expectedText = """
     console off;                            # default
     control unix:/g/.gateway.sock;          # default
     admin off;                              # default
+    cluster off;                            # default
     access_log stderr text;                 # default
     error_log stderr info text;             # default
 
@@ -165,6 +166,7 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        topics cluster;                     # default
         callback_stall 100ms;               # default
         reload auto;                        # default
         drain_timeout 1m;                   # default
@@ -192,6 +194,7 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        topics cluster;                     # default
         callback_stall 100ms;               # default
         reload auto;                        # default
         drain_timeout 1m;                   # default

@@ -129,7 +129,7 @@ struct StatusReportTests {
                 {"certificate":"a.example","file":"/etc/gw/a.pem","listeners":["[::]:8443"],\#
                 "expires_at":"2026-01-31T00:00:00Z","expiry_seconds":1769817600},\#
                 {"certificate":"b.example","file":"/etc/gw/b.pem","listeners":[],\#
-                "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"routes":[\#
+                "expires_at":"2025-12-31T00:00:00Z","expiry_seconds":1767139200}],"cluster":null,"routes":[\#
                 {"route":"/echo","host":null,"handler":"echo","state":"serving","reason":null,"connections":3,"reload":"auto",\#
                 "write_timeouts":2,"slow_consumer":{"close":1,"drop_new":3,"drop_old":0,"pause_reads":4},\#
                 "traffic":{"opened":0,"closed":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,"callbacks":null},\#

@@ -126,7 +126,7 @@ typedef struct gw_backplane_host {
     void (*deliver)(void *context, const gw_publication *batch, size_t count);
 
     /* [any] The connection of an attempt that had succeeded has ended, or is of no use any more. Once is enough, more
-     * often does no harm. `why` is for humans, without a full stop. */
+     * often does no harm. It may come before connect() has returned. `why` is for humans, without a full stop. */
     void (*lost)(void *context, uint64_t attempt, const char *why, size_t length);
 
     /* [any] A line of the error log, which says which engine it is about. */

@@ -44,7 +44,9 @@ struct HandlerEvent: Sendable {
             let worker = connection == 0 ? instanceContext.home : ConnectionID(connection).worker
             server.ports[worker].postedBytes.subtract(weight, ordering: .relaxed)
             if connection == 0 { instanceContext.pending.subtract(1, ordering: .releasing) }
-        case .gap: instanceContext.pending.subtract(1, ordering: .releasing)
+        case .gap:
+            instanceContext.gaps.subtract(1, ordering: .relaxed)
+            instanceContext.pending.subtract(1, ordering: .releasing)
         case .workDone:
             instanceContext.pending.subtract(1, ordering: .releasing)
             server.jobs.outstanding.subtract(1, ordering: .releasing)

@@ -28,6 +28,8 @@ final class InstanceContext: Sendable {
     let callbackQueues = Atomic<Int>(0)
     /// Events for [home] and jobs that have not come back; as long as there are some it is not stopped.
     let pending = Atomic<Int>(0)
+    /// Events that tell of a gap and have not come back.
+    let gaps = Atomic<Int>(0)
     /// `start` has succeeded: [home] may be called.
     let isOpen = Atomic<Bool>(false)
     /// The instance serves no new connections: no timer of [home] starts any more.

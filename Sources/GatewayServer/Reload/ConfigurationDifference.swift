@@ -28,7 +28,13 @@ struct ConfigurationDifference {
         },
         Entry(name: "cluster") { configuration in
             guard let line = configuration.cluster else { return "off" }
-            return line.urls.map(ClusterConfiguration.withoutSecret).joined(separator: " ") + " prefix \(line.prefix)"
+            let values: [String?] = [
+                line.urls.map(URLSecret.shortened).joined(separator: " "), line.name.map { "name \($0)" },
+                "prefix \(line.prefix)", line.user.map { "user \($0)" },
+                line.passwordFile.map { "password_file \($0)" },
+                "queue \(line.queueBytes)", "probe \(line.probeMilliseconds)ms",
+            ]
+            return values.compactMap { $0 }.joined(separator: ", ")
         },
         Entry(name: "access_log") { $0.accessLog?.text ?? "off" },
         Entry(name: "error_log") { $0.errorLog?.text ?? "off" },
