@@ -36,6 +36,8 @@ final class LinkRunner {
     private static let linger: UInt64 = 5_000_000_000
     private static let batchBytes = 1 << 20
     private static let batchesPerTurn = 16
+    /// How long what waits may take when the gateway ends.
+    private static let lastWords: UInt64 = 2_000_000_000
     /// How many topics are named when an engine was away.
     private static let mostNamed = LinkQueue.mostNamed
 
@@ -62,7 +64,8 @@ final class LinkRunner {
             wait()
         }
         // What was promised goes out, if that is possible at once.
-        if state == .up { send() }
+        let end = now() + Self.lastWords
+        while state == .up, !link.queue.isEmpty, now() < end { send() }
         if case .away = state { return }
         engine.disconnect()
     }
@@ -221,7 +224,10 @@ final class LinkRunner {
     private var hasProbeReturned: Bool { link.heardProbe.load(ordering: .acquiring) >= lastProbe }
 
     private func confirm() {
-        if hasProbeReturned { return rise() }
+        if hasProbeReturned {
+            rise()
+            return send()
+        }
         if now() >= probeSent + probeInterval { fall("a probe did not come back within \(settings.probe) ms") }
     }
 

@@ -19,12 +19,14 @@ struct PartAssembly {
     private struct Unfinished {
         let number: UInt64
         let parts: UInt32
+        let age: UInt64
         var next: UInt32 = 0
         var payload: [UInt8] = []
     }
 
     private var unfinished: [Key: Unfinished] = [:]
     private var bytes = 0
+    private var age: UInt64 = 0
 
     /// Takes a part.
     ///
@@ -33,8 +35,12 @@ struct PartAssembly {
         let key = Key(name: name, origin: head.origin)
         if head.part == 0 {
             drop(key)
-            if unfinished.count >= Self.mostUnfinished { return .dropped }
-            unfinished[key] = Unfinished(number: head.number, parts: head.parts)
+            // Whoever has ended in the middle must not keep others from it.
+            if unfinished.count >= Self.mostUnfinished, let oldest = unfinished.min(by: { $0.value.age < $1.value.age }) {
+                drop(oldest.key)
+            }
+            age += 1
+            unfinished[key] = Unfinished(number: head.number, parts: head.parts, age: age)
         }
         guard var message = unfinished.removeValue(forKey: key) else { return .dropped }
         guard message.number == head.number, message.parts == head.parts, message.next == head.part,

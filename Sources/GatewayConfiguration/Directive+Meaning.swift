@@ -94,7 +94,9 @@ extension Directive {
             "The engine, NATS or Redis, that carries topics to other gateways. Several nats:// URLs are seeds of one; of "
                 + "several redis:// URLs each has a share of the topics.", standard: "off"),
         "name": Meaning("What the engine's operator sees of this gateway.", standard: "host and process"),
-        "prefix": Meaning("Gateways with the same one share topics; it begins all names in the engine."),
+        "prefix": Meaning(
+            "Gateways with the same one share topics; it begins all names in the engine.",
+            standard: ClusterConfiguration.defaultPrefix),
         "user \(Place.cluster.phrase)": Meaning("Whom the engine knows this gateway as.", standard: "that of the URL"),
         "password_file": Meaning(
             "What it holds is the password, or the token, for the engine; of mode 0600 or 0400.",

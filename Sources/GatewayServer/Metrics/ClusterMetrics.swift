@@ -2,11 +2,10 @@ import GatewayCluster
 import GatewayControl
 import GatewayMetrics
 
-/// What is counted of topics over several gateways; nothing where there is no `cluster`.
+/// What is counted of topics over several gateways.
 enum ClusterMetrics {
     static func families(_ cluster: Cluster) -> [MetricFamily] {
         let reports = cluster.reports
-        if reports.isEmpty { return [] }
         let counts = cluster.counts
         func each(_ value: (LinkReport) -> MetricFamily.Value) -> [MetricFamily.Sample] {
             reports.map { .init([.init("engine", $0.url)], value($0)) }
