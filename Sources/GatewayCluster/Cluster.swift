@@ -104,7 +104,7 @@ package final class Cluster: Sendable {
             if former == local { return }
             return topics { topic in
                 if local.contains(topic.scope), !topic.scope.isEmpty {
-                    leave(topic, always: true)
+                    end(topic)
                 } else {
                     follow(topic)
                 }
@@ -217,10 +217,13 @@ package final class Cluster: Sendable {
     }
 
     /// A topic has none any more.
-    package func leave(_ topic: TopicName) { leave(topic, always: false) }
+    package func leave(_ topic: TopicName) {
+        if let (link, name) = link(of: topic) { link.note(.leave(name)) }
+    }
 
-    private func leave(_ topic: TopicName, always: Bool) {
-        if let (link, name) = link(of: topic, always: always) { link.note(.leave(name)) }
+    /// Its route keeps topics to itself from now on.
+    private func end(_ topic: TopicName) {
+        if let (link, name) = link(of: topic, always: true) { link.note(.end(name)) }
     }
 }
 

@@ -17,6 +17,8 @@ final class ClusterLink: Sendable {
         case follow([UInt8])
         /// The last member has left.
         case leave([UInt8])
+        /// What comes is for nobody here from now on, whoever is.
+        case end([UInt8])
     }
 
     let url: String

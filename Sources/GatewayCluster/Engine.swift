@@ -51,6 +51,15 @@ import CBackplaneABI
         unsafe host.deallocate()
     }
 
+    /// The last call failed for want of a right.
+    private(set) var isRefused = false
+
+    /// Whether a call has done what it should.
+    private func isFine(_ status: Int32) -> Bool {
+        isRefused = status == Int32(GW_BACKPLANE_E_REFUSED)
+        return status == Int32(GW_BACKPLANE_OK)
+    }
+
     /// Tries once.
     func connect(_ attempt: UInt64) -> Bool {
         var found = gw_engine()
@@ -58,7 +67,7 @@ import CBackplaneABI
         let status = unsafe table.pointee.connect(instance, attempt, &found)
         mostData = found.max_data
         text = unsafe withUnsafeBytes(of: found.text) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        return status == Int32(GW_BACKPLANE_OK)
+        return isFine(status)
     }
 
     func disconnect() { unsafe table.pointee.disconnect(instance) }
@@ -77,7 +86,7 @@ import CBackplaneABI
     private func withSpans(_ names: ArraySlice<[UInt8]>, _ body: (UnsafePointer<gw_span>) -> Int32) -> Bool {
         if names.isEmpty { return true }
         let arena = SpanArena()
-        return unsafe body(arena.spans(Array(names))) == Int32(GW_BACKPLANE_OK)
+        return unsafe isFine(body(arena.spans(Array(names))))
     }
 
     enum Published: Equatable {
@@ -98,7 +107,7 @@ import CBackplaneABI
         }
         var taken = 0
         let status = unsafe table.pointee.publish(instance, list, batch.count, &taken)
-        if status == Int32(GW_BACKPLANE_OK) { return .all }
+        if isFine(status) { return .all }
         taken = min(max(0, taken), batch.count)
         return status == Int32(GW_BACKPLANE_E_TOO_LARGE) ? .tooLarge(taken: taken) : .failed(taken: taken)
     }

@@ -52,9 +52,26 @@ final class LinkRunner {
 
     /// - Returns: why the engine cannot be used; nil when it can.
     func tryEngine() -> String? {
-        if !engine.connect(1) { return engine.text }
+        attempt = 1
+        if !engine.connect(attempt) { return engine.text }
+        state = .confirming
+        guard subscribe([link.probeName]) else { return giveUp("the subscriptions were not taken") }
+        probe()
+        while state == .confirming, !hasProbeReturned {
+            if let why = link.takeLost(of: attempt) { return giveUp(why) }
+            if now() >= probeSent + probeInterval {
+                return giveUp("a message through it did not come back within \(settings.probe) ms")
+            }
+            wait()
+        }
+        if state != .confirming { return link.state.text }
         engine.disconnect()
         return nil
+    }
+
+    private func giveUp(_ why: String) -> String {
+        fall(why)
+        return link.state.text
     }
 
     func run() {
@@ -138,7 +155,8 @@ final class LinkRunner {
     }
 
     /// The connection is of no use any more.
-    private func fall(_ why: String) {
+    private func fall(_ what: String) {
+        let why = link.takeLost(of: attempt) ?? (engine.isRefused ? "\(what): the user has no right to it" : what)
         engine.disconnect()
         link.inbox.forgetParts()
         backOff(why)
@@ -179,11 +197,12 @@ final class LinkRunner {
             switch change {
             case .follow(let name):
                 leaving[name] = nil
-                if followed.insert(name).inserted {
-                    link.inbox.follow(name)
-                    new.append(name)
-                }
+                link.inbox.follow(name)
+                if followed.insert(name).inserted { new.append(name) }
             case .leave(let name): if followed.contains(name) { leaving[name] = now() + Self.linger }
+            case .end(let name):
+                link.inbox.forget(name)
+                if followed.contains(name) { leaving[name] = now() }
             }
         }
         if !new.isEmpty, !isAway, !subscribe(new) { fall("the subscriptions were not taken") }
@@ -305,7 +324,7 @@ final class LinkRunner {
             case .failed(let taken):
                 // Of the first that failed nobody knows: twice is no harm, it has a number.
                 link.queue.putBack(entries[(next + ends.prefix { $0 <= taken }.count)...])
-                fall(link.takeLost(of: attempt) ?? "it takes no publications")
+                fall("it takes no publications")
                 return false
             case .tooLarge(let taken):
                 let index = next + ends.prefix { $0 <= taken }.count
@@ -360,6 +379,6 @@ final class LinkRunner {
         }
         let which = others ? "many topics" : notices.count == 1 ? "a topic" : "\(notices.count) topics"
         link.host.log(.warning, "cluster \(link.url): publications to \(which) were lost here")
-        if engine.publish(batch) != .all { fall(link.takeLost(of: attempt) ?? "it takes no publications") }
+        if engine.publish(batch) != .all { fall("it takes no publications") }
     }
 }

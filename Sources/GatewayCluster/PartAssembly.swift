@@ -36,7 +36,8 @@ struct PartAssembly {
         if head.part == 0 {
             drop(key)
             // Whoever has ended in the middle must not keep others from it.
-            if unfinished.count >= Self.mostUnfinished, let oldest = unfinished.min(by: { $0.value.age < $1.value.age }) {
+            if unfinished.count >= Self.mostUnfinished, let oldest = unfinished.min(by: { $0.value.age < $1.value.age })
+            {
                 drop(oldest.key)
             }
             age += 1

@@ -9,6 +9,9 @@ struct MetricsReportTests {
     private static let names: Set = [
         "gateway_build_info", "gateway_callback_duration_seconds", "gateway_callback_stalls_total",
         "gateway_memory_bytes", "gateway_slow_consumer_total", "gateway_write_timeouts_total",
+        "gateway_cluster_connects_total", "gateway_cluster_gaps_total", "gateway_cluster_lag_seconds",
+        "gateway_cluster_lost_total", "gateway_cluster_messages_total", "gateway_cluster_queue_bytes",
+        "gateway_cluster_rejected_total", "gateway_cluster_topics", "gateway_cluster_up",
         "gateway_compression_bytes_total",
         "gateway_config_last_reload_success", "gateway_connections", "gateway_connections_closed_total",
         "gateway_connections_opened_total", "gateway_handler_errors_total", "gateway_handler_generations",
