@@ -278,8 +278,9 @@ def resident(running):
 
 # ---- what clients agree on
 
-def meet(publishers, members, topic, flags=0, deadline=LONG):
-    """Returns once each member has heard of each publisher, and nothing of that is under way any more."""
+def meet(publishers, members, topic, flags=0, deadline=LONG, keep=False):
+    """Returns once each member has heard of each publisher, and nothing of that is under way any more; what members have
+    heard before is forgotten, unless it is to be kept."""
     for index, publisher in enumerate(publishers):
         mark = MARK + b" %d %d" % (index, time.monotonic_ns())
         missing = list(members)
@@ -295,7 +296,10 @@ def meet(publishers, members, topic, flags=0, deadline=LONG):
         for each in members:
             each.hears(last)
     for each in members:
-        each.clear()
+        with each.changed:
+            kept = [pair for pair in each.heard if keep and not pair[1].startswith(MARK)]
+            gaps = list(each.gaps) if keep else []
+            each.heard[:], each.gaps[:] = kept, gaps
 
 
 def numbers(client, word):
