@@ -448,3 +448,17 @@ def test_explain_says_whether_topics_are_shared(rig):
     rig.engine()
     a = rig.gateway(routes=ROUTES + "\nroute /kept { handler crowd; topics local; }")
     assert "topics local" in command(a, "-T").stdout or "topics local" in command(a, "explain", "/kept").stdout
+
+
+@pytest.mark.engine("nats")
+def test_an_engine_that_takes_little(rig):
+    rig.engine(config="max_payload: 1500\n")
+    a, b = rig.gateway(), rig.gateway()
+    publisher, there = rig.client(a), rig.client(b).subscribe("t")
+    meet([publisher], [there], "t")
+    payload = bytes(range(256)) * 2000
+    for size in (1459, 1460, 1461, 2920, 2921, len(payload)):
+        publisher.publish("t", payload[:size], kind=BINARY)
+        there.wait(lambda client: client.heard, f"{size} octets")
+        assert there.heard == [(BINARY, payload[:size])]
+        there.clear()

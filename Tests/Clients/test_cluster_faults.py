@@ -398,3 +398,29 @@ def test_a_flood_of_two_gateways_is_bounded_in_the_third(rig):
     together(*(each.end_flood for each in floods))
     assert resident(c) < memory + 160, (memory, resident(c))
     assert BACKPRESSURE == 1
+
+
+# ---- rights
+
+RIGHTS = {
+    "nats": ["publish: {deny: [\"gw.>\"]}", "subscribe: {deny: [\"gw.>\"]}"],
+    "redis": ["resetchannels &other* +@all", "&* +@all -publish", "&* +@all -subscribe"],
+}
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_an_engine_that_does_not_let_it(rig, index):
+    """What is missing is said in words, and members here are served."""
+    rights = RIGHTS[rig.Kind.scheme]
+    right = rights[index % len(rights)]
+    if rig.Kind.scheme == "nats":
+        engine = rig.engine(config="authorization: {users: [{user: chat, password: word, permissions: {%s}}]}\n" % right)
+    else:
+        engine = rig.engine(user="chat", password="word", rights=right)
+    a = rig.gateway(rig.line(engine.url("chat:word")), up=False)
+    here, publisher = rig.client(a).subscribe("t"), rig.client(a)
+    assert publisher.publish("t", "here") == (OK, 1)
+    here.hears(b"here")
+    eventually("it is told", lambda: re.search("[Pp]ermission|NOPERM|right|refused", engines(a)[0]["text"] + a.log()))
+    assert is_away(a) and readiness(a)[0] == 503
+    assert a.log().count("it is tried again") <= 4, a.log()
