@@ -1,6 +1,7 @@
 """Several gateways with one engine, clients that publish there and clients that listen."""
 import itertools
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import c_handler
 from gateway_process import BINARY, TOP, Gateway, eventually
 from raw_peer import BINARY as OCTETS
-from raw_peer import CLOSE, TEXT, RawPeer, frame
+from raw_peer import CLOSE, PING, PONG, TEXT, RawPeer, frame
 
 sys.path.append(str(TOP / "Tests/Backplane"))
 from engines import KNOWN  # noqa: E402
@@ -39,6 +40,7 @@ class Client:
         self.awaited = None
         self.ended = None
         self.changed = threading.Condition()
+        self.sending = threading.Lock()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
@@ -80,6 +82,8 @@ class Client:
         opcode = head & 0x0F
         if opcode == CLOSE:
             raise ValueError(f"closed with {payload!r}")
+        if opcode == PING:
+            self._send(frame(PONG, payload))
         if opcode > CLOSE:
             return
         self.compressed += head >> 6 & 1
@@ -119,8 +123,12 @@ class Client:
             self.gaps.clear()
 
     # ---- what is asked
+    def _send(self, data):
+        with self.sending:
+            self.peer.send(data)
+
     def send(self, letter, *words, body=b""):
-        self.peer.send(frame(OCTETS, octets(" ".join([letter, *map(str, words)]) + "\n") + body))
+        self._send(frame(OCTETS, octets(" ".join([letter, *map(str, words)]) + "\n") + body))
 
     def ask(self, letter, *words, body=b"", deadline=LONG):
         with self.changed:
@@ -166,6 +174,11 @@ class Client:
         return time.monotonic() - begin
 
     def close(self):
+        try:
+            self.peer.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # It has ended.
+        self.thread.join(LONG)
         self.peer.close()
 
 
@@ -265,8 +278,9 @@ def resident(running):
 
 # ---- what clients agree on
 
-def meet(publishers, members, topic, flags=0, deadline=LONG):
-    """Returns once each member has heard of each publisher, and nothing of that is under way any more."""
+def meet(publishers, members, topic, flags=0, deadline=LONG, keep=False):
+    """Returns once each member has heard of each publisher, and nothing of that is under way any more; what members have
+    heard before is forgotten, unless it is to be kept."""
     for index, publisher in enumerate(publishers):
         mark = MARK + b" %d %d" % (index, time.monotonic_ns())
         missing = list(members)
@@ -282,7 +296,10 @@ def meet(publishers, members, topic, flags=0, deadline=LONG):
         for each in members:
             each.hears(last)
     for each in members:
-        each.clear()
+        with each.changed:
+            kept = [pair for pair in each.heard if keep and not pair[1].startswith(MARK)]
+            gaps = list(each.gaps) if keep else []
+            each.heard[:], each.gaps[:] = kept, gaps
 
 
 def numbers(client, word):

@@ -398,3 +398,59 @@ def test_a_flood_of_two_gateways_is_bounded_in_the_third(rig):
     together(*(each.end_flood for each in floods))
     assert resident(c) < memory + 160, (memory, resident(c))
     assert BACKPRESSURE == 1
+
+
+# ---- rights
+
+RIGHTS = {
+    "nats": ["publish: {deny: [\"gw.>\"]}", "subscribe: {deny: [\"gw.>\"]}"],
+    "redis": ["resetchannels &other* +@all", "&* +@all -publish", "&* +@all -subscribe"],
+}
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_an_engine_that_does_not_let_it(rig, index):
+    """What is missing is said in words, and members here are served."""
+    rights = RIGHTS[rig.Kind.scheme]
+    right = rights[index % len(rights)]
+    if rig.Kind.scheme == "nats":
+        engine = rig.engine(config="authorization: {users: [{user: chat, password: word, permissions: {%s}}]}\n" % right)
+    else:
+        engine = rig.engine(user="chat", password="word", rights=right)
+    a = rig.gateway(rig.line(engine.url("chat:word")), up=False)
+    here, publisher = rig.client(a).subscribe("t"), rig.client(a)
+    assert publisher.publish("t", "here") == (OK, 1)
+    here.hears(b"here")
+    eventually("it is told", lambda: re.search("[Pp]ermission|NOPERM|right|refused", engines(a)[0]["text"] + a.log()))
+    assert is_away(a) and readiness(a)[0] == 503
+    assert a.log().count("it is tried again") <= 4, a.log()
+
+
+# ---- seeds
+
+@pytest.mark.engine("nats")
+def test_one_of_two_servers_of_one_cluster_dies(rig):
+    """Several nats:// URLs are seeds of one engine: whoever was with the one that died goes to the other."""
+    alone = ["--cluster_name", "test", "--cluster", "nats://127.0.0.1:-1"]
+    one = rig.engine(more=alone)
+    route = eventually("it listens for others", lambda: re.search(r"route connections on 127\.0\.0\.1:(\d+)", "\n".join(one.lines)))[1]
+    two = rig.engine(more=[*alone, "--routes", f"nats://127.0.0.1:{route}"])
+    a, b, c = rig.gateway(rig.line(one.url())), rig.gateway(rig.line(two.url())), rig.gateway(rig.line(one.url(), two.url()))
+    publisher, members = rig.client(b), [rig.client(each).subscribe("t").hear_gaps() for each in (a, b, c)]
+    meet([publisher], members, "t")
+    chatter = Chatter(publisher)
+    members[2].wait(lambda client: len(client.heard) > 1000, "load")
+    one.kill()
+    eventually("it is noticed", lambda: is_away(a))
+    up_again(rig, c)
+    count = len(members[2].heard)
+    members[2].wait(lambda client: len(client.heard) > count + 100, "flow from the other")
+    total = chatter.end()
+    publisher.publish("t", "end")
+    for each in members[1:]:
+        each.hears(b"end")
+        in_order_once(numbers(each, "x"))
+    once_in_order(members[1], "x", total)
+    assert len(engines(c)) == 1 and readiness(c)[0] == 200 and readiness(a)[0] == 503
+    if len(numbers(members[2], "x")) < total:
+        members[2].hears_gap(b"t", b"")

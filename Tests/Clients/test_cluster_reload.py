@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cluster_rig import BINARY, LONG, OK, ROUTES, change, cluster, command, engines, meet, once_in_order, resident, status
+from cluster_rig import BINARY, GLOBAL, LONG, OK, ROUTES, change, cluster, command, engines, meet, once_in_order, resident, status
 from gateway_process import eventually
 
 
@@ -50,7 +50,7 @@ def test_off_on_off(rig):
     here.hears(b"for a")
     reloaded(b, "cluster off;", rig.line())
     rig.is_up(b)
-    meet([publisher, back], [here, there], "t")
+    meet([publisher, back], [here, there], "t", keep=True)
     assert b"off again" not in here.texts() and b"for a" not in there.texts()
     assert there.publish("t", "x") == (OK, 1) and here.round_trip() < 20
 
@@ -111,8 +111,8 @@ def test_another_engine(rig):
     apart(publisher, [there], here)
     reloaded(a, first.url(), second.url())
     rig.is_up(a)
-    meet([publisher], [here, there], "t")
-    assert b"alone" not in there.texts()
+    meet([publisher], [here, there], "t", keep=True)
+    assert b"alone" not in there.texts() and b"alone" in here.texts()
     assert connections(b) == count
     first.kill()
     assert publisher.publish("t", "there") == (OK, 1)
@@ -129,8 +129,8 @@ def test_another_prefix(rig):
     apart(publisher, [there], here)
     reloaded(a, "prefix one", "prefix two")
     rig.is_up(a)
-    meet([publisher], [here, there], "t")
-    assert b"alone" not in there.texts()
+    meet([publisher], [here, there], "t", keep=True)
+    assert b"alone" not in there.texts() and b"alone" in here.texts()
     # Back again: the other side knows numbers of the first time.
     for each in (a, b):
         reloaded(each, "prefix two", "prefix one")
@@ -143,19 +143,29 @@ def test_another_prefix(rig):
 
 
 def test_topics_local_comes_and_goes(rig):
+    """At once, in both directions."""
     rig.engine()
     a, b = rig.gateway(), rig.gateway()
-    publisher, here, there = rig.client(a), rig.client(a).subscribe("t"), rig.client(b).subscribe("t")
-    meet([publisher], [here, there], "t")
+    publisher, here, there, back = rig.client(a), rig.client(a).subscribe("t"), rig.client(b).subscribe("t"), rig.client(b)
+    for each in (here, there):
+        each.subscribe("g", GLOBAL)
+    meet([publisher, back], [here, there], "t")
+    meet([publisher, back], [here, there], "g", GLOBAL)
     said = reloaded(a, "handler crowd;", "handler crowd; topics local;")
     assert "nothing changed" not in said
-    apart(publisher, [there], here)
-    back = rig.client(b)
+    publisher.publish("t", "to a alone")
+    publisher.publish("g", "fence of a", GLOBAL)
     back.publish("t", "to b alone")
-    there.hears(b"to b alone")
+    back.publish("g", "fence of b", GLOBAL)
+    for each in (here, there):
+        each.hears(b"fence of a")
+        each.hears(b"fence of b")
+    assert b"to a alone" in here.texts() and b"to b alone" in there.texts()
+    assert b"to a alone" not in there.texts(), "a publication of a route whose topics are local has left"
+    assert b"to b alone" not in here.texts(), "a publication of elsewhere has come to a route whose topics are local"
     reloaded(a, " topics local;", "")
-    meet([publisher, back], [here, there], "t")
-    assert b"alone" not in there.texts() and b"to b alone" not in here.texts()
+    meet([publisher, back], [here, there], "t", keep=True)
+    assert there.texts().count(b"to a alone") == here.texts().count(b"to b alone") == 0
 
 
 # ---- refused

@@ -25,6 +25,11 @@
 
 #include "gw_handler.h"
 
+/* A build of its own for each generation that a test wants. */
+#ifndef GENERATION
+#define GENERATION "1"
+#endif
+
 static const gw_host *host;
 
 enum { HEARERS = 64 };
@@ -192,7 +197,7 @@ static void stop(void *self) {
 }
 
 static const gw_handler table = {
-    GW_HANDLER_INIT, .min_host_abi = GW_ABI(1, 2), .flags = GW_HF_STATELESS | GW_HF_UNLOAD, .name = "crowd", .version = "1",
+    GW_HANDLER_INIT, .min_host_abi = GW_ABI(1, 2), .flags = GW_HF_STATELESS | GW_HF_UNLOAD, .name = "crowd", .version = GENERATION,
     .start = begin, .stop = stop, .message = message, .event = event,
 };
 
