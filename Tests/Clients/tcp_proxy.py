@@ -12,6 +12,9 @@ class Proxy:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.up = self.down = True
+        # Seconds that what comes from the engine is on its way.
+        self.latency = 0
+        self.way = threading.Event()
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.server, selectors.EVENT_READ, None)
         self.bell, self._bell = socket.socketpair()
@@ -51,6 +54,8 @@ class Proxy:
             data = source.recv(1 << 16)
         except OSError:
             data = b""
+        if way == "down" and self.latency:
+            self.way.wait(self.latency)
         try:
             if data and getattr(self, way):
                 target.sendall(data)
