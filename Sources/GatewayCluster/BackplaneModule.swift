@@ -29,8 +29,8 @@ struct BackplaneModule: Sendable {
         guard let path = folders.map({ $0 + "/" + file }).first(where: { unsafe access($0, R_OK) == 0 }) else {
             throw ClusterError(
                 "\(file) is not there, which speaks with this engine (looked in \(folders.joined(separator: ", ")))",
-                hint: "It is built where the package \(name == "nats" ? "libnats-dev" : "libhiredis-dev") is installed."
-            )
+                hint: "It is built where \(name == "nats" ? "libnats-dev" : "libhiredis-dev") is installed: "
+                    + "swift build -c release --manifest-cache none")
         }
         guard let handle = unsafe dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
             throw ClusterError("\(path) cannot be loaded: \(unsafe String(cString: dlerror()))")

@@ -74,7 +74,7 @@ def test_a_publisher_whose_line_changed_is_heard_as_before(rig, inner):
     once_in_order(member, "y", 100)
 
 
-@pytest.mark.parametrize("inner", ["queue 32m;", "probe 5s;", "name two;", "prefix two;", "user two;", "password_file secret;"])
+@pytest.mark.parametrize("inner", ["queue 32m;", "probe 4s;", "name two;", "prefix two;", "user two;", "password_file secret;"])
 def test_a_reload_says_what_changed(rig, inner):
     rig.engine()
     a = rig.gateway(f"cluster {rig.engines[0].url()} {{  }}")

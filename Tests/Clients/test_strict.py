@@ -8,9 +8,9 @@ from gateway_process import DEADLINE
 from raw_peer import TEXT, RawPeer, frame
 
 REFUSED = {
-    "send": "send() got flags 0x20", "send_buf": "send_buf() got flags 0x20",
-    "send_fragment": "send_fragment() got flags 0x21", "subscribe": "subscribe() got flags 0x20",
-    "unsubscribe": "unsubscribe() got flags 0x80000000", "publish": "publish() got flags 0x30",
+    "send": "send() got flags 0x40", "send_buf": "send_buf() got flags 0x40",
+    "send_fragment": "send_fragment() got flags 0x41", "subscribe": "subscribe() got flags 0x40",
+    "unsubscribe": "unsubscribe() got flags 0x80000000", "publish": "publish() got flags 0x50",
     "conn_info 0": "conn_info() got a gw_conn_info with struct_size 0, which was not set",
     "conn_info 55": "conn_info() got a gw_conn_info with struct_size 55",
 }

@@ -1,10 +1,10 @@
 /* Gives host functions what gw_handler.h has no meaning for; each message says to which one. */
 #include "common.h"
 
-#define NO_NAME 0x20u
+#define NO_NAME 0x40u
 
 static gw_status attempt(gw_conn conn, const gw_message *message) {
-    const uint32_t all = GW_FIN | GW_FIRST | GW_NO_COMPRESS | GW_COMPRESSED | GW_GLOBAL_TOPIC;
+    const uint32_t all = GW_FIN | GW_FIRST | GW_NO_COMPRESS | GW_COMPRESSED | GW_GLOBAL_TOPIC | GW_LOCAL_TOPIC;
     gw_conn_info info = {GW_CONN_INFO_INIT};
     if (begins(message, "send_buf")) return host->send_buf(host, conn, GW_TEXT, NO_NAME, host->buf_copy(host, "x", 1));
     if (begins(message, "send_fragment")) return host->send_fragment(host, conn, GW_TEXT, GW_FIN | NO_NAME, "x", 1);
