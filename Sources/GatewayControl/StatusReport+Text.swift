@@ -164,7 +164,10 @@ extension StatusReport.Handler {
             text += "  " + line.rendered(colour: colour) + "\n"
         }
         if let note { text += "  " + StyledText(note, .doubtful).rendered(colour: colour) + "\n" }
-        if state != "idle" { text += "  reload: \(StyledText(state, .doubtful).rendered(colour: colour))\n" }
+        // How one that is over has ended is said below.
+        if !["idle", "gone", "pinned"].contains(state) {
+            text += "  reload: \(StyledText(state, .doubtful).rendered(colour: colour))\n"
+        }
         if !generations.isEmpty { text += generationTable().text(colour: colour) }
         if let reload = lastReload {
             let style: StyledText.Style = reload.isAccepted ? .plain : .bad

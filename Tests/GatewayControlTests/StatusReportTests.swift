@@ -175,6 +175,35 @@ struct StatusReportTests {
                 """#))
     }
 
+    @Test(arguments: [("idle", false), ("gone", false), ("pinned", false), ("probing", true), ("retiring", true)])
+    func `a reload is named while it is under way`(state: String, isNamed: Bool) {
+        var report = StatusReport(process: report.process)
+        var handler = StatusReport.Handler(name: "a", file: "/p/a.so")
+        handler.state = state
+        report.handlers = [handler]
+        #expect(report.text(colour: false).contains("reload: \(state)") == isNamed)
+    }
+
+    @Test func `the engines of a cluster`() {
+        var report = StatusReport(process: report.process)
+        func engine(_ isUp: Bool, _ queued: Int) -> StatusReport.Cluster.Engine {
+            .init(
+                url: "redis://a", isUp: isUp, forMilliseconds: 125_000, text: "Redis 7 at a", topics: 1,
+                queuedBytes: queued, connects: 2, probeMicroseconds: 300)
+        }
+        report.cluster = StatusReport.Cluster(
+            name: "gw", prefix: "shop", sent: 1, received: 2, lost: 3, gaps: 4, rejected: 5, lagMicroseconds: 6,
+            engines: [engine(true, 0), engine(false, 7)])
+        let text = report.text(colour: false)
+        #expect(text.contains("cluster  Redis 7 at a, up for 2 min, 1 topic\n"))
+        #expect(text.contains("redis://a away for 2 min: Redis 7 at a, 7 bytes wait\n"))
+        #expect(text.contains("gw, prefix shop: 1 sent, 2 received, 3 lost, 5 rejected\n"))
+        #expect(
+            report.json().contains(
+                #""rejected":5,"lag_us":6,"engines":[{"url":"redis://a","up":true,"for_ms":125000,"text":"Redis 7 at a","#
+            ))
+    }
+
     @Test func `metrics are in the json`() {
         var report = StatusReport(process: report.process)
         report.metrics = [
