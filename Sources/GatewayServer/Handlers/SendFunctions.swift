@@ -360,12 +360,23 @@ extension Worker {
     /// A refused fragment leaves its stream as it was, so it is refused before that moves on.
     private func refusesFragment(_ connection: gw_conn, _ count: Int) -> gw_status? {
         guard let peer = openPeer(connection), let limits = unsafe peer.pointee.binding?.pointee.limits,
-            !limits.closesSlowConsumers,
-            !Outbox.admits(count, behind: unsentBytes(peer), atMost: limits.sendBuffer)
+            !limits.closesSlowConsumers
         else { return nil }
+        if admitsFragment(peer, count, atMost: limits.sendBuffer) { return nil }
+        if peer.pointee.outbox.isStreaming {
+            // Maybe only the turn has not written yet.
+            if !peer.pointee.outbox.isBlocked { write(peer) }
+            if peer.pointee.phase == .open, admitsFragment(peer, count, atMost: limits.sendBuffer) { return nil }
+        }
         let room = slowConsumers.makeRoom(peer, for: count, atMost: limits.sendBuffer, on: self)
         if case .none(let refusal) = room { return refusal }
         return nil
+    }
+
+    /// What waits behind an open stream goes when that has ended, so it does not keep the rest of it from being sent.
+    private func admitsFragment(_ peer: ConnectionPointer, _ count: Int, atMost most: Int) -> Bool {
+        let waiting = peer.pointee.outbox.isStreaming ? peer.pointee.outbox.count : unsentBytes(peer)
+        return Outbox.admits(count, behind: waiting, atMost: most)
     }
 
     /// A fragment or a control frame, whose stream and kind the caller has looked after.

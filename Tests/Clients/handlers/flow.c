@@ -104,6 +104,15 @@ static void message(void *self, gw_conn c, void *state, const gw_message *m) {
             random = random * 1103515245 + 12345;
             send_one(random >> 16, 16 + (random >> 8) % (unsigned)most);
         }
+    } else if (sscanf(text, "open %ld", &most) == 1) {
+        stream.size = make(stream.bytes, 'w', (size_t)most);
+        size_t third = stream.size / 3;
+        stream.sent = host->send_fragment(host, reader, GW_BINARY, 0, stream.bytes, third) >= 0;
+    } else if (sscanf(text, "publish %ld %ld", &times, &most) == 2) {
+        static char bytes[1 << 16];
+        uint32_t reached;
+        for (long i = 0; i < times; i++)
+            host->publish(host, instance, "t", 1, GW_BINARY, 0, bytes, make(bytes, 'p', (size_t)most), 0, &reached);
     } else if (sscanf(text, "thread %ld %ld", &times, &most) == 2) {
         await();
         struct job *job = malloc(sizeof *job);
