@@ -85,6 +85,12 @@ struct Envelope: Equatable {
         (self.kind, self.flags, self.origin, self.number, self.sent) = (kind, flags, origin, number, sent)
     }
 
+    /// Whose it says that it is; 0 when it is too short to say so.
+    static func origin(of bytes: UnsafeRawBufferPointer) -> UInt64 {
+        if bytes.count < headLength { return 0 }
+        return unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    }
+
     /// - Returns: nil for what no gateway of this version has sent.
     static func read(_ bytes: UnsafeRawBufferPointer) -> (head: Envelope, payload: UnsafeRawBufferPointer)? {
         guard bytes.count >= headLength, unsafe bytes[0] == version, unsafe bytes[3] == 0,

@@ -53,6 +53,8 @@ import Bytes
     private var first = 0
     private var end = 0
     private var names: [NumberedName] = []
+    /// The last of them, which most publications are to.
+    private var newest: Unmanaged<NumberedName>?
     /// Of those that wait.
     private(set) var weight = 0
 
@@ -95,7 +97,7 @@ import Bytes
     @inline(__always)
     private func copy(_ payload: UnsafeRawBufferPointer) {
         guard let from = payload.baseAddress else { return }
-        unsafe (memory.bytes.pointer + used + Envelope.headLength).copyMemory(from: from, byteCount: payload.count)
+        unsafe (memory.bytes.pointer + (used &+ Envelope.headLength)).copyMemory(from: from, byteCount: payload.count)
     }
 
     /// Puts one in, for which there is room.
@@ -113,13 +115,19 @@ import Bytes
     mutating func note(
         _ name: NumberedName, _ number: UInt64, _ flags: Envelope.Flags, _ count: Int, weight: Int, at: UInt64
     ) {
-        if names.last !== name { names.append(name) }
+        if unsafe newest?.toOpaque() != Unmanaged.passUnretained(name).toOpaque() { begin(name) }
         let entry = Entry(
             number: number, at: at, offset: used, count: count, weight: weight, name: names.count &- 1, flags: flags)
         unsafe (memory.entries.pointer + end).initialize(to: entry)
         end &+= 1
         used &+= Envelope.headLength &+ count
         self.weight &+= weight
+    }
+
+    @inline(never)
+    private mutating func begin(_ name: NumberedName) {
+        names.append(name)
+        unsafe newest = .passUnretained(name)
     }
 
     /// The oldest ones wait no more.
@@ -131,6 +139,7 @@ import Bytes
     /// For others of any size.
     mutating func empty() {
         names.removeAll(keepingCapacity: true)
+        unsafe newest = nil
         (first, end, used, weight) = (0, 0, 0, 0)
     }
 

@@ -70,6 +70,9 @@ def test_sizes(rig, size):
         payload = (piece * (size // len(piece) + 1))[:size]
         for number in range(2):
             assert publisher.publish("t", payload, kind=kind)[1] == 1
+            # No worker is to have 64 MiB of them before it.
+            for each in (here, there):
+                each.wait(lambda client, number=number: len(client.heard) > number, "one after the other")
         publisher.publish("t", "end")
         for each in (here, there):
             each.wait(lambda client: (TEXT, b"end") in client.heard, "the end")

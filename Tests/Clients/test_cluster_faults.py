@@ -344,6 +344,8 @@ def test_a_gateway_ends_soon_though_its_engine_stands_still(rig):
     publisher = rig.client(a)
     rig.engines[0].pause()
     publisher.number("t", "x", 0, 1000, size=1000)
+    # Who does not answer a close frame is waited for as well.
+    publisher.close()
     begin = time.monotonic()
     a.stop()
     # Two for the engine, the rest for a busy machine.
