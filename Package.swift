@@ -90,7 +90,8 @@ let package = Package(
             dependencies: ["Bytes", "HTTP", "COpenSSL", "CSimdjson", "CZlib", "CIsal"],
             swiftSettings: fast),
         .target(
-            name: "GatewayCluster", dependencies: ["CBackplaneABI", "GatewayConfiguration", "GatewayIO", "CZlib"],
+            name: "GatewayCluster",
+            dependencies: ["CBackplaneABI", "GatewayConfiguration", "GatewayIO", "Bytes", "CZlib"],
             swiftSettings: strict),
         .target(name: "GatewayConfiguration", swiftSettings: strict),
         .target(name: "GatewayMetrics", exclude: ["Monitoring"], swiftSettings: strict),
@@ -150,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests",
             dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
-        .testTarget(name: "GatewayClusterTests", dependencies: ["GatewayCluster"]),
+        .testTarget(name: "GatewayClusterTests", dependencies: ["GatewayCluster", "GatewayIO"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayMetricsTests", dependencies: ["GatewayMetrics"]),
         .testTarget(

@@ -4,8 +4,10 @@ internal import Synchronization
 /// Rooms to talk in, one for each path: `/rooms/tea?name=Ada`.
 ///
 /// What one visitor says, all in the room hear, as `Ada: text`. A later visitor is told the last lines first, as many as
-/// `set history 50` says. Clients, their names and the history stay when a reload replaces this code.
-final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
+/// `set history 50` says. Clients, their names and the history stay when a reload replaces this code. Where `cluster`
+/// names an engine, those in a room at other gateways hear it as well; the history is each gateway's own. A browser gets
+/// a page, which says at which gateway it is.
+final class Rooms: StatefulHandler, RequestHandler, HandoverHandler, ReloadHandler {
     static let handover = Handover("gateway rooms")
     private let gateway: Gateway
     private let archive: Mutex<Archive>
@@ -13,6 +15,13 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
     init(_ context: borrowing StartContext) throws {
         gateway = context.gateway
         archive = Mutex(Archive(limit: Int(try context.setting("history", as: UInt16.self) ?? 0)))
+    }
+
+    func respond(to request: borrowing Request) -> Response? {
+        switch request.method {
+        case "GET", "HEAD": RoomPage.response
+        default: Response(status: 405, headers: ["allow": "GET, HEAD"])
+        }
     }
 
     func upgrade(_ request: borrowing Request) -> Upgrade<Visitor> {
@@ -27,6 +36,7 @@ final class Rooms: StatefulHandler, HandoverHandler, ReloadHandler {
     // between threads nothing is promised: lines of two speakers may be heard in another order by other clients, and one
     // that is said just now may come to a newcomer both ways. Numbered lines would tell the two apart.
     func opened(_ connection: Connection, _ request: borrowing Request, _ visitor: inout Visitor) {
+        if request.query(RoomPage.greeting) != nil { connection.send(GatewayName.own) }
         archive.withLock { archive in
             connection.subscribe(to: visitor.topic)
             for line in archive.lines[visitor.room] ?? [] { connection.send(line) }

@@ -23,11 +23,13 @@ package final class Cluster: Sendable {
         var local: Set<String> = []
         var rendezvous = Rendezvous([])
         var prefix: [UInt8] = []
-        var threads: [JoinedThread] = []
+        var threads: [LinkThread] = []
     }
 
     /// There is an engine to send to, asked on every publication.
     package let isOn = Atomic<Bool>(false)
+    /// What is known of topics from before it has changed is not so any more.
+    private let version = Atomic<UInt64>(0)
     private let running = Mutex(Running())
     private let counters = ClusterCounters()
     private let epochs = NumberEpochs()
@@ -45,9 +47,6 @@ package final class Cluster: Sendable {
 
     /// One for each engine.
     package var reports: [LinkReport] { running.withLock { $0.links.map(\.state) } }
-
-    /// All engines are up, or there are none.
-    package var isUp: Bool { reports.allSatisfy(\.isUp) }
 
     package var settings: ClusterSettings? { running.withLock { $0.settings } }
 
@@ -102,6 +101,8 @@ package final class Cluster: Sendable {
                 return running.local
             }
             if former == local { return }
+            version.add(1, ordering: .releasing)
+            for link in running.withLock({ $0.links }) { link.queue.renew() }
             return topics { topic in
                 if local.contains(topic.scope), !topic.scope.isEmpty {
                     end(topic)
@@ -110,10 +111,10 @@ package final class Cluster: Sendable {
                 }
             }
         }
-        var threads: [JoinedThread] = []
+        var threads: [LinkThread] = []
         for prepared in prepared.links {
             do throws(Errno) {
-                threads.append(JoinedThread(try SystemThread(name: "cluster") { prepared.run() }))
+                threads.append(try LinkThread { prepared.run() })
             } catch {
                 host.log(.error, "cluster \(prepared.link.url): no thread for it: \(error)")
             }
@@ -125,6 +126,7 @@ package final class Cluster: Sendable {
             (running.rendezvous, running.prefix, running.local) = (prepared.rendezvous, prepared.prefix, local)
             return former
         }
+        version.add(1, ordering: .releasing)
         isOn.store(!links.isEmpty, ordering: .releasing)
         topics { follow($0) }
         for link in former.0 { moveOn(link, prefix: former.2) }
@@ -136,15 +138,19 @@ package final class Cluster: Sendable {
     /// What waits for an engine that is no more waits for the next one.
     private func moveOn(_ link: ClusterLink, prefix: [UInt8]) {
         var lost: UInt64 = 0
-        for entry in link.queue.takeAll() {
-            guard let topic = TopicName(wire: entry.name, prefix: prefix), let (next, name) = self.link(of: topic)
-            else {
-                lost += 1
-                continue
-            }
-            let flags = entry.head.flags.subtracting(.first)
-            _ = unsafe entry.payload.withUnsafeBytes {
-                unsafe next.publish(name, flags, $0, at: entry.at, sent: entry.head.sent)
+        for run in link.queue.close() {
+            for index in 0..<run.count {
+                let entry = run[index]
+                guard let topic = TopicName(wire: run.name(of: entry).copy, prefix: prefix) else {
+                    lost += 1
+                    continue
+                }
+                var known: SharedTopic?
+                let flags = entry.flags.subtracting(.first)
+                switch unsafe publish(topic, &known, flags, run.payload(entry), at: entry.at) {
+                case .queued, .high, .full: known?.ring()
+                case .off: lost += 1
+                }
             }
         }
         if lost == 0 { return }
@@ -178,8 +184,11 @@ package final class Cluster: Sendable {
             defer { (running.links, running.threads, running.settings) = ([], [], nil) }
             return (running.links, running.threads)
         }
+        version.add(1, ordering: .releasing)
         for link in links { link.stop() }
-        for thread in threads { thread.join() }
+        // One that waits for an engine that does not answer would keep the gateway for as long as a call may take.
+        let end = Clock.monotonicNanoseconds() + LinkRunner.lastWords
+        for thread in threads where !thread.join(until: end) { thread.detach() }
     }
 
     // MARK: Any thread
@@ -193,22 +202,51 @@ package final class Cluster: Sendable {
         }
     }
 
-    /// Sends a publication to the other gateways.
-    package func publish(
-        _ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer, at now: UInt64
-    ) -> Outcome {
-        guard let (link, name) = link(of: topic) else {
+    /// Looks where a topic belongs now.
+    private func find(_ topic: TopicName) -> SharedTopic {
+        while true {
+            let version = version.load(ordering: .acquiring)
             let isShared = running.withLock { !$0.links.isEmpty && !$0.local.contains(topic.scope) }
-            if isShared { counters.lost.add(1, ordering: .relaxed) }
-            return isShared ? .full : .off
+            if !isShared { return SharedTopic(.local, version: version) }
+            guard let (link, wire) = link(of: topic) else { return SharedTopic(.unnameable, version: version) }
+            // A queue is closed when there is another one.
+            if let name = link.queue.name(wire) { return SharedTopic(.at(link, name), version: version) }
         }
-        var flags: Envelope.Flags = isText ? .text : .binary
-        if isPlain { flags.insert(.plain) }
-        switch unsafe link.publish(name, flags, payload, at: now, sent: ClusterInbox.wallMicroseconds()) {
-        case .queued: return .queued
-        case .high: return .high
-        case .full: return .full
+    }
+
+    /// Sends a publication to the other gateways, once the topic rings.
+    ///
+    /// - Parameter known: what the caller keeps of the topic, one for each.
+    package func publish(
+        _ topic: TopicName, _ known: inout SharedTopic?, isText: Bool, isPlain: Bool,
+        _ payload: UnsafeRawBufferPointer, at now: UInt64
+    ) -> Outcome {
+        unsafe publish(topic, &known, Envelope.Flags(isText: isText, isPlain: isPlain), payload, at: now)
+    }
+
+    private func publish(
+        _ topic: TopicName, _ known: inout SharedTopic?, _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer,
+        at now: UInt64
+    ) -> Outcome {
+        while true {
+            let there = known?.version == version.load(ordering: .acquiring) ? known : nil
+            switch there?.place {
+            case .at(let link, let name)?:
+                if let outcome = unsafe link.queue.append(name, flags, payload, at: now) {
+                    return outcome == .full ? noteLost() : outcome == .high ? .high : .queued
+                }
+            case .local?: return .off
+            case .unnameable?: return noteLost()
+            case nil: break
+            }
+            known = find(topic)
         }
+    }
+
+    @inline(never)
+    private func noteLost() -> Outcome {
+        counters.lost.add(1, ordering: .relaxed)
+        return .full
     }
 
     /// A topic has members here now.
@@ -247,21 +285,4 @@ private final class Nobody: ClusterHost {
     func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool { true }
     func noteGap(_ topic: TopicName?) {}
     func log(_ level: ClusterLogLevel, _ text: String) {}
-}
-
-/// A thread that is joined or let go of, once.
-private final class JoinedThread: Sendable {
-    private let thread: Mutex<SystemThread?>
-
-    init(_ thread: consuming SystemThread) { self.thread = Mutex(thread) }
-
-    func join() {
-        let thread = self.thread.withLock { $0.take() }
-        if let thread { thread.join() }
-    }
-
-    func detach() {
-        let thread = self.thread.withLock { $0.take() }
-        if let thread { thread.detach() }
-    }
 }

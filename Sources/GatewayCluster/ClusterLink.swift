@@ -54,14 +54,8 @@ final class ClusterLink: Sendable {
 
     // MARK: Any thread
 
-    func publish(
-        _ name: [UInt8], _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer, at now: UInt64, sent: UInt64
-    ) -> LinkQueue.Outcome {
-        let (outcome, wasEmpty) = unsafe queue.append(name, flags, payload, at: now, sent: sent)
-        if wasEmpty { waker.ring() }
-        if outcome == .full { counters.lost.add(1, ordering: .relaxed) }
-        return outcome
-    }
+    /// Something has been published.
+    func ring() { if queue.takeBell() { waker.ring() } }
 
     func note(_ change: Change) {
         let isFirst = changes.withLock { changes in

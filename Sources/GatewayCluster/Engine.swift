@@ -6,6 +6,8 @@ import CBackplaneABI
     private let host: UnsafeMutablePointer<gw_backplane_host>
     private let config: UnsafeMutablePointer<gw_backplane_config>
     private let arena = SpanArena()
+    /// Room for as many publications as go at once.
+    private let list: UnsafeMutablePointer<gw_publication>
     private var instance: UnsafeMutableRawPointer?
     private var hasStarted = false
     /// Whose functions the module calls.
@@ -24,6 +26,7 @@ import CBackplaneABI
     ) throws(ClusterError) {
         self.link = link
         unsafe table = module.table
+        unsafe list = .allocate(capacity: Self.batch)
         unsafe host = .allocate(capacity: 1)
         unsafe host.initialize(to: ClusterLink.functions)
         unsafe config = .allocate(capacity: 1)
@@ -49,6 +52,7 @@ import CBackplaneABI
         if hasStarted { unsafe table.pointee.stop(instance) }
         unsafe config.deallocate()
         unsafe host.deallocate()
+        unsafe list.deallocate()
     }
 
     /// The last call failed for want of a right.
@@ -97,19 +101,48 @@ import CBackplaneABI
         case tooLarge(taken: Int)
     }
 
-    func publish(_ batch: [(name: [UInt8], data: [UInt8])]) -> Published {
-        let arena = SpanArena()
-        let list = UnsafeMutablePointer<gw_publication>.allocate(capacity: max(1, batch.count))
-        defer { unsafe list.deallocate() }
-        for (index, each) in batch.enumerated() {
-            unsafe (list + index).initialize(
-                to: gw_publication(name: arena.span(each.name), data: arena.span(each.data)))
+    /// What is to be published, where it lies.
+    @unsafe struct Publication {
+        let name: UnsafeRawBufferPointer
+        let data: UnsafeRawBufferPointer
+    }
+
+    /// Any number of them, in their order.
+    func publish(_ all: [Publication]) -> Published {
+        var start = 0
+        while unsafe start < all.count {
+            let count = unsafe min(Self.batch, all.count - start)
+            for index in 0..<count {
+                let each = unsafe all[start + index]
+                let name = unsafe gw_span(ptr: Self.octets(each.name), len: each.name.count)
+                let data = unsafe gw_span(ptr: Self.octets(each.data), len: each.data.count)
+                unsafe (list + index).initialize(to: gw_publication(name: name, data: data))
+            }
+            var taken = 0
+            let status = unsafe table.pointee.publish(instance, list, count, &taken)
+            if !isFine(status) {
+                taken = start + min(max(0, taken), count)
+                return status == Int32(GW_BACKPLANE_E_TOO_LARGE) ? .tooLarge(taken: taken) : .failed(taken: taken)
+            }
+            start += count
         }
-        var taken = 0
-        let status = unsafe table.pointee.publish(instance, list, batch.count, &taken)
-        if isFine(status) { return .all }
-        taken = min(max(0, taken), batch.count)
-        return status == Int32(GW_BACKPLANE_E_TOO_LARGE) ? .tooLarge(taken: taken) : .failed(taken: taken)
+        return .all
+    }
+
+    /// A few that lie nowhere yet.
+    func publish(_ few: [(name: [UInt8], data: [UInt8])]) -> Published {
+        let arena = SpanArena()
+        return unsafe publish(
+            few.map {
+                let (name, data) = unsafe (arena.span($0.name), arena.span($0.data))
+                return unsafe Publication(
+                    name: UnsafeRawBufferPointer(start: name.ptr, count: name.len),
+                    data: UnsafeRawBufferPointer(start: data.ptr, count: data.len))
+            })
+    }
+
+    private static func octets(_ bytes: UnsafeRawBufferPointer) -> UnsafePointer<UInt8>? {
+        unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
     }
 }
 

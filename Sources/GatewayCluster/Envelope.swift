@@ -24,6 +24,9 @@ struct Envelope: Equatable {
         /// The numbers of this origin begin here.
         static let first = Flags(rawValue: 8)
         static let known: Flags = [.text, .binary, .plain, .first]
+
+        init(rawValue: UInt8) { self.rawValue = rawValue }
+        init(isText: Bool, isPlain: Bool) { rawValue = (isText ? 1 : 2) | (isPlain ? 4 : 0) }
     }
 
     static let headLength = 40
@@ -41,20 +44,25 @@ struct Envelope: Equatable {
     func bytes(_ payload: UnsafeRawBufferPointer) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: Self.headLength + payload.count) { room, count in
             let bytes = UnsafeMutableRawBufferPointer(room)
-            unsafe bytes.storeBytes(of: Self.version, toByteOffset: 0, as: UInt8.self)
-            unsafe bytes.storeBytes(of: kind.rawValue, toByteOffset: 1, as: UInt8.self)
-            unsafe bytes.storeBytes(of: flags.rawValue, toByteOffset: 2, as: UInt8.self)
-            unsafe bytes.storeBytes(of: 0, toByteOffset: 3, as: UInt8.self)
-            unsafe bytes.storeBytes(of: origin.littleEndian, toByteOffset: 8, as: UInt64.self)
-            unsafe bytes.storeBytes(of: number.littleEndian, toByteOffset: 16, as: UInt64.self)
-            unsafe bytes.storeBytes(of: sent.littleEndian, toByteOffset: 24, as: UInt64.self)
-            unsafe bytes.storeBytes(of: part.littleEndian, toByteOffset: 32, as: UInt32.self)
-            unsafe bytes.storeBytes(of: parts.littleEndian, toByteOffset: 36, as: UInt32.self)
             unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[Self.headLength...]).copyMemory(from: payload)
             count = Self.headLength + payload.count
-            unsafe bytes.storeBytes(
-                of: Self.checksum(UnsafeRawBufferPointer(bytes), count).littleEndian, toByteOffset: 4, as: UInt32.self)
+            unsafe write(before: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]))
         }
+    }
+
+    /// Writes the head into the first bytes, before the payload, which is there already.
+    func write(before bytes: UnsafeMutableRawBufferPointer) {
+        unsafe bytes.storeBytes(of: Self.version, toByteOffset: 0, as: UInt8.self)
+        unsafe bytes.storeBytes(of: kind.rawValue, toByteOffset: 1, as: UInt8.self)
+        unsafe bytes.storeBytes(of: flags.rawValue, toByteOffset: 2, as: UInt8.self)
+        unsafe bytes.storeBytes(of: 0, toByteOffset: 3, as: UInt8.self)
+        unsafe bytes.storeBytes(of: origin.littleEndian, toByteOffset: 8, as: UInt64.self)
+        unsafe bytes.storeBytes(of: number.littleEndian, toByteOffset: 16, as: UInt64.self)
+        unsafe bytes.storeBytes(of: sent.littleEndian, toByteOffset: 24, as: UInt64.self)
+        unsafe bytes.storeBytes(of: part.littleEndian, toByteOffset: 32, as: UInt32.self)
+        unsafe bytes.storeBytes(of: parts.littleEndian, toByteOffset: 36, as: UInt32.self)
+        let checksum = unsafe Self.checksum(UnsafeRawBufferPointer(bytes), bytes.count)
+        unsafe bytes.storeBytes(of: checksum.littleEndian, toByteOffset: 4, as: UInt32.self)
     }
 
     /// Of the first three bytes and of everything behind itself.
@@ -75,6 +83,12 @@ struct Envelope: Equatable {
 
     init(kind: Kind, flags: Flags, origin: UInt64, number: UInt64, sent: UInt64) {
         (self.kind, self.flags, self.origin, self.number, self.sent) = (kind, flags, origin, number, sent)
+    }
+
+    /// Whose it says that it is; 0 when it is too short to say so.
+    static func origin(of bytes: UnsafeRawBufferPointer) -> UInt64 {
+        if bytes.count < headLength { return 0 }
+        return unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
     }
 
     /// - Returns: nil for what no gateway of this version has sent.

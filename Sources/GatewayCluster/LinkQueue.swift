@@ -4,18 +4,11 @@ import Synchronization
 ///
 /// Any thread puts in, the thread of the link takes out. What does not fit, or has waited for too long, is given up: its
 /// numbers are missing then, and the topics are remembered until the other gateways have been told.
+///
+///     publisher ─ append ─▶ filling ─ full, or lent ─▶ runs ─ lend ─▶ thread of the link ─▶ engine
+///                              ▲                        ▲                    │
+///                              └────── spares ◀─────────┴──── giveBack ──────┘
 final class LinkQueue: Sendable {
-    struct Entry {
-        let name: [UInt8]
-        let head: Envelope
-        let payload: [UInt8]
-        /// Monotonic nanoseconds.
-        let at: UInt64
-
-        /// What it counts, so that publications of nothing are bounded as well.
-        var weight: Int { name.count + payload.count + Envelope.headLength + 64 }
-    }
-
     enum Outcome { case queued, high, full }
 
     /// So long an engine may be away.
@@ -24,16 +17,24 @@ final class LinkQueue: Sendable {
     static let mostNamed = 16
     /// So many names have numbers; beyond that all begin afresh.
     private static let mostNumbered = 100_000
+    private static let mostSpares = 4
+    /// So many bytes are lent at once.
+    private static let mostLent = 1 << 20
 
     private struct State {
-        var entries: [Entry] = []
-        /// The first one that has not been taken.
-        var next = 0
+        var runs: [PublicationRun] = []
+        /// The newest ones; only for these there is room behind them.
+        var filling = PublicationRun()
+        var spares: [PublicationRun] = []
+        /// Bytes and publications that wait.
         var bytes = 0
+        var count = 0
         var most: Int
-        var numbers: [[UInt8]: UInt64] = [:]
+        var names: [[UInt8]: NumberedName] = [:]
         /// Below the numbers of all names that have not been numbered.
-        var base: UInt64
+        var table: UInt64
+        /// Nothing is taken any more, since there is another queue.
+        var isClosed = false
         /// How many have been put in, and how many have left.
         var appended: UInt64 = 0
         var left: UInt64 = 0
@@ -41,27 +42,69 @@ final class LinkQueue: Sendable {
         /// Other names have lost something, when so many had been put in.
         var otherLosses: UInt64?
 
-        /// The next number of a name, and whether it is the first one.
-        mutating func number(_ name: [UInt8], _ epochs: NumberEpochs) -> (UInt64, isFirst: Bool) {
-            if let known = numbers[name] {
-                numbers[name] = known + 1
-                return (known + 1, false)
+        mutating func name(_ bytes: [UInt8], _ epochs: NumberEpochs) -> NumberedName {
+            if let known = names[bytes] { return known }
+            if names.count >= LinkQueue.mostNumbered {
+                names.removeAll(keepingCapacity: true)
+                table = epochs.next()
             }
-            if numbers.count >= LinkQueue.mostNumbered {
-                numbers.removeAll(keepingCapacity: true)
-                base = epochs.next()
-            }
-            numbers[name] = base + 1
-            return (base + 1, true)
+            let name = NumberedName(bytes, table: table)
+            names[bytes] = name
+            return name
         }
 
-        mutating func noteLoss(_ name: [UInt8], _ head: Envelope) {
-            let isFirst = head.flags.contains(.first) || losses[name]?.isFirst ?? false
-            if losses[name] != nil || losses.count < LinkQueue.mostNamed {
-                losses[name] = Loss(number: head.number, isFirst: isFirst, after: appended)
+        /// One of any size goes through an empty queue, if it can be put together elsewhere.
+        @inline(__always)
+        func takes(_ weight: Int, _ count: Int) -> Bool {
+            (bytes &+ weight <= most || self.count == 0) && count <= PartAssembly.mostBytes
+        }
+
+        /// - Returns: whether more than half of the queue waits.
+        @inline(__always)
+        mutating func noteAppended(_ weight: Int) -> Bool {
+            appended &+= 1
+            count &+= 1
+            bytes &+= weight
+            return bytes > most >> 1
+        }
+
+        /// What comes goes behind the newest ones.
+        @inline(never)
+        mutating func seal() {
+            if filling.isEmpty { return filling.empty() }
+            var next = spares.popLast() ?? PublicationRun()
+            swap(&filling, &next)
+            runs.append(next)
+        }
+
+        @inline(never)
+        mutating func noteLoss(_ name: NumberedName, _ number: UInt64, _ flags: Envelope.Flags) {
+            let bytes = name.copy
+            let isFirst = flags.contains(.first) || losses[bytes]?.isFirst ?? false
+            if losses[bytes] != nil || losses.count < LinkQueue.mostNamed {
+                losses[bytes] = Loss(number: number, isFirst: isFirst, after: appended)
             } else {
                 otherLosses = appended
             }
+        }
+
+        mutating func keep(_ run: consuming PublicationRun) {
+            if run.isOfUse, spares.count < LinkQueue.mostSpares { spares.append(run) }
+        }
+
+        /// Gives up the oldest ones of a run.
+        mutating func expire(_ run: inout PublicationRun, before time: UInt64) -> Int {
+            var old = 0
+            while old < run.count, run[old].at < time {
+                let entry = run[old]
+                bytes -= entry.weight
+                noteLoss(run.name(of: entry), entry.number, entry.flags)
+                old += 1
+            }
+            count -= old
+            left += UInt64(old)
+            run.drop(old)
+            return old
         }
     }
 
@@ -76,74 +119,133 @@ final class LinkQueue: Sendable {
     }
 
     private let state: Mutex<State>
+    /// The thread of the link has found nothing here, and waits to be woken.
+    private let hasWaiter = Atomic<Bool>(false)
     let origin: UInt64
     private let epochs: NumberEpochs
 
     init(origin: UInt64, most: Int, _ epochs: NumberEpochs) {
         (self.origin, self.epochs) = (origin, epochs)
-        state = Mutex(State(most: most, base: epochs.next()))
+        state = Mutex(State(most: most, table: epochs.next()))
     }
 
     /// Bytes that wait.
     var bytes: Int { state.withLock { $0.bytes } }
-    var isEmpty: Bool { state.withLock { $0.next == $0.entries.count } }
+    var isEmpty: Bool { state.withLock { $0.count == 0 } }
 
-    /// - Parameter sent: microseconds since 1970.
-    /// - Returns: what the publisher is to be told, and whether nothing waited before.
+    // MARK: Any thread
+
+    /// A name to publish to; nil when the queue is closed.
+    func name(_ bytes: [UInt8]) -> NumberedName? {
+        state.withLock { $0.isClosed ? nil : $0.name(bytes, epochs) }
+    }
+
+    /// - Returns: what the publisher is to be told; nil when the name has to be asked for again.
     func append(
-        _ name: [UInt8], _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer, at: UInt64, sent: UInt64
-    ) -> (Outcome, wasEmpty: Bool) {
-        let bytes = unsafe Array(payload)
+        _ name: NumberedName, _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer, at: UInt64
+    ) -> Outcome? {
+        if let answer = unsafe tryAppend(name, flags, payload, at: at) { return answer.isHigh ? .high : .queued }
+        let weight = PublicationRun.weight(name, payload.count)
+        let mayTake = state.withLock { $0.takes(weight, payload.count) && $0.table == name.table }
+        // The lock is held for no longer than a short copy takes.
+        let held = mayTake ? unsafe PublicationRun(holding: payload) : nil
         return state.withLock { state in
-            let (number, isFirst) = state.number(name, epochs)
-            let head = Envelope(
-                kind: .publication, flags: isFirst ? flags.union(.first) : flags, origin: origin, number: number,
-                sent: sent)
-            let entry = Entry(name: name, head: head, payload: bytes, at: at)
-            let wasEmpty = state.next == state.entries.count
-            // One of any size goes through an empty queue, if it can be put together elsewhere.
-            if !wasEmpty && state.bytes + entry.weight > state.most || bytes.count > PartAssembly.mostBytes {
-                state.noteLoss(name, head)
-                return (.full, wasEmpty)
+            if name.table != state.table { return nil }
+            let (number, isFirst) = name.next()
+            let flags = isFirst ? flags.union(.first) : flags
+            guard var run = held, state.takes(weight, payload.count) else {
+                state.noteLoss(name, number, flags)
+                return .full
             }
-            state.entries.append(entry)
-            state.appended += 1
-            state.bytes += entry.weight
-            return (state.bytes > state.most / 2 ? .high : .queued, wasEmpty)
+            run.note(name, number, flags, payload.count, weight: weight, at: at)
+            state.seal()
+            state.runs.append(run)
+            return state.noteAppended(weight) ? .high : .queued
         }
     }
 
-    /// Takes the oldest ones out, at most so many, and no more than one beyond so many bytes.
-    func take(atMost count: Int, bytes most: Int) -> [Entry] {
+    /// Puts a short one in, if there is room.
+    ///
+    /// - Returns: whether more than half of the queue waits, and whether the link does: then who has put something in
+    ///   wakes it, now or soon.
+    @inline(__always)
+    func tryAppend(
+        _ name: NumberedName, _ flags: Envelope.Flags, _ payload: UnsafeRawBufferPointer, at: UInt64
+    ) -> (isHigh: Bool, isAwaited: Bool)? {
+        if payload.count >= PublicationRun.large { return nil }
+        let weight = PublicationRun.weight(name, payload.count)
+        return state.withLock { state in
+            guard name.table == state.table, state.takes(weight, payload.count) else { return nil }
+            let (number, isFirst) = name.next()
+            if !state.filling.hasRoom(for: payload.count) { state.seal() }
+            unsafe state.filling.append(
+                name, number, isFirst ? flags.union(.first) : flags, payload, weight: weight, at: at)
+            return (state.noteAppended(weight), hasWaiter.load(ordering: .relaxed))
+        }
+    }
+
+    /// Names that were asked for have to be asked for again.
+    func renew() {
         state.withLock { state in
-            var (end, bytes) = (state.next, 0)
-            while end < state.entries.count, end - state.next < count, bytes < most {
-                bytes += state.entries[end].weight
+            state.names.removeAll()
+            state.table = epochs.next()
+        }
+    }
+
+    /// - Returns: whether it is the caller who has to wake it.
+    func takeBell() -> Bool {
+        hasWaiter.load(ordering: .acquiring) && hasWaiter.exchange(false, ordering: .acquiringAndReleasing)
+    }
+
+    // MARK: The thread of the link
+
+    /// Notes that it is about to wait, if nothing is here.
+    func noteWaiting() {
+        state.withLock { state in
+            if state.count == 0 { hasWaiter.store(true, ordering: .releasing) }
+        }
+    }
+
+    /// Takes the oldest ones out, as many as go to an engine at once, or one that is larger.
+    func lend() -> [PublicationRun] {
+        state.withLock { state in
+            if state.runs.isEmpty, !state.filling.isEmpty { state.seal() }
+            var (end, count, bytes) = (0, 0, 0)
+            while end < state.runs.count, end == 0 || count + state.runs[end].count <= PublicationRun.most,
+                end == 0 || bytes + state.runs[end].weight <= Self.mostLent
+            {
+                count += state.runs[end].count
+                bytes += state.runs[end].weight
                 end += 1
             }
-            let taken = Array(state.entries[state.next..<end])
+            let lent = Array(state.runs[..<end])
+            state.runs.removeFirst(end)
             state.bytes -= bytes
-            state.left += UInt64(taken.count)
-            state.next = end
-            if state.next == state.entries.count {
-                state.entries.removeAll(keepingCapacity: state.entries.capacity <= 4096)
-                state.next = 0
-            } else if state.next > 4096 {
-                state.entries.removeFirst(state.next)
-                state.next = 0
-            }
-            return taken
+            state.count -= count
+            state.left += UInt64(count)
+            return lent
         }
     }
 
-    /// What was taken and could not be sent waits again, in front of everything else.
-    func putBack(_ entries: ArraySlice<Entry>) {
-        if entries.isEmpty { return }
+    /// The first ones of what was lent have left. The others wait again, in front of everything else.
+    func giveBack(_ lent: consuming [PublicationRun], behind taken: Int) {
+        var (rest, taken) = (lent, taken)
+        var done: [PublicationRun] = []
+        while let count = rest.first?.count, count <= taken {
+            var run = rest.removeFirst()
+            taken -= count
+            run.empty()
+            done.append(run)
+        }
+        if !rest.isEmpty { rest[0].drop(taken) }
         state.withLock { state in
-            state.entries.replaceSubrange(..<state.next, with: entries)
-            state.next = 0
-            state.left -= UInt64(entries.count)
-            state.bytes += entries.reduce(0) { $0 + $1.weight }
+            for run in done { state.keep(run) }
+            if rest.isEmpty { return }
+            let count = rest.reduce(0) { $0 + $1.count }
+            state.bytes += rest.reduce(0) { $0 + $1.weight }
+            state.count += count
+            state.left -= UInt64(count)
+            state.runs.insert(contentsOf: rest, at: 0)
         }
     }
 
@@ -152,29 +254,27 @@ final class LinkQueue: Sendable {
     /// - Returns: how many publications that were.
     func expire(before time: UInt64) -> Int {
         state.withLock { state in
-            var end = state.next
-            while end < state.entries.count, state.entries[end].at < time {
-                state.bytes -= state.entries[end].weight
-                state.noteLoss(state.entries[end].name, state.entries[end].head)
-                end += 1
+            var expired = 0
+            if !state.filling.isEmpty, state.filling.oldest ?? .max < time { state.seal() }
+            while var run = state.runs.first {
+                expired += state.expire(&run, before: time)
+                if !run.isEmpty {
+                    state.runs[0] = run
+                    break
+                }
+                state.runs.removeFirst()
             }
-            state.left += UInt64(end - state.next)
-            defer {
-                state.entries.removeFirst(end)
-                state.next = 0
-            }
-            return end - state.next
+            return expired
         }
     }
 
     /// When the oldest one came; nil when there is none.
-    var oldest: UInt64? { state.withLock { $0.next < $0.entries.count ? $0.entries[$0.next].at : nil } }
+    var oldest: UInt64? { state.withLock { $0.runs.first?.oldest ?? $0.filling.oldest } }
 
-    /// One that was taken is given up.
-    func noteLoss(of entry: Entry) { state.withLock { $0.noteLoss(entry.name, entry.head) } }
-
-    /// Everything that waits, for another queue.
-    func takeAll() -> [Entry] { take(atMost: .max, bytes: .max) }
+    /// One that was lent is given up.
+    func noteLoss(of entry: PublicationRun.Entry, to name: NumberedName) {
+        state.withLock { $0.noteLoss(name, entry.number, entry.flags) }
+    }
 
     /// What the others are to be told: notices of names that have lost something, and whether more have. What was put in
     /// before such a loss has left.
@@ -194,6 +294,21 @@ final class LinkQueue: Sendable {
             let others = state.otherLosses.map { $0 <= left } ?? false
             if others { state.otherLosses = nil }
             return (notices, others)
+        }
+    }
+
+    // MARK: The end
+
+    /// Everything that waits, for another queue. This one takes nothing more.
+    func close() -> [PublicationRun] {
+        state.withLock { state in
+            state.seal()
+            state.isClosed = true
+            state.table = epochs.next()
+            state.left += UInt64(state.count)
+            (state.bytes, state.count) = (0, 0)
+            defer { state.runs = [] }
+            return state.runs
         }
     }
 }

@@ -34,10 +34,9 @@ final class LinkRunner {
     private static let longestPause: UInt64 = 10_000_000_000
     /// Members come back.
     private static let linger: UInt64 = 5_000_000_000
-    private static let batchBytes = 1 << 20
     private static let batchesPerTurn = 16
     /// How long what waits may take when the gateway ends.
-    private static let lastWords: UInt64 = 2_000_000_000
+    static let lastWords: UInt64 = 2_000_000_000
     /// How many topics are named when an engine was away.
     private static let mostNamed = LinkQueue.mostNamed
 
@@ -106,6 +105,7 @@ final class LinkRunner {
 
     private func wait() {
         let pause: Int32
+        link.queue.noteWaiting()
         if state == .up, !link.queue.isEmpty {
             pause = 0
         } else {
@@ -299,71 +299,40 @@ final class LinkRunner {
     /// Some of what waits: probes and subscriptions have their turn between.
     private func send() {
         for _ in 0..<Self.batchesPerTurn {
-            let entries = link.queue.take(atMost: Engine.batch, bytes: Self.batchBytes)
-            if entries.isEmpty { break }
-            if !send(entries) { return }
+            let lent = link.queue.lend()
+            if lent.isEmpty { break }
+            if !send(lent) { return }
         }
         sendLosses()
     }
 
     /// - Returns: false when the connection is lost.
-    private func send(_ entries: [LinkQueue.Entry]) -> Bool {
-        var next = 0
-        while next < entries.count {
-            var batch: [(name: [UInt8], data: [UInt8])] = []
-            /// Behind which element of the batch an entry ends.
-            var ends: [Int] = []
-            while next + ends.count < entries.count, batch.count < Engine.batch {
-                let parts = parts(of: entries[next + ends.count])
-                if !batch.isEmpty, batch.count + parts.count > Engine.batch { break }
-                batch += parts
-                ends.append(batch.count)
-            }
-            switch publish(batch) {
-            case .all: next += ends.count
+    private func send(_ lent: [PublicationRun]) -> Bool {
+        var (done, sent) = (0, 0)
+        let count = lent.reduce(0) { $0 + $1.count }
+        while done < count {
+            let batch = OutgoingBatch(lent, from: done, room: engine.mostData, origin: link.queue.origin)
+            switch unsafe engine.publish(batch.publications) {
+            case .all:
+                done += batch.count
+                sent += batch.count
             case .failed(let taken):
                 // Of the first that failed nobody knows: twice is no harm, it has a number.
-                link.queue.putBack(entries[(next + ends.prefix { $0 <= taken }.count)...])
+                link.queue.giveBack(lent, behind: done + batch.whole(upTo: taken))
                 fall("it takes no publications")
                 return false
             case .tooLarge(let taken):
-                let index = next + ends.prefix { $0 <= taken }.count
-                link.queue.noteLoss(of: entries[index])
+                let whole = batch.whole(upTo: taken)
+                let (entry, name) = batch.entry(whole)
+                link.queue.noteLoss(of: entry, to: name)
                 link.counters.lost.add(1, ordering: .relaxed)
-                next = index + 1
+                sent += whole
+                done += whole + 1
             }
         }
-        link.counters.sent.add(UInt64(entries.count), ordering: .relaxed)
+        link.queue.giveBack(lent, behind: count)
+        link.counters.sent.add(UInt64(sent), ordering: .relaxed)
         return true
-    }
-
-    /// In pieces of as many publications as go at once.
-    private func publish(_ batch: [(name: [UInt8], data: [UInt8])]) -> Engine.Published {
-        var start = 0
-        while start < batch.count {
-            let end = min(batch.count, start + Engine.batch)
-            switch engine.publish(Array(batch[start..<end])) {
-            case .all: start = end
-            case .failed(let taken): return .failed(taken: start + taken)
-            case .tooLarge(let taken): return .tooLarge(taken: start + taken)
-            }
-        }
-        return .all
-    }
-
-    /// A publication as the engine takes it.
-    private func parts(of entry: LinkQueue.Entry) -> [(name: [UInt8], data: [UInt8])] {
-        let room = engine.mostData == 0 ? Int.max : max(1024, engine.mostData) - Envelope.headLength
-        return unsafe entry.payload.withUnsafeBytes { payload in
-            if payload.count <= room { return unsafe [(entry.name, entry.head.bytes(payload))] }
-            let count = (payload.count + room - 1) / room
-            return (0..<count).map { index in
-                var head = entry.head
-                (head.part, head.parts) = (UInt32(index), UInt32(count))
-                let range = index * room..<min(payload.count, (index + 1) * room)
-                return unsafe (entry.name, head.bytes(UnsafeRawBufferPointer(rebasing: payload[range])))
-            }
-        }
     }
 
     /// Tells the other gateways which topics have lost something here.

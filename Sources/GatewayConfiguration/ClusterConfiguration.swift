@@ -20,6 +20,10 @@ package struct ClusterConfiguration: Sendable, Equatable {
     static let defaultQueue = 64 << 20
     static let defaultProbe: Int64 = 5000
 
+    /// Bytes of `prefix`, route and topic together that an engine carries, and of a topic alone.
+    static let longestName = 1022
+    static let longestTopic = 255
+
     package init(urls: [String], origin: SourceLocation) { (self.urls, self.origin) = (urls, origin) }
 
     /// Schemes of URLs, by kind of engine.
@@ -74,5 +78,22 @@ extension Evaluator {
         cluster.user = scope.clusterUser
         (cluster.queueBytes, cluster.probeMilliseconds) = (scope.clusterQueue, scope.clusterProbe)
         configuration.cluster = cluster
+    }
+
+    /// Routes whose topics do not all have a name that an engine carries.
+    mutating func checkTopicNames() {
+        guard let cluster = configuration.cluster else { return }
+        for route in configuration.routes where route.limits.topics == .cluster {
+            guard let range = routeRanges[(route.host?.description ?? "") + route.pattern.shape] else { continue }
+            let room = ClusterConfiguration.longestName - cluster.prefix.utf8.count - route.name.utf8.count
+            if room >= ClusterConfiguration.longestTopic { continue }
+            report.warning(
+                "topics of this route with names of more than \(max(0, room)) bytes reach members at this gateway alone",
+                at: range,
+                notes: [
+                    "\"prefix\", route and topic have \(ClusterConfiguration.longestName) bytes together. "
+                        + "Make the path shorter, or say \"topics local;\" here."
+                ])
+        }
     }
 }

@@ -94,6 +94,7 @@ struct Evaluator {
                 "there is no \"listen\", so nobody could connect", file: configuration.file,
                 notes: ["Add a line such as: listen 8080;"])
         }
+        checkTopicNames()
         if configuration.routes.isEmpty, configuration.consolePath == nil {
             report.warning(
                 "there is no \"route\", so every request is answered 404", file: configuration.file,

@@ -2,6 +2,7 @@
 import re
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -176,51 +177,54 @@ def test_an_engine_that_stands_still(rig):
     meet([publisher], [there], "t")
 
 
-def test_members_elsewhere_hear_of_a_full_queue_though_they_were_never_cut_off(rig):
+@pytest.fixture
+def cut_off(rig):
+    """A publisher at a gateway whose engine can be taken from it alone, where little may wait; a member at another one."""
+    rig.engine()
+    with Proxy(rig.engines[0].port) as proxy:
+        url = rig.engines[0].url().replace(str(rig.engines[0].port), str(proxy.port))
+        a, b = rig.gateway(rig.line(url, queue="64k")), rig.gateway()
+        publisher, there = rig.client(a), rig.client(b).subscribe("t").hear_gaps()
+        meet([publisher], [there], "t")
+        yield SimpleNamespace(proxy=proxy, a=a, b=b, publisher=publisher, there=there)
+
+
+def test_members_elsewhere_hear_of_a_full_queue_though_they_were_never_cut_off(rig, cut_off):
     """The publisher alone is cut off: only he knows what was lost."""
-    rig.engine()
-    with Proxy(rig.engines[0].port) as proxy:
-        url = rig.engines[0].url().replace(str(rig.engines[0].port), str(proxy.port))
-        a, b = rig.gateway(rig.line(url, queue="64k")), rig.gateway()
-        publisher, there = rig.client(a), rig.client(b).subscribe("t").hear_gaps()
-        meet([publisher], [there], "t")
-        proxy.cut()
-        eventually("it is noticed", lambda: is_away(a))
-        answers = publisher.number("t", "x", 0, 200, size=1000)
-        assert answers["dropped"] > 100 and answers["high"] > 10 and answers["ok"] > 10, answers
-        assert not there.gaps
-        proxy.heal()
-        up_again(rig, a)
-        there.hears_gap(b"t")
-        assert numbers(there, "x") == list(range(answers["ok"] + answers["high"])) and engines(b)[0]["connects"] == 1
-        assert cluster(b)["lost"] == answers["dropped"]
-        meet([publisher], [there], "t")
-        assert there.gaps == []
+    a, b, publisher, there = cut_off.a, cut_off.b, cut_off.publisher, cut_off.there
+    cut_off.proxy.cut()
+    eventually("it is noticed", lambda: is_away(a))
+    answers = publisher.number("t", "x", 0, 200, size=1000)
+    assert answers["dropped"] > 100 and answers["high"] > 10 and answers["ok"] > 10, answers
+    assert not there.gaps
+    cut_off.proxy.heal()
+    up_again(rig, a)
+    there.hears_gap(b"t")
+    assert numbers(there, "x") == list(range(answers["ok"] + answers["high"])) and engines(b)[0]["connects"] == 1
+    assert cluster(b)["lost"] == answers["dropped"]
+    meet([publisher], [there], "t")
+    assert there.gaps == []
 
 
-def test_the_first_publication_to_a_topic_is_lost_and_the_next_is_not(rig):
+def test_the_first_publication_to_a_topic_is_lost_and_the_next_is_not(rig, cut_off):
     """Members that had listened before the first one hear that they missed it."""
-    rig.engine()
-    with Proxy(rig.engines[0].port) as proxy:
-        url = rig.engines[0].url().replace(str(rig.engines[0].port), str(proxy.port))
-        a, b = rig.gateway(rig.line(url, queue="64k")), rig.gateway()
-        publisher, there = rig.client(a), rig.client(b).subscribe("t").hear_gaps()
-        for number in range(3):
-            topic = f"new {number}"
-            there.subscribe(topic)
-            meet([publisher], [there], "t")
-            proxy.cut()
-            eventually("it is noticed", lambda: is_away(a))
-            # None of them is larger than what follows, so that there is no room for that.
-            assert publisher.number("t", "x", 0, 2000)["dropped"] > 100
-            assert publisher.publish(topic, "the first") == (DROPPED, 0)
-            proxy.heal()
-            # As soon as there is room, and once.
-            while publisher.publish(topic, "the next")[0] == DROPPED:
-                pass
-            there.wait(lambda client: (1, b"the next") in client.heard, "the next")
-            there.hears_gap(topic.encode(), b"", deadline=15)
-            rig.is_up(a)
+    a, publisher, there = cut_off.a, cut_off.publisher, cut_off.there
+    for number in range(3):
+        topic = f"new {number}"
+        there.subscribe(topic)
+        meet([publisher], [there], "t")
+        cut_off.proxy.cut()
+        eventually("it is noticed", lambda: is_away(a))
+        # None of them is larger than what follows, so that there is no room for that.
+        assert publisher.number("t", "x", 0, 2000)["dropped"] > 100
+        assert publisher.publish(topic, "the first") == (DROPPED, 0)
+        cut_off.proxy.heal()
+        # As soon as there is room, and once.
+        while publisher.publish(topic, "the next")[0] == DROPPED:
+            pass
+        there.wait(lambda client: (1, b"the next") in client.heard, "the next")
+        there.hears_gap(topic.encode(), b"", deadline=15)
+        rig.is_up(a)
 
 
 def test_what_was_not_lost_is_not_dropped_for_what_was(rig):
@@ -340,9 +344,12 @@ def test_a_gateway_ends_soon_though_its_engine_stands_still(rig):
     publisher = rig.client(a)
     rig.engines[0].pause()
     publisher.number("t", "x", 0, 1000, size=1000)
+    # Who does not answer a close frame is waited for as well.
+    publisher.close()
     begin = time.monotonic()
     a.stop()
-    assert time.monotonic() - begin < 12
+    # Two for the engine, the rest for a busy machine.
+    assert time.monotonic() - begin < 4
     rig.engines[0].go_on()
 
 
@@ -387,7 +394,7 @@ def test_a_gateway_under_a_flood_ends_and_is_reloaded(rig):
     eventually("the former threads have ended", lambda: a.thread_count() <= threads and "cluster" in a.log(), 20)
     begin = time.monotonic()
     a.stop()
-    assert time.monotonic() - begin < 12
+    assert time.monotonic() - begin < 6
 
 
 def test_a_flood_of_two_gateways_is_bounded_in_the_third(rig):

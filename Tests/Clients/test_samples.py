@@ -230,6 +230,20 @@ def test_what_may_be_a_room(gateway, path, status):
         assert peer.status == status
 
 
+def test_a_room_says_whose_it_is_to_who_asks(make_gateway):
+    running = make_gateway(routes="route /rooms/:room { handler rooms; set history 50; }")
+    running.environment["GATEWAY_NAME"] = "gw-left"
+    running.start()
+
+    async def scenario():
+        async with connect(running, "/rooms/tea?name=Ada") as ada:
+            await ada.send("milk?")
+            assert await ada.recv() == "Ada: milk?"
+        async with connect(running, "/rooms/tea?greet") as guest:
+            assert await lines(guest, 2) == ["gw-left", "Ada: milk?"]
+    run(scenario())
+
+
 def test_a_room_is_for_text(gateway):
     with RawPeer(gateway, "/rooms/tea").opened() as peer:
         peer.send(frame(OCTETS, b"x"))

@@ -55,4 +55,14 @@ struct ClusterConfigurationTests {
         let configuration = try #require(Reading(complete("cluster \(url);")).configuration)
         #expect(configuration.effectiveText().contains("cluster \(shown) {"))
     }
+
+    @Test(arguments: [(757, "", false), (758, "", true), (758, "topics local;", false), (1000, "", true)])
+    func `a route whose topics may have a name that no engine carries is told of`(
+        length: Int, inner: String, isTold: Bool
+    ) throws {
+        let path = "/" + String(repeating: "x", count: length - 1)
+        let text = "listen 1; cluster nats://a { prefix 0123456789; } route \(path) { handler h; \(inner) }"
+        let warnings = try Configuration.parse(text, file: "gateway.conf").warnings
+        #expect(warnings.contains { $0.message.hasPrefix("topics of this route") } == isTold)
+    }
 }

@@ -136,20 +136,51 @@ extension HostContext {
         guard server.cluster.isOn.load(ordering: .acquiring), flags & UInt32(GW_LOCAL_TOPIC) == 0 else {
             return Status.ok
         }
-        return unsafe share(key, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0)
+        let isPlain = flags & UInt32(GW_NO_COMPRESS) != 0
+        if let local { return unsafe share(key, local, opcode, payload, isPlain: isPlain) }
+        return unsafe shareRarely(key, nil, opcode, payload, isPlain: isPlain)
     }
 
     /// Gives a publication to the other gateways.
+    ///
+    /// - Parameter local: the topic, which has subscribers on this worker.
     @inline(never)
     private func share(
-        _ key: TopicKey, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool
+        _ key: TopicKey, _ local: WorkerTopic, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool
     ) -> gw_status {
+        let status: gw_status?? = unsafe HostFunctions.onWorker { worker in
+            guard let topic = unsafe local.borrowed else { return nil }
+            let answer = unsafe topic._withUnsafeGuaranteedRef {
+                unsafe $0.publish(
+                    isText: opcode == .text, isPlain: isPlain, payload, at: worker.nowNanoseconds)
+            }
+            guard let answer else { return nil }
+            if answer.isAwaited { worker.pubSub.ringSoon(for: local) }
+            return answer.isHigh ? Status.backpressure : Status.ok
+        }
+        if case let status?? = status { return status }
+        return unsafe shareRarely(key, local, opcode, payload, isPlain: isPlain)
+    }
+
+    /// The same where it has to be looked for, or may not be taken.
+    @inline(never)
+    private func shareRarely(
+        _ key: TopicKey, _ local: WorkerTopic?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool
+    ) -> gw_status {
+        var topic = local?.shared
         let outcome = unsafe server.cluster.publish(
-            key.clusterName, isText: opcode == .text, isPlain: isPlain, payload, at: server.clock())
+            key.clusterName, &topic, isText: opcode == .text, isPlain: isPlain, payload, at: server.clock())
+        topic?.ring()
+        if let local, local.shared !== topic { local.shared = topic }
+        return Self.status(outcome)
+    }
+
+    @inline(__always)
+    private static func status(_ outcome: Cluster.Outcome) -> gw_status {
         switch outcome {
-        case .queued, .off: return Status.ok
-        case .high: return Status.backpressure
-        case .full: return Status.dropped
+        case .queued, .off: Status.ok
+        case .high: Status.backpressure
+        case .full: Status.dropped
         }
     }
 

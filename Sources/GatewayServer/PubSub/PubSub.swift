@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import GatewayCluster
 import GatewayIO
 import Synchronization
 import WebSocket
@@ -10,6 +11,8 @@ final class PubSub {
     private(set) var topics: [TopicKey: WorkerTopic] = [:]
     /// What was published in this turn and not sent.
     private(set) var batch = PublicationBatch()
+    /// What of it the other gateways are to get: publications of one turn wake the thread of an engine once.
+    private var awaited: [SharedTopic] = []
 
     // MARK: Subscribing
 
@@ -182,6 +185,7 @@ final class PubSub {
     func closeBatch(isTurnOver: Bool, on worker: Worker) {
         guard let local = batch.topic else { return }
         batch.topic = nil
+        if !awaited.isEmpty { ringAwaited() }
         let wasDelivering = worker.closer.isDelivering
         worker.closer.isDelivering = true
         let whole = unsafe UnsafeRawBufferPointer(batch.bytes.bytes)
@@ -240,7 +244,22 @@ final class PubSub {
         return true
     }
 
+    /// Something for an engine was published. It is told when this batch ends, at the latest with the turn.
+    @inline(never)
+    func ringSoon(for local: WorkerTopic) {
+        guard let topic = local.shared else { return }
+        if !batch.isOpen { return topic.ring() }
+        if awaited.last !== topic { awaited.append(topic) }
+    }
+
+    @inline(never)
+    private func ringAwaited() {
+        for topic in awaited { topic.ring() }
+        awaited.removeAll(keepingCapacity: true)
+    }
+
     private func dropBatch() {
+        ringAwaited()
         batch.topic = nil
         batch.empty()
     }

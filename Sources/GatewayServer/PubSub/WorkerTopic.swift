@@ -1,7 +1,8 @@
 import Bytes
+import GatewayCluster
 
 /// A topic with its subscribers in one worker, whose own it is.
-final class WorkerTopic {
+@safe final class WorkerTopic {
     struct Member {
         let place: ConnectionPointer
         /// Bytes of the open batch that the member has got already, or came too late for.
@@ -10,6 +11,12 @@ final class WorkerTopic {
 
     let topic: Topic
     var members: [Member] = []
+    /// The topic as other gateways know it, once something was published here.
+    var shared: SharedTopic? {
+        didSet { unsafe borrowed = shared.map { unsafe Unmanaged.passUnretained($0) } }
+    }
+    /// The same without counting references.
+    private(set) var borrowed: Unmanaged<SharedTopic>?
 
     init(_ topic: Topic) { self.topic = topic }
 }
