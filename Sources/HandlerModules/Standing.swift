@@ -28,7 +28,9 @@ package struct Standing: Equatable, Sendable {
             case ("rolled-back", 3):
                 guard let digest = UInt64(words[1], radix: 16), let generation = UInt64(words[2]) else { continue }
                 rolledBack = Rollback(fileDigest: digest, generation: generation)
-            case ("pardoned", 2): pardonedUntil = String(words[1])
+            // A time, as a record of a crash has it: nothing that would be a part of another line, or of none, when written.
+            case ("pardoned", 2) where words[1].utf8.allSatisfy { (0x21...0x7E).contains($0) }:
+                pardonedUntil = String(words[1])
             default: continue
             }
         }

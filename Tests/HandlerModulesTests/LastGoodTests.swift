@@ -72,7 +72,10 @@ struct LastGoodTests {
         #expect(lastGood.standing(of: "echo") == Standing(), "others could have written it")
     }
 
-    @Test(arguments: ["", "rolled-back x 3\n", "rolled-back 1\n", "pardoned\n", "\0\u{1F600}", "rolled-back 1 2 3"])
+    @Test(arguments: [
+        "", "rolled-back x 3\n", "rolled-back 1\n", "pardoned\n", "\0\u{1F600}", "rolled-back 1 2 3", "pardoned -\r",
+        "pardoned e\u{301}\n",
+    ])
     func `a decision that makes no sense says nothing`(_ text: String) {
         #expect(Standing(text: text) == Standing())
     }
