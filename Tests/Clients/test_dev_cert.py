@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from websockets.sync.client import connect
 
+import tls_socket
 from dev_cert import LIST, DevCert, needs_namespaces
 from gateway_process import BINARY, DEADLINE, TOP, eventually
 from test_control import ask
@@ -207,7 +208,7 @@ def test_curl_python_and_node_trust_it(dev_cert, serve):
                                f"{host}:{running.port}:127.0.0.1", "--cacert", dev_cert.authority,
                                f"https://{host}:{running.port}/nothing"], capture_output=True, text=True, timeout=DEADLINE)
         assert (done.returncode, "no-route" in done.stdout) == (0, True), done.stderr
-    context = ssl.create_default_context(cafile=dev_cert.authority)
+    context = tls_socket.context(cafile=dev_cert.authority)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     with connect(f"wss://127.0.0.1:{running.port}/echo", ssl=context, proxy=None) as peer:
         peer.send("Python")

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
+import tls_socket
 from gateway_process import DEADLINE, eventually
 from samples import run
 from swarm import counter_in_c, put
@@ -95,7 +96,7 @@ def make(make_gateway, tmp_path):
 
 
 def trust(folder, *names, least=None, most=None):
-    context = ssl.create_default_context()
+    context = tls_socket.context()
     for name in names:
         context.load_verify_locations(folder / f"{name}.pem")
     context.minimum_version = least or context.minimum_version
