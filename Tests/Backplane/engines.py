@@ -33,6 +33,8 @@ class EngineProcess:
 
     def __init__(self, folder, **how):
         self.folder, self.how, self.port, self.process = Path(folder), how, None, None
+        # What it is started by, and where it listens, when that is not this machine's own network.
+        self.before, self.address = how.get("before", []), how.get("address", "127.0.0.1")
         self.folder.mkdir(exist_ok=True)
         self.lines = []
         self._heard = threading.Condition()
@@ -46,7 +48,7 @@ class EngineProcess:
         for _ in range(20):
             with self._heard:
                 self.lines.clear()
-            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
+            self.process = subprocess.Popen([*self.before, *self.command()], cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", preexec_fn=die_with_the_tests)
             self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
             self._reader.start()
@@ -108,11 +110,11 @@ class EngineProcess:
 class NATS(EngineProcess):
     module = "libgateway-nats.so"
     scheme = "nats"
-    ready = r"Listening for client connections on 127\.0\.0\.1:(\d+)"
+    ready = r"Listening for client connections on [\d.]+:(\d+)"
     last = r"Server is ready"
 
     def command(self):
-        line = [found("nats-server"), "-a", "127.0.0.1", "-p", str(self.port or -1)]
+        line = [found("nats-server"), "-a", self.address, "-p", str(self.port or -1)]
         if "user" in self.how:
             line += ["--user", self.how["user"], "--pass", self.how["password"]]
         if "config" in self.how:
@@ -122,7 +124,7 @@ class NATS(EngineProcess):
         return line + self.how.get("more", [])
 
     def url(self, user=None, scheme=None):
-        return f"{scheme or self.scheme}://{user + '@' if user else ''}127.0.0.1:{self.port}"
+        return f"{scheme or self.scheme}://{user + '@' if user else ''}{self.address}:{self.port}"
 
 
 class Redis(EngineProcess):
@@ -136,7 +138,7 @@ class Redis(EngineProcess):
             # It cannot choose one itself. Where it is taken meanwhile it ends, and is started again.
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self._free = free.getsockname()[1]
-        line = [found("redis-server"), "--port", str(self.port or self._free), "--bind", "127.0.0.1", "--unixsocket", "redis.sock",
+        line = [found("redis-server"), "--port", str(self.port or self._free), "--bind", self.address, "--unixsocket", "redis.sock", "--protected-mode", "no",
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", str(self.folder)]
         if "user" in self.how:
             rights = self.how.get("rights", "&* +@all")
@@ -149,7 +151,7 @@ class Redis(EngineProcess):
         return line + self.how.get("more", [])
 
     def url(self, user=None, path=""):
-        return f"redis://{user + '@' if user else ''}127.0.0.1:{self.port}{path}"
+        return f"redis://{user + '@' if user else ''}{self.address}:{self.port}{path}"
 
     def unix(self, more=""):
         return f"redis+unix:{self.folder}/redis.sock{more}"

@@ -47,3 +47,11 @@ def rig(request, tmp_path):
     from cluster_rig import KNOWN, Rig
     with Rig(KNOWN[request.param], tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def wire():
+    """A network of its own for somebody, and the wire to it."""
+    from wire import Wire
+    with Wire() as made:
+        yield made

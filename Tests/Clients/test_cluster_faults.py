@@ -10,6 +10,7 @@ from admin_client import get, value
 from cluster_rig import (BACKPRESSURE, DROPPED, LONG, OK, ROUTES, cluster, command, engines, meet, numbers, once_in_order, resident, together)
 from gateway_process import eventually
 from tcp_proxy import Proxy
+from wire import needs_wires
 
 
 def is_away(running):
@@ -273,6 +274,24 @@ def test_a_network_that_is_cut_without_a_word(rig, way):
         here.hears(b"island")
         assert here.texts().count(b"island") == 1 and there.texts().count(b"mainland") <= 1
         meet([publisher, back], [here, there], "t")
+
+
+@needs_wires
+def test_a_wire_that_is_unplugged(rig, wire):
+    """Packets of the one gateway go nowhere; the engine says nothing of it to the other one, which has a wire of its own."""
+    rig.engine(before=wire.inside, address=wire.far)
+    a, b = rig.gateway(), rig.gateway()
+    publisher, there = rig.client(a), rig.client(b).subscribe("t").hear_gaps()
+    meet([publisher], [there], "t")
+    wire.unplug()
+    eventually("it is noticed", lambda: is_away(a) and is_away(b), 30)
+    assert publisher.publish("t", "waits") == (OK, 0)
+    wire.plug_in()
+    up_again(rig, a)
+    up_again(rig, b)
+    there.hears_gap(b"t", b"")
+    meet([publisher], [there], "t", keep=True)
+    assert there.texts().count(b"waits") <= 1
 
 
 # ---- passwords
