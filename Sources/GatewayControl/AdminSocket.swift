@@ -38,9 +38,6 @@ package struct AdminSocket: ~Copyable {
     package static let quietPatience: UInt64 = 30_000_000_000
     /// How long the end of our side waits for the end of the client's.
     private static let lingerPatience: UInt64 = 2_000_000_000
-    /// How long no client is accepted after the descriptors ran out.
-    private static let pause: UInt64 = 1_000_000_000
-    private static let listenerToken: UInt64 = 0
     private static let headLimits = HeadLimits(maxHead: 16_384, maxHeaders: 100, maxRequestLine: 4096)
 
     private enum Phase {
@@ -51,11 +48,6 @@ package struct AdminSocket: ~Copyable {
         case live
         /// Our side has ended; what still comes is thrown away, so that a reset does not destroy what was sent last.
         case lingering
-    }
-
-    private final class OwnedListener {
-        let listener: Listener
-        init(_ listener: consuming Listener) { self.listener = listener }
     }
 
     private final class Client {
@@ -88,57 +80,43 @@ package struct AdminSocket: ~Copyable {
         }
     }
 
-    private let listener: OwnedListener
-    private let poller: Poller
+    private var door: ClientListener<Client>
     /// Who is let in from now on.
     package var access: AdminAccess
-    private var clients: [UInt64: Client] = [:]
-    private var nextToken: UInt64 = 1
     private var dates = DateCache()
-    /// No client is accepted until then; nil while clients are accepted.
-    private var pausedUntil: UInt64?
 
     package init(_ address: Listener.Address, _ access: AdminAccess) throws(Errno) {
-        let listener = OwnedListener(try Listener(address))
-        let poller = try Poller()
-        try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
-        self.listener = listener
-        self.poller = poller
+        door = try ClientListener(address)
         self.access = access
     }
 
     /// For registration with the control thread's poller, as readable.
-    package var number: Int32 { poller.number }
+    package var number: Int32 { door.poller.number }
 
     /// Where it listens.
-    package var address: SocketAddress { listener.listener.address }
+    package var address: SocketAddress { door.address }
 
     /// When `turn` must be called even if nothing happens, in monotonic nanoseconds; nil = never.
     package var deadline: UInt64? {
-        (clients.values.map(\.deadline) + [pausedUntil].compactMap { $0 }).min()
+        (door.clients.values.map(\.deadline) + [door.pausedUntil].compactMap { $0 }).min()
     }
 
     /// Refuses new clients from now on.
-    package func close() { listener.listener.close() }
+    package mutating func close() { door.stopListening() }
 
     /// Does everything that can be done now; gives the pages that are asked for, in the order of their arrival.
     package mutating func turn(now: UInt64 = Clock.monotonicNanoseconds()) throws(Errno) -> [AdminRequest] {
         var requests: [AdminRequest] = []
-        if let until = pausedUntil, until <= now {
-            pausedUntil = nil
-            try poller.modify(listener.listener.number, token: Self.listenerToken, interest: .readable)
-        }
-        let count = try poller.wait(milliseconds: 0)
-        for index in 0..<count {
-            let event = poller[index]
-            if event.token == Self.listenerToken {
+        for index in 0..<(try door.wait(now: now)) {
+            let event = door.poller[index]
+            if door.isNewcomers(event) {
                 try accept(now)
-            } else if let client = clients[event.token], !serve(client, event, now, &requests) {
-                clients[event.token] = nil
+            } else if let client = door.clients[event.token], !serve(client, event, now, &requests) {
+                door.clients[event.token] = nil
             }
         }
-        for (token, client) in clients where client.deadline <= now {
-            if !expire(client, token, now) { clients[token] = nil }
+        for (token, client) in door.clients where client.deadline <= now {
+            if !expire(client, token, now) { door.clients[token] = nil }
         }
         return requests
     }
@@ -147,8 +125,8 @@ package struct AdminSocket: ~Copyable {
     package mutating func answer(
         _ client: UInt64, _ response: PlainResponse, now: UInt64 = Clock.monotonicNanoseconds()
     ) {
-        guard let asking = clients[client], asking.phase == .waiting else { return }
-        if !begin(response, asking, client, now) { clients[client] = nil }
+        guard let asking = door.clients[client], asking.phase == .waiting else { return }
+        if !begin(response, asking, client, now) { door.clients[client] = nil }
     }
 
     // MARK: Clients
@@ -156,20 +134,14 @@ package struct AdminSocket: ~Copyable {
     private mutating func accept(_ now: UInt64) throws(Errno) {
         // A bound for one turn: clients that still wait are reported again.
         for _ in 0..<Self.mostClients {
-            switch listener.listener.accept() {
-            case .socket(let socket): admit(socket, now)
-            case .lost: continue
-            case .none: return
-            case .exhausted:
-                pausedUntil = now &+ Self.pause
-                return try poller.modify(listener.listener.number, token: Self.listenerToken, interest: [])
-            }
+            guard let socket = try door.next(now: now) else { return }
+            admit(socket, now)
         }
     }
 
     private mutating func admit(_ socket: consuming Socket, _ now: UInt64) {
-        if clients.count >= Self.mostClients {
-            let idle = clients.filter { $0.value.idleSince != nil && $0.value.bytes.isEmpty }
+        if door.clients.count >= Self.mostClients {
+            let idle = door.clients.filter { $0.value.idleSince != nil && $0.value.bytes.isEmpty }
             guard let longest = idle.min(by: { $0.value.idleSince ?? 0 < $1.value.idleSince ?? 0 }) else {
                 let busy = PlainResponse(status: 503, word: "too-many-clients", sentence: "too many others are asking")
                 var bytes: [UInt8] = []
@@ -178,18 +150,12 @@ package struct AdminSocket: ~Copyable {
                 _ = socket.write(bytes[...])
                 return socket.finishSending()
             }
-            clients[longest.key] = nil
+            door.clients[longest.key] = nil
         }
-        let token = nextToken
-        nextToken += 1
         socket.disableDelay()
-        do throws(Errno) {
-            try poller.add(socket.number, token: token, interest: .readable)
-        } catch {
-            // The kernel has no memory for it; the client sees the end and may ask again.
-            return
-        }
-        clients[token] = Client(socket, now: now)
+        let client = Client(socket, now: now)
+        // Where the kernel has no memory for it, the client sees the end and may ask again.
+        try? door.add(client, number: client.socket.number)
     }
 
     /// False when the client is to go.
@@ -303,13 +269,15 @@ package struct AdminSocket: ~Copyable {
 
     // MARK: Dashboards
 
-    private var dashboards: Int { clients.values.count { $0.phase == .live } }
+    private var dashboards: Int { door.clients.values.count { $0.phase == .live } }
 
     /// Whether any dashboard is open: nobody else wants to be told anything.
     package var hasDashboards: Bool { dashboards > 0 }
 
     /// Whether one of them waits to be told everything.
-    package var hasNewcomers: Bool { clients.values.contains { $0.phase == .live && $0.wantsAll && $0.answer.isEmpty } }
+    package var hasNewcomers: Bool {
+        door.clients.values.contains { $0.phase == .live && $0.wantsAll && $0.answer.isEmpty }
+    }
 
     private mutating func open(
         _ handshake: OpeningHandshake, _ head: RequestHead, _ client: Client, _ token: UInt64, _ now: UInt64
@@ -336,7 +304,7 @@ package struct AdminSocket: ~Copyable {
     package mutating func tell(
         newcomersOnly: Bool = false, now: UInt64 = Clock.monotonicNanoseconds(), _ text: (_ everything: Bool) -> [UInt8]
     ) {
-        for (token, client) in clients where client.phase == .live && !client.stream.hasClosed {
+        for (token, client) in door.clients where client.phase == .live && !client.stream.hasClosed {
             if newcomersOnly, !client.wantsAll { continue }
             guard client.answer.isEmpty else {
                 client.wantsAll = true
@@ -344,15 +312,15 @@ package struct AdminSocket: ~Copyable {
             }
             LiveStream.append(.text, text(client.wantsAll), to: &client.answer)
             client.wantsAll = false
-            if !push(client, token, now) { clients[token] = nil }
+            if !push(client, token, now) { door.clients[token] = nil }
         }
     }
 
     /// Sends every dashboard away.
     package mutating func dismissDashboards(code: UInt16, now: UInt64 = Clock.monotonicNanoseconds()) {
-        for (token, client) in clients where client.phase == .live {
+        for (token, client) in door.clients where client.phase == .live {
             client.stream.close(code, &client.answer)
-            if !push(client, token, now) { clients[token] = nil }
+            if !push(client, token, now) { door.clients[token] = nil }
         }
     }
 
@@ -403,11 +371,6 @@ package struct AdminSocket: ~Copyable {
     }
 
     private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {
-        do throws(Errno) {
-            try poller.modify(client.socket.number, token: token, interest: interest)
-            return true
-        } catch {
-            return false
-        }
+        door.watch(client.socket.number, token, interest)
     }
 }

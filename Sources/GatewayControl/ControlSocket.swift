@@ -24,10 +24,6 @@ package struct ControlSocket: ~Copyable {
     /// How long a client may take to send its line, and to take its answer.
     package static let patience: UInt64 = 10_000_000_000
 
-    /// How long no client is accepted after the descriptors ran out: the poller would report the same client for ever.
-    private static let pause: UInt64 = 1_000_000_000
-    private static let listenerToken: UInt64 = 0
-
     private enum Phase {
         case reading
         /// The answer is being worked on, as long as that takes.
@@ -35,11 +31,6 @@ package struct ControlSocket: ~Copyable {
         case writing
         /// It is told piece by piece; an answer is the end of that.
         case following
-    }
-
-    private final class OwnedListener {
-        let listener: Listener
-        init(_ listener: consuming Listener) { self.listener = listener }
     }
 
     private final class Client {
@@ -68,31 +59,21 @@ package struct ControlSocket: ~Copyable {
 
     /// Where it listens.
     package let path: String
-    /// Nil once no new client is accepted.
-    private var listener: OwnedListener?
-    private let poller: Poller
-    private var clients: [UInt64: Client] = [:]
-    private var nextToken: UInt64 = 1
-    /// No client is accepted until then; nil while clients are accepted.
-    private var pausedUntil: UInt64?
+    private var door: ClientListener<Client>
 
     /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
     package init(path: String) throws(Errno) {
-        let listener = OwnedListener(try Listener(.privateUnix(path: path)))
-        let poller = try Poller()
-        try poller.add(listener.listener.number, token: Self.listenerToken, interest: .readable)
+        door = try ClientListener(.privateUnix(path: path))
         self.path = path
-        self.listener = listener
-        self.poller = poller
     }
 
     /// For registration with the control thread's poller, as readable.
-    package var number: Int32 { poller.number }
+    package var number: Int32 { door.poller.number }
 
     /// When `turn` must be called even if nothing happens, in monotonic nanoseconds; nil = never.
     package var deadline: UInt64? {
-        var earliest = pausedUntil
-        for client in clients.values {
+        var earliest = door.pausedUntil
+        for client in door.clients.values {
             if let deadline = client.deadline { earliest = min(deadline, earliest ?? deadline) }
         }
         return earliest
@@ -101,20 +82,17 @@ package struct ControlSocket: ~Copyable {
     /// Does everything that can be done now; answers the commands that are complete, in the order of their arrival.
     package mutating func turn(now: UInt64 = Clock.monotonicNanoseconds()) throws(Errno) -> [ControlRequest] {
         var requests: [ControlRequest] = []
-        if let until = pausedUntil, until <= now {
-            pausedUntil = nil
-            try listen(for: .readable)
-        }
-        let count = try poller.wait(milliseconds: 0)
-        for index in 0..<count {
-            let event = poller[index]
-            if event.token == Self.listenerToken {
+        for index in 0..<(try door.wait(now: now)) {
+            let event = door.poller[index]
+            if door.isNewcomers(event) {
                 try accept(now)
-            } else if let client = clients[event.token], !serve(client, event, now, &requests) {
-                clients[event.token] = nil
+            } else if let client = door.clients[event.token], !serve(client, event, now, &requests) {
+                door.clients[event.token] = nil
             }
         }
-        for (token, client) in clients where client.deadline.map({ $0 <= now }) == true { clients[token] = nil }
+        for (token, client) in door.clients where client.deadline.map({ $0 <= now }) == true {
+            door.clients[token] = nil
+        }
         return requests
     }
 
@@ -122,23 +100,23 @@ package struct ControlSocket: ~Copyable {
     package mutating func answer(
         _ client: UInt64, _ answer: ControlAnswer, now: UInt64 = Clock.monotonicNanoseconds()
     ) {
-        guard let asking = clients[client], asking.phase == .waiting || asking.phase == .following else { return }
+        guard let asking = door.clients[client], asking.phase == .waiting || asking.phase == .following else { return }
         asking.begin(answer, now)
-        if !write(asking, token: client) { clients[client] = nil }
+        if !write(asking, token: client) { door.clients[client] = nil }
     }
 
     /// Whether a client is still there and waits for an answer.
     package func isAwaited(by client: UInt64) -> Bool {
-        guard let phase = clients[client]?.phase else { return false }
+        guard let phase = door.clients[client]?.phase else { return false }
         return phase == .waiting || phase == .following
     }
 
     /// The client has taken everything that it was sent: it may be sent more, and no buffer grows.
-    package func isReady(_ client: UInt64) -> Bool { clients[client].map { $0.sent == $0.bytes.count } ?? false }
+    package func isReady(_ client: UInt64) -> Bool { door.clients[client].map { $0.sent == $0.bytes.count } ?? false }
 
     /// Sends a part of what a client follows, now or when the client takes it; an answer ends it.
     package mutating func send(_ client: UInt64, _ text: String) {
-        guard let following = clients[client], following.phase == .waiting || following.phase == .following else {
+        guard let following = door.clients[client], following.phase == .waiting || following.phase == .following else {
             return
         }
         if following.phase == .waiting || following.sent == following.bytes.count {
@@ -146,32 +124,20 @@ package struct ControlSocket: ~Copyable {
         }
         following.phase = .following
         following.bytes += text.utf8
-        if !write(following, token: client) { clients[client] = nil }
+        if !write(following, token: client) { door.clients[client] = nil }
     }
 
     /// Accepts no new client and removes the file, so that the next gateway can listen there; answers can still be
     /// given.
-    package mutating func stopListening() { listener = nil }
+    package mutating func stopListening() { door.stopListening() }
 
     // MARK: Clients
 
-    private func listen(for interest: Poller.Interest) throws(Errno) {
-        guard let number = listener?.listener.number else { return }
-        try poller.modify(number, token: Self.listenerToken, interest: interest)
-    }
-
     private mutating func accept(_ now: UInt64) throws(Errno) {
-        guard let listener else { return }
         // A bound for one turn: clients that still wait are reported again.
         for _ in 0..<Self.mostClients {
-            switch listener.listener.accept() {
-            case .socket(let socket): admit(socket, now)
-            case .lost: continue
-            case .none: return
-            case .exhausted:
-                pausedUntil = now &+ Self.pause
-                return try listen(for: [])
-            }
+            guard let socket = try door.next(now: now) else { return }
+            admit(socket, now)
         }
     }
 
@@ -180,21 +146,19 @@ package struct ControlSocket: ~Copyable {
         guard let user = socket.peerUser, user == geteuid() || user == 0 else {
             return Self.turnAway(socket, "only the user of the gateway and root are heard here", exit: 77)
         }
-        guard clients.count < Self.mostClients else {
+        guard door.clients.count < Self.mostClients else {
             return Self.turnAway(socket, "too many others are asking, try again", exit: 75)
         }
-        let token = nextToken
-        nextToken += 1
+        let client = Client(socket, deadline: now &+ Self.patience)
         do throws(Errno) {
-            try poller.add(socket.number, token: token, interest: .readable)
+            try door.add(client, number: client.socket.number)
         } catch {
-            return Self.turnAway(socket, "out of resources: \(error)", exit: 75)
+            Self.turnAway(client.socket, "out of resources: \(error)", exit: 75)
         }
-        clients[token] = Client(socket, deadline: now &+ Self.patience)
     }
 
     /// Says why, if the kernel takes it at once, as it does with a fresh socket, and closes.
-    private static func turnAway(_ socket: consuming Socket, _ reason: String, exit: Int32) {
+    private static func turnAway(_ socket: borrowing Socket, _ reason: String, exit: Int32) {
         _ = socket.write(ControlAnswer("error: \(reason)", exit: exit).bytes[...])
     }
 
@@ -255,12 +219,6 @@ package struct ControlSocket: ~Copyable {
     }
 
     private func watch(_ client: Client, _ token: UInt64, _ interest: Poller.Interest) -> Bool {
-        do throws(Errno) {
-            try poller.modify(client.socket.number, token: token, interest: interest)
-            return true
-        } catch {
-            // The kernel has no memory for it; the client sees the end and may ask again.
-            return false
-        }
+        door.watch(client.socket.number, token, interest)
     }
 }

@@ -3,13 +3,7 @@ import GatewayControl
 /// `gateway trace`: frames as they pass.
 enum TraceCommand {
     static func run(_ arguments: Arguments) -> Int32 {
-        guard
-            let query = Narrowing.read(
-                arguments,
-                { form, options throws(ControlCommand.Failure) in
-                    try TraceQuery(options, form: form)
-                })
-        else { return ExitStatus.usage }
+        guard let query = Narrowing.read(arguments, TraceQuery.init(_:form:)) else { return ExitStatus.usage }
         return RunningGateway.follow(.trace(query), arguments)
     }
 }
