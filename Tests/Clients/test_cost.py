@@ -249,7 +249,9 @@ def test_what_a_slow_peer_gets_is_whole_and_in_order(make_gateway, policy, more,
             reader.read(100_000)
         reader.read_to_the_end()
         received = list(reader.messages())
-        assert set(check_messages(received)) >= {b"w", b"p", b"t"}
+        # What the thread of its own sends may find no room each time, and then a newer message is what is left out.
+        missing = {b"w", b"p", b"t"} - set(check_messages(received))
+        assert not missing or policy == "drop_new" and missing == {b"t"}
         taken, refused = int(driver.ask("taken")), int(driver.ask("refused"))
     counts = route_costs(running)["slow_consumer"]
     assert taken + refused == len(received) + counts["drop_new"] + counts["drop_old"]

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import re
 import struct
+import time
 
 import hpack
 import pytest
@@ -473,15 +474,17 @@ def test_rapid_reset(running, wire, others, path):
     for number in range(3, 163, 2):
         wire.send(reset_pair(wire, number, path))
     assert not [each for each in wire.ping() if each.kind == GOAWAY]
+    begin = time.monotonic()
     with cheaply(running):
         flood(wire, (reset_pair(wire, number, path) for number in range(163, 60_000, 2)))
         # nghttp2 1.52 says so.
         assert goaway(wire) in (INTERNAL_ERROR, None)
+    took = time.monotonic() - begin
     assert is_counted(running)
     assert others()
     eventually("all have ended", lambda: on_routes(running) == 2)
-    # Of those that came before the end was said.
-    assert len(said_closed(running)) <= 300
+    # Of those that came before the end was said; each second some more are put up with.
+    assert len(said_closed(running)) <= 300 + 50 * took
 
 
 def test_streams_that_the_gateway_is_made_to_reset(running, wire, others):

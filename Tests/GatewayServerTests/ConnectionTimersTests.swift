@@ -209,9 +209,10 @@ struct ConnectionTimersTurnTests {
             steps.step(after: 7)
             peer.say(ClientFrame(10, pings.first?.payload ?? []))
             steps.step()
-            // To the microsecond, by the clock of the turn.
+            // By the clock of the turn, of which there are more where another thread has something for the worker.
             let entry = try #require(peer.id?.slot)
-            #expect(steps.worker.port.sharedTable[entry].roundTripMicroseconds.load(ordering: .relaxed) == 7000)
+            let roundTrip = steps.worker.port.sharedTable[entry].roundTripMicroseconds.load(ordering: .relaxed)
+            #expect((7000...7010).contains(roundTrip))
             #expect(peer.phase == .open)
             // Back to where a tick begins.
             steps.step(after: 25)
