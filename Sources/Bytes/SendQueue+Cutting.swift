@@ -50,6 +50,20 @@ extension SendQueue {
         }
     }
 
+    /// A copy of everything that has not been sent.
+    public var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        var block = unsafe first
+        while let current = unsafe block {
+            let held = unsafe current.pointee.end - current.pointee.start
+            unsafe bytes.append(
+                contentsOf: UnsafeRawBufferPointer(start: current.pointee.base + current.pointee.start, count: held))
+            unsafe block = current.pointee.next
+        }
+        return bytes
+    }
+
     /// A cursor in front of the first byte.
     public var cursor: Cursor { unsafe Cursor(first) }
 

@@ -56,7 +56,9 @@ static int prepare_attributes(posix_spawnattr_t *attributes) {
                                                                  POSIX_SPAWN_SETSIGDEF);
 }
 
-static int spawn_moved(pid_t *process, const char *program, char *const *arguments, const int *moved, int count) {
+static int spawn_moved(
+    pid_t *process, const char *program, char *const *arguments, char *const *environment, const int *moved,
+    int count) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int error = posix_spawn_file_actions_init(&actions);
@@ -67,7 +69,9 @@ static int spawn_moved(pid_t *process, const char *program, char *const *argumen
     if (error == 0) {
         error = prepare_actions(&actions, moved, count);
         error = error != 0 ? error : prepare_attributes(&attributes);
-        error = error != 0 ? error : posix_spawn(process, program, &actions, &attributes, arguments, environ);
+        error = error != 0
+                    ? error
+                    : posix_spawn(process, program, &actions, &attributes, arguments, environment);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -80,6 +84,11 @@ pid_t clinux_spawn(const char *program, const char *argument, const char *other,
 }
 
 pid_t clinux_spawn_with(const char *program, char *const *arguments, const int *descriptors, int count) {
+    return clinux_spawn_in(program, arguments, environ, descriptors, count);
+}
+
+pid_t clinux_spawn_in(
+    const char *program, char *const *arguments, char *const *environment, const int *descriptors, int count) {
     int moved[MOST_DESCRIPTORS];
     int made = 0, error = count < 0 || count > MOST_DESCRIPTORS ? EINVAL : 0;
     pid_t process = -1;
@@ -93,7 +102,7 @@ pid_t clinux_spawn_with(const char *program, char *const *arguments, const int *
         }
     }
     if (error == 0) {
-        error = spawn_moved(&process, program, arguments, moved, count);
+        error = spawn_moved(&process, program, arguments, environment, moved, count);
     }
     while (made > 0) {
         made -= 1;

@@ -33,7 +33,9 @@ package final class Cluster: Sendable {
     private let running = Mutex(Running())
     private let counters = ClusterCounters()
     private let epochs = NumberEpochs()
-    private let origin: UInt64
+    /// What this program publishes under.
+    package let origin: UInt64
+    private let twin = TwinOrigin()
     private let host: any ClusterHost
     private let folders: [String]
 
@@ -42,6 +44,9 @@ package final class Cluster: Sendable {
         (self.host, self.folders) = (host, folders)
         origin = UInt64.random(in: 1...UInt64.max)
     }
+
+    /// What another program of this gateway publishes comes another way than from the engines.
+    package func ignore(_ origin: UInt64) { twin.number.store(origin, ordering: .relaxed) }
 
     package var counts: ClusterCounts { counters.counts }
 
@@ -71,7 +76,8 @@ package final class Cluster: Sendable {
         let engines = module.takesSeeds ? [settings.urls] : settings.urls.map { [$0] }
         prepared.prefix = Array(settings.prefix.utf8)
         prepared.rendezvous = Rendezvous(engines.map { $0[0] })
-        let inbox = ClusterInbox(origin: origin, prefix: prepared.prefix, counters: counters, host: host)
+        let inbox = ClusterInbox(
+            origin: origin, twin: twin, prefix: prepared.prefix, counters: counters, host: host)
         for urls in engines {
             do {
                 let link = try ClusterLink(

@@ -12,13 +12,17 @@ final class ClusterInbox: Sendable {
 
     private let state = Mutex(State())
     private let origin: UInt64
+    private let twin: TwinOrigin
     private let prefix: [UInt8]
     private let lossName: [UInt8]
     private let counters: ClusterCounters
     private let host: any ClusterHost
 
-    init(origin: UInt64, prefix: [UInt8], counters: ClusterCounters, host: any ClusterHost) {
-        (self.origin, self.prefix, self.counters, self.host) = (origin, prefix, counters, host)
+    init(
+        origin: UInt64, twin: TwinOrigin = TwinOrigin(), prefix: [UInt8], counters: ClusterCounters,
+        host: any ClusterHost
+    ) {
+        (self.origin, self.twin, self.prefix, self.counters, self.host) = (origin, twin, prefix, counters, host)
         lossName = TopicName.losses(prefix: prefix)
     }
 
@@ -33,7 +37,8 @@ final class ClusterInbox: Sendable {
 
     func receive(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) {
         // An engine gives back all that was published to a topic with members here: no look at the rest of it.
-        if unsafe Envelope.origin(of: data) == origin { return }
+        let origin = unsafe Envelope.origin(of: data)
+        if origin == self.origin || origin != 0 && origin == twin.number.load(ordering: .relaxed) { return }
         guard let (head, payload) = unsafe Envelope.read(data) else {
             counters.rejected.add(1, ordering: .relaxed)
             return

@@ -104,6 +104,12 @@ package struct AdminSocket: ~Copyable {
     /// Refuses new clients from now on.
     package mutating func close() { door.stopListening() }
 
+    /// Another program of this gateway listens here from now on; clients that are here get their answers.
+    package mutating func giveAway() throws(Errno) -> FileDescriptor? { try door.giveAway() }
+
+    /// That program has gone.
+    package mutating func takeBack() throws(Errno) { try door.takeBack() }
+
     /// Does everything that can be done now; gives the pages that are asked for, in the order of their arrival.
     package mutating func turn(now: UInt64 = Clock.monotonicNanoseconds()) throws(Errno) -> [AdminRequest] {
         var requests: [AdminRequest] = []

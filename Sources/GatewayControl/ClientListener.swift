@@ -36,6 +36,25 @@ struct ClientListener<Client>: ~Copyable {
     /// Accepts no new client, and removes the file of a socket that has one, so that another gateway can listen there.
     mutating func stopListening() { owned = nil }
 
+    /// Another program of this gateway listens here from now on; clients that are here stay.
+    ///
+    /// - Returns: a descriptor for it; nil where nobody listens any more.
+    mutating func giveAway() throws(Errno) -> FileDescriptor? {
+        guard let owned else { return nil }
+        let duplicate = try owned.listener.duplicate()
+        owned.listener.giveAway()
+        try? poller.remove(owned.listener.number)
+        return duplicate
+    }
+
+    /// That program has gone.
+    mutating func takeBack() throws(Errno) {
+        guard let owned else { return }
+        owned.listener.giveAway(false)
+        pausedUntil = nil
+        try poller.add(owned.listener.number, token: Self.listenerToken, interest: .readable)
+    }
+
     /// How many descriptors have something to tell, the listener among them when it accepts again.
     mutating func wait(now: UInt64) throws(Errno) -> Int {
         if let until = pausedUntil, until <= now {

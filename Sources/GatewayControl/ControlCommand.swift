@@ -24,6 +24,9 @@ package enum ControlCommand: Sendable, Equatable {
     case connections(ConnectionQuery)
     /// Frames as they pass; the answer has no end of its own.
     case trace(TraceQuery)
+    /// Replace the gateway's own program by that of a file, from the root; nil: by the one that lies where this one came
+    /// from. The answer comes in lines, as it goes on.
+    case upgrade(String?)
 
     /// Within what time connections are told to go, each at a random moment.
     package enum Spread: Sendable, Equatable {
@@ -47,7 +50,7 @@ package enum ControlCommand: Sendable, Equatable {
     package var isQuestion: Bool {
         switch self {
         case .status, .connections: true
-        case .reload, .rollback, .stop, .drain, .trace: false
+        case .reload, .rollback, .stop, .drain, .trace, .upgrade: false
         }
     }
 
@@ -55,7 +58,7 @@ package enum ControlCommand: Sendable, Equatable {
     package var isEnd: Bool {
         switch self {
         case .stop, .drain: true
-        case .status, .connections, .trace, .reload, .rollback: false
+        case .status, .connections, .trace, .reload, .rollback, .upgrade: false
         }
     }
 
@@ -91,7 +94,8 @@ package enum ControlCommand: Sendable, Equatable {
         case ("reload", let handler?): self = .reload(try Self.name(handler))
         case ("rollback", let handler?): self = .rollback(try Self.name(handler))
         case ("rollback", nil): throw Failure(sentence: "rollback needs the name of a handler")
-        default: throw Failure(sentence: "known are status, connections, trace, reload, rollback, stop and drain")
+        default:
+            throw Failure(sentence: "known are status, connections, trace, reload, rollback, upgrade, stop and drain")
         }
     }
 
@@ -105,6 +109,7 @@ package enum ControlCommand: Sendable, Equatable {
         case .drain(let spread): "drain\(Self.text(of: spread))"
         case .connections(let query): "connections \(query.line)"
         case .trace(let query): "trace \(query.line)"
+        case .upgrade(let file): "upgrade" + ControlOptions.words([("file", file)])
         }
     }
 
@@ -131,12 +136,24 @@ package enum ControlCommand: Sendable, Equatable {
 
     /// Reads a command with options: `connections FORM NAME=VALUE ...`. Nil when it is none.
     private static func narrowed(_ words: [String]) throws(Failure) -> ControlCommand? {
-        guard let command = words.first, command == "connections" || command == "trace" else { return nil }
+        guard let command = words.first, ["connections", "trace", "upgrade"].contains(command) else { return nil }
         let rest = words.dropFirst()
+        if command == "upgrade" { return .upgrade(try file(ControlOptions(words: rest))) }
         let form = rest.first.flatMap { Form(rawValue: $0) }
         let options = try ControlOptions(words: form == nil ? rest : rest.dropFirst())
         if command == "trace" { return .trace(try TraceQuery(options, form: form ?? .text)) }
         return .connections(try ConnectionQuery(options, form: form ?? .text))
+    }
+
+    /// What stands behind `upgrade`.
+    private static func file(_ options: ControlOptions) throws(Failure) -> String? {
+        var options = options
+        let file = options.take("file")
+        try options.end()
+        if let file, !file.hasPrefix("/") || file.utf8.contains(0) {
+            throw Failure(sentence: "the file of an upgrade is a path from the root")
+        }
+        return file
     }
 
     private static func name(_ word: String) throws(Failure) -> String {

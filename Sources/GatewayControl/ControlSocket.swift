@@ -62,8 +62,11 @@ package struct ControlSocket: ~Copyable {
     private var door: ClientListener<Client>
 
     /// Listens, for our own user alone; a socket file left over from a crash is replaced, one in use is EADDRINUSE.
-    package init(path: String) throws(Errno) {
-        door = try ClientListener(.privateUnix(path: path))
+    ///
+    /// - Parameter adopted: a socket that another program of this gateway has listened with there.
+    package init(path: String, adopted: consuming FileDescriptor? = nil) throws(Errno) {
+        let number = adopted.take()?.release()
+        door = try ClientListener(number.map { .adopted($0) } ?? .privateUnix(path: path))
         self.path = path
     }
 
@@ -130,6 +133,12 @@ package struct ControlSocket: ~Copyable {
     /// Accepts no new client and removes the file, so that the next gateway can listen there; answers can still be
     /// given.
     package mutating func stopListening() { door.stopListening() }
+
+    /// Another program of this gateway listens here from now on; clients that are here get their answers.
+    package mutating func giveAway() throws(Errno) -> FileDescriptor? { try door.giveAway() }
+
+    /// That program has gone.
+    package mutating func takeBack() throws(Errno) { try door.takeBack() }
 
     // MARK: Clients
 

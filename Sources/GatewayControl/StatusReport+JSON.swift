@@ -49,6 +49,7 @@ extension StatusReport.Process {
             if let usage { usage.write(to: &writer) } else { writer.value(String?.none) }
             writer.name("memory")
             if let memory { memory.write(to: &writer) } else { writer.value(String?.none) }
+            writer.member("upgrade", upgrade)
             writer.member("configuration", configuration)
             writer.name("configuration_reload")
             guard let reload = configurationReload else { return writer.value(String?.none) }

@@ -108,6 +108,7 @@ extension StatusReport.Process {
             ("process", StyledText("pid \(pid), \(workers), started \(Timestamp.text(startedAt))")),
             ("listening", StyledText(listeners.isEmpty ? "nowhere" : listeners.joined(separator: "  "))),
         ]
+        if let upgrade { lines.append(("upgrade", StyledText(upgrade, .doubtful))) }
         for (index, reason) in report.reasons.enumerated() {
             lines.append((index == 0 ? "reason" : "", StyledText(reason, .bad)))
         }

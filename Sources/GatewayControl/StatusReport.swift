@@ -117,6 +117,8 @@ extension StatusReport {
         package var configuration: String
         /// The last time it was read again; nil when it never was.
         package var configurationReload: ConfigurationReload?
+        /// What goes on with an upgrade of the program; nil where nothing does.
+        package var upgrade: String?
 
         /// Makes a serving process from what is always known.
         package init(

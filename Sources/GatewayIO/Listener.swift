@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// A bound, listening, non-blocking socket that several workers may accept from.
 public struct Listener: ~Copyable, Sendable {
@@ -17,6 +18,9 @@ public struct Listener: ~Copyable, Sendable {
         case privateUnix(path: String)
         /// A listening descriptor that the parent process has opened.
         case inherited(Int32)
+        /// A listening descriptor that another program of this gateway has had, whose place this one takes: the file of a
+        /// unix socket is ours from here on.
+        case adopted(Int32)
     }
 
     /// What accepting came to.
@@ -39,6 +43,7 @@ public struct Listener: ~Copyable, Sendable {
     /// The socket file to be removed at the end; nil for anything that is not a unix socket of ours.
     private let file: SocketFile?
     private let isInherited: Bool
+    private let isGivenAway = Atomic(false)
 
     public var number: Int32 { descriptor.number }
 
@@ -55,12 +60,13 @@ public struct Listener: ~Copyable, Sendable {
         case .ipv6(let host, let port): try self.init(ipv6: host, port: port, dualStack: false)
         case .unix(let path, let mode, let group): try self.init(unixPath: path, mode: mode, group: group)
         case .privateUnix(let path): try self.init(unixPath: path, mode: 0o600, group: nil)
-        case .inherited(let number): try self.init(inherited: number)
+        case .inherited(let number): try self.init(inherited: number, isOwn: false)
+        case .adopted(let number): try self.init(inherited: number, isOwn: true)
         }
     }
 
     deinit {
-        file?.remove()
+        if !isGivenAway.load(ordering: .relaxed) { file?.remove() }
     }
 
     private init(ipv4 bytes: [UInt8], port: UInt16) throws(Errno) {
@@ -109,7 +115,7 @@ public struct Listener: ~Copyable, Sendable {
         return error
     }
 
-    private init(inherited number: Int32) throws(Errno) {
+    private init(inherited number: Int32, isOwn: Bool) throws(Errno) {
         var listening: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         guard unsafe getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 else { throw Errno.last }
@@ -121,8 +127,9 @@ public struct Listener: ~Copyable, Sendable {
         guard let address = SocketAddress(boundTo: number) else { throw Errno.last }
         self.descriptor = descriptor
         self.address = address
-        file = nil
-        isInherited = true
+        // One that has gone meanwhile is nobody's.
+        file = isOwn && address.isUnix ? try? SocketFile(address.host) : nil
+        isInherited = !isOwn
     }
 
     private init(listening socket: consuming FileDescriptor, file: SocketFile?) throws(Errno) {
@@ -159,8 +166,20 @@ public struct Listener: ~Copyable, Sendable {
     ///
     /// An inherited socket goes on listening for the process that has opened it.
     public func close() {
+        if isGivenAway.load(ordering: .relaxed) { return }
         if !isInherited { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
         file?.remove()
+    }
+
+    /// Another program of this gateway listens here from now on, with a duplicate: closing lets go of this one, and
+    /// nothing more. False takes it back.
+    public func giveAway(_ isGiven: Bool = true) { isGivenAway.store(isGiven, ordering: .relaxed) }
+
+    /// A descriptor for that other program, which has no other owner.
+    public func duplicate() throws(Errno) -> FileDescriptor {
+        let number = fcntl(descriptor.number, F_DUPFD_CLOEXEC, 3)
+        guard number >= 0 else { throw Errno.last }
+        return FileDescriptor(adopting: number)
     }
 
     /// Takes the next peer that waits.

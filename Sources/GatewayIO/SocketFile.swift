@@ -18,7 +18,7 @@ struct SocketFile: Sendable {
         return try SocketFile(path)
     }
 
-    private init(_ path: String) throws(Errno) {
+    init(_ path: String) throws(Errno) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { throw Errno.last }
         self.path = path

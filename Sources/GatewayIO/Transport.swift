@@ -33,6 +33,9 @@ public struct Transport: ~Copyable {
     /// For the poller.
     public var number: Int32 { socket.number }
 
+    /// Gives the socket away, of a connection that goes on elsewhere; nothing stands in front of it.
+    public consuming func release() -> Int32 { socket.release() }
+
     // MARK: In
 
     /// Reads once into the buffer.

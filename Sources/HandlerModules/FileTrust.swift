@@ -77,6 +77,25 @@ package enum FileTrust {
         objection(to: place, mode: status.mode, owner: status.owner, group: status.group, user: geteuid())
     }
 
+    /// Why a file is no program that may be started in the place of the gateway, as the predicate of a sentence; nil when it
+    /// may. It is judged as modules are, but for its folder, which nobody searches for names.
+    package static func objection(toProgram path: String) -> String? {
+        let walk = PathWalk(path)
+        do throws(Objection) {
+            try check(walk, holder: .parent)
+        } catch {
+            return "\(error.text); \(error.remedy)"
+        }
+        guard let end = walk.end else {
+            return "cannot be opened (\(walk.failure ?? SystemError("open", code: ENOENT)))"
+        }
+        guard end.status.mode & S_IFMT == S_IFREG else { return "is not a regular file" }
+        if let objection = objection(to: .module, end.status) {
+            return "cannot be trusted: it \(objection); \(Objection.ownership)"
+        }
+        return unsafe access(path, X_OK) == 0 ? nil : "cannot be executed (\(SystemError("access")))"
+    }
+
     /// The folder that holds an absolute path; "/" holds itself.
     static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }

@@ -23,6 +23,9 @@ package final class Module {
         generations.last { $0.phase == .live }
     }
 
+    /// Another program of this gateway has counted up to a number.
+    package func goOn(after number: UInt64) { nextNumber = max(nextNumber, number + 1) }
+
     /// A number of its own for each copy, also those that come to nothing: it is in the name of the staged file.
     package func takeAttempt() -> UInt64 {
         attempts += 1

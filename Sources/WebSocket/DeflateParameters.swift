@@ -39,6 +39,21 @@ public struct DeflateParameters: Hashable, Sendable {
         saysClientWindow = offer.clientMaxWindowBits != nil && clientWindowBits < 15
     }
 
+    /// What has been agreed on elsewhere.
+    ///
+    /// - Returns: nil where no server and client can have agreed on that.
+    public init?(
+        serverNoContextTakeover: Bool, clientNoContextTakeover: Bool, serverWindowBits: Int, clientWindowBits: Int
+    ) {
+        guard (9...15).contains(serverWindowBits), (8...15).contains(clientWindowBits) else { return nil }
+        (self.serverNoContextTakeover, self.clientNoContextTakeover) = (
+            serverNoContextTakeover, clientNoContextTakeover
+        )
+        (self.serverWindowBits, self.clientWindowBits) = (serverWindowBits, clientWindowBits)
+        // It has been answered.
+        (saysServerWindow, saysClientWindow) = (false, false)
+    }
+
     /// The answer to the first offer that is not declined: RFC 7692 5.1 has the client's preferred one in front.
     ///
     /// - Parameter extensions: the elements of Sec-WebSocket-Extensions, as ranges of the head.

@@ -10,6 +10,10 @@ protocol DeflateStream: AnyObject {
     func bound(_ count: Int) -> Int
     /// Forgets all that was given and is still to be taken.
     func reset()
+    /// What it may refer to; empty where the library does not tell.
+    var window: [UInt8] { get }
+    /// Before anything is given: what the far end has already.
+    func resume(_ window: [UInt8])
 }
 
 /// Compresses messages to clients (RFC 7692 7.2.1), with isa-l where that is there and better, else with zlib. One thread
@@ -77,6 +81,19 @@ public final class Deflater {
         self.keepsContext = keepsContext
         self.stream = stream
     }
+
+    /// Goes on where another one stood behind a message, or behind a piece of one.
+    ///
+    /// - Parameter window: of that one. Where it is empty nothing that went before is referred to, which any client can
+    ///   read.
+    /// - Returns: nil when there is no memory.
+    public convenience init?(_ configuration: Configuration, keepsContext: Bool, resuming window: [UInt8]) {
+        self.init(configuration, keepsContext: keepsContext)
+        if !window.isEmpty { stream.resume(Array(window.suffix(1 << configuration.windowBits))) }
+    }
+
+    /// What later messages may refer to, as far as the library tells.
+    public var window: [UInt8] { stream.window }
 
     /// Appends a message, compressed, to `output`.
     ///

@@ -205,3 +205,56 @@ public struct FrameReader: ~Copyable {
         return .piece(piece)
     }
 }
+
+// MARK: Going on elsewhere
+
+extension FrameReader {
+    /// Where a reader stands between two runs of bytes, so that another one can go on from there.
+    public struct Snapshot: Equatable, Sendable {
+        /// Payload bytes of the frame under way that have not come.
+        public var remaining = 0
+        /// Bytes of the message under way, or of the last one, in the frames announced so far.
+        public var messageLength = 0
+        /// Turned to the next byte of the frame.
+        public var key: UInt32 = 0
+        /// Of the message under way; continuation where there is none.
+        public var kind = Opcode.continuation
+        /// The frame under way ends its message.
+        public var isFinal = true
+        public var allowsCompression = false
+        /// The message under way is compressed.
+        public var isCompressed = false
+
+        public init() {}
+    }
+
+    public var snapshot: Snapshot {
+        var snapshot = Snapshot()
+        (snapshot.remaining, snapshot.messageLength, snapshot.key) = (remaining, messageLength, key.word)
+        (snapshot.kind, snapshot.isFinal) = (kind, isFinal)
+        snapshot.allowsCompression = compression != .notNegotiated
+        snapshot.isCompressed = isInsideMessage && isCompressed
+        return snapshot
+    }
+
+    /// Goes on where another reader stood.
+    ///
+    /// - Returns: nil where none can stand.
+    public init?(resuming snapshot: Snapshot) {
+        guard snapshot.remaining >= 0, snapshot.messageLength >= snapshot.remaining else { return nil }
+        switch snapshot.kind {
+        case .text, .binary:
+            // The end of a message is its last byte.
+            guard snapshot.remaining > 0 || !snapshot.isFinal else { return nil }
+        case .continuation: guard snapshot.remaining == 0, !snapshot.isCompressed else { return nil }
+        case .close, .ping, .pong: return nil
+        }
+        guard snapshot.allowsCompression || !snapshot.isCompressed else { return nil }
+        (remaining, messageLength) = (snapshot.remaining, snapshot.messageLength)
+        (key, kind) = (MaskingKey(word: snapshot.key), snapshot.kind)
+        isFinal = snapshot.isFinal
+        // A header is not passed without a piece, be it empty.
+        isFirst = snapshot.kind == .continuation
+        if snapshot.allowsCompression { compression = snapshot.isCompressed ? .on : .off }
+    }
+}

@@ -70,5 +70,16 @@ final class ISALDeflateStream: DeflateStream {
     }
 
     func reset() { unsafe isal_deflate_reset(stream) }
+
+    /// isa-l keeps it to itself: whoever goes on refers to nothing that went before.
+    var window: [UInt8] { [] }
+
+    func resume(_ window: [UInt8]) {
+        var window = window
+        // What it refuses it does not refer to. It keeps a copy.
+        _ = unsafe window.withUnsafeMutableBufferPointer {
+            unsafe isal_deflate_set_dict(stream, $0.baseAddress, UInt32($0.count))
+        }
+    }
 }
 #endif

@@ -32,6 +32,34 @@ public final class Inflater {
         guard status == Z_OK else { return nil }
     }
 
+    /// Goes on where another one stood between two messages.
+    ///
+    /// - Parameter window: of that one.
+    /// - Returns: nil when there is no memory.
+    public convenience init?(windowBits: Int, keepsContext: Bool, resuming window: [UInt8]) {
+        self.init(windowBits: windowBits, keepsContext: keepsContext)
+        guard !window.isEmpty else { return }
+        // No more than that is ever looked at, and zlib counts in 32 bits.
+        let last = Array(window.suffix(Self.longestWindow))
+        let status = unsafe last.withUnsafeBufferPointer {
+            unsafe inflateSetDictionary(stream, $0.baseAddress, uInt($0.count))
+        }
+        guard status == Z_OK else { return nil }
+    }
+
+    private static let longestWindow = 1 << 15
+
+    /// What later messages may refer to. Only between two messages: within one there is more to know.
+    public var window: [UInt8] {
+        var count: uInt = 0
+        guard unsafe inflateGetDictionary(stream, nil, &count) == Z_OK, count > 0 else { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: Int(count)) { room, filled in
+            // It writes as many as it has said.
+            unsafe inflateGetDictionary(stream, room.baseAddress, &count)
+            filled = Int(count)
+        }
+    }
+
     /// Bytes that one takes: window and tables.
     public static func memory(windowBits: Int) -> Int { 1 << max(9, windowBits) + 8 << 10 }
 

@@ -1,7 +1,7 @@
 /// The four bytes a client's payload is masked with (RFC 6455 5.3), kept turned to the next byte to come.
 public struct MaskingKey: Equatable, Sendable {
     /// The key as it stands in memory, its first byte being the one for the next payload byte.
-    private var word: UInt32
+    public private(set) var word: UInt32
 
     public init(word: UInt32) { self.word = word }
 

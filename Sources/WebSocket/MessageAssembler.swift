@@ -135,6 +135,24 @@ public struct MessageAssembler: ~Copyable {
         return .joined(joined, count: count)
     }
 
+    // MARK: Going on elsewhere
+
+    /// What is kept, so that another assembler can go on from there.
+    public var kept: [UInt8] { unsafe Array(buffer.bytes) }
+
+    /// Goes on where another assembler stood.
+    ///
+    /// - Parameters:
+    ///   - isText: they are held to UTF-8, whether or not the other assembler did.
+    /// - Returns: nil where they cannot become UTF-8.
+    public init?(resuming kept: [UInt8], isText: Bool) {
+        let isValid = unsafe kept.withUnsafeBytes { bytes in
+            unsafe buffer.append(bytes)
+            return unsafe !isText || utf8.accept(bytes)
+        }
+        guard isValid else { return nil }
+    }
+
     /// Forgets what is kept, and its memory.
     public mutating func clear() { buffer.free() }
 }

@@ -16,6 +16,17 @@ public struct UTF8Checker: Sendable {
     /// Bytes of a character that is not finished.
     public var heldBytes: Int { Int(heldCount) }
 
+    /// The bytes of the character that is not finished, so that another checker can go on from there.
+    public var unfinished: [UInt8] { (0..<heldBytes).map { UInt8(truncatingIfNeeded: held >> (UInt32($0) * 8)) } }
+
+    /// Goes on where another checker stood.
+    ///
+    /// - Returns: nil where no character begins like that.
+    public init?(unfinished: [UInt8]) {
+        let isBeginning = unsafe unfinished.withUnsafeBytes { unsafe accept($0) }
+        guard isBeginning, heldBytes == unfinished.count else { return nil }
+    }
+
     /// Whether bytes are UTF-8 from beginning to end.
     @inline(__always)
     public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {

@@ -49,4 +49,21 @@ final class ZlibDeflateStream: DeflateStream {
     }
 
     func reset() { unsafe deflateReset(stream) }
+
+    var window: [UInt8] {
+        var count: uInt = 0
+        guard unsafe deflateGetDictionary(stream, nil, &count) == Z_OK, count > 0 else { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: Int(count)) { room, filled in
+            // It writes as many as it has said.
+            unsafe deflateGetDictionary(stream, room.baseAddress, &count)
+            filled = Int(count)
+        }
+    }
+
+    func resume(_ window: [UInt8]) {
+        // What it refuses it does not refer to.
+        _ = unsafe window.withUnsafeBufferPointer {
+            unsafe deflateSetDictionary(stream, $0.baseAddress, uInt($0.count))
+        }
+    }
 }

@@ -9,6 +9,7 @@ package enum Command: String, CaseIterable, Sendable {
     case trace
     case reload
     case rollback
+    case upgrade
     case stop
     case drain
     case explain
@@ -29,6 +30,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .trace: (0...1, "ID")
         case .reload: (0...1, "HANDLER")
         case .rollback: (1...1, "HANDLER")
+        case .upgrade: (0...1, "FILE")
         case .explain: (1...1, "PATH")
         case .inspect: (1...1, "FILE.so")
         case .new: (1...1, "NAME")
@@ -45,7 +47,8 @@ package enum Command: String, CaseIterable, Sendable {
     package var takesConfiguration: Bool {
         switch self {
         case .inspect, .new, .test, .initialize, .connect, .devCert, .completion, .man: false
-        case .run, .check, .status, .connections, .trace, .reload, .rollback, .stop, .drain, .explain, .top: true
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .upgrade, .stop, .drain, .explain, .top:
+            true
         }
     }
 
@@ -59,7 +62,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .trace: TraceQuery.options
         case .connect: ["-H", "--subprotocol", "--cacert", "--wait"]
         case .top: ["--interval", "--count"]
-        case .run, .check, .status, .reload, .rollback, .stop, .drain, .inspect, .initialize, .devCert, .completion,
+        case .run, .check, .status, .reload, .rollback, .upgrade, .stop, .drain, .inspect, .initialize, .devCert,
+            .completion,
             .man:
             []
         }
@@ -73,7 +77,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .trace: TraceQuery.flags
         case .initialize: ["--force"]
         case .connect: ["--insecure", "--deflate", "--http2", "--raw", "--pings"]
-        case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .top,
+        case .run, .check, .status, .connections, .reload, .rollback, .upgrade, .stop, .drain, .explain, .inspect, .new,
+            .top,
             .completion, .man:
             []
         }
@@ -83,7 +88,7 @@ package enum Command: String, CaseIterable, Sendable {
     package var durations: [String] {
         switch self {
         case .stop, .drain: ["--spread"]
-        case .run, .check, .status, .connections, .trace, .reload, .rollback, .explain, .inspect, .new, .test,
+        case .run, .check, .status, .connections, .trace, .reload, .rollback, .upgrade, .explain, .inspect, .new, .test,
             .initialize, .connect, .top, .devCert, .completion, .man:
             []
         }

@@ -31,6 +31,7 @@ enum CommandLineTool {
         case .trace: TraceCommand.run(arguments)
         case .reload: ReloadCommand.run(arguments)
         case .rollback: RollbackCommand.run(arguments)
+        case .upgrade: UpgradeCommand.run(arguments)
         case .stop: StopCommand.stop(arguments)
         case .drain: StopCommand.drain(arguments)
         case .explain: ExplainCommand.run(arguments)

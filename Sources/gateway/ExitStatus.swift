@@ -13,7 +13,7 @@ enum ExitStatus {
     /// What each of them says, for help and manual.
     static let meanings: [(status: Int32, text: String)] = [
         (ok, "fine"), (failure, "failure"), (usage, "wrong usage"), (unreachable, "no gateway answers"),
-        (refused, "reload refused (the old code still serves)"),
+        (refused, "reload or upgrade refused (what was there before still serves)"),
         (configuration, "the configuration or every handler in it is wrong"),
     ]
 }

@@ -26,6 +26,10 @@ enum FamiliarCommand {
         (["setup", "configure"], "did you mean `gateway init`?"),
         (["cert", "certificate", "tls", "ssl", "mkcert"], "did you mean `gateway dev-cert`?"),
         (["benchmark", "load", "loadtest"], "did you mean `gateway bench URL`?"),
+        (
+            ["update", "self-update", "self-upgrade", "replace"],
+            "did you mean `gateway upgrade`, or `gateway reload HANDLER`?"
+        ),
         (["undo", "revert"], "did you mean `gateway rollback HANDLER`?"),
     ]
 }

@@ -11,6 +11,7 @@ enum Help {
         case .trace: trace
         case .reload: reload
         case .rollback: rollback
+        case .upgrade: upgrade
         case .stop: stop
         case .drain: drain
         case .explain: explain
@@ -35,6 +36,7 @@ enum Help {
           gateway connections              who is connected
           gateway trace --route /chat      frames of that route as they pass
           gateway reload chat              replace the handler chat while it serves
+          gateway upgrade                  replace the gateway itself, by the program that was installed over it
           gateway explain /rooms/7         which route that path has, and which limits
           gateway init                     a gateway.conf to begin with
           gateway new hello                a handler to begin with: builds with `make`, has a test
@@ -67,6 +69,7 @@ enum Help {
           trace               frames as they pass, of one connection or of a route
           reload [HANDLER]    read the configuration again and replace the handlers that changed
           rollback HANDLER    make the previous generation current again
+          upgrade [FILE]      replace the gateway's own program under its connections
           stop                tell every connection to go (1001), and end
           drain               refuse newcomers (503), and end when the last has left
                               both: --spread [TIME] tells them one by one
@@ -218,6 +221,27 @@ enum Help {
         as far as `retain` keeps them, and says where it is. It holds, also over a restart, until the file changes or
         `gateway reload HANDLER` asks for it. Exit status: 0 done; 75 refused, such as when there is no older build: the
         current one still serves.
+        """)
+
+    private static let upgrade = page(
+        examples: [
+            "gateway upgrade                  by the file that lies now where the running program came from",
+            "gateway upgrade /opt/gateway-2/bin/gateway",
+            "gateway upgrade ./gateway -c /etc/gateway/gateway.conf",
+        ], usage: "gateway upgrade [FILE] [-c FILE]", [.configuration, .socket],
+        """
+        Replaces the gateway's own program while clients stay connected. The new program rehearses first: it reads the
+        configuration, tries every handler, and reads a copy of what is known of the connections. Then it starts beside
+        the old one, which hands over what listens and, one by one between two messages, its WebSockets, with what their
+        handlers know. The number of the process stays: what was started first goes on watching over the new one.
+
+        Connections over TLS and HTTP/2 stay with the old program, and so do those of handlers that cannot hand over,
+        until they end or are told to go (1012) within the `drain_timeout` of their routes. The command answers when all
+        that can move has moved, and says how many stay, and until when.
+
+        A program that is installed has to replace the file, as `install` or a package does, not write into it.
+        Exit status: 0 the new program serves; 75 refused, such as by the rehearsal, or while another upgrade is not over:
+        nothing was changed; 1 it failed later, as the log says.
         """)
 
     private static let stop = page(

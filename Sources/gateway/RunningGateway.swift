@@ -16,13 +16,25 @@ enum RunningGateway {
     /// Sends a command and shows what comes as it comes, until the gateway or whoever looks at it ends it.
     static func follow(_ command: ControlCommand, _ arguments: Arguments) -> Int32 {
         reach(arguments) { path throws(ControlClient.Failure) in
+            var isRefused = false
             let exit = try ControlClient.follow(command, at: path) { lines in
-                // What is refused comes alone, and is no data.
-                if lines.hasPrefix("error: ") { Terminal.complain(lines) } else { return Terminal.showAtOnce(lines) }
+                let (data, complaint) = isRefused ? ("", lines) : divide(lines)
+                isRefused = !complaint.isEmpty
+                if !data.isEmpty, !Terminal.showAtOnce(data) { return false }
+                if !complaint.isEmpty { Terminal.complain(complaint) }
                 return true
             }
             return exit ?? ExitStatus.ok
         }
+    }
+
+    /// What is refused is no data, and comes last, perhaps together with what went before.
+    private static func divide(_ lines: String) -> (data: String, complaint: String) {
+        let mark = "error: "
+        if lines.hasPrefix(mark) { return ("", lines) }
+        guard let range = lines.firstRange(of: "\n" + mark) else { return (lines, "") }
+        let start = lines.index(after: range.lowerBound)
+        return (String(lines[..<start]), String(lines[start...]))
     }
 
     /// Finds the control socket by the configuration and does something there.

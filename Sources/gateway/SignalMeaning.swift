@@ -9,6 +9,7 @@ struct SignalMeaning: Sendable {
             text: "ends it gracefully: connections are told (1001); a second one ends it at once"),
         SignalMeaning(names: ["HUP"], text: "does what `gateway reload` does"),
         SignalMeaning(names: ["USR1"], text: "opens the files of logs again, for logrotate"),
+        SignalMeaning(names: ["USR2"], text: "does what `gateway upgrade` does"),
     ]
 
     /// Lines of a help text.

@@ -12,4 +12,12 @@ if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--trial" {
     guard clinux_end_with_parent() == 0 else { exit(ExitStatus.failure) }
     exit(CommandLineTool.run(["run", "-c", CommandLine.arguments[2]]))
 }
+// A new program before it takes over.
+if CommandLine.arguments.count > 1, CommandLine.arguments[1] == Rehearsal.option {
+    exit(RehearseCommand.run(Array(CommandLine.arguments.dropFirst(2))))
+}
+// What is left of a gateway whose place another program has taken.
+if CommandLine.arguments.count == 4, CommandLine.arguments[1] == WatchOver.option {
+    exit(WatchOverCommand.run(process: CommandLine.arguments[2], descriptor: CommandLine.arguments[3]))
+}
 exit(CommandLineTool.run(Array(CommandLine.arguments.dropFirst())))

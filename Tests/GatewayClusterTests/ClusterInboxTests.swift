@@ -22,11 +22,12 @@ struct ClusterInboxTests {
     private let members = Members()
     private let counters = ClusterCounters()
     private let inbox: ClusterInbox
+    private let twin = TwinOrigin()
     private let topic = TopicName(scope: "/chat", topic: [1, 2])
     private let prefix = Array("gateway".utf8)
 
     init() {
-        inbox = ClusterInbox(origin: 7, prefix: prefix, counters: counters, host: members)
+        inbox = ClusterInbox(origin: 7, twin: twin, prefix: prefix, counters: counters, host: members)
         if let name = topic.wire(prefix: prefix) { inbox.follow(name) }
     }
 
@@ -49,6 +50,14 @@ struct ClusterInboxTests {
         hear(publication(2), [2])
         hear(publication(1, origin: 7), [9])
         #expect(payloads == [[1], [2]] && gaps.isEmpty && counters.counts.received == 2)
+    }
+
+    @Test func `nor what another program of this gateway publishes`() {
+        hear(publication(1, origin: 11), [1])
+        twin.number.store(11, ordering: .relaxed)
+        hear(publication(2, origin: 11), [2])
+        hear(publication(1), [3])
+        #expect(payloads == [[1], [3]])
     }
 
     @Test func `a hole is a gap, and counts`() {

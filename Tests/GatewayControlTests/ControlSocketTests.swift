@@ -76,8 +76,11 @@ struct ControlSocketTests {
     }
 
     @Test(arguments: [
-        ("frobnicate\n", "error: known are status, connections, trace, reload, rollback, stop and drain\nexit 2\n"),
-        ("\n", "error: known are status, connections, trace, reload, rollback, stop and drain\nexit 2\n"),
+        (
+            "frobnicate\n",
+            "error: known are status, connections, trace, reload, rollback, upgrade, stop and drain\nexit 2\n"
+        ),
+        ("\n", "error: known are status, connections, trace, reload, rollback, upgrade, stop and drain\nexit 2\n"),
         ("rollback\n", "error: rollback needs the name of a handler\nexit 2\n"),
         (String(repeating: "x", count: ControlCommand.longestLine), "error: the line is too long\nexit 2\n"),
     ])

@@ -12,6 +12,7 @@ struct StatusReportTests {
         process.workerConnections = [62, 61]
         process.memory = .init(held: 5, most: 4, refused: 3, shed: 1)
         process.configurationReload = .init(at: Self.now - 300, isAccepted: true, outcome: "1 route added")
+        process.upgrade = "1 stays"
         var report = StatusReport(process: process)
         report.listeners = ["[::]:8080", "unix:/run/g.sock"]
         report.inheritedListeners = ["[::]:8080"]
@@ -69,6 +70,7 @@ struct StatusReportTests {
                 ● gateway 1.0.0: degraded, 1 of 2 routes unavailable, 123 connections, up 3h 12m
                     process  pid 4711, 2 workers with 62 + 61 connections, started 2025-12-31 20:48:00 UTC
                   listening  [::]:8080 (handed over)  unix:/run/g.sock
+                    upgrade  1 stays
                      reason  handler-unavailable: route /rooms/:room
                              copy-serves: handler "x"
                 certificate  a.example until 2026-01-31 00:00:00 UTC, in 30 days  /etc/gw/a.pem
@@ -121,7 +123,7 @@ struct StatusReportTests {
                 "connections":123,"max_connections":100000,"write_timeouts":0,\#
                 "slow_consumer":{"close":0,"drop_new":0,"drop_old":0,"pause_reads":0},\#
                 "loop_lag":null,"usage":null,\#
-                "memory":{"held":5,"max":4,"refused":3,"shed":1},"configuration":"/etc/gw/gateway.conf","configuration_reload":\#
+                "memory":{"held":5,"max":4,"refused":3,"shed":1},"upgrade":"1 stays","configuration":"/etc/gw/gateway.conf","configuration_reload":\#
                 {"at":"2025-12-31T23:55:00Z","accepted":true,"outcome":"1 route added"}},\#
                 "reasons":["handler-unavailable: route /rooms/:room","copy-serves: handler \"x\""],\#
                 "refusals":{"no-route":7,"too-many-handshakes":1},\#

@@ -237,7 +237,7 @@ final class StepWorker {
         }
 
         /// The frame in front, and how long it is; nil while it is not whole.
-        private static func frame(_ bytes: [UInt8]) -> (TestClient.Frame, Int)? {
+        static func frame(_ bytes: [UInt8]) -> (TestClient.Frame, Int)? {
             guard bytes.count >= 2 else { return nil }
             let extra = bytes[1] == 126 ? 2 : bytes[1] == 127 ? 8 : 0
             guard bytes.count >= 2 + extra else { return nil }

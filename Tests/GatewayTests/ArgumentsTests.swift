@@ -34,6 +34,8 @@ struct ArgumentsTests {
         Case(words: "reload chat -c x", command: .reload, file: "x", operands: ["chat"]),
         Case(words: "reload -- -c", command: .reload, operands: ["-c"]),
         Case(words: "rollback chat", command: .rollback, operands: ["chat"]),
+        Case(words: "upgrade", command: .upgrade),
+        Case(words: "upgrade ./gateway -c g", command: .upgrade, file: "g", operands: ["./gateway"]),
         Case(words: "stop", command: .stop), Case(words: "drain", command: .drain),
         Case(words: "stop --spread", command: .stop, values: ["--spread": [""]]),
         Case(words: "stop --spread 30s", command: .stop, values: ["--spread": ["30s"]]),

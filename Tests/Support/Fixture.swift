@@ -37,6 +37,7 @@ public enum Fixture {
         "counter_hangs_restoring": ("counter.c", [#"COUNTER_VERSION="hangs restoring""#, "COUNTER_HANGS_RESTORING"]),
         "counter_hangs_saving": ("counter.c", [#"COUNTER_VERSION="hangs saving""#, "COUNTER_HANGS_SAVING"]),
         "counter_hangs_stopping": ("counter.c", [#"COUNTER_VERSION="hangs stopping""#, "COUNTER_HANGS_STOPPING"]),
+        "counter_keeping": ("counter.c", [#"COUNTER_VERSION="1""#, "COUNTER_FLAGS=GW_HF_KEEP_REQUEST"]),
         "counter_other": ("counter.c", [#"COUNTER_VERSION="other""#, "COUNTER_FORMAT=0xBADu"]),
         "counter_refusing": ("counter.c", [#"COUNTER_VERSION="refusing""#, "COUNTER_REFUSES"]),
         "counter_serial_v1": ("counter.c", [#"COUNTER_VERSION="1""#, "COUNTER_FLAGS=GW_HF_SERIAL"]),

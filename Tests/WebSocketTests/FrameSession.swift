@@ -27,18 +27,23 @@ struct FrameSession: ~Copyable {
     private var seen: [Seen] = []
     private let limits: FrameReader.Limits
     private let way: Way
+    /// Each part is read by a reader that goes on where the one before stood.
+    private let resumes: Bool
 
-    init(limits: FrameReader.Limits = .init(frame: 1 << 20, message: 1 << 20), way: Way = .buffer) {
+    init(
+        limits: FrameReader.Limits = .init(frame: 1 << 20, message: 1 << 20), way: Way = .buffer, resumes: Bool = false
+    ) {
         self.limits = limits
         self.way = way
+        self.resumes = resumes
     }
 
     /// Runs a whole stream, cut behind each of the positions.
     static func run(
         _ bytes: [UInt8], cuts: [Int] = [], limits: FrameReader.Limits = .init(frame: 1 << 20, message: 1 << 20),
-        way: Way = .buffer
+        way: Way = .buffer, resumes: Bool = false
     ) -> [Seen] {
-        var session = FrameSession(limits: limits, way: way)
+        var session = FrameSession(limits: limits, way: way, resumes: resumes)
         var start = 0
         for end in cuts + [bytes.count] {
             session.feed(Array(bytes[start..<end]))
@@ -47,8 +52,17 @@ struct FrameSession: ~Copyable {
         return session.finish()
     }
 
+    private mutating func resume() {
+        guard let next = FrameReader(resuming: reader.snapshot) else {
+            Issue.record("a reader stands where no other one can")
+            return
+        }
+        reader = next
+    }
+
     mutating func feed(_ arrived: [UInt8]) {
         if isOver { return }
+        if resumes { resume() }
         var arrived = arrived
         if way == .place, reader.remaining > 0 {
             #expect(left.isEmpty, "nothing is left over inside a payload")

@@ -4,6 +4,7 @@
 #define CLINUX_H
 
 #include "clinux_crash.h"
+#include "clinux_pass.h"
 #include "clinux_spawn.h"
 
 #include <fcntl.h>

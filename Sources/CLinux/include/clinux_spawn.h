@@ -27,6 +27,10 @@ pid_t clinux_spawn(const char *program, const char *argument, const char *other,
 /* The same with arguments of any number: the name of the program first, NULL last. */
 pid_t clinux_spawn_with(const char *program, char *const *arguments, const int *descriptors, int count);
 
+/* The same with an environment of its own: NAME=VALUE each, NULL last. */
+pid_t clinux_spawn_in(const char *program, char *const *arguments, char *const *environment, const int *descriptors,
+                      int count);
+
 /* A close-on-exec descriptor that is readable when the process has ended; -1 with errno set. */
 int clinux_process_descriptor(pid_t process);
 
@@ -37,10 +41,22 @@ int clinux_reap(pid_t process, int waits, struct clinux_end *end);
 /* From now on this process is killed when the thread that started it ends; 0, or -1 with errno set. */
 int clinux_end_with_parent(void);
 
-/* Where this is process 1, as in a container, goes on as its child and leaves it behind as what process 1 has to be: it
- * hands signals on to the child, reaps everybody who is left to it, and ends as the child does. To be called by the only
- * thread, with every signal blocked. 0 in the process that goes on; -1 with errno set. */
-int clinux_leave_process_one(void);
+/* Divides this process, whose only thread calls it: 0 in the child, its number in the parent, -1 with errno set. */
+pid_t clinux_fork(void);
+
+/* Closes every descriptor above standard error but one. */
+void clinux_close_all_but(int kept);
+
+/* Ends as a process ended: exits with its status, or dies of its signal, without a core file of this one. Process 1, which
+ * no signal of its own kills, exits with 128 more than the signal, as shells say it. */
+_Noreturn void clinux_end_as(struct clinux_end end);
+
+/* A child that has ended, which it is reaped with; 0 when none has, -1 with ECHILD when there is no child. */
+pid_t clinux_reap_any(struct clinux_end *end);
+
+/* What a signal descriptor says next: its number, 0 when there is nothing; who sent it, 0 when that is a process that
+ * cannot be seen from here, as outside a container, -1 when the kernel did, as for a terminal. */
+int clinux_next_signal_of(int descriptor, pid_t *sender);
 
 /* The first of the two numbers that a confined process says when it dies of a fault. */
 enum { CLINUX_DYING = 8 };

@@ -36,6 +36,17 @@ final class RouteCompression: Sendable {
         }
     }
 
+    /// What was agreed on elsewhere holds on, whether or not there is memory for it.
+    func resume(_ parameters: DeflateParameters, _ counters: CompressionCounters) -> ConnectionCompression {
+        let bytes = parameters.contextBytes(level: level)
+        promised.add(bytes, ordering: .relaxed)
+        return ConnectionCompression(parameters, self, counters, promised: bytes)
+    }
+
+    /// For connections that agreed on it before the route said no: what they send is understood, and nothing is
+    /// compressed for them.
+    static let off = RouteCompression(keepsContext: true, level: 1, threshold: .max, windowBits: 15, memory: 0)
+
     /// - Returns: false, and nothing was promised, when the route has not so much left.
     fileprivate func promise(_ bytes: Int) -> Bool {
         if promised.add(bytes, ordering: .relaxed).newValue <= memory { return true }

@@ -12,13 +12,16 @@ final class ConnectionTimers {
     private let gauge: UInt32
     /// Behind that: when the next connection is told to go.
     private let departures: UInt32
+    /// Behind that: when connections are looked at again that go to another process.
+    private let exports: UInt32
 
     /// - Returns: nil when there is no memory for it.
     init?(capacity: Int) {
-        guard let wheel = TimerWheel(capacity: capacity + 2, now: 0) else { return nil }
+        guard let wheel = TimerWheel(capacity: capacity + 3, now: 0) else { return nil }
         self.wheel = wheel
         gauge = UInt32(capacity)
         departures = gauge + 1
+        exports = gauge + 2
     }
 
     /// Ticks to the next deadline; nil when there is none.
@@ -29,6 +32,9 @@ final class ConnectionTimers {
 
     /// When the next connection is to be told to go (`Departures`).
     func scheduleDepartures(at tick: UInt32) { wheel.arm(departures, at: tick) }
+
+    /// When connections are to be looked at again that go to another process (`ConnectionExporter`).
+    func scheduleExport(at tick: UInt32) { wheel.arm(exports, at: tick) }
 
     /// The connection has none any more.
     func cancel(_ slot: UInt32) { wheel.cancel(slot) }
@@ -216,6 +222,8 @@ final class ConnectionTimers {
                 worker.gauge.look(on: worker)
             } else if slot == departures {
                 worker.departures.look(on: worker)
+            } else if slot == exports {
+                worker.exporter.lookAgain(on: worker)
             } else if let peer = worker.table.occupant(slot) {
                 expire(peer, on: worker)
             }

@@ -43,6 +43,9 @@ struct Outbox: ~Copyable {
     var count: Int { @inline(__always) get { queue.count } }
     var isEmpty: Bool { @inline(__always) get { queue.isEmpty } }
 
+    /// A copy of them.
+    var unsent: [UInt8] { queue.bytes }
+
     // MARK: State
 
     /// The transport took less than everything: nothing is written before it takes more.

@@ -10,7 +10,7 @@ extension CallbackQueue {
     func perform(_ call: HandlerCall<[UInt8]>) {
         switch call {
         case .message, .ping, .pong, .drained: if isWanted { call.perform(on: self) }
-        case .error, .close: call.perform(on: self)
+        case .error, .close: if !isUnknown.load(ordering: .relaxed) { call.perform(on: self) }
         case .open(let exchange, _):
             if unsafe binding.pointee.has(GW_HF_KEEP_REQUEST) { kept.withLock { $0 = exchange } }
             call.perform(on: self)
@@ -60,6 +60,34 @@ extension CallbackQueue {
             }
         }
         port.post(.poolMoved(self, handover, isMoved))
+    }
+
+    /// Asks the handler to let go of the connection; the callback queue then rests until the worker has sent that to
+    /// another process, or has kept it.
+    func save(for transfer: ConnectionTransfer, isStateless: Bool) {
+        let sink = UnsafeMutablePointer<StateSink>.allocate(capacity: 1)
+        unsafe sink.initialize(to: StateSink())
+        let letsGo = unsafe letGo(isStateless: isStateless, into: sink)
+        let state = isStateless ? nil : unsafe sink.pointee.record(by: binding.pointee.generation)
+        unsafe sink.deinitialize(count: 1)
+        unsafe sink.deallocate()
+        port.post(.poolSaved(self, transfer, letsGo, state))
+    }
+
+    /// Has the handler take the connection over from another process.
+    func restore(_ saved: StateRecord) {
+        var next: UnsafeMutableRawPointer?
+        let isRestored = unsafe saved.withView { view in
+            guard let kept = kept.withLock({ $0 }) else { return unsafe restore(binding, &view, nil, &next) }
+            return kept.with { unsafe restore(binding, &view, $0, &next) }
+        }
+        if isRestored {
+            unsafe state = unsafe next
+        } else {
+            isUnknown.store(true, ordering: .relaxed)
+            isCutOff.store(true, ordering: .releasing)
+        }
+        port.post(.poolRestored(self, isRestored))
     }
 }
 

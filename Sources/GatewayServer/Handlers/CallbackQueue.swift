@@ -27,12 +27,18 @@ final class CallbackQueue: Sendable {
         case peerClosed
         /// The connection goes to another instance.
         case move(Handover)
+        /// The connection may go to another process.
+        case save(ConnectionTransfer, isStateless: Bool)
+        /// It has gone there.
+        case drop
+        /// It has come from there.
+        case restore(StateRecord)
 
         var isInput: Bool {
             switch self {
             case .call(let call): call.isInput
             case .peerClosed: true
-            case .move: false
+            case .move, .save, .drop, .restore: false
             }
         }
 
@@ -94,6 +100,8 @@ final class CallbackQueue: Sendable {
     let stateAddress = Atomic<UInt>(0)
     /// The handler has closed it: what the peer sent before is not delivered any more.
     let isCutOff = Atomic<Bool>(false)
+    /// The handler has not taken it over from another process: it hears nothing of it.
+    let isUnknown = Atomic<Bool>(false)
     /// The connection that the running callback may name; 0 for none.
     let current = Atomic<UInt64>(0)
     /// The running callback is `restore_conn`.
@@ -224,6 +232,8 @@ final class CallbackQueue: Sendable {
     var isBusy: Bool { queue.withLock { $0.isActive || !$0.input.isEmpty } }
     /// Nothing of it runs or could run.
     var isQuiet: Bool { queue.withLock { !$0.isActive } }
+    /// Something waits behind the call that runs.
+    var hasMore: Bool { queue.withLock { !$0.rest.isEmpty || !$0.input.isEmpty } }
     /// Input that the handler does not want yet.
     var hasInput: Bool { queue.withLock { !$0.input.isEmpty } }
     /// The peer is not read from because too much waits.
@@ -237,14 +247,17 @@ final class CallbackQueue: Sendable {
     func run() -> Bool {
         for _ in 0..<Self.batch {
             guard let call = next() else { return false }
-            if case .move(let handover) = call {
-                move(handover)
-                return false
-            }
             switch call {
             case .call(let call): perform(call)
             case .peerClosed: port.post(.poolReachedClose(id))
-            case .move: break
+            case .move(let handover):
+                move(handover)
+                return false
+            case .save(let transfer, let isStateless):
+                save(for: transfer, isStateless: isStateless)
+                return false
+            case .drop: drop()
+            case .restore(let saved): restore(saved)
             }
         }
         return true

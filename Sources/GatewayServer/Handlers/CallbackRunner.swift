@@ -135,39 +135,61 @@ extension CallbackRunner {
     /// - Returns: whether the connection is the other instance's, and the state is what that made of it.
     func handover(_ handover: Handover, into sink: UnsafeMutablePointer<StateSink>, _ exchange: Exchange?) -> Bool {
         guard let to = unsafe handover.to else { return false }
-        let from = unsafe binding
         var next: UnsafeMutableRawPointer?
-        unsafe sink.pointee.clear()
         if handover.isStateless {
-            // A handler that keeps nothing is asked for its consent only; what it writes is not looked at.
-            guard unsafe from.pointee.handler.saveConnection == nil || save(from, into: sink) else { return false }
+            guard unsafe letGo(isStateless: true, into: sink) else { return false }
         } else {
-            guard let restore = unsafe to.pointee.handler.restoreConnection, unsafe save(from, into: sink),
-                unsafe !sink.pointee.isOverflown
+            guard unsafe to.pointee.handler.restoreConnection != nil, unsafe letGo(isStateless: false, into: sink)
             else { return false }
-            var saved = unsafe sink.pointee.saved(by: from.pointee.generation)
-            let request = unsafe exchange?.record.markMigrated()
-            isRestoring = true
-            let status = unsafe enter(to, CLINUX_RESTORE_CONN, namesConnection: true) { id in
-                unsafe restore(to.pointee.instance, id, request, &saved, &next)
-            }
-            isRestoring = false
-            guard status >= 0 else { return false }
+            var saved = unsafe sink.pointee.saved(by: binding.pointee.generation)
+            guard unsafe restore(to, &saved, exchange, &next) else { return false }
         }
-        if let drop = unsafe from.pointee.handler.dropConnection {
-            unsafe enter(from, CLINUX_DROP_CONN, namesConnection: true) { id in
-                unsafe drop(from.pointee.instance, id, state)
-            }
-        }
+        drop()
         unsafe state = unsafe next
         return true
     }
 
+    /// Asks the handler to let go of the connection; that changes nothing as long as it is not dropped.
+    ///
+    /// - Parameter isStateless: no state goes along.
+    /// - Returns: whether it does. What it has saved is in the sink.
+    func letGo(isStateless: Bool, into sink: UnsafeMutablePointer<StateSink>) -> Bool {
+        unsafe sink.pointee.clear()
+        // A handler that keeps nothing is asked for its consent only; what it writes is not looked at.
+        if isStateless { return unsafe binding.pointee.handler.saveConnection == nil || save(into: sink) }
+        return unsafe save(into: sink) && !sink.pointee.isOverflown
+    }
+
+    /// Has a handler take the connection over.
+    ///
+    /// - Returns: whether it does; `next` is the state then.
+    func restore(
+        _ to: UnsafeMutablePointer<Binding>, _ saved: inout gw_saved, _ exchange: Exchange?,
+        _ next: inout UnsafeMutableRawPointer?
+    ) -> Bool {
+        guard let restore = unsafe to.pointee.handler.restoreConnection else { return false }
+        let request = unsafe exchange?.record.markMigrated()
+        isRestoring = true
+        let status = unsafe enter(to, CLINUX_RESTORE_CONN, namesConnection: true) { id in
+            unsafe restore(to.pointee.instance, id, request, &saved, &next)
+        }
+        isRestoring = false
+        return status >= 0
+    }
+
+    /// Tells the handler that the connection has gone elsewhere.
+    func drop() {
+        guard let drop = unsafe binding.pointee.handler.dropConnection else { return }
+        unsafe enter(binding, CLINUX_DROP_CONN, namesConnection: true) { id in
+            unsafe drop(binding.pointee.instance, id, state)
+        }
+    }
+
     /// Whether the handler lets go of the connection.
-    private func save(_ from: UnsafeMutablePointer<Binding>, into sink: UnsafeMutablePointer<StateSink>) -> Bool {
-        guard let save = unsafe from.pointee.handler.saveConnection else { return false }
-        let status = unsafe enter(from, CLINUX_SAVE_CONN, namesConnection: true) { id in
-            unsafe save(from.pointee.instance, id, state, OpaquePointer(sink))
+    private func save(into sink: UnsafeMutablePointer<StateSink>) -> Bool {
+        guard let save = unsafe binding.pointee.handler.saveConnection else { return false }
+        let status = unsafe enter(binding, CLINUX_SAVE_CONN, namesConnection: true) { id in
+            unsafe save(binding.pointee.instance, id, state, OpaquePointer(sink))
         }
         return status >= 0 && isOpen
     }

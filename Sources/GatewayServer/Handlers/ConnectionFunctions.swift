@@ -98,7 +98,7 @@ extension HostContext {
             unsafe reason.withUnsafeBytes({ unsafe UTF8Checker.isValid($0) })
         else { return Status.invalid }
         let id = ConnectionID(connection)
-        guard let found = find(id) else { return refusal }
+        guard let found = find(id) else { return passOn(connection, .close(code: code), reason) }
         return onOwner(of: found) { worker, peer in
             worker.closer.beginClosing(peer, code: code, reason: reason, by: UInt16(GW_BY_HANDLER), on: worker)
             return Status.ok
@@ -117,10 +117,11 @@ extension HostContext {
         let id = ConnectionID(connection)
         guard id.worker < server.ports.count else { return Status.closed }
         let port = server.ports[id.worker]
+        guard let owner = port.sharedTable.module(of: id) else { return passOn(connection, .abort) }
         return onOwner(port) { worker in
             worker.abort(id, module: module)
         } else: {
-            guard port.sharedTable.module(of: id) == module,
+            guard owner == module,
                 port.abort(id, .init(code: CloseCode.abnormal, reason: [], by: UInt16(GW_BY_HANDLER)))
             else { return Status.closed }
             unsafe HostFunctions.onCallbackQueue { $0.cutOff(connection) }
@@ -130,7 +131,7 @@ extension HostContext {
 
     func setReading(_ connection: gw_conn, _ on: Bool) -> gw_status {
         let id = ConnectionID(connection)
-        guard let found = find(id) else { return refusal }
+        guard let found = find(id) else { return passOn(connection, .setReading(on)) }
         return onOwner(of: found) { worker, peer in
             peer.pointee.rareState?.callbacks?.setPaused(!on)
             worker.setReading(peer, on)

@@ -55,12 +55,12 @@ extension HostContext {
         case .found(let found): instanceContext = found
         case .refused(let status): return status
         }
+        if count > Self.mostPosted { return Status.limit }
         let port: WorkerPort
         switch place(of: connection, instanceContext) {
         case .port(let found): port = found
-        case .refused(let status): return status
+        case .refused: return passOn(connection, .post(token: token), unsafe Array(bytes))
         }
-        if count > Self.mostPosted { return Status.limit }
         let event = HandlerEvent(
             instanceContext: instanceContext, connection: connection, token: token, kind: .post(unsafe Array(bytes)))
         if port.postedBytes.add(event.weight, ordering: .relaxed).newValue > Self.mostPosted {

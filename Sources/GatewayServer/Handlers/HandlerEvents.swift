@@ -15,6 +15,9 @@ final class HandlerEvents {
 
     var isEmpty: Bool { pending.isEmpty }
 
+    /// Whether an event for a connection waits.
+    func hasPending(for connection: UInt64) -> Bool { pending.contains { $0.connection == connection } }
+
     /// Takes an event of this thread, which hears of it when no callback runs.
     func append(_ event: HandlerEvent) { pending.append(event) }
 
@@ -71,6 +74,9 @@ final class HandlerEvents {
             if let isDone {
                 if isDone { event.finish(worker.server) }
                 return
+            }
+            if case .post(let payload) = event.kind {
+                worker.passOn(ConnectionID(event.connection), .post(token: event.token), payload)
             }
             // A timer or a post of a connection that has ended is dropped, the end of a job never.
             guard case .workDone = event.kind else { return event.finish(worker.server) }

@@ -98,7 +98,9 @@ extension HostContext {
     private func sendFromElsewhere(
         _ id: ConnectionID, _ opcode: Opcode, _ flags: UInt32, _ payload: UnsafeRawBufferPointer
     ) -> gw_status {
-        guard let found = find(id) else { return refusal }
+        guard let found = find(id) else {
+            return unsafe passOn(id.number, opcode, head: Self.head(opcode, flags), payload)
+        }
         if found.isStreaming { return Status.state }
         if opcode == .text, found.checksText, unsafe !UTF8Checker.isValid(payload) { return Status.invalid }
         return unsafe post(found, Self.head(opcode, flags), payload)
@@ -121,8 +123,8 @@ extension HostContext {
         }
         if let answer, let answer { return answer }
         guard let found = find(ConnectionID(connection)) else {
-            unsafe SharedBuffer.release(shared)
-            return refusal
+            defer { unsafe SharedBuffer.release(shared) }
+            return unsafe passOn(connection, opcode, head: Self.head(opcode, flags), shared.pointee.bytes)
         }
         return unsafe post(found, opcode, flags, shared: shared)
     }
@@ -152,8 +154,11 @@ extension HostContext {
         guard accepts(flags: flags, of: "send_fragment"), let opcode = Self.dataOpcode(kind),
             let payload = unsafe Self.bytes(start, count)
         else { return Status.invalid }
-        guard let found = find(ConnectionID(connection)) else { return refusal }
         let isFinal = flags & UInt32(GW_FIN) != 0
+        guard let found = find(ConnectionID(connection)) else {
+            return passOn(
+                connection, .fragment(opcode, isFinal: isFinal, isPlain: Self.isPlain(flags)), unsafe Array(payload))
+        }
         let local = unsafe HostFunctions.onWorker { worker -> gw_status? in
             guard worker.port === found.port else { return nil }
             return unsafe worker.sendFragment(
@@ -178,7 +183,9 @@ extension HostContext {
     ) -> gw_status {
         // RFC 6455 5.5: at most 125 bytes.
         guard count <= 125, let payload = unsafe Self.bytes(start, count) else { return Status.invalid }
-        guard let found = find(ConnectionID(connection)) else { return refusal }
+        guard let found = find(ConnectionID(connection)) else {
+            return unsafe passOn(connection, opcode, head: Self.head(opcode, isFinal: true), payload)
+        }
         let local = unsafe HostFunctions.onWorker {
             unsafe $0.sendPiece(connection, opcode, isFinal: true, payload, isPlain: true)
         }

@@ -22,6 +22,8 @@ final class TimerRegistry: Sendable {
         let token: UInt64
         /// Nanoseconds; 0 for once.
         let interval: UInt64
+        /// Nanoseconds of the monotonic clock.
+        var due: UInt64 = 0
 
         var owner: Owner { connection == 0 ? .home(instanceContext.instance.id) : .connection(connection) }
     }
@@ -50,6 +52,12 @@ final class TimerRegistry: Sendable {
         }
 
         private static let slack = 64
+        static let mostNumbers: UInt64 = 1 << 56 - 1
+
+        mutating func nextNumber(_ worker: UInt8) -> UInt64 {
+            last = (last &+ 1) & Self.mostNumbers
+            return UInt64(worker) << 56 | last
+        }
     }
 
     private let state = Mutex(State())
@@ -73,15 +81,20 @@ final class TimerRegistry: Sendable {
     func add(_ timer: Timer, due: UInt64) -> (number: UInt64, isNext: Bool)? {
         state.withLock { state in
             guard state.owners[timer.owner, default: []].count < Self.maximumPerOwner else { return nil }
-            state.last += 1
-            let number = UInt64(worker) << 56 | state.last
-            state.timers[number] = timer
-            state.owners[timer.owner, default: []].insert(number)
-            state.schedule.insert(number, at: due)
-            count.add(1, ordering: .relaxed)
-            defer { publish(&state) }
+            let number = state.nextNumber(worker)
+            insert(timer, as: number, due: due, &state)
             return (number, state.schedule.first?.number == number)
         }
+    }
+
+    private func insert(_ timer: Timer, as number: UInt64, due: UInt64, _ state: inout State) {
+        var timer = timer
+        timer.due = due
+        state.timers[number] = timer
+        state.owners[timer.owner, default: []].insert(number)
+        state.schedule.insert(number, at: due)
+        count.add(1, ordering: .relaxed)
+        publish(&state)
     }
 
     /// The worker: the next timer that is due, taken out, and whether to call for it. One that repeats goes back in;
@@ -95,7 +108,9 @@ final class TimerRegistry: Sendable {
                 guard let timer = state.timers[entry.number] else { continue }
                 if timer.interval > 0 {
                     // A timer that came late does not make up for what it missed.
-                    state.schedule.insert(entry.number, at: max(entry.due &+ timer.interval, now &+ 1_000_000))
+                    let next = max(entry.due &+ timer.interval, now &+ 1_000_000)
+                    state.timers[entry.number]?.due = next
+                    state.schedule.insert(entry.number, at: next)
                 }
                 if waits(timer) { return (entry.number, timer, state.queued.insert(entry.number).inserted) }
                 if timer.interval == 0, state.remove(entry.number) != nil { count.subtract(1, ordering: .relaxed) }
@@ -137,6 +152,33 @@ final class TimerRegistry: Sendable {
             publish(&state)
         }
     }
+
+    // MARK: Going on elsewhere
+
+    /// The timers of an owner that goes on in another process, in the order of their numbers.
+    func timers(of owner: Owner) -> [(number: UInt64, timer: Timer)] {
+        if count.load(ordering: .relaxed) == 0 { return [] }
+        return state.withLock { state in
+            (state.owners[owner] ?? []).sorted().compactMap { number in
+                state.timers[number].map { (number: number, timer: $0) }
+            }
+        }
+    }
+
+    /// The worker: takes in a timer of an owner that comes from another process, under its number if that is free here.
+    func resume(_ timer: Timer, as number: UInt64, due: UInt64) {
+        state.withLock { state in
+            let isOurs = Self.worker(of: number) == Int(worker) && state.timers[number] == nil
+            if isOurs { state.last = max(state.last, number & State.mostNumbers) }
+            insert(timer, as: isOurs ? number : state.nextNumber(worker), due: due, &state)
+        }
+    }
+
+    /// The number that was given last, as `skip` takes it.
+    var lastNumber: UInt64 { state.withLock { $0.last } }
+
+    /// Gives no number of those that another process has given.
+    func skip(to last: UInt64) { state.withLock { $0.last = max($0.last, last & State.mostNumbers) } }
 
     /// How many entries the schedule holds, those of ended timers included.
     var entries: Int { state.withLock { $0.schedule.count } }

@@ -1,5 +1,6 @@
 import Bytes
 import CGatewayABI
+import CLinux
 import GatewayCluster
 import HandlerModules
 import Synchronization
@@ -54,8 +55,10 @@ extension HostContext {
     }
 
     private func topicKey(_ flags: UInt32, _ name: [UInt8], _ scope: @autoclosure () -> String) -> TopicKey {
-        TopicKey(scope: flags & UInt32(GW_GLOBAL_TOPIC) != 0 ? "" : scope(), name: name)
+        TopicKey(scope: isGlobal(flags) ? "" : scope(), name: name)
     }
+
+    private func isGlobal(_ flags: UInt32) -> Bool { flags & UInt32(GW_GLOBAL_TOPIC) != 0 }
 
     // MARK: Subscribing
 
@@ -66,8 +69,8 @@ extension HostContext {
             return Status.invalid
         }
         let id = ConnectionID(connection)
-        guard let found = find(id) else { return refusal }
-        if name.count > TopicKey.maximumName { return Status.limit }
+        if name.count > TopicKey.maximumName { return find(id) == nil ? refusal : Status.limit }
+        guard let found = find(id) else { return passOn(connection, .subscribe(isGlobal: isGlobal(flags)), name) }
         let key = topicKey(flags, name, scope(of: found))
         let isKnown = onOwner(of: found) { _, peer in
             peer.pointee.rareState?.memberships.contains { $0.topic.topic.key == key } ?? false
@@ -96,7 +99,9 @@ extension HostContext {
         guard accepts(flags: flags, of: "unsubscribe"), let name = unsafe Self.name(start, count) else {
             return Status.invalid
         }
-        guard let found = find(ConnectionID(connection)) else { return refusal }
+        guard let found = find(ConnectionID(connection)) else {
+            return passOn(connection, .unsubscribe(isGlobal: isGlobal(flags)), name)
+        }
         let key = topicKey(flags, name, scope(of: found))
         onOwner(of: found) { worker, peer in
             worker.pubSub.unsubscribe(peer, key, on: worker)
@@ -127,18 +132,93 @@ extension HostContext {
         }
         let key = topicKey(flags, name, instanceContext.scope)
         let local: WorkerTopic? = unsafe HostFunctions.onWorker { $0.pubSub.topics[key] } ?? nil
-        if let topic = local?.topic ?? server.topics.find(key) {
-            let (status, count) = unsafe spread(
-                topic, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0, except)
-            unsafe reached?.pointee = UInt32(clamping: count)
-            if status < 0 { return status }
-        }
+        let (status, count) = unsafe publishHere(
+            key, local?.topic, opcode, payload, isPlain: flags & UInt32(GW_NO_COMPRESS) != 0, except)
+        unsafe reached?.pointee = UInt32(clamping: count)
+        if status < 0 { return status }
         guard server.cluster.isOn.load(ordering: .acquiring), flags & UInt32(GW_LOCAL_TOPIC) == 0 else {
             return Status.ok
         }
         let isPlain = flags & UInt32(GW_NO_COMPRESS) != 0
         if let local { return unsafe share(key, local, opcode, payload, isPlain: isPlain) }
         return unsafe shareRarely(key, nil, opcode, payload, isPlain: isPlain)
+    }
+
+    /// Gives a publication to the members here, and to those of another program that serves at the same time.
+    ///
+    /// - Parameter topic: what this worker knows of it.
+    @inline(__always)
+    private func publishHere(
+        _ key: TopicKey, _ topic: Topic?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
+        _ except: gw_conn
+    ) -> (gw_status, Int) {
+        if topic == nil, unsafe clinux_worker() == nil {
+            return server.succession.publishing {
+                unsafe publishKnowing(key, topic, opcode, payload, isPlain: isPlain, except)
+            }
+        }
+        return unsafe publishKnowing(key, topic, opcode, payload, isPlain: isPlain, except)
+    }
+
+    @inline(__always)
+    private func publishKnowing(
+        _ key: TopicKey, _ topic: Topic?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
+        _ except: gw_conn
+    ) -> (gw_status, Int) {
+        if server.succession.isOn.load(ordering: .sequentiallyConsistent) {
+            return unsafe publishToBoth(key, opcode, payload, isPlain: isPlain, except)
+        }
+        guard let topic = topic ?? server.topics.find(key) else { return (Status.ok, 0) }
+        return unsafe spread(topic, opcode, payload, isPlain: isPlain, except)
+    }
+
+    /// Numbers a publication for the members of both programs, and gives it out.
+    @inline(never)
+    private func publishToBoth(
+        _ key: TopicKey, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool, _ except: gw_conn
+    ) -> (gw_status, Int) {
+        let mail = server.succession
+        let isCrowded = server.ports.contains {
+            $0.publishedBytes.load(ordering: .relaxed) > Self.mostPublished
+        }
+        if isCrowded || mail.isFull { return (Status.dropped, 0) }
+        let publication = SuccessionMail.Publication(
+            key: key, isText: opcode == .text, isPlain: isPlain, except: except, payload: unsafe Array(payload))
+        guard let frame = unsafe publication.frame else { return (Status.noMemory, 0) }
+        defer { unsafe SharedBuffer.release(frame) }
+        let here: Int?? = unsafe HostFunctions.onWorker { worker in
+            if worker.closer.isDelivering { return nil }
+            let others = mail.settled(worker) { state in
+                unsafe number(publication, frame, &state, but: worker.port)
+            }
+            guard let others else { return nil }
+            let local = worker.pubSub.topics[key].map {
+                unsafe worker.pubSub.publish($0, frame, isPlain: isPlain, except: except, on: worker)
+            }
+            return others + (local ?? 0)
+        }
+        if case let count?? = here { return (Status.ok, count) }
+        return (Status.ok, mail.locked { state in unsafe number(publication, frame, &state, but: nil) })
+    }
+
+    /// - Returns: how many members of the workers it is queued for.
+    private func number(
+        _ publication: SuccessionMail.Publication, _ frame: UnsafeMutablePointer<SharedBuffer>,
+        _ state: inout SuccessionMail.State, but own: WorkerPort?
+    ) -> Int {
+        state.give(.publication(publication))
+        // A member may be on its way to any worker of the successor.
+        let isForAll = state.side == .successor
+        let known = server.topics.find(publication.key)
+        guard let topic = known ?? (isForAll ? Topic(publication.key, workers: server.ports.count) : nil) else {
+            return 0
+        }
+        var count = 0
+        for port in server.ports where port !== own && (isForAll || topic.count(in: Int(port.index)) > 0) {
+            count += unsafe post(
+                topic, frame, isPlain: publication.isPlain, publication.except, number: state.given, to: port)
+        }
+        return count
     }
 
     /// Gives a publication to the other gateways.
@@ -223,12 +303,13 @@ extension HostContext {
     /// - Returns: how many subscribers of that worker it is queued for.
     private func post(
         _ topic: Topic, _ frame: UnsafeMutablePointer<SharedBuffer>, isPlain: Bool, _ except: gw_conn,
-        to port: WorkerPort
+        number: UInt64 = 0, to port: WorkerPort
     ) -> Int {
         unsafe frame.pointee.retain()
         unsafe port.publishedBytes.add(frame.pointee.count, ordering: .relaxed)
         let count = topic.count(in: Int(port.index))
-        port.post(.publication(topic, address: UInt(bitPattern: frame), isPlain: isPlain, except: except))
+        let address = UInt(bitPattern: frame)
+        port.post(.publication(topic, address: address, isPlain: isPlain, except: except, number: number))
         // Only the worker of the excepted connection knows whether it is subscribed; a handler that excepts one means
         // a subscriber.
         let id = ConnectionID(except)

@@ -86,4 +86,17 @@ final class LoggedRequest {
         (peer, host, method) = (record.peer, record.host, record.method)
         (path, http) = (record.path, record.http)
     }
+
+    /// As another process has said it.
+    init(_ record: LoggedRequestRecord) {
+        (peer, host, method) = (record.peer, record.host, record.method)
+        (path, http) = (record.path, record.http)
+    }
+
+    var record: LoggedRequestRecord {
+        var record = LoggedRequestRecord()
+        (record.peer, record.host, record.method) = (peer, host, method)
+        (record.path, record.http) = (path, http)
+        return record
+    }
 }

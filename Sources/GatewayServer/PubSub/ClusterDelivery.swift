@@ -12,12 +12,20 @@ final class ClusterDelivery: ClusterHost {
     private let topics: TopicDirectory
     private let ports: [WorkerPort]
     private let instances: InstanceDirectory
+    private let succession: SuccessionMail
 
-    init(_ log: Log, _ topics: TopicDirectory, _ ports: [WorkerPort], _ instances: InstanceDirectory) {
+    init(
+        _ log: Log, _ topics: TopicDirectory, _ ports: [WorkerPort], _ instances: InstanceDirectory,
+        _ succession: SuccessionMail
+    ) {
         (sink, self.topics, self.ports, self.instances) = (log, topics, ports, instances)
+        self.succession = succession
     }
 
     func deliver(_ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool {
+        if succession.isOn.load(ordering: .acquiring) {
+            return unsafe deliverToBoth(name, isText: isText, isPlain: isPlain, payload)
+        }
         guard let topic = topics.find(TopicKey(scope: name.scope, name: name.topic)) else { return true }
         // Whoever may write to the engine may write anything, and RFC 6455 8.1 holds for what members get.
         if isText, unsafe !UTF8Checker.isValid(payload) { return false }
@@ -33,6 +41,24 @@ final class ClusterDelivery: ClusterHost {
             port.post(.publication(topic, address: UInt(bitPattern: frame), isPlain: isPlain, except: 0))
         }
         unsafe SharedBuffer.release(frame)
+        return true
+    }
+
+    /// While two programs serve, the one that is to end hears the engine for both.
+    private func deliverToBoth(
+        _ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
+        if isText, unsafe !UTF8Checker.isValid(payload) { return false }
+        let isCrowded = ports.contains { $0.publishedBytes.load(ordering: .relaxed) > HostContext.mostPublished }
+        if isCrowded || succession.isFull { return false }
+        let publication = SuccessionMail.Publication(
+            key: TopicKey(scope: name.scope, name: name.topic), isText: isText, isPlain: isPlain, except: 0,
+            payload: unsafe Array(payload))
+        succession.locked { state in
+            if state.side == .successor { return }
+            state.give(.publication(publication))
+            publication.post(topics, ports)
+        }
         return true
     }
 

@@ -71,6 +71,7 @@ final class PubSub {
     /// A subscription that another thread asked for and counted.
     func receiveSubscription(_ topic: Topic, of id: ConnectionID, on worker: Worker) {
         guard let peer = worker.table.find(slot: id.slot, serial: id.serial), peer.pointee.phase == .open else {
+            worker.passOn(id, .subscribe(isGlobal: topic.key.scope.isEmpty), topic.key.name)
             return unsubscribed(id.slot, topic, on: worker)
         }
         subscribe(peer, topic, on: worker)

@@ -47,6 +47,15 @@ extension HandlerManager {
         service.retiring.append(old)
     }
 
+    /// Another program serves from now on: nothing here gets new connections any more.
+    func giveWay() {
+        for service in handlers.values {
+            guard let serving = service.serving else { continue }
+            for served in serving.instances.values { retire(served.instanceContext) }
+            tellDraining(serving, service)
+        }
+    }
+
     /// Takes back what was started of a generation that will not serve.
     func abandon(_ serving: ServingGeneration, _ service: HandlerService) {
         serving.generation.retire()

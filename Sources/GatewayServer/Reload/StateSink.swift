@@ -28,6 +28,13 @@ struct StateSink: ~Copyable {
         isOverflown = false
     }
 
+    /// The same for another process.
+    func record(by generation: Generation) -> StateRecord {
+        StateRecord(
+            version: generation.stateVersion, format: generation.stateFormat, generation: generation.number,
+            data: unsafe Array(bytes.bytes))
+    }
+
     /// The bytes as the next generation gets them; they are borrowed from this sink.
     func saved(by generation: Generation) -> gw_saved {
         let run = unsafe bytes.bytes

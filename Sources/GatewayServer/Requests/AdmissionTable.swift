@@ -39,6 +39,9 @@ final class AdmissionTable: Sendable {
         }
     }
 
+    /// Counts a connection of an address that has been admitted elsewhere.
+    fileprivate func add(_ key: Key) { knowledge.withLock { $0.counts[key, default: 0] += 1 } }
+
     fileprivate func leave(_ key: Key) {
         knowledge.withLock { knowledge in
             let count = knowledge.counts[key, default: 0] - 1
@@ -67,6 +70,13 @@ final class AdmissionTicket {
             }
             keys.append(key)
         }
+        self.table = table
+        self.keys = keys
+    }
+
+    /// Counts one that has been admitted elsewhere, be it more than there may be.
+    init(_ table: AdmissionTable, resuming keys: [AdmissionTable.Key]) {
+        for key in keys { table.add(key) }
         self.table = table
         self.keys = keys
     }

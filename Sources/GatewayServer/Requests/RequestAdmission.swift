@@ -18,11 +18,7 @@ extension Worker {
     /// - Returns: why not.
     @inline(never)
     func overdrawn(_ peer: ConnectionPointer, at route: Route) -> Rejection? {
-        // Peers of unix sockets have no address: nobody can tell them apart.
-        guard let address = peer.pointee.peerAddress?.number?.subscriber else { return nil }
-        let places = [
-            (limits: routing.admission, scope: 0), (limits: route.admission, scope: route.name.hashValue | 1),
-        ].map { place in (limits: place.limits, key: AdmissionTable.Key(scope: place.scope, address: address)) }
+        let places = limitsOfAddress(peer, at: route)
         for place in places {
             guard let rate = place.limits?.handshakeRate else { continue }
             if let wait = server.admissions.knock(place.key, rate, now: nowNanoseconds) {
@@ -36,6 +32,25 @@ extension Worker {
         guard let ticket = AdmissionTicket(server.admissions, counted) else { return .tooManyOfAddress }
         peer.pointee.ownRareState.admission = ticket
         return nil
+    }
+
+    /// A connection that another process has admitted is counted for its address where it is limited here.
+    func countAdmitted(_ peer: ConnectionPointer, at route: Route) {
+        if routing.admission == nil && route.admission == nil { return }
+        let keys = limitsOfAddress(peer, at: route).filter { $0.limits?.connectionsPerAddress != nil }.map(\.key)
+        if keys.isEmpty { return }
+        peer.pointee.ownRareState.admission = AdmissionTicket(server.admissions, resuming: keys)
+    }
+
+    /// What the address of a peer may have, of the gateway and of a route; nothing where it has none.
+    private func limitsOfAddress(
+        _ peer: ConnectionPointer, at route: Route
+    ) -> [(limits: AdmissionLimits?, key: AdmissionTable.Key)] {
+        // Peers of unix sockets have no address: nobody can tell them apart.
+        guard let address = peer.pointee.peerAddress?.number?.subscriber else { return [] }
+        return [
+            (limits: routing.admission, scope: 0), (limits: route.admission, scope: route.name.hashValue | 1),
+        ].map { place in (limits: place.limits, key: AdmissionTable.Key(scope: place.scope, address: address)) }
     }
 }
 

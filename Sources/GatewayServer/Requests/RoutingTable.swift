@@ -140,6 +140,12 @@ final class Route: Sendable {
         compression?.agree(to: extensions, of: head, compressionCounters[Int(port.index)])
     }
 
+    /// The same for what another process has agreed on.
+    func resume(_ parameters: DeflateParameters, on port: WorkerPort) -> ConnectionCompression {
+        let counters = compressionCounters.isEmpty ? CompressionCounters() : compressionCounters[Int(port.index)]
+        return (compression ?? .off).resume(parameters, counters)
+    }
+
     /// What compression did for it, over all workers; nil where it never was on.
     var compressionReport: StatusReport.Compression? {
         compressionCounters.isEmpty ? nil : CompressionCounters.report(compressionCounters)

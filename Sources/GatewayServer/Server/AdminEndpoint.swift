@@ -41,6 +41,23 @@ final class AdminEndpoint {
         (self.configuration, owner, token) = (configuration, change.owner, change.token)
     }
 
+    /// Takes the place of another program of this gateway: listens as that one did, or anew where it did not.
+    func begin(_ configuration: AdminConfiguration?, adopted: consuming FileDescriptor?) throws(Server.Failure) {
+        let change = try Self.prepare(configuration, before: nil, adopted: adopted)
+        (self.configuration, owner, token) = (configuration, change.owner, change.token)
+    }
+
+    /// Another program of this gateway listens from now on; clients that are here get their answers, dashboards go there.
+    func giveAway() throws(Errno) -> FileDescriptor? {
+        guard let owner else { return nil }
+        let duplicate = try owner.socket.giveAway()
+        owner.socket.dismissDashboards(code: CloseCode.serviceRestart)
+        return duplicate
+    }
+
+    /// That program has gone.
+    func takeBack() throws(Errno) { try owner?.socket.takeBack() }
+
     /// For registration with the control thread's poller, as readable; nil where there is none.
     var number: Int32? { owner?.socket.number }
 
@@ -161,16 +178,18 @@ final class AdminEndpoint {
     }
 
     private static func prepare(
-        _ next: AdminConfiguration?, before: AdminConfiguration?
+        _ next: AdminConfiguration?, before: AdminConfiguration?, adopted: consuming FileDescriptor? = nil
     ) throws(Server.Failure) -> Change {
         guard let next else { return Change(configuration: nil, access: nil, token: nil, owner: nil) }
+        let number = adopted.take()?.release()
         let token = try Self.token(next)
         let access = Self.access(next, token)
         if next.address == before?.address {
             return Change(configuration: next, access: access, token: token, owner: nil)
         }
         do throws(Errno) {
-            let socket = try AdminSocket(Self.listenerAddress(next.address), access)
+            let address = number.map { Listener.Address.adopted($0) } ?? Self.listenerAddress(next.address)
+            let socket = try AdminSocket(address, access)
             return Change(configuration: next, access: access, token: token, owner: Owner(socket))
         } catch {
             throw Server.Failure(

@@ -11,10 +11,14 @@ final class ControlEndpoint {
     private var waiting: [UInt64] = []
 
     /// Nil when there is to be no socket. A socket that the configuration does not name may fail with a warning.
-    init?(_ configuration: Configuration, _ log: Log) throws(Server.Failure) {
+    ///
+    /// - Parameter adopted: the socket that another program of this gateway has listened with there.
+    init?(
+        _ configuration: Configuration, _ log: Log, adopted: consuming FileDescriptor? = nil
+    ) throws(Server.Failure) {
         guard let path = configuration.controlPath else { return nil }
         do throws(Errno) {
-            socket = try ControlSocket(path: path)
+            socket = try ControlSocket(path: path, adopted: adopted)
         } catch {
             let reason =
                 error.code == EADDRINUSE ? "another gateway, or another kind of file, is there" : error.description
@@ -54,6 +58,12 @@ final class ControlEndpoint {
             }
         }
     }
+
+    /// Another program of this gateway takes commands from now on; clients that are here get their answers.
+    func giveAway() throws(Errno) -> FileDescriptor? { try socket.giveAway() }
+
+    /// That program has gone.
+    func takeBack() throws(Errno) { try socket.takeBack() }
 
     /// Answers a command whose answer took its time.
     func answer(_ client: UInt64, _ answer: ControlAnswer) { socket.answer(client, answer) }

@@ -20,6 +20,14 @@ final class InheritedSockets {
         entries = descriptors.map { Entry(socket: InheritedSocket($0.number), name: $0.name) }
     }
 
+    /// Another one, which another program of this gateway has had from the manager.
+    func add(_ number: Int32, name: String) { entries.append(Entry(socket: InheritedSocket(number), name: name)) }
+
+    /// Descriptors of all of them that have no other owner, for another program of this gateway.
+    func duplicates() -> [(number: Int32, name: String)] {
+        entries.compactMap { entry in (try? entry.socket.duplicate()).map { ($0, entry.name) } }
+    }
+
     /// What a `listen` line is given.
     struct Taken {
         /// A descriptor that has no other owner.

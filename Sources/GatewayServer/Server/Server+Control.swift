@@ -19,6 +19,9 @@ extension Server {
             }
         case .reload, .rollback:
             guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
+            if predecessor != nil {
+                return ControlAnswer("error: an upgrade of the program is under way, try again", exit: 75)
+            }
             return replace(command, for: client)
         case .stop(nil):
             // A second stop does not wait for any peer.
@@ -44,6 +47,10 @@ extension Server {
             if phase == .starting { return ControlAnswer("error: the gateway is starting, try again", exit: 75) }
             guard case .control(let number) = client else { return Self.onlyThere }
             return traces.begin(query, for: number, handlerManager.routing)
+        case .upgrade(let file):
+            // Whoever may look at a dashboard may not say which programs are run.
+            guard case .control(let number) = client else { return Self.onlyThere }
+            return beginUpgrade(file, cause: "gateway \(command.line)", client: number)
         }
     }
 
@@ -60,7 +67,7 @@ extension Server {
         case .rollback(let name):
             guard let service = namedService(name) else { return unknown(name) }
             rollBack(service, cause: cause, client: client)
-        case .status, .stop, .drain, .connections, .trace: return ControlAnswer("", exit: 0)
+        case .status, .stop, .drain, .connections, .trace, .upgrade: return ControlAnswer("", exit: 0)
         }
         return nil
     }
@@ -97,6 +104,7 @@ extension Server {
             StatusReport.Usage(cpuMilliseconds: UInt64($0.cpuSeconds * 1000), residentBytes: $0.residentBytes)
         }
         process.configurationReload = configurationReload
+        process.upgrade = upgradeNote
         var report = StatusReport(process: process)
         report.listeners = listeners.entries.filter { !$0.isClosed }.map { $0.listener.address.description }
         report.inheritedListeners = listeners.entries.filter { !$0.isClosed && $0.inheritedName != nil }
@@ -117,8 +125,9 @@ extension Server {
 
     /// Tells every connection to go, and refuses new ones.
     func beginStopping() {
-        guard phase != .stopping else { return }
+        guard phase != .stopping, !(successor?.delaysStop(context.clock()) ?? false) else { return }
         phase = .stopping
+        abandonSuccession("the gateway ends")
         handlerManager.abandonAll("the gateway ends")
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
         // A peer that waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain;
@@ -127,7 +136,7 @@ extension Server {
         for entry in listeners.entries { entry.close() }
         for port in context.ports { port.post(.stop) }
         stopWatching()
-        serviceManager.tellStopping(serviceStatus, at: context.clock())
+        if !isRelieved { serviceManager.tellStopping(serviceStatus, at: context.clock()) }
     }
 
     /// Lets connected peers stay, for a while; new ones are told that the gateway drains, until the end.

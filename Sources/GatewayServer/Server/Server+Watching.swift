@@ -7,7 +7,7 @@ import HandlerModules
 extension Server {
     /// Replaces handlers whose files have changed and come to rest.
     func reloadChanged() {
-        guard let watch, phase == .serving || phase == .starting else { return }
+        guard let watch, phase == .serving || phase == .starting, predecessor == nil else { return }
         let modules = handlerManager.handlerNames(of: handlerManager.configuration).map {
             handlerManager.service(named: $0).module
         }

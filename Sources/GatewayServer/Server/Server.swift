@@ -20,10 +20,6 @@ package final class Server {
         package let isConfiguration: Bool
     }
 
-    /// Descriptors for what goes on at a full house: the control socket, `admin` and their clients, logs, modules being read and
-    /// probed. Workers and listeners come on top, and peers that are told that there is no room.
-    private static let reserve = 96
-
     /// What the process began with.
     let startConfiguration: Configuration
     let log: Log
@@ -35,7 +31,7 @@ package final class Server {
     private let signals: FileDescriptor
     private let runDirectory: RunDirectory
     private let capacity: Int
-    let control: ControlEndpoint?
+    var control: ControlEndpoint?
     let listings: ConnectionListings
     let traces: Traces
     let admin: AdminEndpoint
@@ -58,31 +54,47 @@ package final class Server {
     var waitingRequest: ReloadRequest?
     /// The service manager knows of a reload, and not of its end.
     var isReloadTold = false
+    /// The way to the process that watches over this one; nil where none does.
+    let supervisor: SupervisorPipe?
+    private var endingSignals = EndingSignals()
+    /// What the service manager says.
+    let environment: ServiceEnvironment
+    /// An upgrade of the program that is under way, as long as it rehearses.
+    var upgrade: UpgradeRequest?
+    /// Another program is to take the place of this one.
+    var predecessor: Predecessor?
+    /// This one takes the place of another one.
+    let successor: Successor?
 
     /// Listens, loads and starts; nothing is served yet.
     ///
     /// - Parameter prober: the program that tries modules in a process of its own: this one, but in tests.
     /// - Parameter options: of its listeners; others than plain ones only in tests.
     /// - Parameter environment: what the service manager says.
+    /// - Parameter succession: what another program of the gateway says that has started this one.
     /// - Parameter clock: monotonic nanoseconds for the control thread; one that a test moves in tests.
     package init(
         _ configuration: Configuration, prober: String = Server.ownProgram, options: ListenerOptions = .plain,
         environment: ServiceEnvironment = ServiceEnvironment(),
+        succession: consuming SuccessionEnvironment = SuccessionEnvironment(),
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) throws(Failure) {
         startConfiguration = configuration
-        try ControlEndpoint.refuseRival(configuration)
+        self.environment = environment
+        successor = try Self.makeSuccessor(&succession)
+        if successor == nil { try ControlEndpoint.refuseRival(configuration) }
         let logs = try OpenedLogs(configuration)
         log = Log(logs.error)
-        let limit = Self.raiseDescriptorLimit()
-        capacity = min(ConnectionID.maximumSlots, max(16, limit))
-        let room = Self.connectionRoom(configuration, descriptors: limit)
-        Self.checkConnectionLimit(configuration, descriptors: limit, room: room, log)
+        let limit = DescriptorLimit.raised()
+        capacity = min(ConnectionID.maximumSlots, max(16, limit.descriptors))
+        let room = limit.connectionRoom(configuration, workers: Self.workerCount(configuration))
+        limit.check(configuration, room: room, log)
         inherited = InheritedSockets(environment.descriptors)
-        listeners = Listeners(try Self.listen(configuration, options, inherited))
-        for warning in inherited.closeOthers() { log.warn(warning) }
-        control = try ControlEndpoint(configuration, log)
-        admin = try AdminEndpoint(configuration.admin)
+        // Where another program still listens, its sockets come later.
+        listeners = Listeners(successor == nil ? try Self.listen(configuration, options, inherited) : [])
+        if successor == nil { for warning in inherited.closeOthers() { log.warn(warning) } }
+        control = successor == nil ? try ControlEndpoint(configuration, log) : nil
+        admin = try AdminEndpoint(successor == nil ? configuration.admin : nil)
         let folders = StateFolders(configuration, environment)
         let made = try folders.make()
         let crashes = CrashRecord.all(in: folders.crashFile)
@@ -97,6 +109,9 @@ package final class Server {
             try loop.watch(signals.number)
             if let control { try loop.watch(control.number) }
             if let number = admin.number { try loop.watch(number) }
+            supervisor = try SupervisorPipe.make(&succession)
+            if let supervisor { try loop.watch(supervisor.number) }
+            if let successor { try loop.watch(successor.number) }
             context = try Self.makeContext(
                 configuration, log, capacity: capacity, descriptorRoom: room, access: logs.access, clock: clock)
         } catch {
@@ -121,16 +136,21 @@ package final class Server {
 
     /// Loads and starts the handlers; signals and commands are heard meanwhile.
     private func bringUp() throws(Failure) {
-        handlerManager.startAll()
+        if let successor { successor.greet(greeting) } else { handlerManager.startAll() }
         do throws(Errno) {
             if let number = watch?.number { try loop.watch(number) }
             repeat {
                 try turn()
-                if !handlerManager.isBusy || phase != .starting { break }
+                if successor?.failure != nil || phase != .starting { break }
+                if !handlerManager.isBusy, successor?.mayServe ?? true { break }
                 try loop.sleep(until: nextTurn)
             } while true
         } catch {
             throw Failure(description: "cannot set up the handlers: \(error)", isConfiguration: false)
+        }
+        if let failure = successor?.failure {
+            runDirectory.remove()
+            throw Failure(description: "this program does not take over: \(failure)", isConfiguration: false)
         }
         if phase == .starting { phase = .serving }
         if phase == .stopping { return }
@@ -160,31 +180,6 @@ package final class Server {
     private static func startCluster(_ configuration: Configuration, _ context: ServerContext) throws(Failure) {
         let prepared = try ClusterLine.prepare(configuration, context.cluster)
         context.cluster.commit(prepared, local: ClusterLine.localRoutes(configuration)) { _ in }
-    }
-
-    /// The soft limit of descriptors goes up to the hard one: each connection needs a descriptor.
-    private static func raiseDescriptorLimit() -> Int {
-        var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
-        limit.rlim_cur = limit.rlim_max
-        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return Int(clamping: min(limit.rlim_cur, 1 << 24))
-    }
-
-    /// How many connections may be here without taking what the gateway itself needs.
-    private static func connectionRoom(_ configuration: Configuration, descriptors: Int) -> Int {
-        let own = reserve + 2 * workerCount(configuration) + configuration.listeners.count + Acceptor.mostSurplus
-        return max(1, descriptors - min(own, descriptors / 2))
-    }
-
-    private static func checkConnectionLimit(
-        _ configuration: Configuration, descriptors: Int, room: Int, _ log: Log
-    ) {
-        guard configuration.maxConnections > room else { return }
-        log.warn(
-            "max_connections is \(configuration.maxConnections), but the limit of descriptors (\(descriptors)) allows"
-                + " \(room); raise it with ulimit -n or LimitNOFILE")
     }
 
     /// From here on it is an ordinary user who loads handlers and serves. What only root can do has been done.
@@ -324,6 +319,7 @@ package final class Server {
         }
         context.cluster.stop()
         runDirectory.remove()
+        finishSuccession()
         log.info("stopped")
         dismissRequests()
         admin.close()
@@ -333,6 +329,7 @@ package final class Server {
     /// With workers, until they have ended.
     private func serve() throws(Errno) {
         let threads = try startWorkers()
+        successor?.tellServing(self)
         for entry in listeners.entries { log.info("listening on \(entry.description)") }
         if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let url = admin.dashboardURL { log.info("the dashboard is at \(url)") }
@@ -371,11 +368,14 @@ package final class Server {
         let threads = try WorkerThreads(context.ports.count)
         let (context, listeners, capacity) = (context, listeners, capacity)
         for port in context.ports {
+            let reserved = successor?.reserved(by: port.index)
             let thread = try SystemThread(name: "worker \(port.index)") {
                 // An overflow of the stack can only be told on another one.
                 _ = clinux_make_crash_stack()
                 do throws(Errno) {
-                    try Worker(port: port, server: context, listeners: listeners, capacity: capacity).run()
+                    let worker = try Worker(port: port, server: context, listeners: listeners, capacity: capacity)
+                    if let reserved { worker.table.reserve(reserved.count, serialsUpTo: reserved.serial) }
+                    worker.run()
                 } catch {
                     context.log.error("worker \(port.index) cannot work: \(error)")
                     // So that the others give it no peers.
@@ -392,7 +392,10 @@ package final class Server {
     /// A turn of the control thread's loop: signals and commands, and a step of everything that is under way. Nothing
     /// in it waits.
     private func turn() throws(Errno) {
-        while case let number = clinux_next_signal(signals.number), number != 0 { act(on: number) }
+        var sender: pid_t = 0
+        while case let number = unsafe clinux_next_signal_of(signals.number, &sender), number != 0 {
+            act(on: number, from: sender)
+        }
         if let control {
             try control.turn(self)
             listings.turn(control)
@@ -403,6 +406,7 @@ package final class Server {
         if phase != .stopping { certificates.turn(listeners.entries, isBusy: takeover != nil) }
         handlerManager.step()
         stepRequests()
+        stepUpgrade()
         watchDraining()
         admin.tellDashboards(self)
         stepServiceManager()
@@ -418,6 +422,7 @@ package final class Server {
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }
         let others = [
             draining, handlerManager.nextStep(now), serviceManager.deadline, listings.deadline, traces.deadline,
+            supervisor?.deadline, upgrade?.nextStep, predecessor?.nextStep, successor?.nextStep,
         ]
         return (pauses + others.compactMap { $0 }).min()
     }
@@ -433,20 +438,36 @@ package final class Server {
         _exit(status)
     }
 
-    private func act(on signal: Int32) {
+    /// Ends a process that serves nobody, whatever its handlers are busy with.
+    func endUnserved() -> Never {
+        runDirectory.remove()
+        Log.finish(patience: 50)
+        _exit(1)
+    }
+
+    private func act(on signal: Int32, from sender: pid_t) {
+        if let predecessor, isRelieved {
+            // Whoever sent it means the gateway, of which this program is what is left.
+            predecessor.process.handOn(signal)
+            if signal != SIGTERM && signal != SIGINT { return }
+            return phase == .stopping ? () : beginStopping()
+        }
         switch signal {
         case SIGTERM, SIGINT:
+            if endingSignals.isEcho(from: sender, watcher: supervisor == nil ? nil : getppid()) { return }
             if phase == .stopping { endAtOnce(128 + signal) }
             beginStopping()
         case SIGHUP:
-            guard phase == .serving || phase == .starting else {
+            guard phase == .serving || phase == .starting, predecessor == nil else {
                 tellReloadOver()
-                return log.info("SIGHUP: nothing is reloaded, the gateway is \(phase.rawValue)")
+                let why = predecessor == nil ? "the gateway is \(phase.rawValue)" : "its program is being replaced"
+                return log.info("SIGHUP: nothing is reloaded, \(why)")
             }
             reloadEverything(cause: "SIGHUP", client: nil)
         case SIGUSR1:
             LogFiles.reopen()
             log.info("SIGUSR1: files of logs are opened again")
+        case SIGUSR2: _ = beginUpgrade(nil, cause: "SIGUSR2", client: nil)
         default: log.debug("signal \(signal) means nothing here")
         }
     }

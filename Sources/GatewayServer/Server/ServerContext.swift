@@ -7,9 +7,12 @@ final class ServerContext: Sendable {
     let log: Log
     let pendingReplies = PendingReplies()
     let topics: TopicDirectory
+    /// What goes to another program that serves at the same time.
+    let succession = SuccessionMail()
     let instances = InstanceDirectory()
     /// Topics over several gateways.
     let cluster: Cluster
+    let clusterDelivery: ClusterDelivery
     let jobs = JobPool()
     let dispatchPool = DispatchPool()
     let metrics = MetricTable()
@@ -59,7 +62,8 @@ final class ServerContext: Sendable {
         startedAt = clock()
         memory = MemoryBudget(log)
         topics = TopicDirectory(workers: ports.count)
-        cluster = Cluster(host: ClusterDelivery(log, topics, ports, instances), folders: ClusterLine.folders)
+        clusterDelivery = ClusterDelivery(log, topics, ports, instances, succession)
+        cluster = Cluster(host: clusterDelivery, folders: ClusterLine.folders)
         topics.tell(cluster)
         self.isProbe = isProbe
         self.descriptorRoom = descriptorRoom

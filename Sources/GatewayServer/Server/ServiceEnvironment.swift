@@ -27,6 +27,14 @@ package struct ServiceEnvironment: Sendable, Equatable {
     let stateFolder: String?
     let runtimeFolder: String?
 
+    /// The variables that say to another program of this gateway what was said to this one.
+    var ofSuccessor: [String: String] {
+        var variables: [String: String] = [:]
+        variables["NOTIFY_SOCKET"] = notifySocket
+        variables["WATCHDOG_USEC"] = watchdogMicroseconds.map { String($0) }
+        return variables
+    }
+
     /// Nobody says anything.
     package init() { self.init([:], process: 0) }
 

@@ -158,13 +158,14 @@ extension Server {
 
     /// A reload that was asked for by signal does not happen: whoever waits for its end waits no longer.
     func tellReloadOver() {
-        guard phase == .draining else { return }
+        guard phase == .draining || predecessor != nil else { return }
         serviceManager.tellReloading(at: context.clock())
         serviceManager.tellReady(serviceStatus, at: context.clock())
     }
 
     /// Tells the service manager what it is to know.
     func stepServiceManager() {
+        if isRelieved { return }
         // While the gateway starts there are no workers yet, and while it stops there are fewer and fewer.
         let isWorking = phase == .serving || phase == .draining
         serviceManager.step(

@@ -23,6 +23,7 @@ final class MailboxReader {
         mail.removeAll(keepingCapacity: true)
         nextMail = 0
         mailCaughtUp = 0
+        if worker.exporter.isDue { worker.exporter.look(on: worker) }
     }
 
     /// Reads output of other threads before its turn: what they were promised goes out before what comes next here.
@@ -33,18 +34,55 @@ final class MailboxReader {
         if worker.closer.isDelivering { return }
         worker.closer.isDelivering = true
         worker.port.collect(into: &mail)
-        for index in max(nextMail, mailCaughtUp)..<mail.count where mail[index].isOutput {
-            let item = mail[index]
-            mail[index] = .done
+        mailCaughtUp = max(nextMail, mailCaughtUp)
+        while mailCaughtUp < mail.count {
+            let item = mail[mailCaughtUp]
+            // A connection that comes is to have what lies behind it.
+            if case .take = item { break }
+            mailCaughtUp += 1
+            if !item.isOutput { continue }
+            mail[mailCaughtUp - 1] = .done
             read(item, on: worker)
         }
-        mailCaughtUp = mail.count
         worker.closer.isDelivering = false
         worker.closer.closeSlowConsumers(on: worker)
     }
 
+    /// A connection comes from another program, before which output that lies behind it must not be read.
+    var awaitsConnection: Bool {
+        guard mailCaughtUp < mail.count, mailCaughtUp >= nextMail, case .take = mail[mailCaughtUp] else { return false }
+        return true
+    }
+
+    /// The lowest number of a publication that lies in the mailbox, and of the other program's mail; nil where there is none.
+    func firstNumber(on worker: Worker) -> UInt64? {
+        worker.port.collect(into: &mail)
+        for item in mail[nextMail...] {
+            if case .publication(_, _, _, _, let number) = item, number != 0 { return number }
+        }
+        return nil
+    }
+
+    /// Whether something for a connection has been collected and not read.
+    func hasUnread(for id: ConnectionID, isMember: Bool) -> Bool {
+        mail[nextMail...].contains { $0.concerns(id, isMember: isMember) }
+    }
+
     private func find(_ id: ConnectionID, on worker: Worker) -> ConnectionPointer? {
         worker.table.find(slot: id.slot, serial: id.serial)
+    }
+
+    /// Carries out what a handler asked of a connection, or gives it to the other program when the connection is not here.
+    /// What comes from there finds it here, or nowhere any more.
+    private func carry(_ errand: SuccessionErrand, isFromElsewhere: Bool, on worker: Worker) {
+        if let peer = find(errand.id, on: worker) { return errand.perform(on: peer, worker) }
+        if !isFromElsewhere { worker.server.succession.give(errand) }
+    }
+
+    /// Queues a frame that a thread of the other program asked for.
+    func queue(head: UInt8, _ payload: [UInt8], to peer: ConnectionPointer, on worker: Worker) {
+        _ = worker.port.sharedTable[peer.pointee.slot].departs(FrameWriter.size(payload: payload.count))
+        read(.frame(peer.pointee.id, head: head, payload: payload), on: worker)
     }
 
     private func read(_ item: WorkerMessage, on worker: Worker) {
@@ -54,24 +92,31 @@ final class MailboxReader {
         case .handshake(let id, let place): worker.handshakes.begin(id, place, on: worker)
         case .frame(let id, let head, let payload):
             if WorkerMessage.isFragment(head: head) { worker.port.streams.read(id, worker.port) }
-            guard let peer = receiver(id, payload: payload.count, on: worker) else { return }
+            guard let peer = receiver(id, payload: payload.count, on: worker) else {
+                return passOn(id, head, payload, on: worker)
+            }
             unsafe payload.withUnsafeBytes { unsafe queueOutput(head: head, $0, to: peer, on: worker) }
         case .shared(let id, let head, let address):
             readShared(id, head, address, on: worker)
         case .subscribe(let id, let topic): worker.pubSub.receiveSubscription(topic, of: id, on: worker)
         case .unsubscribe(let id, let key):
-            if let peer = find(id, on: worker) { worker.pubSub.unsubscribe(peer, key, on: worker) }
-        case .publication(let topic, let address, let isPlain, let except):
+            guard let peer = find(id, on: worker) else {
+                return worker.passOn(id, .unsubscribe(isGlobal: key.scope.isEmpty), key.name)
+            }
+            worker.pubSub.unsubscribe(peer, key, on: worker)
+        case .publication(let topic, let address, let isPlain, let except, _):
             worker.pubSub.receivePublication(topic, address, isPlain: isPlain, except: except, on: worker)
+        case .errand(let errand, let isFromElsewhere): carry(errand, isFromElsewhere: isFromElsewhere, on: worker)
         case .event(let event): worker.events.deliver(event, on: worker)
         case .openHome(let instanceContext): worker.events.openHome(instanceContext, on: worker)
         case .close(let id):
-            guard let end = worker.port.takeEnd(of: id), let peer = find(id, on: worker), peer.pointee.phase == .open
-            else { return }
+            guard let end = worker.port.takeEnd(of: id) else { return }
+            guard let peer = find(id, on: worker) else {
+                return worker.passOn(id, .close(code: end.code), end.reason)
+            }
+            if peer.pointee.phase != .open { return }
             worker.closer.beginClosing(peer, code: end.code, reason: end.reason, by: end.by, on: worker)
-        case .abort(let id):
-            guard worker.port.takeEnd(of: id) != nil, let peer = find(id, on: worker) else { return }
-            worker.closer.abort(peer, on: worker)
+        case .abort(let id): abort(id, on: worker)
         case .setReading(let id, let on, let tellsPool):
             setReading(id, on, tellsPool, on: worker)
         case .asked(let id, let ticket, let status):
@@ -92,6 +137,17 @@ final class MailboxReader {
             if exchange.isOnPool { return }
             worker.responder.conclude(peer, exchange, reply, on: worker)
             worker.processLeftover(peer)
+        case .export, .endExport, .take, .countSlots, .copyRecords, .letIn, .releaseReserved, .poolSaved, .poolRestored:
+            readSuccession(item, on: worker)
+        case .listeners, .routing, .handover, .fence, .lag, .drain, .depart, .list, .trace, .endTrace, .stop:
+            obey(item, on: worker)
+        case .done: break
+        }
+    }
+
+    /// What the control thread wants of the worker as a whole.
+    private func obey(_ item: WorkerMessage, on worker: Worker) {
+        switch item {
         case .listeners(let next): worker.acceptor.changeListeners(to: next, on: worker)
         case .routing(let table): worker.follow(table)
         case .handover(let handover): worker.migrator.begin(handover, on: worker)
@@ -104,7 +160,7 @@ final class MailboxReader {
             worker.tracing.begin(tracer, from: first, found: found, on: worker)
         case .endTrace(let tracer, let first): worker.tracing.end(tracer, from: first, on: worker)
         case .stop: worker.beginStopping()
-        case .done: break
+        default: break
         }
     }
 
@@ -119,8 +175,33 @@ final class MailboxReader {
         worker.processLeftover(peer)
     }
 
+    private func abort(_ id: ConnectionID, on worker: Worker) {
+        if worker.port.takeEnd(of: id) == nil { return }
+        guard let peer = find(id, on: worker) else { return worker.passOn(id, .abort) }
+        worker.closer.abort(peer, on: worker)
+    }
+
+    /// What an upgrade of the program has to do with connections.
+    private func readSuccession(_ item: WorkerMessage, on worker: Worker) {
+        switch item {
+        case .export(let transfer): worker.exporter.ask(for: transfer, on: worker)
+        case .endExport: worker.exporter.end(on: worker)
+        case .take(let record, let descriptor, let received):
+            worker.importer.take(record, descriptor, received: received, on: worker)
+        case .countSlots(let slots): slots.note(worker.table.used, worker.table.highestSerial, of: worker.port.index)
+        case .copyRecords(let copies): copies.add(worker.exporter.copies(on: worker), of: worker.port.index)
+        case .letIn(let passage): worker.server.succession.pass(passage)
+        case .releaseReserved: worker.table.releaseReserved()
+        case .poolSaved(let callbacks, let transfer, let letsGo, let state):
+            worker.exporter.finishSave(callbacks, transfer, letsGo, state, on: worker)
+        case .poolRestored(let callbacks, let isRestored):
+            worker.importer.finishRestore(callbacks, isRestored, on: worker)
+        default: break
+        }
+    }
+
     private func setReading(_ id: ConnectionID, _ on: Bool, _ tellsPool: Bool, on worker: Worker) {
-        guard let peer = find(id, on: worker) else { return }
+        guard let peer = find(id, on: worker) else { return worker.passOn(id, .setReading(on)) }
         if tellsPool, peer.pointee.phase == .open { peer.pointee.rareState?.callbacks?.setPaused(!on) }
         worker.setReading(peer, on)
     }
@@ -154,9 +235,23 @@ final class MailboxReader {
         return peer
     }
 
+    /// A frame for a connection that has left.
+    private func passOn(_ id: ConnectionID, _ head: UInt8, _ payload: @autoclosure () -> [UInt8], on worker: Worker) {
+        guard worker.server.succession.isOn.load(ordering: .relaxed), find(id, on: worker) == nil,
+            let opcode = Opcode(rawValue: head & 0x0F)
+        else { return }
+        let isFinal = head & 0x80 != 0
+        if WorkerMessage.isFragment(head: head), opcode.rawValue < 8 {
+            let isPlain = head & WorkerMessage.plain != 0
+            return worker.passOn(id, .fragment(opcode, isFinal: isFinal, isPlain: isPlain), payload())
+        }
+        worker.passOn(id, .frame(head: head & ~WorkerMessage.owesDrained), payload())
+    }
+
     private func readShared(_ id: ConnectionID, _ head: UInt8, _ address: UInt, on worker: Worker) {
         guard let shared = unsafe UnsafeMutablePointer<SharedBuffer>(bitPattern: address) else { return }
         guard let peer = unsafe receiver(id, payload: shared.pointee.count, on: worker) else {
+            unsafe passOn(id, head, Array(shared.pointee.bytes), on: worker)
             unsafe SharedBuffer.release(shared)
             return
         }

@@ -54,6 +54,8 @@ import Synchronization
     let mailbox = MailboxReader()
     let migrator = ConnectionMigrator()
     let departures = Departures()
+    let exporter = ConnectionExporter()
+    let importer = ConnectionImporter()
 
     /// Slots with output of this turn.
     var dirty: [UInt32] = []

@@ -19,7 +19,11 @@ enum WorkerMessage: Sendable {
     case subscribe(ConnectionID, Topic)
     case unsubscribe(ConnectionID, TopicKey)
     /// A frame for the subscribers of a topic, in shared bytes one ownership of which travels with it.
-    case publication(Topic, address: UInt, isPlain: Bool, except: UInt64)
+    ///
+    /// - Parameter number: that `SuccessionMail` has given it; 0 where there is no other program.
+    case publication(Topic, address: UInt, isPlain: Bool, except: UInt64, number: UInt64 = 0)
+    /// Something a handler asked of a connection that is not known here: it may be with the other program.
+    case errand(SuccessionErrand, isFromElsewhere: Bool)
     /// Something a handler asked for earlier.
     case event(HandlerEvent)
     /// `start` of an instance whose [home] is here has ended.
@@ -43,6 +47,10 @@ enum WorkerMessage: Sendable {
     case refused(ConnectionID)
     /// A connection was handed over on the pool, or either side refused.
     case poolMoved(CallbackQueue, Handover, Bool)
+    /// The handler lets a connection go to another process, or not, and what it has saved.
+    case poolSaved(CallbackQueue, ConnectionTransfer, Bool, StateRecord?)
+    /// The handler has taken a connection over from another process, or has not.
+    case poolRestored(CallbackQueue, Bool)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
     /// Where peers come in from now on.
@@ -51,6 +59,22 @@ enum WorkerMessage: Sendable {
     case routing(RoutingTable)
     /// Connections of one binding go to another one.
     case handover(Handover)
+    /// Connections go to another process: the worker looks at some, and posts it again until it has seen all.
+    case export(ConnectionTransfer)
+    /// No more of them do.
+    case endExport
+    /// A connection of another process, with its record; the descriptor changes its owner.
+    ///
+    /// - Parameter received: how much of what this process has given away it had had there.
+    case take([UInt8], Int32, received: UInt64)
+    /// Copies of some records are to be added.
+    case copyRecords(RecordCopies)
+    /// How many slots are used is to be noted.
+    case countSlots(UsedSlots)
+    /// Connections that are to have what this process has given away up to a number have been let in.
+    case letIn(SuccessionMail.Passage)
+    /// No more connections of another process come: their slots are anybody's.
+    case releaseReserved
     /// Tell the control thread that a turn has ended since: bindings that were looked up before are counted now.
     case fence(Fence)
     /// The control thread wants to know how long this takes.
@@ -75,12 +99,40 @@ enum WorkerMessage: Sendable {
     var isOutput: Bool {
         switch self {
         case .frame, .shared, .publication, .subscribe, .unsubscribe: true
-        case .adopt, .handshake, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased, .poolReachedClose,
+        case .adopt, .handshake, .errand, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased,
+            .poolReachedClose,
             .poolThrottled,
             .refused,
             .poolMoved,
             .reply,
-            .listeners, .routing, .handover, .fence, .lag, .drain, .depart, .list, .trace, .endTrace, .stop, .done:
+            .poolSaved, .poolRestored, .listeners, .routing, .handover, .export, .endExport, .take, .countSlots,
+            .copyRecords, .letIn,
+            .releaseReserved, .fence,
+            .lag, .drain, .depart,
+            .list, .trace, .endTrace, .stop, .done:
+            false
+        }
+    }
+
+    /// Whether it is for a connection, or about it.
+    ///
+    /// - Parameter isMember: publications may be for it.
+    func concerns(_ id: ConnectionID, isMember: Bool) -> Bool {
+        switch self {
+        case .frame(let other, _, _), .shared(let other, _, _), .subscribe(let other, _), .unsubscribe(let other, _),
+            .close(let other), .abort(let other), .setReading(let other, _, _), .asked(let other, _, _),
+            .poolEased(let other), .poolReachedClose(let other), .poolThrottled(let other), .refused(let other),
+            .reply(let other, _, _), .handshake(let other, _):
+            other == id
+        case .publication: isMember
+        case .event(let event): event.connection == id.number
+        case .errand(let errand, _): errand.connection == id.number
+        case .poolMoved(let callbacks, _, _), .poolSaved(let callbacks, _, _, _), .poolRestored(let callbacks, _):
+            callbacks.id == id
+        case .adopt, .openHome, .listeners, .routing, .handover, .export, .endExport, .take, .countSlots, .copyRecords,
+            .letIn,
+            .releaseReserved, .fence, .lag, .drain,
+            .depart, .list, .trace, .endTrace, .stop, .done:
             false
         }
     }

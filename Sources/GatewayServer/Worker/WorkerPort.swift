@@ -90,11 +90,24 @@ final class WorkerPort: Sendable {
         return wasEmpty != nil
     }
 
+    /// The owner: makes a connection closed to every sender, unless another thread has posted something that is for it.
+    ///
+    /// - Parameter isMember: publications are for it.
+    func withdraw(_ id: ConnectionID, isMember: Bool) -> Bool {
+        mailbox.withLock { box in
+            if box.mail.contains(where: { $0.concerns(id, isMember: isMember) }) { return false }
+            return sharedTable.takeDown(id)
+        }
+    }
+
     /// The owner: how another thread ended a connection, while the message that says so has not been read.
     func promisedEnd(of id: ConnectionID) -> PromisedEnd? { mailbox.withLock { $0.endings[id.number] } }
 
     /// The owner: the same for the message that is read now.
     func takeEnd(of id: ConnectionID) -> PromisedEnd? { mailbox.withLock { $0.endings.removeValue(forKey: id.number) } }
+
+    /// Whether something is in the mailbox.
+    var hasMail: Bool { mailbox.withLock { !$0.mail.isEmpty } }
 
     /// The owner: takes everything out, behind what it has, leaving an empty box with memory in it.
     func collect(into mail: inout [WorkerMessage]) {

@@ -14,6 +14,8 @@ let targets: [(name: String, body: @convention(c) (UnsafePointer<UInt8>?, Int) -
     ("http2", { start, count in tryHTTP2(bytes(start, count)) }),
     ("state", { start, count in tryState(bytes(start, count)) }),
     ("records", { start, count in tryRecords(bytes(start, count)) }),
+    ("succession", { start, count in trySuccession(bytes(start, count)) }),
+    ("messages", { start, count in tryMessages(bytes(start, count)) }),
     ("engine", { start, count in tryEngine(bytes(start, count)) }),
     ("echoes", { start, count in tryEchoes(bytes(start, count)) }),
     ("connection", { start, count in tryConnection(bytes(start, count)) }),

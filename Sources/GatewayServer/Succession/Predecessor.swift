@@ -1,0 +1,440 @@
+import GatewayCluster
+import GatewayConfiguration
+import GatewayControl
+import GatewayIO
+import Glibc
+import HandlerModules
+import Synchronization
+
+/// This program, as the one whose place another one is to take. It belongs to the control thread, which steps it.
+///
+///     starting ─hello─▶ greeted ─handlersStarted─▶ saving ─▶ saved ─ready─▶ closing ─▶ counting ─▶ handing
+///        │ anything that goes wrong so far changes nothing                                            │ serving
+///        ▼                                                                                            ▼
+///     refused                            ended ◀─ nobody is left ─ staying ◀─ all have been looked at ─ moving
+///
+/// A successor that goes while connections move takes those with it that it has; the listeners come back here.
+final class Predecessor {
+    private enum Phase {
+        case starting, greeted
+        case saving
+        case saved
+        /// Nobody accepts any more, once the fence is passed.
+        case closing(Fence)
+        /// The slots that have been used are counted, once the fence is passed.
+        case counting(Fence, UsedSlots)
+        case handing
+        case moving(ConnectionTransfer)
+        case staying(ConnectionTransfer)
+        case ended
+    }
+
+    /// How the upgrade went.
+    enum Outcome {
+        /// Nothing was changed.
+        case refused(String)
+        /// The successor serves: what there is to say of the connections.
+        case moved(String)
+        /// The successor had taken over, and has gone.
+        case lost(String)
+    }
+
+    /// How long a successor may take to come up beyond the longest `start_timeout`.
+    private static let patience: Int64 = 60_000
+    /// How long connections may take that move as soon as they are quiet, before whoever asked is answered.
+    private static let quietPatience: Int64 = 10_000
+    /// So often a tenth of a second without progress is waited for at the end.
+    private static let pushes = 100
+    /// How often the successor hears who stays.
+    private static let tellingInterval: UInt64 = 1_000_000_000
+
+    let request: UpgradeRequest
+    let process: SuccessorProcess
+    private unowned let server: Server
+    private var link: SuccessionLink
+    private var phase = Phase.starting
+    private var deadline: UInt64
+    /// Instances that have not said what they know, the next one last.
+    private var unsaved: [(handler: String, route: String, instance: RouteInstance)] = []
+    private var saving: (handler: String, route: String, SelfSaving)?
+    private var targets: [SuccessionMessage.RouteTarget] = []
+    private var toldRemaining: (remaining: SuccessionMessage.Remaining, at: UInt64)?
+    private var switchedAt: UInt64 = 0
+    /// Passed when no connection goes over any more.
+    private var lastOnes: Fence?
+
+    /// Starts the successor.
+    init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
+        (self.request, self.server) = (request, server)
+        var pair = try Self.makePair()
+        guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
+        link = try Self.makeLink(near)
+        process = try SuccessorProcess(
+            request.program.child(server.environment.ofSuccessor), far, supervisor: server.supervisor)
+        let longest = server.handlerManager.configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0
+        deadline = server.handlerManager.deadline(milliseconds: longest + Self.patience)
+    }
+
+    private static func makePair() throws(ChildProgram.Failure) -> DescriptorSocket.Pair {
+        do throws(Errno) {
+            return try DescriptorSocket.Pair()
+        } catch {
+            throw ChildProgram.Failure(description: "no way to the new program: \(error)")
+        }
+    }
+
+    private static func makeLink(_ socket: consuming DescriptorSocket) throws(ChildProgram.Failure) -> SuccessionLink {
+        do throws(Errno) {
+            return try SuccessionLink(socket)
+        } catch {
+            throw ChildProgram.Failure(description: "no way to the new program: \(error)")
+        }
+    }
+
+    /// Readable when there is something to step for.
+    var descriptors: [Int32] { [link.number] + process.descriptors }
+
+    /// When it is to be stepped even if nothing happens.
+    var nextStep: UInt64? {
+        var times = [link.retryAt, saving?.2.nextStep].compactMap { $0 }
+        switch phase {
+        case .starting, .greeted, .saving, .saved, .closing, .handing, .moving: times.append(deadline)
+        // A thread of a handler may be publishing just now.
+        case .counting: times.append(server.context.clock() &+ 2_000_000)
+        case .staying: times.append(server.context.clock() &+ Self.tellingInterval)
+        case .ended: break
+        }
+        return times.min()
+    }
+
+    /// Listeners and signals are the successor's.
+    var hasHandedOver: Bool {
+        switch phase {
+        case .starting, .greeted, .saving, .saved: false
+        case .closing, .counting, .handing, .moving, .staying, .ended: true
+        }
+    }
+
+    // MARK: Steps
+
+    /// Goes on without waiting.
+    ///
+    /// - Returns: what there is to tell whoever asked; once with `moved`, and once at most with anything else.
+    func step(_ now: UInt64) -> Outcome? {
+        for news in process.step() {
+            switch news {
+            case .started(let number): say("process \(number) of \(request.program.path) starts its handlers")
+            case .gone(let reason): return fail(reason)
+            }
+        }
+        do throws(SuccessionFailure) {
+            forward()
+            for message in try link.turn(now: now) {
+                if let outcome = hear(message) { return outcome }
+            }
+            let outcome = advance(now)
+            if hasHandedOver { server.context.succession.tellReceived() }
+            forward()
+            if let fence = lastOnes, fence.isPassed, !link.isFull {
+                lastOnes = nil
+                link.send(.allSent)
+            }
+            try link.flush(now: now)
+            if let outcome { return outcome }
+            // How it ended is told by its process; where that is silent, this has to do.
+            if link.hasEnded, now >= deadline || process.process == nil { return fail("the new program has ended") }
+        } catch {
+            return fail(error.description)
+        }
+        return nil
+    }
+
+    /// Says what there is for the other side's connections, as far as there is room for it.
+    private func forward() {
+        guard hasHandedOver, !link.isFull else { return }
+        for item in server.context.succession.takeOutgoing() {
+            if let message = SuccessionMessage(item) { link.send(message) }
+        }
+    }
+
+    private func hear(_ message: SuccessionMessage) -> Outcome? {
+        switch (message, phase) {
+        case (.hello(let greeting), .starting): return greet(greeting)
+        case (.handlersStarted, .greeted): beginSaving()
+        case (.ready(let targets), .saved):
+            self.targets = targets
+            closeDoors()
+        case (.serving, .handing): beginMoving()
+        case (.publication(let publication), _):
+            server.context.succession.take(.publication(publication.item), server.context)
+        case (.errand(let errand), _): server.context.succession.take(.errand(errand), server.context)
+        case (.stop, _) where hasHandedOver: beginStopping()
+        case (.progress(let text), _): say(text)
+        case (.abort(let reason), _): return fail(reason)
+        default: return fail("\"\(message.kind)\" is not what comes now")
+        }
+        return nil
+    }
+
+    private func advance(_ now: UInt64) -> Outcome? {
+        switch phase {
+        case .starting, .greeted, .saved:
+            if now >= deadline { return fail("it was not ready when its time was up") }
+        case .saving: saveNext(now)
+        case .closing(let fence): if fence.isPassed { countSlots() }
+        case .counting(let fence, let slots): if fence.isPassed { handOver(slots) }
+        case .handing: if now >= deadline { return fail("it did not serve when its time was up") }
+        case .moving(let transfer): return look(at: transfer, now)
+        case .staying(let transfer): tellRemaining(transfer, now)
+        case .ended: break
+        }
+        return nil
+    }
+
+    private func say(_ text: String) {
+        server.log.info("upgrade: \(text)")
+        if let client = request.client { server.control?.send(client, text + "\n") }
+    }
+
+    // MARK: Before the switch
+
+    private func greet(_ greeting: SuccessionMessage.Greeting) -> Outcome? {
+        let own = server.greeting
+        if let objection = own.objection(greeting) { return fail(objection) }
+        guard greeting.workers == own.workers else {
+            return fail(
+                "it has \(greeting.workers) workers, and this program \(own.workers): \"threads\" takes effect with a new start"
+            )
+        }
+        server.context.cluster.ignore(greeting.clusterOrigin)
+        link.send(.welcome(own))
+        phase = .greeted
+        return nil
+    }
+
+    private func beginSaving() {
+        phase = .saving
+        for service in server.handlerManager.handlers.values {
+            guard let serving = service.serving else { continue }
+            for (route, instance) in serving.instances { unsaved.append((service.name, route, instance)) }
+        }
+    }
+
+    private func saveNext(_ now: UInt64) {
+        while true {
+            if let (handler, route, saving) = saving {
+                guard saving.step(now) else { return }
+                if let saved = saving.saved {
+                    link.send(.instanceState(.init(handler: handler, route: route, state: saved)))
+                }
+                self.saving = nil
+            }
+            guard let next = unsaved.popLast() else { break }
+            saving = (
+                next.handler, next.route, SelfSaving(of: next.instance, isTaken: true, server.handlerManager)
+            )
+        }
+        link.send(.statesDone)
+        phase = .saved
+    }
+
+    // MARK: The switch
+
+    /// From here on nobody is accepted by this program: whoever comes waits in the backlog, which is the successor's as well.
+    private func closeDoors() {
+        server.context.succession.begin(.predecessor, bell: server.loop.bell)
+        for port in server.context.ports { port.post(.listeners(Listeners([]))) }
+        phase = .closing(fence())
+    }
+
+    private func fence() -> Fence {
+        let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
+        for port in server.context.ports { port.post(.fence(fence)) }
+        return fence
+    }
+
+    /// Peers that one worker has accepted for another one are there now.
+    private func countSlots() {
+        let slots = UsedSlots()
+        for port in server.context.ports { port.post(.countSlots(slots)) }
+        phase = .counting(fence(), slots)
+    }
+
+    private func handOver(_ slots: UsedSlots) {
+        guard server.context.succession.isKnown else { return }
+        for port in server.context.ports {
+            guard let count = slots[port.index] else { continue }
+            link.send(
+                .slots(
+                    .init(worker: port.index, count: count.used, serial: count.serial, timer: port.timers.lastNumber)))
+        }
+        let given = server.giveListenersAway { share, descriptor in
+            link.send(.listener(share, PassedDescriptors(descriptor)))
+        }
+        link.send(.serve)
+        phase = .handing
+        switchedAt = server.context.clock()
+        deadline = server.handlerManager.deadline(milliseconds: Self.patience)
+        server.log.info("upgrade: \(given) listening sockets go to the new program")
+    }
+
+    private func beginMoving() {
+        var facts: [String: (handler: String, facts: HandoverFacts)] = [:]
+        for target in targets {
+            guard let known = try? HandoverFacts(target.facts) else { continue }
+            facts[target.route] = (target.handler, known)
+        }
+        let limits = server.handlerManager.configuration.limits
+        let transfer = ConnectionTransfer(
+            facts, to: server.context.succession,
+            patience: TimerWheel.ticks(milliseconds: limits.drainTimeoutMilliseconds),
+            spread: TimerWheel.ticks(milliseconds: min(limits.drainTimeoutMilliseconds, 10_000)),
+            progress: server.loop.bell)
+        server.handlerManager.giveWay()
+        for port in server.context.ports { port.post(.export(transfer)) }
+        phase = .moving(transfer)
+        deadline = server.handlerManager.deadline(milliseconds: Self.quietPatience)
+    }
+
+    private func look(at transfer: ConnectionTransfer, _ now: UInt64) -> Outcome? {
+        let hasPassed = transfer.passed.load(ordering: .acquiring) >= server.context.ports.count
+        guard hasPassed && transfer.remainder.busy == 0 || now >= deadline else { return nil }
+        phase = .staying(transfer)
+        tellRemaining(transfer, now)
+        let moved = transfer.moved.load(ordering: .relaxed)
+        let took = (now &- switchedAt) / 1_000_000
+        let process = process.process.map { "process \($0)" } ?? "the new program"
+        var text = "\(process) serves, \(moved) connection\(moved == 1 ? "" : "s") moved in \(took) ms"
+        let remaining = remaining(transfer, now)
+        if !remaining.reasons.isEmpty {
+            text += "; \(remaining.count) stay with process \(getpid()) (\(remaining.reasons.joined(separator: ", ")))"
+            let seconds = (Int64(clamping: remaining.milliseconds) + 999) / 1000
+            text += ", for \(Unit.text(milliseconds: seconds * 1000)) at most"
+        }
+        return .moved(text)
+    }
+
+    // MARK: Behind the switch
+
+    private func remaining(_ transfer: ConnectionTransfer, _ now: UInt64) -> SuccessionMessage.Remaining {
+        let remainder = transfer.remainder
+        let reasons = [
+            (remainder.bound, "over TLS or HTTP/2, or in the middle of a request"),
+            (remainder.unmovable, "whose handler does not hand them over"),
+            (remainder.busy, "that move when they are quiet"),
+        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        let patience = server.longestDrain
+        let gone = Int64(clamping: (now &- switchedAt) / 1_000_000)
+        let count = server.context.connections.load(ordering: .relaxed)
+        return .init(
+            count: UInt64(max(0, count)), reasons: reasons, milliseconds: UInt64(max(0, patience - gone)))
+    }
+
+    private func tellRemaining(_ transfer: ConnectionTransfer, _ now: UInt64) {
+        let remaining = remaining(transfer, now)
+        if remaining.count != toldRemaining?.remaining.count, now >= (toldRemaining?.at ?? 0) &+ Self.tellingInterval {
+            toldRemaining = (remaining, now)
+            link.send(.remaining(remaining))
+        }
+        let isDone = !server.context.succession.hasOutgoing && link.waiting == 0
+        if isDone, server.context.connections.load(ordering: .relaxed) <= 0 {
+            phase = .ended
+            server.endBehindSuccessor()
+        }
+    }
+
+    /// What is left to say goes out, and then nothing does any more. The handlers have ended.
+    func finish() {
+        phase = .ended
+        if !pushAll() { server.log.error("upgrade: the new program does not read: what was on its way there is lost") }
+        link.send(.finish)
+        _ = pushAll()
+        process.tellServing()
+        // This is its last turn, and the message a short one.
+        _ = server.supervisor?.turn(now: server.context.clock())
+    }
+
+    /// - Returns: whether everything has left; not when nothing does for a while.
+    private func pushAll() -> Bool {
+        var (before, patience) = (Int.max, Self.pushes)
+        while server.context.succession.hasOutgoing || link.waiting > 0 {
+            forward()
+            do throws(SuccessionFailure) {
+                try link.flush(now: server.context.clock())
+            } catch {
+                return false
+            }
+            patience = link.waiting < before ? Self.pushes : patience - 1
+            if link.hasEnded || patience == 0 { return false }
+            before = link.waiting
+            var interest = pollfd(fd: link.number, events: Int16(POLLIN), revents: 0)
+            if link.waiting > 0 { _ = unsafe poll(&interest, 1, 100) }
+        }
+        return true
+    }
+
+    /// The gateway is to end: nobody goes over any more.
+    private func beginStopping() {
+        for port in server.context.ports { port.post(.endExport) }
+        lastOnes = fence()
+        server.beginStopping()
+    }
+
+    // MARK: Failing
+
+    /// The successor is not needed.
+    func abandon(_ why: String) {
+        link.send(.abort(why))
+        try? link.flush(now: server.context.clock())
+        process.kill()
+    }
+
+    private func fail(_ reason: String) -> Outcome? {
+        guard hasHandedOver else {
+            abandon(reason)
+            return .refused(reason)
+        }
+        // Both end.
+        if server.phase == .stopping { phase = .ended }
+        if case .ended = phase { return nil }
+        var moved: Int?
+        switch phase {
+        case .moving(let transfer), .staying(let transfer): moved = transfer.moved.load(ordering: .relaxed)
+        default: break
+        }
+        phase = .ended
+        process.kill()
+        server.takeListenersBack()
+        guard let moved else { return .refused(reason) }
+        server.beginAnew()
+        return .lost("\(reason); this program serves again, and the \(moved) connections that had moved are lost")
+    }
+}
+
+extension SuccessionMessage {
+    /// What goes over the link of an item; nil for a place that is kept.
+    init?(_ item: SuccessionMail.Item) {
+        switch item {
+        case .publication(let publication):
+            self = .publication(
+                Publication(
+                    scope: publication.key.scope,
+                    topic: String(decoding: publication.key.name, as: UTF8.self), isText: publication.isText,
+                    isPlain: publication.isPlain, except: publication.except, payload: publication.payload))
+        case .errand(let errand): self = .errand(errand)
+        case .received(let number): self = .received(number)
+        case .connection(let connection, let received, let record, let socket):
+            let worker = UInt8(truncatingIfNeeded: ConnectionID(connection).worker)
+            self = .connection(ConnectionShare(worker: worker, received: received, record: record), socket)
+        case .reserved: return nil
+        }
+    }
+}
+
+extension SuccessionMessage.Publication {
+    var item: SuccessionMail.Publication {
+        SuccessionMail.Publication(
+            key: TopicKey(scope: scope, name: Array(topic.utf8)), isText: isText, isPlain: isPlain, except: except,
+            payload: payload)
+    }
+}

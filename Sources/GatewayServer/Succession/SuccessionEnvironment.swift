@@ -1,0 +1,96 @@
+package import GatewayIO
+import Glibc
+
+/// What a program of the gateway says to one that it starts to take over, or that it watches over: descriptors, in variables
+/// of the environment that name their numbers.
+///
+/// The number of the parent stands there, too. Whoever inherits the variables by some detour has another one, and finds
+/// other descriptors behind the numbers than were meant.
+package struct SuccessionEnvironment: ~Copyable, Sendable {
+    /// `FD:PARENT`: the way to the process that watches over this one.
+    static let supervisorName = "GATEWAY_SUPERVISOR"
+    /// `FD:PARENT`: the way to the program that serves, and is to be relieved.
+    static let predecessorName = "GATEWAY_PREDECESSOR"
+    /// The numbers that a child finds them behind.
+    private static let supervisorNumber: Int32 = 3
+    private static let predecessorNumber: Int32 = 4
+
+    private var supervisor: DescriptorSocket?
+    private var predecessor: DescriptorSocket?
+    /// What was said and makes no sense.
+    package let troubles: [String]
+
+    /// Nobody says anything.
+    package init() { self.init([:], parent: 0) }
+
+    /// - Parameter parent: who has to have said it.
+    init(_ variables: [String: String], parent: Int32) {
+        var troubles: [String] = []
+        supervisor = Self.socket(variables, Self.supervisorName, parent, &troubles)
+        predecessor = Self.socket(variables, Self.predecessorName, parent, &troubles)
+        self.troubles = troubles
+    }
+
+    private static func socket(
+        _ variables: [String: String], _ name: String, _ parent: Int32, _ troubles: inout [String]
+    ) -> DescriptorSocket? {
+        guard let value = variables[name] else { return nil }
+        let words = value.split(separator: ":", omittingEmptySubsequences: false)
+        guard words.count == 2, let number = Int32(words[0]), let teller = Int32(words[1]) else {
+            troubles.append("\(name) is \"\(value)\", which is not FD:PID")
+            return nil
+        }
+        guard teller == parent else {
+            troubles.append("\(name) was said by process \(teller), and process \(parent) is the parent")
+            return nil
+        }
+        guard let socket = DescriptorSocket(inherited: number) else {
+            troubles.append("\(name) names descriptor \(number), which is no socket of that kind")
+            return nil
+        }
+        return socket
+    }
+
+    /// Reads what was said to this process and takes it out of the environment; no program that is started from here on
+    /// inherits the descriptors. To be called once, before there is a second thread, or a descriptor is opened.
+    package static func take() -> SuccessionEnvironment {
+        var variables: [String: String] = [:]
+        for name in [supervisorName, predecessorName] {
+            variables[name] = unsafe getenv(name).map { unsafe String(cString: $0) }
+            _ = unsafe unsetenv(name)
+        }
+        return SuccessionEnvironment(variables, parent: getppid())
+    }
+
+    /// Whether this process is to take over from another one.
+    package var isSuccessor: Bool { predecessor != nil }
+
+    /// Each can be had once.
+    package mutating func takeSupervisor() -> DescriptorSocket? { supervisor.take() }
+    package mutating func takePredecessor() -> DescriptorSocket? { predecessor.take() }
+
+    /// The same for a process that was divided from its parent, and needs no variables.
+    package mutating func watchedOver(by socket: consuming DescriptorSocket) { supervisor = consume socket }
+
+    // MARK: Saying it
+
+    /// Starts a program as a child of this process, with a way to it, and one to the program that asks for it.
+    ///
+    /// - Returns: its number, and our end of the way to it.
+    static func start(
+        _ program: ChildProgram, predecessor: Int32
+    ) throws(ChildProgram.Failure) -> (process: pid_t, socket: Int32) {
+        var pair: DescriptorSocket.Pair
+        do throws(Errno) {
+            pair = try DescriptorSocket.Pair()
+        } catch {
+            throw ChildProgram.Failure(description: "\(program.path) cannot be started: socketpair: \(error)")
+        }
+        guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
+        var said = program
+        said.variables[supervisorName] = "\(supervisorNumber):\(getpid())"
+        said.variables[predecessorName] = "\(predecessorNumber):\(getpid())"
+        let process = try said.start([far.number, predecessor])
+        return (process, near.release())
+    }
+}

@@ -1,0 +1,369 @@
+import GatewayIO
+import WebSocket
+
+/// A message on the wire: its length without these eight bytes (4), its kind (2), the number of its descriptors (2),
+/// little-endian, and its fields.
+extension SuccessionMessage {
+    static let headLength = 8
+    /// Kinds from here on may be skipped by those who do not know them; others must be understood.
+    static let firstOptionalKind: UInt16 = 0x8000
+
+    /// Numbers of the wire, which keep their meaning for ever.
+    enum Kind: UInt16, Sendable, CaseIterable {
+        case hello = 1
+        case welcome = 2
+        case listener = 3
+        case instanceState = 4
+        case statesDone = 5
+        case ready = 6
+        case connection = 7
+        case handlersStarted = 8
+        case publication = 9
+        case errand = 10
+        case finish = 11
+        case abort = 12
+        case slots = 13
+        case serve = 14
+        case serving = 15
+        case received = 16
+        case stop = 17
+        case allSent = 18
+        case start = 0x100
+        case started = 0x101
+        case notStarted = 0x102
+        case serves = 0x103
+        case childEnded = 0x104
+        case progress = 0x8000
+        case remaining = 0x8001
+
+        /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
+        /// ever be (`max_message`, and what waits to be sent beside it).
+        var longest: Int {
+            switch self {
+            case .connection, .instanceState, .publication, .errand: 3 << 30
+            case .welcome, .hello, .ready: 16 << 20
+            case .start: 1 << 20
+            case .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
+            case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
+                .serves,
+                .childEnded:
+                1 << 10
+            }
+        }
+
+        var descriptors: Int { self == .listener || self == .connection || self == .start ? 1 : 0 }
+    }
+
+    var kind: Kind {
+        switch self {
+        case .hello: .hello
+        case .welcome: .welcome
+        case .listener: .listener
+        case .instanceState: .instanceState
+        case .statesDone: .statesDone
+        case .ready: .ready
+        case .connection: .connection
+        case .handlersStarted: .handlersStarted
+        case .slots: .slots
+        case .serve: .serve
+        case .serving: .serving
+        case .received: .received
+        case .stop: .stop
+        case .allSent: .allSent
+        case .publication: .publication
+        case .errand: .errand
+        case .progress: .progress
+        case .remaining: .remaining
+        case .finish: .finish
+        case .abort: .abort
+        case .start: .start
+        case .started: .started
+        case .notStarted: .notStarted
+        case .serves: .serves
+        case .childEnded: .childEnded
+        }
+    }
+
+    // MARK: Writing
+
+    /// The whole message, its head included.
+    var bytes: [UInt8] {
+        var writer = MessageFieldWriter([UInt8](repeating: 0, count: Self.headLength))
+        put(&writer)
+        var bytes = writer.bytes
+        let length = UInt32(bytes.count - Self.headLength)
+        let words = UInt64(length) | UInt64(kind.rawValue) << 32 | UInt64(descriptors?.count ?? 0) << 48
+        for index in 0..<Self.headLength { bytes[index] = UInt8(truncatingIfNeeded: words >> (UInt64(index) * 8)) }
+        return bytes
+    }
+
+    private func put(_ writer: inout MessageFieldWriter) {
+        switch self {
+        case .hello(let greeting), .welcome(let greeting): greeting.put(&writer)
+        case .listener(let share, _): share.put(&writer)
+        case .instanceState(let state): state.put(&writer)
+        case .connection(let share, _):
+            writer.put(1, share.worker)
+            writer.put(2, share.received)
+            writer.put(3, share.record)
+        case .ready(let targets): for target in targets { writer.put(1, target.bytes) }
+        case .slots(let share):
+            writer.put(1, share.worker)
+            writer.put(2, share.count)
+            writer.put(3, share.serial)
+            writer.put(4, share.timer)
+        case .received(let number): writer.put(1, number)
+        case .publication(let publication): publication.put(&writer)
+        case .errand(let errand): errand.put(&writer)
+        case .remaining(let remaining):
+            writer.put(1, remaining.count)
+            writer.put(2, remaining.milliseconds)
+            for reason in remaining.reasons { writer.put(3, reason) }
+        case .progress(let text), .abort(let text), .notStarted(let text): writer.put(1, text)
+        case .start(let program, _): program.put(&writer)
+        case .started(let process), .serves(let process): writer.put(1, process)
+        case .childEnded(let process, let end):
+            writer.put(1, process)
+            writer.put(2, UInt32(bitPattern: end.signal))
+            writer.put(3, UInt32(bitPattern: end.status))
+        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish: break
+        }
+    }
+
+    // MARK: Reading
+
+    /// Reads the fields of a message whose kind, length and descriptors are as they have to be.
+    init(_ kind: Kind, _ bytes: ArraySlice<UInt8>, _ descriptors: PassedDescriptors) throws(SuccessionFailure) {
+        let fields = try MessageFieldReader(bytes, of: "\(kind)")
+        switch kind {
+        case .hello: self = .hello(try Greeting(fields))
+        case .welcome: self = .welcome(try Greeting(fields))
+        case .listener: self = .listener(try ListenerShare(fields), descriptors)
+        case .instanceState: self = .instanceState(try InstanceState(fields))
+        case .statesDone: self = .statesDone
+        case .ready:
+            var targets: [RouteTarget] = []
+            for bytes in fields.all(1) { targets.append(try RouteTarget(MessageFieldReader(bytes, of: "target"))) }
+            self = .ready(targets)
+        case .handlersStarted: self = .handlersStarted
+        case .slots:
+            self = .slots(
+                SlotShare(
+                    worker: try fields.number(1), count: try fields.number(2), serial: try fields.number(3),
+                    timer: try fields.number(4)))
+        case .serve: self = .serve
+        case .serving: self = .serving
+        case .received: self = .received(try fields.number(1))
+        case .stop: self = .stop
+        case .allSent: self = .allSent
+        case .connection:
+            self = .connection(
+                ConnectionShare(
+                    worker: try fields.number(1), received: try fields.number(2),
+                    record: Array(try fields.demand(fields.bytes(3), 3))), descriptors)
+        case .publication: self = .publication(try Publication(fields))
+        case .errand: self = .errand(try SuccessionErrand(fields))
+        case .progress: self = .progress(try fields.text(1) ?? "")
+        case .remaining:
+            self = .remaining(
+                Remaining(
+                    count: try fields.number(1), reasons: try fields.texts(3), milliseconds: try fields.number(2)))
+        case .finish: self = .finish
+        case .abort: self = .abort(try fields.text(1) ?? "")
+        case .start, .started, .notStarted, .serves, .childEnded:
+            self = try Self.ofChildren(kind, fields, descriptors)
+        }
+    }
+
+    /// Of those between a program and the process that watches over it.
+    private static func ofChildren(
+        _ kind: Kind, _ fields: MessageFieldReader, _ descriptors: PassedDescriptors
+    ) throws(SuccessionFailure) -> SuccessionMessage {
+        if kind == .start { return .start(try ChildProgram(fields), descriptors) }
+        if kind == .notStarted { return .notStarted(try fields.text(1) ?? "") }
+        let process: UInt32 = try fields.number(1)
+        guard process > 0, process <= UInt32(Int32.max) else {
+            throw fields.failure("no process has number \(process)")
+        }
+        if kind == .started { return .started(process: process) }
+        if kind == .serves { return .serves(process: process) }
+        let end = ChildEnd(
+            signal: Int32(bitPattern: try fields.number(2)), status: Int32(bitPattern: try fields.number(3)))
+        return .childEnded(process: process, end)
+    }
+}
+
+extension SuccessionMessage.Greeting {
+    fileprivate func put(_ writer: inout MessageFieldWriter) {
+        writer.put(1, version)
+        writer.put(2, leastVersion)
+        writer.put(3, program)
+        writer.put(4, process)
+        writer.put(5, workers)
+        writer.put(6, capacity)
+        writer.put(7, startedAt)
+        writer.put(8, clusterOrigin)
+        for generation in generations {
+            var inner = MessageFieldWriter()
+            inner.put(1, generation.handler)
+            inner.put(2, generation.number)
+            inner.put(3, generation.digest)
+            writer.put(9, inner.bytes)
+        }
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        self.init()
+        version = try fields.number(1)
+        leastVersion = try fields.number(2, standard: version)
+        program = try fields.text(3) ?? ""
+        process = try fields.number(4)
+        workers = try fields.number(5)
+        capacity = try fields.number(6)
+        startedAt = try fields.number(7)
+        clusterOrigin = try fields.number(8)
+        for bytes in fields.all(9) {
+            let inner = try MessageFieldReader(bytes, of: "generation")
+            generations.append(
+                .init(
+                    handler: try inner.demand(inner.text(1), 1), number: try inner.number(2),
+                    digest: try inner.number(3)))
+        }
+    }
+
+    /// Why the two sides do not understand each other; nil when they do.
+    func objection(_ other: Self) -> String? {
+        if other.version < leastVersion {
+            return
+                "it speaks version \(other.version) of the upgrade, and \(leastVersion) is the oldest that is known here"
+        }
+        if version < other.leastVersion {
+            return "it wants version \(other.leastVersion) of the upgrade at least, and \(version) is spoken here"
+        }
+        return nil
+    }
+}
+
+extension SuccessionMessage.ListenerShare {
+    fileprivate func put(_ writer: inout MessageFieldWriter) {
+        writer.put(1, role.rawValue)
+        writer.put(2, address)
+        writer.put(3, line)
+        writer.put(4, inheritedName)
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        guard let role = Role(rawValue: try fields.number(1)) else { throw fields.failure("its role is unknown") }
+        self.init(
+            role: role, address: try fields.demand(fields.text(2), 2), line: try fields.text(3),
+            inheritedName: try fields.text(4))
+    }
+}
+
+extension SuccessionMessage.InstanceState {
+    fileprivate func put(_ writer: inout MessageFieldWriter) {
+        writer.put(1, handler)
+        writer.put(2, route)
+        writer.put(3, state.version)
+        writer.put(4, state.bytes)
+        writer.put(5, state.format)
+        writer.put(6, state.generation)
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        self.init(
+            handler: try fields.demand(fields.text(1), 1), route: try fields.text(2) ?? "",
+            state: SavedSelf(
+                version: try fields.number(3), format: try fields.number(5), generation: try fields.number(6),
+                bytes: Array(try fields.demand(fields.bytes(4), 4))))
+    }
+}
+
+extension SuccessionMessage.RouteTarget {
+    fileprivate var bytes: [UInt8] {
+        var writer = MessageFieldWriter()
+        writer.put(1, route)
+        writer.put(2, handler)
+        writer.put(3, facts)
+        return writer.bytes
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        self.init(
+            route: try fields.demand(fields.text(1), 1), handler: try fields.demand(fields.text(2), 2),
+            facts: Array(try fields.demand(fields.bytes(3), 3)))
+    }
+}
+
+extension SuccessionMessage.Publication {
+    fileprivate func put(_ writer: inout MessageFieldWriter) {
+        writer.put(1, scope)
+        writer.put(2, topic)
+        writer.put(3, isText)
+        writer.put(4, isPlain)
+        writer.put(5, except)
+        writer.put(6, payload)
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        self.init(
+            scope: try fields.text(1) ?? "", topic: try fields.demand(fields.text(2), 2), isText: try fields.flag(3),
+            isPlain: try fields.flag(4), except: try fields.number(5),
+            payload: Array(try fields.demand(fields.bytes(6), 6)))
+    }
+}
+
+extension SuccessionErrand {
+    /// Numbers of the wire, which keep their meaning for ever.
+    private enum Kind: UInt8 {
+        case frame = 1
+        case fragment, close, abort, post, setReading, subscribe, unsubscribe
+    }
+
+    fileprivate func put(_ writer: inout MessageFieldWriter) {
+        writer.put(1, connection)
+        writer.put(2, handler)
+        writer.put(3, payload)
+        func put(_ kind: Kind, _ number: UInt64 = 0, _ first: Bool = false, _ second: Bool = false) {
+            writer.put(4, kind.rawValue)
+            writer.put(5, number)
+            writer.put(6, first)
+            writer.put(7, second)
+        }
+        switch work {
+        case .frame(let head): put(.frame, UInt64(head))
+        case .fragment(let opcode, let isFinal, let isPlain):
+            put(.fragment, UInt64(opcode.rawValue), isFinal, isPlain)
+        case .close(let code): put(.close, UInt64(code))
+        case .abort: put(.abort)
+        case .post(let token): put(.post, token)
+        case .setReading(let on): put(.setReading, 0, on)
+        case .subscribe(let isGlobal): put(.subscribe, 0, isGlobal)
+        case .unsubscribe(let isGlobal): put(.unsubscribe, 0, isGlobal)
+        }
+    }
+
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        guard let kind = Kind(rawValue: try fields.number(4)) else { throw fields.failure("its kind is unknown") }
+        let number: UInt64 = try fields.number(5)
+        let (first, second) = (try fields.flag(6), try fields.flag(7))
+        let work: Work
+        switch kind {
+        case .frame: work = .frame(head: try fields.number(5))
+        case .fragment:
+            guard let opcode = Opcode(rawValue: try fields.number(5)) else {
+                throw fields.failure("\(number) is no opcode")
+            }
+            work = .fragment(opcode, isFinal: first, isPlain: second)
+        case .close: work = .close(code: try fields.number(5))
+        case .abort: work = .abort
+        case .post: work = .post(token: number)
+        case .setReading: work = .setReading(first)
+        case .subscribe: work = .subscribe(isGlobal: first)
+        case .unsubscribe: work = .unsubscribe(isGlobal: first)
+        }
+        self.init(
+            connection: try fields.number(1), handler: try fields.demand(fields.text(2), 2), work: work,
+            payload: Array(fields.bytes(3) ?? []))
+    }
+}

@@ -1,0 +1,191 @@
+import GatewayIO
+
+/// What a program that serves and the one that is to take over say to each other.
+///
+///     successor                                   predecessor
+///     hello ──────────────────────────────────▶
+///           ◀──────────────────────────────────  welcome
+///     starts its handlers, then handlersStarted ▶
+///           ◀──────────────────────────────────  instanceState …, statesDone
+///     gives them to its handlers, then ready ─▶
+///           ◀──────────────────────────────────  slots …, listener …, serve
+///     serves, says serving ───────────────────▶
+///           ◀──────────────────────────────────  connection …
+///           ◀── publication, errand, both ways ─▶
+///           ◀──────────────────────────────────  received …, remaining …, finish
+///     stop: the gateway is to end ────────────▶
+///           ◀──────────────────────────────────  allSent
+///     abort at any time, either way
+///
+/// And what a program that serves says to the process that watches over it, which has no code of handlers (`WatchOver`):
+///
+///     program that serves                         watch over
+///     start ───────────────────────────────────▶  its child, from here on
+///           ◀───────────────────────────────────  started, or notStarted; childEnded when it has
+///     serves ──────────────────────────────────▶  the child whose end is the end of all
+enum SuccessionMessage: Sendable {
+    /// The first word of the successor.
+    case hello(Greeting)
+    /// The answer to it.
+    case welcome(Greeting)
+    /// The successor has started its handlers, and wants what those before know of themselves.
+    case handlersStarted
+    /// A socket that listens, with its descriptor.
+    case listener(ListenerShare, PassedDescriptors)
+    /// What an instance of a handler has saved of itself.
+    case instanceState(InstanceState)
+    /// There are no more of those.
+    case statesDone
+    /// The successor can serve, and its routes can take over so much.
+    case ready([RouteTarget])
+    /// Places of a worker that connections of the predecessor have.
+    case slots(SlotShare)
+    /// All sockets that listen have been handed over, and nobody accepts from them.
+    case serve
+    /// The successor serves.
+    case serving
+    /// A connection, with its descriptor.
+    case connection(ConnectionShare, PassedDescriptors)
+    /// What was published on one side, for the members that are on the other.
+    case publication(Publication)
+    /// What a handler asked of a connection that is on the other side.
+    case errand(SuccessionErrand)
+    /// So many publications and errands of the successor have been given out.
+    case received(UInt64)
+    /// A line for whoever asked for the upgrade.
+    case progress(String)
+    /// Who stays with the predecessor.
+    case remaining(Remaining)
+    /// The gateway is to end: no connection is to come any more, and those that stay are to be told.
+    case stop
+    /// No connection comes any more.
+    case allSent
+    /// Nobody stays any more: the predecessor ends.
+    case finish
+    /// One side cannot go on, and says why.
+    case abort(String)
+    /// Another program is to be started, which inherits the descriptor.
+    case start(ChildProgram, PassedDescriptors)
+    /// It has this number.
+    case started(process: UInt32)
+    case notStarted(String)
+    /// The child with this number serves from now on.
+    case serves(process: UInt32)
+    /// A child that was asked for has ended.
+    case childEnded(process: UInt32, ChildEnd)
+
+    /// Who speaks, and what it brings along.
+    struct Greeting: Sendable, Equatable {
+        /// The protocol that a side speaks, and the oldest that it understands.
+        var version: UInt32 = SuccessionMessage.version
+        var leastVersion: UInt32 = SuccessionMessage.leastVersion
+        /// The version of the program, and its process.
+        var program = ""
+        var process: UInt32 = 0
+        var workers: UInt16 = 0
+        /// Slots for connections of each worker.
+        var capacity: UInt32 = 0
+        /// When the first program of this line came up, in seconds since 1970.
+        var startedAt: UInt64 = 0
+        /// What it publishes under in a cluster.
+        var clusterOrigin: UInt64 = 0
+        var generations: [HandlerGeneration] = []
+    }
+
+    /// Which build of a handler serves.
+    struct HandlerGeneration: Sendable, Equatable {
+        var handler: String
+        var number: UInt64
+        /// Of the file it was loaded from.
+        var digest: UInt64
+    }
+
+    struct ListenerShare: Sendable, Equatable {
+        enum Role: UInt8, Sendable {
+            /// A `listen` line.
+            case clients = 1
+            /// `control`, and `admin`.
+            case control = 2
+            case admin = 3
+            /// What a service manager handed over and no line takes now.
+            case spare = 4
+        }
+
+        var role: Role
+        /// As the listener calls it itself, with the port that it has.
+        var address: String
+        /// As the `listen` line has it; nil where there is none.
+        var line: String?
+        /// As the service manager calls it, which keeps it.
+        var inheritedName: String?
+
+        init(role: Role, address: String, line: String? = nil, inheritedName: String? = nil) {
+            (self.role, self.address, self.line, self.inheritedName) = (role, address, line, inheritedName)
+        }
+    }
+
+    struct InstanceState: Sendable, Equatable {
+        var handler: String
+        var route: String
+        var state: SavedSelf
+    }
+
+    /// What a route of the successor can take over.
+    struct RouteTarget: Sendable, Equatable {
+        var route: String
+        var handler: String
+        /// The bytes of its `HandoverFacts`.
+        var facts: [UInt8]
+    }
+
+    struct SlotShare: Sendable, Equatable {
+        var worker: UInt8
+        /// So many slots have been used.
+        var count: UInt32
+        /// No connection there has a higher serial.
+        var serial: UInt32
+        /// The timer that was given its number last.
+        var timer: UInt64
+    }
+
+    struct ConnectionShare: Sendable, Equatable {
+        /// The worker that it was with.
+        var worker: UInt8
+        /// How many publications and errands of the successor had been given out when it left.
+        var received: UInt64
+        /// All that there is to know of it: the bytes of its `ConnectionRecord`.
+        var record: [UInt8]
+    }
+
+    struct Publication: Sendable, Equatable {
+        /// The name of the route; empty for topics of the gateway.
+        var scope: String
+        var topic: String
+        var isText: Bool
+        /// Not to be compressed.
+        var isPlain: Bool
+        /// The connection that does not hear what it published; 0 for none.
+        var except: UInt64
+        var payload: [UInt8]
+    }
+
+    struct Remaining: Sendable, Equatable {
+        /// Connections that stay, and why: a few words for each reason.
+        var count: UInt64
+        var reasons: [String]
+        /// In so many milliseconds they are told to go.
+        var milliseconds: UInt64
+    }
+
+    /// The protocol that this program speaks, and the oldest that it understands.
+    static let version: UInt32 = 1
+    static let leastVersion: UInt32 = 1
+
+    /// The descriptors that go with it.
+    var descriptors: PassedDescriptors? {
+        switch self {
+        case .listener(_, let descriptors), .connection(_, let descriptors), .start(_, let descriptors): descriptors
+        default: nil
+        }
+    }
+}

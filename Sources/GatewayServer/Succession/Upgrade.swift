@@ -1,0 +1,237 @@
+import GatewayCluster
+import GatewayConfiguration
+import GatewayControl
+import GatewayIO
+import Glibc
+import HandlerModules
+
+/// What an upgrade of the program has to do with the gateway as a whole: sockets that listen, signals, and the end.
+extension Server {
+    // MARK: This program is relieved
+
+    /// Has another program come up beside this one, which has rehearsed.
+    func beginSuccession(_ request: UpgradeRequest) throws(ChildProgram.Failure) {
+        let predecessor = try Predecessor(request, self)
+        do throws(Errno) {
+            for number in predecessor.descriptors { try loop.watch(number) }
+        } catch {
+            throw ChildProgram.Failure(description: "the new program cannot be followed: \(error)")
+        }
+        self.predecessor = predecessor
+        // What the process that watches is asked for leaves with the next turn.
+        loop.bell.ring()
+    }
+
+    /// Another program has taken the place of this one, which only looks after those that stay.
+    var isRelieved: Bool { predecessor?.hasHandedOver ?? false }
+
+    /// No other program is to come up any more; one that has taken over goes on.
+    func abandonSuccession(_ why: String) {
+        guard let predecessor, !predecessor.hasHandedOver else { return }
+        predecessor.abandon(why)
+        self.predecessor = nil
+        let answer = refuseUpgrade(why, predecessor.request.cause)
+        if let client = predecessor.request.client { control?.answer(client, answer) }
+    }
+
+    /// Goes on with it, and answers whoever asked.
+    func stepPredecessor() {
+        guard let predecessor, let outcome = predecessor.step(context.clock()) else { return }
+        let request = predecessor.request
+        let answer: ControlAnswer
+        switch outcome {
+        case .refused(let reason):
+            self.predecessor = nil
+            answer = refuseUpgrade(reason, request.cause)
+        case .moved(let text):
+            log.info("upgrade (\(request.cause)): \(text)")
+            answer = ControlAnswer(text, exit: 0)
+        case .lost(let text):
+            self.predecessor = nil
+            log.error("upgrade (\(request.cause)) failed: \(text)")
+            answer = ControlAnswer("error: upgrade failed: \(text)", exit: 1)
+        }
+        if let client = request.client { control?.answer(client, answer) }
+    }
+
+    /// Gives every socket that listens to the successor. What is in the backlogs is accepted there.
+    ///
+    /// - Returns: how many those are.
+    func giveListenersAway(_ give: (SuccessionMessage.ListenerShare, consuming FileDescriptor) -> Void) -> Int {
+        var count = 0
+        for socket in inherited.duplicates() {
+            give(
+                .init(role: .spare, address: "", line: nil, inheritedName: socket.name),
+                FileDescriptor(adopting: socket.number))
+        }
+        for entry in listeners.entries where !entry.isClosed {
+            entry.listener.giveAway()
+            count += 1
+            // The service manager's own are among those above.
+            if entry.inheritedName != nil { continue }
+            guard let duplicate = try? entry.listener.duplicate() else { continue }
+            give(
+                .init(
+                    role: .clients, address: entry.listener.address.description,
+                    line: entry.configured?.address.description, inheritedName: nil), duplicate)
+        }
+        if let socket = try? control?.giveAway() {
+            give(.init(role: .control, address: handlerManager.configuration.controlPath ?? ""), socket)
+        }
+        if let socket = try? admin.giveAway() {
+            give(.init(role: .admin, address: admin.address?.description ?? ""), socket)
+        }
+        return count
+    }
+
+    /// The successor has gone: everybody is served here again.
+    func takeListenersBack() {
+        for entry in listeners.entries { entry.listener.giveAway(false) }
+        for port in context.ports {
+            port.post(.endExport)
+            port.post(.listeners(listeners))
+        }
+        do throws(Errno) {
+            try control?.takeBack()
+            try admin.takeBack()
+        } catch {
+            log.error("upgrade: commands or metrics cannot be asked for any more: \(error)")
+        }
+        context.succession.end()
+    }
+
+    /// Handlers have been told that others serve: they start anew, with what they know.
+    func beginAnew() {
+        for name in handlerManager.handlerNames(of: handlerManager.configuration) {
+            _ = handlerManager.reload(
+                handlerManager.service(named: name), cause: "the program that had taken over has gone", isExplicit: true
+            )
+        }
+    }
+
+    /// How long connections stay at most that do not move, in milliseconds.
+    var longestDrain: Int64 {
+        let configuration = handlerManager.configuration
+        let own = configuration.limits.drainTimeoutMilliseconds
+        return max(own, configuration.routes.map(\.limits.drainTimeoutMilliseconds).max() ?? own)
+    }
+
+    /// Nobody is connected any more, and another program serves.
+    func endBehindSuccessor() {
+        guard phase != .stopping else { return }
+        log.info("upgrade: no connection is left here")
+        beginStopping()
+    }
+
+    /// The end of this program, whose place another one has taken.
+    func finishSuccession() {
+        guard let predecessor, isRelieved else { return }
+        predecessor.finish()
+        guard predecessor.process.isOwnChild else { return }
+        log.info("upgrade: this process watches over the one that serves from now on")
+        Log.finish()
+        predecessor.process.watchOver()
+    }
+
+    // MARK: This program takes over
+
+    /// What there is to say of an upgrade, for `gateway status`.
+    var upgradeNote: String? {
+        if let upgrade { return "\(upgrade.program.path) rehearses" }
+        if let predecessor, !predecessor.hasHandedOver {
+            let process = predecessor.process.process.map { " (process \($0))" } ?? ""
+            return "\(predecessor.request.program.path)\(process) comes up"
+        }
+        return successor?.note
+    }
+
+    /// Nil where no other program is to be relieved.
+    static func makeSuccessor(_ succession: inout SuccessionEnvironment) throws(Failure) -> Successor? {
+        guard let socket = succession.takePredecessor() else { return nil }
+        do throws(Errno) {
+            return try Successor(socket)
+        } catch {
+            throw Failure(description: "no way to the program that serves: \(error)", isConfiguration: false)
+        }
+    }
+
+    /// All handlers have been tried.
+    var hasStartedHandlers: Bool { !handlerManager.isBusy }
+
+    /// Takes sockets over that another program has listened with, for the lines of the configuration, and opens what it has
+    /// not had.
+    func takeListeners(
+        _ shares: [(share: SuccessionMessage.ListenerShare, socket: PassedDescriptors)]
+    ) throws(Failure) {
+        var rest = shares
+        func take(_ fits: (SuccessionMessage.ListenerShare) -> Bool) -> FileDescriptor? {
+            guard let index = rest.firstIndex(where: { fits($0.share) }) else { return nil }
+            return rest.remove(at: index).socket.take()
+        }
+        for each in shares where each.share.role == .spare {
+            guard let socket = take({ $0 == each.share }) else { continue }
+            inherited.add(socket.release(), name: each.share.inheritedName ?? "unknown")
+        }
+        var entries: [Listeners.Entry] = []
+        for listener in startConfiguration.listeners {
+            let line = listener.address.description
+            if let socket = take({ $0.role == .clients && $0.line == line }) {
+                entries.append(try Self.adopt(listener, socket.release()))
+            } else {
+                entries.append(try Self.open(listener, .plain, inherited))
+            }
+        }
+        listeners = Listeners(entries)
+        control = try ControlEndpoint(startConfiguration, log, adopted: take { $0.role == .control })
+        try admin.begin(startConfiguration.admin, adopted: take { $0.role == .admin })
+        for each in rest where each.share.role == .clients { Self.close(each.socket, each.share.address, log) }
+        do throws(Errno) {
+            if let control { try loop.watch(control.number) }
+            if let number = admin.number { try loop.watch(number) }
+        } catch {
+            throw Failure(description: "cannot follow what listens: \(error)", isConfiguration: false)
+        }
+    }
+
+    /// A line has gone while the program before was still there: peers are refused, and the file of a unix socket goes.
+    private static func close(_ socket: PassedDescriptors, _ address: String, _ log: Log) {
+        log.info("upgrade: nothing listens on \(address) any more")
+        guard let descriptor = socket.take() else { return }
+        // What is no listener any more needs nothing.
+        if let listener = try? Listener(.adopted(descriptor.release())) { listener.close() }
+    }
+
+    private static func adopt(
+        _ listener: ListenerConfiguration, _ number: Int32
+    ) throws(Failure) -> Listeners.Entry {
+        let options = listener.isPlain ? ListenerOptions.plain : try readOptions(listener)
+        do throws(Errno) {
+            return Listeners.Entry(try Listener(.adopted(number)), configured: listener, options: options)
+        } catch {
+            throw Failure(
+                description: "\(listener.origin): cannot go on listening on \(listener.address): \(error)",
+                isConfiguration: false)
+        }
+    }
+
+    /// Who this is, for the program at the other end.
+    var greeting: SuccessionMessage.Greeting {
+        var greeting = SuccessionMessage.Greeting(
+            program: GatewayVersion.text, process: UInt32(getpid()), workers: UInt16(context.ports.count),
+            startedAt: UInt64(startedAt))
+        greeting.clusterOrigin = context.cluster.origin
+        greeting.generations = handlerManager.handlers.values.compactMap { service in
+            service.serving.map {
+                .init(handler: service.name, number: $0.generation.number, digest: $0.generation.digest)
+            }
+        }
+        return greeting
+    }
+}
+
+extension HandlerManager {
+    /// Counts generations on from those of another program.
+    func goOn(after numbers: [String: UInt64]) {
+        for (name, number) in numbers { service(named: name).module.goOn(after: number) }
+    }
+}
