@@ -64,6 +64,22 @@ extension SendQueue {
         return bytes
     }
 
+    /// Visits what has not been sent from a place on, run by run.
+    public func visit(from start: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var skipped = start
+        var block = unsafe first
+        while let current = unsafe block {
+            let held = unsafe current.pointee.end - current.pointee.start
+            let cut = min(skipped, held)
+            skipped -= cut
+            if cut < held {
+                let run = unsafe current.pointee.base + current.pointee.start + cut
+                unsafe body(UnsafeRawBufferPointer(start: run, count: held - cut))
+            }
+            unsafe block = current.pointee.next
+        }
+    }
+
     /// A cursor in front of the first byte.
     public var cursor: Cursor { unsafe Cursor(first) }
 

@@ -106,12 +106,14 @@ AT(gw_config, route, 16);
 AT(gw_config, origin, 32);
 AT(gw_config, values, 48);
 
-SIZE(gw_saved, 40);
+SIZE(gw_saved, 48);
 AT(gw_saved, struct_size, 0);
 AT(gw_saved, state_version, 4);
 AT(gw_saved, state_format, 8);
 AT(gw_saved, generation, 16);
 AT(gw_saved, data, 24);
+AT(gw_saved, flags, 40);
+AT(gw_saved, reserved0, 44);
 
 SIZE(gw_conn_info, 56);
 AT(gw_conn_info, struct_size, 0);

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "clinux_crash.h"
 
+#include "clinux_ending.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -314,7 +316,9 @@ static void on_fault(int signal, siginfo_t *information, void *context) {
             pause();
         }
     }
+    clinux_begin_ending();
     record(signal, information, context);
+    clinux_await_rest();
     /* Not the handler from before: the Swift runtime's starts a process to print a backtrace, which does not always
      * come to an end, and survives a signal that was only sent. */
     memset(&usual, 0, sizeof usual);

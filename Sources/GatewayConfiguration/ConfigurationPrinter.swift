@@ -3,8 +3,11 @@ extension Configuration {
     ///
     /// Reading it again gives the same values; the comments say where each comes from: the line that sets it, in the
     /// route or in `defaults`, with its environment variables, or nowhere, so that it is the built-in default.
-    package func effectiveText() -> String {
+    ///
+    /// - Parameter tellsSecrets: passwords in URLs are there as well: for a process of this gateway, and for nobody else.
+    package func effectiveText(tellsSecrets: Bool = false) -> String {
         var printer = ConfigurationPrinter()
+        printer.tellsSecrets = tellsSecrets
         printer.print(self)
         return printer.text
     }
@@ -12,6 +15,7 @@ extension Configuration {
 
 private struct ConfigurationPrinter {
     var text = ""
+    var tellsSecrets = false
 
     mutating func print(_ configuration: Configuration) {
         text += "# effective configuration of \(Quotation.short(configuration.file))\n"
@@ -22,6 +26,7 @@ private struct ConfigurationPrinter {
                 break
             case .logLevel: break
             case .compression, .origin, .addresses, .rate, .forwarding, .fileMode, .name, .probation: break
+            case .isolation, .checkpoint, .crash, .recycling: break
             }
         }
     }
@@ -77,8 +82,8 @@ private struct ConfigurationPrinter {
 
     private mutating func printCluster(_ name: String, _ cluster: ClusterConfiguration?, from origin: SourceLocation?) {
         guard let cluster else { return line(name, "off", from: origin) }
-        let urls = cluster.urls.map { Quotation.ifNeeded(URLSecret.shortened($0)) }.joined(
-            separator: " ")
+        let urls = cluster.urls.map { Quotation.ifNeeded(tellsSecrets ? $0 : URLSecret.shortened($0)) }
+            .joined(separator: " ")
         var inner: [String] = []
         if let name = cluster.name { inner.append("name \(Quotation.ifNeeded(name));") }
         inner.append("prefix \(Quotation.ifNeeded(cluster.prefix));")
@@ -205,6 +210,7 @@ private struct ConfigurationPrinter {
         _ scope: Scope, in place: Place, set: [String: SourceLocation], above: [String: SourceLocation] = [:]
     ) {
         for directive in Directive.table where directive.places.contains(place) {
+            if place == .route, !directive.isInEffect(at: scope.limits) { continue }
             for (name, value) in directive.texts(in: scope) {
                 let inherited = directive.places.contains(.defaults) ? above[name] : nil
                 let note = set[name] == nil ? inherited.map { "\($0.detail), defaults" } : nil

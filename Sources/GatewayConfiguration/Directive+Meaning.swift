@@ -169,6 +169,18 @@ extension Directive {
         "dispatch": Meaning(
             "Which threads call the handler: those of the event loops, so no callback may block, or others, so each "
                 + "may."),
+        "isolation": Meaning(
+            "`process`: the handler runs in a process of its own. When that ends, be it by a crash, a new one goes on with "
+                + "its connections. The same for all routes of a handler."),
+        "checkpoint": Meaning(
+            "How often a handler with `isolation process` is asked to save what it knows of a connection, which a new "
+                + "process gets: after each message, or every so often where something has changed."),
+        "crash": Meaning(
+            "What becomes of the connection in whose callback the process of its handler has crashed: it is closed with "
+                + "1011, or goes on without that message."),
+        "recycle": Meaning(
+            "The process of a handler makes room for a new one, to which its connections move, when it has so much memory, "
+                + "or when it is so old. A size alone has a capital M."),
         "log_level": Meaning(
             "What the handler logs below this level is not written.", standard: "what `error_log` writes"),
         "callback_stall": Meaning("A callback that blocks a loop for longer is named in the log while it still does."),

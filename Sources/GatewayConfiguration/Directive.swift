@@ -102,6 +102,14 @@ enum Setting: Sendable {
     case slowConsumer(ScopePath<Limits.SlowConsumer>)
     /// Which threads callbacks run on.
     case dispatch(ScopePath<Limits.Dispatch>)
+    /// Which process a handler runs in.
+    case isolation(ScopePath<Isolation.Mode>)
+    /// When what a handler knows is saved: a duration in milliseconds, or a word.
+    case checkpoint(ScopePath<Isolation.Checkpoint>, ClosedRange<Int64>)
+    /// What becomes of the connection that a process ended with.
+    case crash(ScopePath<Isolation.Crash>)
+    /// A size, a duration, or both, or `off`.
+    case recycling(ScopePath<Isolation.Recycling?>)
     /// How far topics reach.
     case topics(ScopePath<Limits.Topics>)
     /// What is written of the log of a handler.
@@ -253,6 +261,10 @@ struct Directive: Sendable {
         Directive("window", .compression, .count(\.limits.compression.windowBits, 9...15)),
         Directive("memory", .compression, .bytes(\.limits.compression.memoryBytes, 0...(1 << 40))),
         Directive("dispatch", anywhere, .dispatch(\.limits.dispatch)),
+        Directive("isolation", anywhere, .isolation(\.limits.isolation.mode)),
+        Directive("checkpoint", anywhere, .checkpoint(\.limits.isolation.checkpoint, 10...hour)),
+        Directive("crash", anywhere, .crash(\.limits.isolation.crash)),
+        Directive("recycle", anywhere, .recycling(\.limits.isolation.recycling)),
         Directive("topics", anywhere, .topics(\.limits.topics)),
         Directive("log_level", anywhere, .logLevel(\.limits.logLevel)),
         Directive("callback_stall", anywhere, .timeOrOff(\.limits.callbackStallMilliseconds, 1...hour)),
@@ -286,6 +298,10 @@ extension Directive {
         case .policy: "one of " + Limits.ReloadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         case .slowConsumer: "one of " + Limits.SlowConsumer.allCases.map(\.rawValue).joined(separator: ", ")
         case .topics: Limits.Topics.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        case .isolation: Isolation.Mode.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        case .checkpoint: "\"off\", \"message\", or a duration such as 200ms or 1s"
+        case .crash: Isolation.Crash.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        case .recycling: "\"off\", or a size, a duration, or both, such as 512m 24h"
         case .dispatch: Limits.Dispatch.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         case .origin: "any, same-host or origins such as https://example.com, and perhaps required"
         case .fileMode: "octal digits such as 0660"
@@ -312,6 +328,10 @@ extension Directive {
         case .policy(let path): scope[keyPath: path].rawValue
         case .slowConsumer(let path): scope[keyPath: path].rawValue
         case .dispatch(let path): scope[keyPath: path].rawValue
+        case .isolation(let path): scope[keyPath: path].rawValue
+        case .checkpoint(let path, _): scope[keyPath: path].text
+        case .crash(let path): scope[keyPath: path].rawValue
+        case .recycling(let path): scope[keyPath: path]?.text ?? "off"
         case .topics(let path): scope[keyPath: path].rawValue
         case .logLevel(let path): scope[keyPath: path].map(\.name)
         case .compression: compression(scope)

@@ -65,11 +65,12 @@ extension Directive {
         case .countOrOff(_, let range): Self.text(range) { String($0) }
         case .time(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
         case .timeOrOff(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
-        case .probation(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
-        case .flag, .policy, .slowConsumer, .dispatch, .topics, .logLevel, .compression, .origin, .fileMode, .name,
-            .forwarding,
-            .rate,
-            .addresses, .special:
+        case .probation(_, let range), .checkpoint(_, let range): Self.text(range) { Unit.text(milliseconds: $0) }
+        case .recycling:
+            Self.text(Isolation.Recycling.sizes) { Unit.text(bytes: $0) } + " and"
+                + Self.text(Isolation.Recycling.ages) { Unit.text(milliseconds: $0) }.dropFirst()
+        case .flag, .policy, .slowConsumer, .dispatch, .isolation, .crash, .topics, .logLevel, .compression, .origin,
+            .fileMode, .name, .forwarding, .rate, .addresses, .special:
             ""
         }
     }

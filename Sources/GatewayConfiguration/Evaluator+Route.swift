@@ -46,6 +46,7 @@ extension Evaluator {
                 notes: ["Add a line such as: handler echo;"])
         }
         settle(&scope, inheritsFrame: defaults.ranges["max_frame"] != nil)
+        settleIsolation(&scope, handler: route.handler, at: word.range)
         route.limits = scope.limits
         route.maxConnections = scope.routeConnections
         route.admission = scope.admission

@@ -16,6 +16,7 @@ extension Evaluator {
             if let action = choice(entry, among: Limits.SlowConsumer.self) { scope[keyPath: path] = action }
         case .logLevel(let path):
             if let level = choice(entry, Configuration.LogLevel.byName) { scope[keyPath: path] = level }
+        case .isolation, .checkpoint, .crash, .recycling: applyIsolation(entry, to: &scope)
         case .topics(let path):
             if let topics = choice(entry, among: Limits.Topics.self) { scope[keyPath: path] = topics }
         case .dispatch(let path):
@@ -78,9 +79,7 @@ extension Evaluator {
                 scope[keyPath: path] = value
             }
         case .flag, .policy, .slowConsumer, .dispatch, .topics, .logLevel, .compression, .origin, .addresses, .rate,
-            .forwarding,
-            .fileMode,
-            .name, .probation, .special:
+            .forwarding, .fileMode, .name, .isolation, .checkpoint, .crash, .recycling, .probation, .special:
             break
         }
     }
@@ -100,7 +99,7 @@ extension Evaluator {
         return word
     }
 
-    private mutating func choice<Value: CaseIterable & RawRepresentable<String>>(
+    mutating func choice<Value: CaseIterable & RawRepresentable<String>>(
         _ entry: Admitted, among values: Value.Type
     ) -> Value? {
         choice(entry, Dictionary(uniqueKeysWithValues: values.allCases.map { ($0.rawValue, $0) }))
@@ -201,7 +200,7 @@ extension Evaluator {
         return probation
     }
 
-    private func isOff(_ entry: Admitted) -> Bool { entry.statement.arguments.map(\.text) == ["off"] }
+    func isOff(_ entry: Admitted) -> Bool { entry.statement.arguments.map(\.text) == ["off"] }
 
     private mutating func number(
         _ entry: Admitted, _ range: ClosedRange<Int64>, _ read: (String) throws(UnitError) -> Int64,
@@ -210,9 +209,10 @@ extension Evaluator {
         onlyValue(entry).flatMap { number($0, entry, range, read, write) }
     }
 
-    private mutating func number(
+    /// - Parameter units: those that there are; nil = as the setting says.
+    mutating func number(
         _ word: Word, _ entry: Admitted, _ range: ClosedRange<Int64>, _ read: (String) throws(UnitError) -> Int64,
-        _ write: (Int64) -> String
+        _ write: (Int64) -> String, units: String? = nil
     ) -> Int64? {
         let shown = Quotation.short(word.text)
         do throws(UnitError) {
@@ -228,7 +228,7 @@ extension Evaluator {
                 return nil
             case .unknown(let unit):
                 let known = if case .bytes = entry.directive.setting { "k, m or g" } else { "ms, s, m, h or d" }
-                report.error("unknown unit \(Quotation.short(unit)) in \(shown) (\(known))", at: word.range)
+                report.error("unknown unit \(Quotation.short(unit)) in \(shown) (\(units ?? known))", at: word.range)
                 return nil
             case .tooLarge:
                 break

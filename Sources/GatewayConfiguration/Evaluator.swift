@@ -11,6 +11,8 @@ struct Evaluator {
     /// Where each listener and each shape of a route was first written.
     var listenerRanges: [ListenAddress: SourceRange] = [:]
     var routeRanges: [String: SourceRange] = [:]
+    /// What the first route of each handler says of `isolation`, and where.
+    var isolations: [String: (mode: Isolation.Mode, range: SourceRange)] = [:]
     /// Where each host was written.
     var hostRanges: [HostPattern: SourceRange] = [:]
     /// The values of `defaults`, before they are settled, and what it mentioned.

@@ -15,7 +15,8 @@ extension Configuration {
         scope.routeConnections = route.maxConnections
         scope.admission = route.admission
         var rows: [LimitRow] = []
-        for directive in Directive.table where directive.places.contains(.route) {
+        for directive in Directive.table
+        where directive.places.contains(.route) && directive.isInEffect(at: route.limits) {
             for (name, value) in directive.texts(in: scope) {
                 let inherited = directive.places.contains(.defaults) ? limitOrigins[name] : nil
                 rows.append(LimitRow(name: name, value: value, origin: route.limitOrigins[name] ?? inherited))

@@ -118,6 +118,8 @@ package struct Limits: Sendable, Equatable {
     package var logLevel: Configuration.LogLevel?
     /// `dispatch`: which threads callbacks run on.
     package var dispatch = Dispatch.loop
+    /// `isolation`, `checkpoint`, `crash` and `recycle`: which process callbacks run in.
+    package var isolation = Isolation()
     /// `topics`: how far the topics of the route reach.
     package var topics = Topics.cluster
     /// `reload`: what happens to the connections of the route when its handler is replaced.

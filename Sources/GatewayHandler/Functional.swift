@@ -144,7 +144,7 @@ extension Functional where State: StateValue {
     public func handsOver<Snapshot: StateValue>(
         _ handover: Handover, snapshot: @escaping @Sendable (Shared) -> Snapshot,
         restore: @escaping @Sendable (Shared, Snapshot) throws -> Void,
-        restored: @escaping Event = { _, _, _ in }
+        restored: @escaping Event = { _, _, _ in }, recovered: Event? = nil
     ) -> Functional {
         with {
             $0.saving = Saving(
@@ -159,7 +159,8 @@ extension Functional where State: StateValue {
                 restoreState: { shared, connection, reader in
                     var state = try reader.read(State.self)
                     try handover.finish(reader)
-                    try restored(shared, connection, &state)
+                    let event = reader.isCheckpoint ? recovered ?? restored : restored
+                    try event(shared, connection, &state)
                     return state
                 })
         }

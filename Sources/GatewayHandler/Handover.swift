@@ -26,12 +26,22 @@ public struct Handover: Sendable, Hashable {
     }
 
     /// The bytes of a generation that has them to hand over; they are copied, and checked to be for us.
-    func reader(_ saved: gw_saved, _ host: Host) throws(StateError) -> StateReader {
-        guard unsafe saved.state_format == format else { throw .otherFormat }
-        let version = unsafe saved.state_version
+    func reader(_ saved: UnsafePointer<gw_saved>, _ host: Host) throws(StateError) -> StateReader {
+        guard unsafe saved.pointee.state_format == format else { throw .otherFormat }
+        let version = unsafe saved.pointee.state_version
         guard readable.contains(version) else { throw .unreadableVersion(version) }
-        let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: saved.data.ptr, count: saved.data.len))
-        return StateReader(bytes, version: version, host: host)
+        let data = unsafe saved.pointee.data
+        let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: data.ptr, count: data.len))
+        let isCheckpoint = unsafe Self.flags(of: saved) & UInt32(GW_SAVED_CHECKPOINT) != 0
+        return StateReader(bytes, version: version, isCheckpoint: isCheckpoint, host: host)
+    }
+
+    /// Since ABI 1.2: a gateway without them passes a struct that ends before.
+    private static func flags(of saved: UnsafePointer<gw_saved>) -> UInt32 {
+        guard let start = unsafe MemoryLayout<gw_saved>.offset(of: \.flags),
+            unsafe Int(saved.pointee.struct_size) >= start + MemoryLayout<UInt32>.size
+        else { return 0 }
+        return unsafe saved.pointee.flags
     }
 
     /// Bytes left over mean that writer and reader disagree, unless a later edition appended them.

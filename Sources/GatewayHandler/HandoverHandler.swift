@@ -49,6 +49,10 @@ public protocol HandoverHandler: StatefulHandler {
 
     /// A connection is served here from now on; `opened` was long ago. What is thrown leaves it where it was.
     func restored(_ connection: Connection, _ state: inout State) throws
+
+    /// The same when the process that served the connection has ended (`isolation process`): its state is what was saved
+    /// last, and what came of it since is lost. By default as in a reload. A connection that throws is closed.
+    func recovered(_ connection: Connection, _ state: inout State) throws
 }
 
 /// The snapshot of a handler that keeps nothing but the states of its connections.
@@ -60,6 +64,7 @@ public struct NoSnapshot: StateValue {
 
 extension HandoverHandler {
     public func restored(_ connection: Connection, _ state: inout State) throws {}
+    public func recovered(_ connection: Connection, _ state: inout State) throws { try restored(connection, &state) }
 }
 
 extension HandoverHandler where Snapshot == NoSnapshot {
@@ -110,7 +115,7 @@ extension HandoverHandler {
     ) throws -> UnsafeMutableRawPointer? {
         var state = try restoreState(of: connection, from: &reader)
         try Self.handover.finish(reader)
-        try restored(connection, &state)
+        try reader.isCheckpoint ? recovered(connection, &state) : restored(connection, &state)
         return unsafe StateSlot<State>.allocate(state)
     }
 }

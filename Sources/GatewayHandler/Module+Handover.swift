@@ -12,14 +12,14 @@ extension Module {
         }
         unsafe table.restore_self = { owner, saved in
             guard let saved = unsafe saved else { return gw_status(GW_E_INVALID) }
-            return unsafe Instance.with(owner) { unsafe $0.restore(saved.pointee) } ?? gw_status(GW_E_INVALID)
+            return unsafe Instance.with(owner) { unsafe $0.restore(saved) } ?? gw_status(GW_E_INVALID)
         }
         unsafe table.save_conn = { owner, connection, state, sink in
             unsafe Instance.with(owner) { unsafe $0.save(connection, state, to: sink) } ?? gw_status(GW_E_INVALID)
         }
         unsafe table.restore_conn = { owner, connection, _, saved, state in
             guard let saved = unsafe saved, let state = unsafe state else { return gw_status(GW_E_INVALID) }
-            return unsafe Instance.with(owner) { unsafe $0.restore(connection, saved.pointee, &state.pointee) }
+            return unsafe Instance.with(owner) { unsafe $0.restore(connection, saved, &state.pointee) }
                 ?? gw_status(GW_E_INVALID)
         }
     }
@@ -45,7 +45,7 @@ extension Instance {
         return unsafe host.write(writer.bytes, to: sink)
     }
 
-    fileprivate func restore(_ saved: gw_saved) -> gw_status {
+    fileprivate func restore(_ saved: UnsafePointer<gw_saved>) -> gw_status {
         guard let handover else { return gw_status(GW_E_UNSUPPORTED) }
         do {
             var reader = try unsafe handover.reader(saved, host)
@@ -74,7 +74,7 @@ extension Instance {
     }
 
     fileprivate func restore(
-        _ id: gw_conn, _ saved: gw_saved, _ state: inout UnsafeMutableRawPointer?
+        _ id: gw_conn, _ saved: UnsafePointer<gw_saved>, _ state: inout UnsafeMutableRawPointer?
     ) -> gw_status {
         guard let handover else { return gw_status(GW_E_UNSUPPORTED) }
         do {

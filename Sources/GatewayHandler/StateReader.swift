@@ -2,18 +2,21 @@
 public struct StateReader: Sendable {
     /// The `Handover.version` of the module that saved.
     public let version: UInt32
+    /// The process that saved has ended: what it learned afterwards is lost. In a reload nothing is.
+    public let isCheckpoint: Bool
     let host: Host?
     private let bytes: [UInt8]
     private var position = 0
 
     /// Reads `bytes` outside a gateway, for tests of a `StateValue`.
-    public init(_ bytes: [UInt8], version: UInt32) {
-        self.init(bytes, version: version, host: nil)
+    public init(_ bytes: [UInt8], version: UInt32, isCheckpoint: Bool = false) {
+        self.init(bytes, version: version, isCheckpoint: isCheckpoint, host: nil)
     }
 
-    init(_ bytes: [UInt8], version: UInt32, host: Host?) {
+    init(_ bytes: [UInt8], version: UInt32, isCheckpoint: Bool, host: Host?) {
         self.bytes = bytes
         self.version = version
+        self.isCheckpoint = isCheckpoint
         self.host = host
     }
 

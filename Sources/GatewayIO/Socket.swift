@@ -107,10 +107,21 @@ public struct Socket: ~Copyable {
     /// Says that nothing more will be sent; reading goes on.
     public func finishSending() { _ = shutdown(number, Int32(SHUT_WR)) }
 
+    /// Ends both directions for every copy of the socket, be it one of another process.
+    package func endBoth() { _ = shutdown(number, Int32(SHUT_RDWR)) }
+
     /// Makes closing send a reset, so that a peer that holds the connection open learns of it at once.
     public func resetOnClose() {
         var value = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// Whether that was asked for, through this descriptor or through any copy of it.
+    package var resetsOnClose: Bool {
+        var value = linger()
+        var length = socklen_t(MemoryLayout<linger>.size)
+        guard unsafe getsockopt(number, SOL_SOCKET, SO_LINGER, &value, &length) == 0 else { return false }
+        return value.l_onoff != 0 && value.l_linger == 0
     }
 
     /// Bytes that were written and not acknowledged; nil when this is no socket.

@@ -47,7 +47,8 @@ import Synchronization
 
     /// Where the entry lies.
     let entryAddress: UInt
-    let handle: ImageHandle
+    /// Nil where another process has loaded it, and nothing here calls into it.
+    let handle: ImageHandle?
     /// Calls on the control thread's behalf that have not returned, perhaps never will.
     private let calls = Atomic<Int>(0)
     private let outcome = Mutex<UnloadOutcome?>(nil)
@@ -77,6 +78,31 @@ import Synchronization
         entryAddress = loaded.entryAddress
         handle = loaded.handle
     }
+
+    /// One that a process of its own has loaded, and said this of.
+    init(elsewhere candidate: Candidate, facts: ModuleFacts, host: UnsafePointer<gw_host>) {
+        number = candidate.number
+        handler = candidate.handler
+        source = candidate.source
+        path = candidate.staged.path
+        digest = candidate.staged.digest
+        image = candidate.image
+        name = facts.name
+        version = facts.version
+        sdk = facts.sdk
+        abiVersion = ABIVersion(number: facts.abiVersion)
+        flags = facts.flags
+        stateFormat = facts.stateFormat
+        stateVersion = facts.stateVersion
+        callbacks = HandlerCallbacks(elsewhere: facts)
+        failureNote = FailureReason()
+        unsafe hostTable = SendablePointer(host)
+        entryAddress = 0
+        handle = nil
+    }
+
+    /// It is in another process.
+    package var isElsewhere: Bool { handle == nil }
 
     /// The table that this generation, and no other, passes back to us.
     package var host: UnsafePointer<gw_host> { unsafe hostTable.pointer }

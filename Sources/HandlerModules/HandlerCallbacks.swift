@@ -94,6 +94,18 @@ package import CGatewayABI
         unsafe getExtension = table.get_extension
     }
 
+    /// Of a module that is in another process: what tells whether its connections may move is there, and nothing calls any.
+    init(elsewhere facts: ModuleFacts) {
+        unsafe start = { _, _, _ in gw_status(GW_E_UNSUPPORTED) }
+        unsafe fragment = facts.takesFragments ? { _, _, _, _ in } : nil
+        unsafe saveConnection = facts.saves ? { _, _, _, _ in gw_status(GW_E_UNSUPPORTED) } : nil
+        unsafe restoreConnection = facts.restores ? { _, _, _, _, _ in gw_status(GW_E_UNSUPPORTED) } : nil
+        unsafe (reconfigure, stop, upgrade, open, message) = (nil, nil, nil, nil, nil)
+        unsafe (ping, pong, drained, error, close) = (nil, nil, nil, nil, nil)
+        unsafe (http, event, work, saveSelf, restoreSelf) = (nil, nil, nil, nil, nil)
+        unsafe (dropConnection, getExtension) = (nil, nil)
+    }
+
     /// The names of those that are there, as in gw_handler.h.
     package var names: [String] {
         let all: [(String, Bool)] = unsafe [

@@ -130,7 +130,9 @@ import Synchronization
         let isFirst = generation.unloadOutcome == nil
         let outcome = generation.unload()
         // The next image may well be mapped to the same place.
-        if isFirst, outcome == .unloaded { entries.withLock { $0[generation.entryAddress] = nil } }
+        if isFirst, outcome == .unloaded, !generation.isElsewhere {
+            entries.withLock { $0[generation.entryAddress] = nil }
+        }
         return outcome
     }
 
@@ -159,6 +161,13 @@ import Synchronization
                 handler: handler, stage: .probing, reason: "its module cannot be loaded: \(error)",
                 place: "File: \(source)", remedy: error.remedy)
         }
+    }
+
+    /// What another process has loaded of what was prepared, as it has said.
+    package func represent(_ candidate: Candidate, _ facts: ModuleFacts) -> Generation {
+        candidate.staged.keep()
+        let host = unsafe makeHost(candidate.number, candidate.handler, FailureReason())
+        return unsafe Generation(elsewhere: candidate, facts: facts, host: host)
     }
 
     /// Loads what was prepared: its constructors and its entry run, and may hang.

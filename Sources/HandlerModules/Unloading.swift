@@ -36,6 +36,8 @@ extension Generation {
     }
 
     private func tryToUnload() -> UnloadOutcome {
+        // It went with its process.
+        guard let handle else { return .unloaded }
         if image.isSwift { return .pinned("contains Swift") }
         if image.isGo { return .pinned("contains the Go runtime") }
         // The library would go with the module, and what is in it is not known.

@@ -137,6 +137,9 @@ public struct MessageAssembler: ~Copyable {
 
     // MARK: Going on elsewhere
 
+    /// What is kept; good until the next piece comes.
+    public var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(buffer.bytes) }
+
     /// What is kept, so that another assembler can go on from there.
     public var kept: [UInt8] { unsafe Array(buffer.bytes) }
 

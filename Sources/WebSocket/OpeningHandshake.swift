@@ -53,7 +53,8 @@ public struct OpeningHandshake: Sendable {
         try Self.checkVersion(of: head)
         subprotocols = try Self.subprotocols(of: head)
         extensions = Array(head.elements(of: "sec-websocket-extensions"))
-        accept = InlineArray(repeating: 0)
+        // Never sent over HTTP/2. What relays the request has it written, and reads over it.
+        accept = InlineArray(repeating: UInt8(ascii: "="))
     }
 
     private static func checkVersion(of head: RequestHead) throws(HandshakeRefusal) {

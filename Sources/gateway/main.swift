@@ -12,6 +12,10 @@ if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--trial" {
     guard clinux_end_with_parent() == 0 else { exit(ExitStatus.failure) }
     exit(CommandLineTool.run(["run", "-c", CommandLine.arguments[2]]))
 }
+// The process of an isolated handler.
+if CommandLine.arguments.count == 4, CommandLine.arguments[1] == HandlerProcess.option {
+    exit(HandlerCommand.run(handler: CommandLine.arguments[2], file: CommandLine.arguments[3]))
+}
 // A new program before it takes over.
 if CommandLine.arguments.count > 1, CommandLine.arguments[1] == Rehearsal.option {
     exit(RehearseCommand.run(Array(CommandLine.arguments.dropFirst(2))))

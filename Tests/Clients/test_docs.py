@@ -46,7 +46,7 @@ def samples():
 
 
 def test_no_page_is_without_listing_and_no_file_without_talk():
-    without = {"ComingFrom", "CommandLine", "Console", "Install", "LifeCycle", "Upgrading", "Monitoring", "Tracing", "Directives",
+    without = {"ComingFrom", "CommandLine", "Console", "Install", "LifeCycle", "Upgrading", "Isolation", "Monitoring", "Tracing", "Directives",
                "Runbook", "Changelog", "Operating", "Contributing", "HTTP2"}
     assert {page for page, _, _ in listings()} == set(PAGES) - without
     assert {page for page, _, source in listings() if ENTRY in source} == set(TALKS)

@@ -210,9 +210,7 @@ class Echoed:
                 with self.lock:
                     assert payload == self.pings.pop(0), "a pong that is not the next one"
             elif opcode == CLOSE:
-                assert self.over.is_set() and payload[:2] == b"\x0f\xa0", f"closed with {payload!r} after {self.heard}"
-                assert kind is None and self.peer.at_end()
-                return
+                return self._closed(payload, kind)
             else:
                 assert opcode in (TEXT, OCTETS, CONTINUATION), opcode
                 assert (opcode == CONTINUATION) == (kind is not None)
@@ -222,6 +220,11 @@ class Echoed:
                 if fin:
                     self._take(kind, b"".join(parts), compressed)
                     kind, parts = None, []
+
+    def _closed(self, payload, kind):
+        """It has ended, in the midst of a message where that has a kind."""
+        assert self.over.is_set() and payload[:2] == b"\x0f\xa0", f"closed with {payload!r} after {self.heard}"
+        assert kind is None and self.peer.at_end()
 
     def _take(self, kind, whole, compressed):
         if compressed:

@@ -2,7 +2,8 @@
  * lost, a callback after stop, a connection that is not there any more, a connection of another instance.
  *
  * Each text is answered with "<version> <count> <text>"; the count belongs to the connection and goes with it. A plain
- * request is answered with "<version> <live> <total>". What texts and queries do besides stands in `commands` below.
+ * request is answered with "<version> <live> <total>". What texts and queries do besides stands in `commands` below:
+ * "crash", "leave" and "vanish" end the process by a fault, by itself, and by a signal that nobody can be asked about.
  *
  * COUNTER_VERSION is a string, different in each build. COUNTER_FLAGS are GW_HF_*, COUNTER_FORMAT the format of its
  * state. COUNTER_REFUSES: takes over nobody whose last text was "stay". COUNTER_STREAMS: takes fragments.
@@ -10,6 +11,7 @@
  * there. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +206,9 @@ static void obey(struct instance *self, gw_conn conn, struct state *state, gw_by
     const gw_host *host = self->host;
     if (state != NULL) state->stays = is(text, "stay");
     if (is(text, "fail")) host->close(host, conn, 1011, NULL, 0);
+    if (is(text, "crash")) abort();
+    if (is(text, "leave")) exit(3);
+    if (is(text, "vanish")) kill(getpid(), SIGKILL);
     if (is(text, "deaf")) host->set_reading(host, conn, 0);
     if (is(text, "flood")) flood(self, conn, 0);
     if (is(text, "wrap")) flood(self, conn, 1);

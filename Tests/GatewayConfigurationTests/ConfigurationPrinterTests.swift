@@ -32,6 +32,13 @@ struct ConfigurationPrinterTests {
         route /é { handler h; origin same-host https://*.a.example:8443 required; compression no-context-takeover; pong_timeout 7s; idle_timeout off; ping_interval 1d; }
         host *.example.com { route /ws { handler other; deny ::1; } }
         """,
+        """
+        listen 1; defaults { checkpoint 1s; crash resume; recycle 30m 90m; }
+        route /a { handler a; isolation process; } route /b { handler b; }
+        route /c { handler c; isolation process; checkpoint message; crash close; recycle 512M; }
+        route /d { handler d; isolation process; checkpoint off; recycle 1800s; }
+        route /e { handler e; isolation process; checkpoint 1500ms; recycle off; }
+        """,
     ])
     func `reads back to the same values`(_ text: String) throws {
         let first = try Configuration.parse(text, file: "/etc/gateway/gateway.conf").configuration
@@ -89,6 +96,19 @@ struct ConfigurationPrinterTests {
         ] { #expect(lines.contains(line), "\(printed)") }
         let again = try Configuration.parse(printed, file: "again.conf").configuration
         #expect(again.routes[0].settings.map(\.value) == ["x y and $", "$"])
+    }
+
+    @Test func `what is said of processes stands where there is one`() throws {
+        let text =
+            "listen 1; defaults { checkpoint 1s; } route /a { handler a; isolation process; } route /b { handler b; }"
+        let configuration = try Configuration.parse(text, file: "g.conf").configuration
+        let rows = configuration.routes.map { route in
+            configuration.limitRows(of: route).filter { ["checkpoint", "crash", "recycle"].contains($0.name) }.map(
+                \.value)
+        }
+        #expect(rows == [["1s", "close", "off"], []])
+        let lines = configuration.effectiveText().split(separator: "\n").filter { $0.contains("checkpoint") }
+        #expect(lines.map { $0.hasSuffix("# g.conf:1") || $0.hasSuffix("# g.conf:1, defaults") } == [true, true])
     }
 
     @Test func `says what is a default`() throws {
@@ -166,6 +186,10 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        isolation none;                     # default
+        checkpoint off;                     # default
+        crash close;                        # default
+        recycle off;                        # default
         topics cluster;                     # default
         callback_stall 100ms;               # default
         reload auto;                        # default
@@ -194,6 +218,7 @@ private let expectedText = """
         allow all;                          # default
         compression off;                    # default
         dispatch loop;                      # default
+        isolation none;                     # default
         topics cluster;                     # default
         callback_stall 100ms;               # default
         reload auto;                        # default

@@ -15,6 +15,8 @@ struct DirectiveTests {
         "defaults { max_connections_per_ip off; slow_consumer close; origin same-host; compression off; dispatch loop; }",
         "defaults { reload auto; drain_timeout 60s; probation off; }",
         "route /x { handler h; origin same-host; compression off; dispatch loop; reload auto; }",
+        "defaults { isolation none; checkpoint off; crash close; recycle off; }",
+        "route /x { handler h; isolation none; checkpoint off; crash close; recycle off; }",
     ])
     func `a value that says what happens anyway is accepted and changes nothing`(_ text: String) {
         guard var configuration = Reading(complete(text)).configuration, var plain = Reading(complete("")).configuration

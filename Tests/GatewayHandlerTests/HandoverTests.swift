@@ -67,6 +67,28 @@ private final class OpenTally: ReactiveHandler, HandoverHandler {
     func restored(_ connection: Connection, _ state: inout Void) { connection.send("welcome") }
 }
 
+/// Knows a crash from a reload, of itself and of its connections.
+private final class Survivor: StatefulHandler, HandoverHandler {
+    struct Origin: StateValue {
+        let isCheckpoint: Bool
+        init() { isCheckpoint = false }
+        init(from reader: inout StateReader) throws { isCheckpoint = reader.isCheckpoint }
+        func encode(into writer: inout StateWriter) {}
+    }
+
+    static let handover = Handover("survivor")
+    private let gateway: Gateway
+
+    init(_ context: borrowing StartContext) { gateway = context.gateway }
+
+    func snapshot() -> Origin { Origin() }
+    func restore(_ snapshot: Origin) { gateway.log(.info, snapshot.isCheckpoint ? "recovered" : "restored") }
+    func upgrade(_ request: borrowing Request) -> Upgrade<Int> { .accept(0) }
+    func message(_ connection: Connection, _ message: borrowing Message, _ count: inout Int) {}
+    func restored(_ connection: Connection, _ count: inout Int) { connection.send("restored with \(count)") }
+    func recovered(_ connection: Connection, _ count: inout Int) { connection.send("recovered with \(count)") }
+}
+
 private final class Configured: ReactiveHandler {
     private let prefix: String
     init(_ context: borrowing StartContext) { prefix = context.setting("prefix") ?? "" }
@@ -125,6 +147,38 @@ struct HandoverTests {
         #expect(old.host.deeds.last == .text(2, "2 of 3"))
         new.close(1, moved)
         old.close(2, states[1])
+    }
+
+    @Test func `a checkpoint is no handover, for the handler and for each connection`() {
+        let checkpoint = UInt32(GW_SAVED_CHECKPOINT)
+        let survivor = Driven(Survivor.self)
+        #expect(survivor.restore([]) == GW_OK && survivor.restore([], flags: checkpoint) == GW_OK)
+        let saved = StateWriter.of(7)
+        // A bit that means nothing yet is none that does.
+        let states = [
+            survivor.restore(1, saved), survivor.restore(2, saved, flags: checkpoint),
+            survivor.restore(3, saved, flags: ~checkpoint),
+        ]
+        #expect(states.allSatisfy { $0.status == GW_OK })
+        #expect(
+            survivor.host.calls == [
+                .log(0, 2, "restored"), .log(0, 2, "recovered"), .text(1, "restored with 7"),
+                .text(2, "recovered with 7"), .text(3, "restored with 7"),
+            ])
+        // Who does not tell them apart hears of a reload.
+        let other = Driven(OpenTally.self)
+        #expect(other.restore(1, [], flags: checkpoint).status == GW_OK)
+        #expect(other.host.deeds == [.text(1, "welcome")])
+    }
+
+    @Test func `a gateway whose struct ends before the flags has no checkpoints`() {
+        let survivor = Driven(Survivor.self)
+        let old = 40
+        #expect(MemoryLayout<gw_saved>.offset(of: \.flags) == old)
+        let saved = StateWriter.of(7)
+        _ = survivor.restore(1, saved, flags: UInt32(GW_SAVED_CHECKPOINT), size: old)
+        _ = survivor.restore(2, saved, flags: UInt32(GW_SAVED_CHECKPOINT), size: old + 4)
+        #expect(survivor.host.deeds == [.text(1, "restored with 7"), .text(2, "recovered with 7")])
     }
 
     @Test func `saving changes nothing`() {

@@ -27,6 +27,19 @@ struct SocketTests {
         for _ in 0..<2 { #expect(read(pair.ours, 10).0 == .endOfStream) }
     }
 
+    @Test("a reset that was asked for is seen at every copy, and an end of both directions is told at once")
+    func copies() throws {
+        let pair = try Loopback.pair()
+        let copy = Socket(adopting: fcntl(pair.ours.number, F_DUPFD_CLOEXEC, 3))
+        let before = pair.ours.resetsOnClose
+        copy.resetOnClose()
+        let after = pair.ours.resetsOnClose
+        #expect(!before && after)
+        copy.endBoth()
+        #expect(read(pair.ours, 10).0 == .endOfStream)
+        Loopback.end(pair.theirs)
+    }
+
     @Test("no room is no end of stream")
     func noRoom() throws {
         let pair = try Loopback.pair()

@@ -1,3 +1,4 @@
+import CGatewayABI
 import GatewayIO
 import Glibc
 import Synchronization
@@ -44,6 +45,21 @@ struct ConnectionImporterTests {
         other.finish()
         crossing.new.step()
         #expect(crossing.new.isDeserted)
+    }
+
+    @Test func `a state that is a checkpoint is told to be one`() throws {
+        for isCheckpoint in [false, true] {
+            let crossing = try Crossing("fixture_counter_keeping")
+            let peer = crossing.open()
+            try crossing.cross { $0.handler?.state?.isCheckpoint = isCheckpoint }
+            let address = peer.place(in: crossing.new)?.pointee.exchange?.record.request
+            let request = try #require(address).pointee
+            #expect(request.flags & UInt32(GW_REQ_MIGRATED) != 0)
+            #expect((request.flags & UInt32(GW_REQ_RECOVERED) != 0) == isCheckpoint)
+            let state = StateRecord(version: 1, format: 2, generation: 3, data: [4], isCheckpoint: isCheckpoint)
+            let (size, flags) = state.withView { ($0.struct_size, $0.flags) }
+            #expect(size == 48 && flags == (isCheckpoint ? UInt32(GW_SAVED_CHECKPOINT) : 0))
+        }
     }
 
     @Test func `where no place is for it, and where it cannot be read, it is cut off`() throws {

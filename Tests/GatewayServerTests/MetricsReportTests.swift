@@ -18,6 +18,7 @@ struct MetricsReportTests {
         "gateway_handshake_duration_seconds", "gateway_handshakes_rejected_total", "gateway_log_dropped_total",
         "gateway_messages_received_total", "gateway_messages_sent_total", "gateway_ping_rtt_seconds", "gateway_ready",
         "gateway_received_bytes_total", "gateway_reload_duration_seconds", "gateway_reloads_total",
+        "gateway_worker_process_restarts_total",
         "gateway_send_queue_bytes", "gateway_sent_bytes_total", "gateway_state_migrations_total",
         "gateway_tls_certificate_expiry_seconds", "gateway_tls_handshakes_total", "gateway_worker_loop_lag_seconds",
         "gateway_worker_peers", "gateway_worker_unresponsive_seconds", "process_cpu_seconds_total", "process_max_fds",

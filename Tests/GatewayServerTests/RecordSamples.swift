@@ -52,6 +52,12 @@ enum RecordSamples {
         peer.announced = AddressRecord(SocketAddress(host: "192.0.2.1", port: 5555))
         peer.forwarded = AddressRecord(SocketAddress(unixPath: "/run/x"))
         (peer.isForwardedSecurely, peer.maxStreams) = (true, 100)
+        var relay = RelayRecord()
+        relay.local = AddressRecord(SocketAddress(host: "192.0.2.9", port: 443))
+        (relay.isSecure, relay.http2) = (true, .webSocket)
+        relay.security = TransportSecurity(
+            version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", serverName: "a.example", clientName: "CN=Ada")
+        peer.relay = relay
         return peer
     }
 
@@ -108,7 +114,7 @@ enum RecordSamples {
 
     private static func handler() -> HandlerRecord {
         var handler = HandlerRecord()
-        handler.state = StateRecord(version: 1, format: 2, generation: 3, data: [4])
+        handler.state = StateRecord(version: 1, format: 2, generation: 3, data: [4], isCheckpoint: true)
         var request = KeptRequest()
         request.head = Array("GET / HTTP/1.1\r\n\r\n".utf8)
         request.parameters = [.init(name: "room", value: [0xFF])]

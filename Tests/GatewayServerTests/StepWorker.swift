@@ -2,6 +2,7 @@ import Bytes
 import CLinux
 import GatewayConfiguration
 import GatewayIO
+import Glibc
 import TestSupport
 
 @testable import GatewayServer
@@ -11,6 +12,8 @@ import TestSupport
 final class StepWorker {
     let server: Server
     let worker: Worker
+    /// The file in which it writes its connections down; -1 where it does not.
+    let ledger: Int32
     private let clock: StandingClock
 
     private final class StandingClock {
@@ -37,7 +40,12 @@ final class StepWorker {
     ///   - route: what stands in the block of `/echo`.
     ///   - rest: what stands beside it.
     ///   - capacity: how many peers there is room for.
-    init(handler: String = "echo", route: String = "", rest: String = "", capacity: Int = 64) throws {
+    ///   - checkpoint: it writes them down, and that is when handlers save.
+    ///   - ledger: the file for that; changes its owner. -1 for a new one.
+    init(
+        handler: String = "echo", route: String = "", rest: String = "", capacity: Int = 64,
+        checkpoint: Isolation.Checkpoint? = nil, ledger given: Int32 = -1
+    ) throws {
         let isFixture = "\(handler) \(rest)".contains("fixture_")
         let text = """
             \(isFixture ? "plugins \(Fixture.folder) { watch off; }" : "")
@@ -45,15 +53,31 @@ final class StepWorker {
             route /echo { handler \(handler); \(route) }
             \(rest)
             """
-        let configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
+        var configuration = try Configuration.parse(Array(text.utf8), file: "gateway.conf").configuration
+        for index in configuration.routes.indices {
+            configuration.routes[index].limits.isolation.checkpoint = checkpoint ?? .off
+        }
         for route in configuration.routes where route.handler.hasPrefix("fixture_") { Fixture.file(route.handler) }
-        server = try Server(configuration, prober: TestGateway.prober)
+        var variables: [String: String] = [:]
+        if checkpoint != nil {
+            ledger = given >= 0 ? given : try Ledger.makeFile(workers: 1, capacity: capacity).release()
+            variables[SuccessionEnvironment.ledgerName] = "\(fcntl(ledger, F_DUPFD_CLOEXEC, 3)):1"
+        } else {
+            ledger = -1
+        }
+        let succession = SuccessionEnvironment(variables, parent: 1)
+        server = try Server(configuration, prober: TestGateway.prober, succession: succession)
         let clock = StandingClock(server.context.startedAt)
         self.clock = clock
         worker = try Worker(
             port: server.context.ports[0], server: server.context, listeners: Listeners([]), capacity: capacity
         ) { clock.look() }
     }
+
+    deinit { close(ledger) }
+
+    /// What its clock says, in monotonic nanoseconds.
+    var nanoseconds: UInt64 { clock.nanoseconds }
 
     /// The route of a number, in the order of the configuration.
     func route(_ index: Int = 0) -> Route { server.context.routing.routes[index] }
@@ -271,6 +295,9 @@ final class StepWorker {
 
         /// It was told that nothing more will come.
         var isFinished: Bool { stream.isFinished }
+
+        /// Closing was to be heard as a reset.
+        var isReset: Bool { stream.isReset }
     }
 }
 
@@ -285,6 +312,7 @@ final class MemoryStream: TransportLayer {
     private var lastWord: [UInt8]
     private var owesLastWord = false
     private(set) var isFinished = false
+    private(set) var isReset = false
     /// What reading and writing fail with from here on.
     var breakage: Errno?
 
@@ -339,6 +367,8 @@ final class MemoryStream: TransportLayer {
         owesLastWord = !lastWord.isEmpty
         return owesLastWord ? .wouldBlock : .moved(0)
     }
+
+    override func resetOnClose() { isReset = true }
 
     override func finishSending(_ socket: borrowing Socket) {
         owesLastWord = !lastWord.isEmpty

@@ -30,7 +30,8 @@ enum SuccessionSamples {
             .instanceState(
                 .init(
                     handler: "chat", route: "/chat",
-                    state: SavedSelf(version: 2, format: 9, generation: 4, bytes: [UInt8](0...255)))),
+                    state: SavedSelf(version: 2, format: 9, generation: 4, bytes: [UInt8](0...255), isCheckpoint: true))
+            ),
             .statesDone, .ready([.init(route: "/chat", handler: "chat", facts: [1, 2])]),
             .slots(.init(worker: 3, count: 70_000, serial: 9, timer: 5)), .serve, .serving, .stop, .allSent,
             .received(1 << 40),
@@ -48,8 +49,21 @@ enum SuccessionSamples {
                     path: "/usr/bin/gateway", arguments: ["run", "", "-c", "a=b"], variables: ["A": "b=c", "B": ""]),
                 descriptor()),
             .started(process: 4_000_000), .notStarted("no such file"), .serves(process: 1),
-            .childEnded(process: 7, ChildEnd(signal: 11, status: 0)),
+            .childEnded(process: 7, ChildEnd(signal: 11, status: 0)), .loaded(loaded), .taken([1, .max]), .ended([]),
+            .handOver(descriptor()), .reopenLogs, .tally(TallySamples.tally),
+            .depart(milliseconds: 70_000),
         ]
+    }
+
+    private static var loaded: SuccessionMessage.LoadedHandler {
+        var loaded = SuccessionMessage.LoadedHandler()
+        (loaded.module.name, loaded.module.version, loaded.module.sdk) = ("chat", "1.2", "c")
+        (loaded.module.abiVersion, loaded.module.flags) = (1 << 16 | 2, 5)
+        (loaded.module.stateFormat, loaded.module.stateVersion) = (.max, 3)
+        (loaded.module.saves, loaded.module.restores, loaded.module.takesFragments) = (true, true, true)
+        loaded.routes = ["/a", "/b"]
+        loaded.refused = [.init(route: "/c", reason: "no disk")]
+        return loaded
     }
 }
 

@@ -37,6 +37,30 @@ struct WorkerReceivingTests {
         #expect(peer.frames() == [TestClient.Frame(10, [9])])
     }
 
+    @Test("what has come behind a large message waits while the answer to that does")
+    func behindLargeMessages() throws {
+        let steps = try StepWorker(route: "send_buffer 64k;")
+        let peer = SocketPeer(of: steps, sendBuffer: 4096)
+        peer.say(
+            Array(
+                "GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".utf8)
+                + Array("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".utf8))
+        steps.step()
+        #expect(peer.frames().isEmpty)
+        let messages = (0..<3).map { [UInt8](repeating: $0, count: 60_000) }
+        let bytes = messages.flatMap { ClientFrame(2, $0).bytes }
+        peer.say(Array(bytes[..<30_000]))
+        steps.step()
+        // The rest of the first one is received straight into it, and the others come along.
+        peer.say(Array(bytes[30_000...]))
+        var heard: [TestClient.Frame] = []
+        for _ in 0..<200 where heard.count < 3 {
+            steps.step()
+            heard += peer.frames()
+        }
+        #expect(heard == messages.map { TestClient.Frame(2, $0) })
+    }
+
     @Test("another connection's callback, and another thread, may switch reading off and on")
     func readingOffFromElsewhere() throws {
         let gateway = try TestGateway(threads: 1)

@@ -4,6 +4,8 @@
 #define CLINUX_H
 
 #include "clinux_crash.h"
+#include "clinux_ending.h"
+#include "clinux_memory.h"
 #include "clinux_pass.h"
 #include "clinux_spawn.h"
 

@@ -116,6 +116,16 @@ struct RouteLimits: Sendable {
     var writeTimeout: UInt32
     var replyTimeout: UInt32
     var drainTimeout: UInt32
+    /// When its handler is asked to save what it knows, where a ledger is kept.
+    var checkpoint: Checkpoint
+
+    enum Checkpoint: Sendable, Equatable {
+        case off
+        /// After each event.
+        case message
+        /// Ticks.
+        case every(UInt32)
+    }
 
     var closesSlowConsumers: Bool { if case .close = slowConsumer { true } else { false } }
     var pausesReads: Bool { if case .pauseReads = slowConsumer { true } else { false } }

@@ -18,6 +18,8 @@ import WebSocket
         case body
         /// The handler owes a reply; what the peer sends meanwhile waits.
         case answering
+        /// It is with the process of its handler (`AwayConnections`).
+        case away
         /// Messages flow.
         case open
         /// It speaks HTTP/2: its streams are connections of their own.
@@ -158,7 +160,7 @@ import WebSocket
         // One test for five flags: where nothing is out of the ordinary only `asksInput` of them is set.
         !flags.symmetricDifference(.asksInput).isDisjoint(
             with: [.readingOff, .throttled, .inputEnded, .asksOutput, .asksInput])
-            || outbox.isBlocked || phase == .answering
+            || outbox.isBlocked || isElsewhere
     }
 
     /// A message has come, or its last piece.
@@ -197,7 +199,11 @@ import WebSocket
     }
 
     /// Input that arrived may be used.
-    var mayRead: Bool { flags.isDisjoint(with: [.readingOff, .throttled]) && phase != .answering }
+    var mayRead: Bool { flags.isDisjoint(with: [.readingOff, .throttled]) && !isElsewhere }
+
+    /// What the peer sends waits for its handler, or is not for this process.
+    @inline(__always)
+    private var isElsewhere: Bool { phase == .answering || phase == .away }
 }
 
 /// The place of a connection: valid memory for as long as the worker lives, so it cannot dangle.
@@ -212,5 +218,11 @@ import WebSocket
     var pointee: Connection {
         @inline(__always) unsafeAddress { unsafe UnsafePointer(address) }
         @inline(__always) nonmutating unsafeMutableAddress { unsafe address }
+    }
+
+    /// Where it counts the messages that its handler has been given.
+    var messageCount: UnsafePointer<UInt64> {
+        // The slot does not move.
+        unsafe withUnsafePointer(to: &address.pointee.messagesIn) { unsafe $0 }
     }
 }

@@ -174,7 +174,7 @@ final class ConnectionCloser {
         case .head, .body, .multiplexed, .closing, .lingering: teardown(peer, on: worker)
         case .ending:
             if peer.pointee.outbox.isEmpty, peer.pointee.transport.isDrained { teardown(peer, on: worker) }
-        case .answering, .gone: break
+        case .answering, .away, .gone: break
         }
     }
 
@@ -252,13 +252,17 @@ final class ConnectionCloser {
             }
             peer.pointee.transport.resetOnClose()
             teardown(peer, on: worker)
-        case .head, .body, .answering, .multiplexed, .lingering, .gone: break
+        case .head, .body, .answering, .away, .multiplexed, .lingering, .gone: break
         }
     }
 
     /// Nothing more is done for this peer; its slot is emptied at the end of the turn.
     func teardown(_ peer: ConnectionPointer, on worker: Worker) {
         if peer.pointee.phase == .gone { return }
+        // The slot is the other process's, too, until that has let go of it.
+        if peer.pointee.phase == .away, let relay = peer.pointee.rareState?.relay, !relay.isLeft {
+            return worker.relays.cutOff(peer, on: worker)
+        }
         // The handler's answer is on its way here.
         if peer.pointee.flags.contains(.peerLeft), peer.pointee.phase == .answering { return }
         if peer.pointee.phase == .answering, let exchange = peer.pointee.exchange,
@@ -410,14 +414,16 @@ final class ConnectionCloser {
                 by: UInt16(GW_BY_SHUTDOWN), on: worker)
         case .head where peer.pointee.leftover.isEmpty: teardown(peer, on: worker)
         case .multiplexed: worker.http2.shutDown(peer)
-        case .head, .body, .answering, .closing, .ending, .lingering, .gone: break
+        case .head, .body, .answering, .away, .closing, .ending, .lingering, .gone: break
         }
     }
 
     /// The deadline of stopping has passed: what is left is cut off.
     func dropAll(on worker: Worker) {
         for slot in 0..<worker.table.used {
-            if let peer = worker.table.occupant(slot) { teardown(peer, on: worker) }
+            guard let peer = worker.table.occupant(slot) else { continue }
+            peer.pointee.rareState?.relay?.leave()
+            teardown(peer, on: worker)
         }
     }
 
@@ -451,6 +457,14 @@ final class ConnectionCloser {
         worker.port.sharedTable[peer.pointee.slot].note(queued: 0)
         worker.port.sharedTable.clear(peer.pointee.slot)
         worker.acceptor.uncount(isSurplus: peer.pointee.flags.contains(.surplus), on: worker)
+        if let ledger = worker.ledger {
+            ledger.leave(peer)
+            // The first process has a duplicate, by which the poller would go on telling of it.
+            try? worker.poller.remove(peer.pointee.transport.number)
+        }
+        if let mail = worker.server.firstProcess, !worker.table.isLent(peer.pointee.slot) {
+            mail.tellEnded(peer.pointee.id.number)
+        }
         worker.table.remove(peer.pointee.slot)
     }
 }

@@ -72,6 +72,8 @@ struct ConnectionTable: ~Copyable {
     /// The slot is not given to anybody when it becomes empty.
     mutating func lend(_ slot: UInt32) { lent.insert(slot) }
 
+    func isLent(_ slot: UInt32) -> Bool { !lent.isEmpty && lent.contains(slot) }
+
     /// The other process has none of them any more.
     mutating func takeBackLent() {
         let slots = lent

@@ -14,14 +14,17 @@ final class ConnectionTimers {
     private let departures: UInt32
     /// Behind that: when connections are looked at again that go to another process.
     private let exports: UInt32
+    /// Behind that: when handlers are to save what they know of connections.
+    private let checkpoints: UInt32
 
     /// - Returns: nil when there is no memory for it.
     init?(capacity: Int) {
-        guard let wheel = TimerWheel(capacity: capacity + 3, now: 0) else { return nil }
+        guard let wheel = TimerWheel(capacity: capacity + 4, now: 0) else { return nil }
         self.wheel = wheel
         gauge = UInt32(capacity)
         departures = gauge + 1
         exports = gauge + 2
+        checkpoints = gauge + 3
     }
 
     /// Ticks to the next deadline; nil when there is none.
@@ -35,6 +38,9 @@ final class ConnectionTimers {
 
     /// When connections are to be looked at again that go to another process (`ConnectionExporter`).
     func scheduleExport(at tick: UInt32) { wheel.arm(exports, at: tick) }
+
+    /// When handlers are to save what they know of connections (`LedgerCheckpoints`).
+    func scheduleCheckpoints(at tick: UInt32) { wheel.arm(checkpoints, at: tick) }
 
     /// The connection has none any more.
     func cancel(_ slot: UInt32) { wheel.cancel(slot) }
@@ -74,10 +80,11 @@ final class ConnectionTimers {
         case .open where isOver && peer.pointee.rareState?.peerClose != nil:
             worker.closer.takeHeldClose(peer, on: worker)
         case .open: keepAlive(peer, on: worker)
+        case .away where isOver: worker.relays.expire(peer, on: worker)
         case .multiplexed where isOver: worker.http2.expire(peer, on: worker)
         case .closing where isOver, .ending where isOver, .lingering where isOver:
             worker.closer.teardown(peer, on: worker)
-        case .head, .body, .answering, .multiplexed, .closing, .ending, .lingering: break
+        case .head, .body, .answering, .away, .multiplexed, .closing, .ending, .lingering: break
         case .gone: return
         }
         if peer.pointee.phase != .gone { schedule(peer, on: worker) }
@@ -224,8 +231,12 @@ final class ConnectionTimers {
                 worker.departures.look(on: worker)
             } else if slot == exports {
                 worker.exporter.lookAgain(on: worker)
+            } else if slot == checkpoints {
+                worker.ledger?.look(on: worker)
             } else if let peer = worker.table.occupant(slot) {
+                worker.ledger?.begin(peer)
                 expire(peer, on: worker)
+                worker.ledger?.settle(on: worker)
             }
         }
         due.removeAll(keepingCapacity: true)

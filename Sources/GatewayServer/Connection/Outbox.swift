@@ -46,6 +46,11 @@ struct Outbox: ~Copyable {
     /// A copy of them.
     var unsent: [UInt8] { queue.bytes }
 
+    /// Visits them from a place on, run by run.
+    func visitUnsent(from start: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        unsafe queue.visit(from: start, body)
+    }
+
     // MARK: State
 
     /// The transport took less than everything: nothing is written before it takes more.

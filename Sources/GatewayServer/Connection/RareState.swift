@@ -14,12 +14,18 @@ final class RareState {
 
     /// The options of the listener that accepted the connection, where they are not plain.
     var options = ListenerOptions.plain
+    /// Where it is with the process of its handler.
+    var away: AwayPeer?
+    /// Where it cannot be given to that, and what goes between both is copied here.
+    var relay: Relay?
+    /// Where another process does that: what is known there of the peer.
+    var relayed: RelayRecord?
     /// Where it speaks HTTP/2.
     var http2: HTTP2Session?
     /// Where it is a stream of a connection of HTTP/2.
     var stream: HTTP2Stream?
     /// What the peer says cannot be read on the way, here or up to the first proxy.
-    var isSecure: Bool { options.isSecure || forwarded?.isSecure ?? false }
+    var isSecure: Bool { options.isSecure || forwarded?.isSecure ?? false || relayed?.isSecure ?? false }
     /// For whom a proxy has connected, by its PROXY header.
     var announced: SocketAddress?
     /// For whom a proxy has asked, by the headers of the request.
@@ -77,9 +83,16 @@ extension Connection {
         if former.options !== ListenerOptions.plain { ownRareState.options = former.options }
         if let announced = former.announced { ownRareState.announced = announced }
         if let stream = former.stream { ownRareState.stream = stream }
+        if let relayed = former.relayed { ownRareState.relayed = relayed }
         // Answers to requests before it may still wait.
         if let unread = former.unread { ownRareState.unread = unread }
     }
+
+    /// What was agreed on with the peer so that nobody on the way reads along.
+    var security: TransportSecurity? { rareState?.relayed?.security ?? transport.security }
+
+    /// Where the peer has come to.
+    var localAddress: SocketAddress? { rareState?.relayed?.local?.address ?? transport.localAddress }
 
     /// The rare state of the connection, made now if there is none.
     var ownRareState: RareState {

@@ -35,13 +35,14 @@ final class SlowConsumers {
         case .close:
             worker.closer.closeSlowConsumer(peer, on: worker)
             return .none(Status.closed)
-        case .dropNew: return unsafe refuse(peer, binding)
+        case .dropNew: return unsafe refuse(peer, binding, on: worker)
         case .pauseReads:
             pause(peer, on: worker)
-            return unsafe refuse(peer, binding)
+            return unsafe refuse(peer, binding, on: worker)
         case .dropOld:
             let tooMany = waiting - max(most >> 1, most - bytes)
-            return dropOldest(peer, bytes: tooMany, orNone: true, on: worker) ? .cleared : unsafe refuse(peer, binding)
+            if dropOldest(peer, bytes: tooMany, orNone: true, on: worker) { return .cleared }
+            return unsafe refuse(peer, binding, on: worker)
         }
     }
 
@@ -72,10 +73,13 @@ final class SlowConsumers {
         }
     }
 
-    private func refuse(_ peer: ConnectionPointer, _ binding: UnsafeMutablePointer<Binding>) -> Room {
+    private func refuse(
+        _ peer: ConnectionPointer, _ binding: UnsafeMutablePointer<Binding>, on worker: Worker
+    ) -> Room {
         unsafe binding.pointee.route.costs.droppedNew.add(1, ordering: .relaxed)
         // Whoever wants to try again hears when.
         peer.pointee.outbox.owesDrained = true
+        worker.ledger?.touch(peer)
         return .none(Status.dropped)
     }
 
@@ -131,6 +135,7 @@ final class SlowConsumers {
         if orNone, !isEnough { return false }
         if let first = queued.ranges.first {
             peer.pointee.outbox.drop(queued, pool: worker.pool)
+            worker.ledger?.noteChange(peer)
             // What stands in front of the first one stays there.
             rareState.border = front &+ UInt64(first.lowerBound)
         }
@@ -147,6 +152,7 @@ final class SlowConsumers {
         let front = peer.pointee.bytesOut
         let dropped = peer.pointee.outbox.dropAll(from: border > front ? Int(clamping: border - front) : 0, worker.pool)
         peer.pointee.noteDropped(dropped)
+        worker.ledger?.noteChange(peer)
         if peer.pointee.outbox.isNoted { worker.noteQueue(peer) }
     }
 

@@ -33,12 +33,14 @@ final class CallbackQueue: Sendable {
         case drop
         /// It has come from there.
         case restore(StateRecord)
+        /// The handler saves what it knows, for the case that this process dies.
+        case checkpoint
 
         var isInput: Bool {
             switch self {
             case .call(let call): call.isInput
             case .peerClosed: true
-            case .move, .save, .drop, .restore: false
+            case .move, .save, .drop, .restore, .checkpoint: false
             }
         }
 
@@ -106,6 +108,8 @@ final class CallbackQueue: Sendable {
     let current = Atomic<UInt64>(0)
     /// The running callback is `restore_conn`.
     let restores = Atomic<Bool>(false)
+    /// Where the connection is written down.
+    let recording: PoolRecording?
     /// The handshake, for GW_HF_KEEP_REQUEST.
     let kept = Mutex<RetainedExchange?>(nil)
     /// The address of what messages are lent with.
@@ -116,6 +120,7 @@ final class CallbackQueue: Sendable {
         self.id = id
         self.port = port
         self.server = server
+        recording = server.ledger == nil ? nil : PoolRecording()
         bindingAddress = Atomic(UInt(bitPattern: binding))
         let borrowedBuffer = unsafe SharedBuffer.borrowed()
         borrowedBufferAddress = UInt(bitPattern: borrowedBuffer)
@@ -246,6 +251,7 @@ final class CallbackQueue: Sendable {
     /// - Returns: whether there are more.
     func run() -> Bool {
         for _ in 0..<Self.batch {
+            if recording != nil, clinux_is_ending() != 0 { return true }
             guard let call = next() else { return false }
             switch call {
             case .call(let call): perform(call)
@@ -258,6 +264,7 @@ final class CallbackQueue: Sendable {
                 return false
             case .drop: drop()
             case .restore(let saved): restore(saved)
+            case .checkpoint: saveCheckpoint()
             }
         }
         return true
@@ -267,8 +274,9 @@ final class CallbackQueue: Sendable {
         let (call, isEased, isThrottled) = queue.withLock { queue -> (Call?, Bool, Bool) in
             let isThrottled = queue.isInputNext && !queue.isEnding && hasMuchUnsent(queue.room)
             if isThrottled { queue.isThrottled = true }
-            let call = queue.popFirst()
+            let call = queue.popFirst() ?? ownCheckpoint
             if call == nil { queue.isActive = false }
+            if let recording, let call { recording.note(call) }
             let isEased = queue.isHolding && queue.isEased
             if isEased { queue.isHolding = false }
             return (call, isEased, isThrottled)
@@ -276,7 +284,17 @@ final class CallbackQueue: Sendable {
         if isEased { port.post(.poolEased(id)) }
         // Behind the frames that are too many.
         if isThrottled { port.post(.poolThrottled(id)) }
-        if call == nil { server.dispatchPool.outstanding.subtract(1, ordering: .releasing) }
+        if call == nil {
+            // Behind what its calls have posted.
+            if let recording, let rest = recording.rest() { port.post(.poolRested(self, rest)) }
+            server.dispatchPool.outstanding.subtract(1, ordering: .releasing)
+        }
         return call
+    }
+
+    /// Of its own accord, when nothing else is left to do.
+    private var ownCheckpoint: Call? {
+        guard let recording, unsafe recording.saves(binding.pointee.limits.checkpoint) else { return nil }
+        return .checkpoint
     }
 }

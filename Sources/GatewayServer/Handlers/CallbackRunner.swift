@@ -168,7 +168,8 @@ extension CallbackRunner {
         _ next: inout UnsafeMutableRawPointer?
     ) -> Bool {
         guard let restore = unsafe to.pointee.handler.restoreConnection else { return false }
-        let request = unsafe exchange?.record.markMigrated()
+        let isRecovered = unsafe saved.flags & UInt32(GW_SAVED_CHECKPOINT) != 0
+        let request = unsafe exchange?.record.markMigrated(isRecovered: isRecovered)
         isRestoring = true
         let status = unsafe enter(to, CLINUX_RESTORE_CONN, namesConnection: true) { id in
             unsafe restore(to.pointee.instance, id, request, &saved, &next)

@@ -138,6 +138,7 @@ extension HostContext {
             sharedTable[found.slot].jobs.subtract(1, ordering: .relaxed)
             return Status.closed
         }
+        found.port.changes.note(connection)
         let status = submit(instanceContext, connection, token, pointer, to: found.port)
         if status < 0 { sharedTable[found.slot].jobs.subtract(1, ordering: .relaxed) }
         return status

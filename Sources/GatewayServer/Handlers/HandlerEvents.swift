@@ -26,7 +26,10 @@ final class HandlerEvents {
         if pending.isEmpty { return }
         var events: [HandlerEvent] = []
         swap(&events, &pending)
-        for event in events { deliver(event, on: worker) }
+        for event in events {
+            deliver(event, on: worker)
+            worker.ledger?.settle(on: worker)
+        }
         events.removeAll(keepingCapacity: true)
         if pending.isEmpty { swap(&events, &pending) }
     }
@@ -43,6 +46,7 @@ final class HandlerEvents {
                     instanceContext: timer.instanceContext, connection: timer.connection, token: timer.token,
                     kind: .timer(number)),
                 on: worker)
+            worker.ledger?.settle(on: worker)
         }
     }
 
@@ -66,6 +70,10 @@ final class HandlerEvents {
         var event = event
         if event.connection != 0 {
             let peer = hearer(of: event, on: worker)
+            if let ledger = worker.ledger, let peer {
+                ledger.begin(peer)
+                ledger.noteCall(peer, on: worker)
+            }
             let isDone = peer.map { worker.run($0, .event(event)) }
             // From here on it is the callback queue, if there is one, that keeps the connection where it is.
             if case .workDone = event.kind {

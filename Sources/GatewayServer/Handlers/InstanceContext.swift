@@ -17,6 +17,8 @@ final class InstanceContext: Sendable {
     let isWatched: Bool
     /// The worker that calls it for [home].
     let home: Int
+    /// Where it is in a process of its own: the way there. Nothing here calls it.
+    let isolated: IsolatedPort?
     /// For instances that ask for GW_HF_SERIAL.
     let serialLock = SerialLock()
     /// The same for callback queues, which wait there without a thread.
@@ -52,8 +54,9 @@ final class InstanceContext: Sendable {
 
     init(
         _ instance: Instance, module: UInt32, scope: String, workers: Int, isPooled: Bool, isWatched: Bool,
-        counters: InstanceCounters
+        counters: InstanceCounters, isolated: IsolatedPort? = nil
     ) {
+        self.isolated = isolated
         self.counters = counters
         self.isPooled = isPooled
         self.instance = instance

@@ -68,7 +68,11 @@ final class ThreadPool<Task: PoolTask>: Sendable {
     }
 
     private func work() {
-        while let task = next() { task.run() }
+        while let task = next() {
+            clinux_begin_task()
+            task.run()
+            clinux_end_task()
+        }
     }
 
     private func next() -> Task? {

@@ -65,8 +65,12 @@ final class TimerRegistry: Sendable {
     private let count = Atomic<Int>(0)
     private let earliest = Atomic<UInt64>(.max)
     private let worker: UInt8
+    private let changes: ConnectionChanges
 
-    init(worker: UInt8) { self.worker = worker }
+    /// - Parameter changes: hears whose timers are others than before.
+    init(worker: UInt8, changes: ConnectionChanges = ConnectionChanges()) {
+        (self.worker, self.changes) = (worker, changes)
+    }
 
     /// The worker of a timer's number.
     static func worker(of number: UInt64) -> Int { Int(number >> 56) }
@@ -94,6 +98,7 @@ final class TimerRegistry: Sendable {
         state.owners[timer.owner, default: []].insert(number)
         state.schedule.insert(number, at: due)
         count.add(1, ordering: .relaxed)
+        changes.note(timer.connection)
         publish(&state)
     }
 
@@ -106,6 +111,7 @@ final class TimerRegistry: Sendable {
             defer { publish(&state) }
             while let entry = state.schedule.popFirst(until: now) {
                 guard let timer = state.timers[entry.number] else { continue }
+                changes.note(timer.connection)
                 if timer.interval > 0 {
                     // A timer that came late does not make up for what it missed.
                     let next = max(entry.due &+ timer.interval, now &+ 1_000_000)
@@ -125,6 +131,7 @@ final class TimerRegistry: Sendable {
         state.withLock { state in
             guard let timer = state.timers[number] else { return nil }
             state.queued.remove(number)
+            changes.note(timer.connection)
             if timer.interval == 0, state.remove(number) != nil { count.subtract(1, ordering: .relaxed) }
             return timer
         }
@@ -133,9 +140,10 @@ final class TimerRegistry: Sendable {
     /// Any thread; false when it is not there, or another handler's.
     func cancel(_ number: UInt64, module: UInt32) -> Bool {
         state.withLock { state in
-            guard state.timers[number]?.instanceContext.module == module, state.remove(number) != nil else {
+            guard state.timers[number]?.instanceContext.module == module, let timer = state.remove(number) else {
                 return false
             }
+            changes.note(timer.connection)
             count.subtract(1, ordering: .relaxed)
             publish(&state)
             return true

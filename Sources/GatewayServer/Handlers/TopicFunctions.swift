@@ -152,6 +152,11 @@ extension HostContext {
         _ key: TopicKey, _ topic: Topic?, _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isPlain: Bool,
         _ except: gw_conn
     ) -> (gw_status, Int) {
+        if key.scope.isEmpty, server.neighbours.isOn.load(ordering: .acquiring),
+            unsafe !server.neighbours.give(key, isText: opcode == .text, isPlain: isPlain, except: except, payload)
+        {
+            return (Status.dropped, 0)
+        }
         if topic == nil, unsafe clinux_worker() == nil {
             return server.succession.publishing {
                 unsafe publishKnowing(key, topic, opcode, payload, isPlain: isPlain, except)

@@ -11,7 +11,7 @@ extension AccessRecord {
         self.init(event: event)
         id = peer.pointee.id.number
         self.peer = peer.pointee.peerAddress?.description
-        tls = peer.pointee.transport.security?.version
+        tls = peer.pointee.security?.version
     }
 
     /// The end of a connection whose `close` has not been called.

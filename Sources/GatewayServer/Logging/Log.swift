@@ -33,6 +33,8 @@ package struct Log: Sendable {
         /// The raw value of the least level that is written.
         let threshold: Atomic<Int>
         let place: Mutex<(writer: LogWriter, form: LogForm)>
+        /// What is information elsewhere is for those here who look for faults.
+        let isQuiet = Atomic<Bool>(false)
 
         init(threshold: Int, writer: LogWriter, form: LogForm) {
             self.threshold = Atomic(threshold)
@@ -75,6 +77,9 @@ package struct Log: Sendable {
         target.threshold.store(destination.threshold, ordering: .relaxed)
     }
 
+    /// In the process of a handler: what goes its usual way there is told by the first process.
+    func quieten() { target.isQuiet.store(true, ordering: .relaxed) }
+
     func writes(_ level: Level) -> Bool { level.rawValue >= target.threshold.load(ordering: .relaxed) }
 
     /// The same of a line with a least level of its own, which counts instead of that of the log; nothing is written to one
@@ -100,7 +105,7 @@ package struct Log: Sendable {
     package static func finish(patience milliseconds: UInt64 = 1000) { LogFiles.finish(patience: milliseconds) }
 
     func info(_ message: @autoclosure () -> String, about subject: LogLine.Subject? = nil) {
-        write(.info, message(), about: subject)
+        write(target.isQuiet.load(ordering: .relaxed) ? .debug : .info, message(), about: subject)
     }
     func warn(_ message: @autoclosure () -> String, about subject: LogLine.Subject? = nil) {
         write(.warn, message(), about: subject)
@@ -126,6 +131,18 @@ package struct Log: Sendable {
                 guard count > 0 else { return }
                 unsafe rest = rest.dropFirst(count)
             }
+        }
+    }
+}
+
+extension Log.Level {
+    init(_ level: Configuration.LogLevel) {
+        switch level {
+        case .trace: self = .trace
+        case .debug: self = .debug
+        case .info: self = .info
+        case .warn: self = .warn
+        case .error: self = .error
         }
     }
 }

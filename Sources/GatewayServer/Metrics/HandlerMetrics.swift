@@ -47,6 +47,12 @@ enum HandlerMetrics {
                     }
                 }),
             MetricFamily(
+                "gateway_worker_process_restarts_total", .counter,
+                help: "Processes of handlers (isolation process) that died and were started again.",
+                samples: services.filter { $0.serving?.isolated != nil || $0.processDeaths > 0 }.map {
+                    .init([.init("handler", $0.name)], .count($0.processDeaths))
+                }),
+            MetricFamily(
                 "gateway_reload_duration_seconds", .histogram, unit: "seconds",
                 help: "From a request to the first pass of all workers, where a handler was replaced.",
                 samples: services.map { .init([.init("handler", $0.name)], .histogram($0.reloadDurations.reading)) }),

@@ -12,6 +12,8 @@ final class InstanceCounters: Sendable {
     let name: Name
     /// By the number of the worker.
     let workers: [WorkerCounters]
+    /// Where it runs in a process of its own.
+    let elsewhere = ElsewhereReading()
     /// Of callbacks on the pool, whose threads share it.
     let pool = CallbackDurations()
 
@@ -21,11 +23,11 @@ final class InstanceCounters: Sendable {
     }
 
     /// Any thread: the connections that are with it now.
-    var open: UInt64 { workers.reduce(0) { $0 &+ $1.open.load(ordering: .relaxed) } }
+    var open: UInt64 { workers.reduce(elsewhere.reading.open) { $0 &+ $1.open.load(ordering: .relaxed) } }
 
     /// Any thread: the sum over the workers. No worker is asked, so it is also there when one does not come back.
     var reading: TrafficReading {
-        var total = TrafficReading()
+        var total = elsewhere.reading
         for worker in workers { worker.add(to: &total) }
         pool.add(to: &total.callbacks)
         return total

@@ -10,7 +10,8 @@ extension Server {
         return traffic.families + handshakeMetrics() + HandlerMetrics.families(handlers, handlerManager)
             + CostMetrics.families(handlerManager.routing.routes, context.memory) + configurationMetrics()
             + compressionMetrics() + workerMetrics() + processMetrics()
-            + ClusterMetrics.families(context.cluster) + HandlerMetrics.own(context.metrics.samples())
+            + ClusterMetrics.families(context.cluster)
+            + HandlerMetrics.own(context.metrics.samples() + handlerManager.isolated.flatMap(\.samples))
     }
 
     /// Bytes that wait for peers, by route, handler and generation.

@@ -29,6 +29,7 @@ final class PubSub {
         rareState.memberships.append(.init(topic: local, index: local.members.count))
         local.members.append(.init(place: peer, from: from))
         peer.pointee.flags.insert(.member)
+        worker.ledger?.noteChange(peer)
     }
 
     func unsubscribe(_ peer: ConnectionPointer, _ key: TopicKey, on worker: Worker) {
@@ -47,6 +48,7 @@ final class PubSub {
     }
 
     private func leave(_ peer: ConnectionPointer, _ rareState: RareState, _ index: Int, on worker: Worker) {
+        worker.ledger?.noteChange(peer)
         let membership = rareState.memberships.remove(at: index)
         if rareState.memberships.isEmpty { peer.pointee.flags.remove(.member) }
         let local = membership.topic
@@ -285,6 +287,8 @@ final class PubSub {
         _ shared: inout UnsafeMutablePointer<SharedBuffer>?, on worker: Worker
     ) {
         var taken = 0
+        worker.ledger?.beginWriting(peer, on: worker)
+        defer { worker.ledger?.commitWritten(on: worker) }
         switch unsafe peer.pointee.transport.write(bytes) {
         case .moved(let count): taken = count
         case .wouldBlock, .endOfStream: break

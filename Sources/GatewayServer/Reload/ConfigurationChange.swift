@@ -38,7 +38,7 @@ final class ConfigurationChange {
         let fresh: Route
     }
 
-    private let next: Configuration
+    let next: Configuration
     private let handlerManager: HandlerManager
     private var phase = Phase.waiting
     private let concerned: Set<String>
@@ -56,6 +56,8 @@ final class ConfigurationChange {
     private var leaving: [(service: HandlerService, served: RouteInstance)] = []
     /// Handlers that nothing serves yet.
     private var fresh: [Reload] = []
+    /// Handlers whose processes are started anew behind the commit.
+    private var isolated: Set<String> = []
     private var said: [String] = []
     /// Where workers log from the commit on.
     private let accessLog: AccessLog?
@@ -196,13 +198,19 @@ final class ConfigurationChange {
         }
         let service = handlerManager.service(named: route.handler)
         let workers = handlerManager.server.ports.count
-        guard let known else { return try add(route, Route(route, index: index, workers: workers), service) }
+        guard let known else {
+            let fresh = Route(route, index: index, workers: workers)
+            return isIsolated(service, route) ? addLater(fresh, service) : try add(route, fresh, service)
+        }
         let former = handlerManager.routing.routes[known]
         let old = handlerManager.configuration.routes[known]
         guard let served = service.serving?.instances[name] else {
             // A route that its start refused may be mended; the rest is the business of the handler's next reload.
             let isSame = old.isSame(as: route)
             if isSame, service.serving == nil { return routes.append(former) }
+            if isIsolated(service, route) {
+                return addLater(Route(route, index: index, workers: workers, after: former), service)
+            }
             return try add(route, Route(route, index: index, workers: workers, after: former), service)
         }
         if old.isSame(as: route) { return routes.append(former) }
@@ -210,10 +218,26 @@ final class ConfigurationChange {
         routes.append(fresh)
         said.append("route \(name): reconfigured")
         let replacement = Replacement(service: service, former: served, old: old, route: route, fresh: fresh)
+        if isIsolated(service, route) {
+            isolated.insert(service.name)
+            return swap(replacement)
+        }
         // An instance whose callbacks are serial would have loops wait for callbacks that block on the pool.
         let generation = served.instance.generation
         if old.limits.dispatch != route.limits.dispatch, generation.has(GW_HF_SERIAL) { return try renew(replacement) }
         old.settings == route.settings ? swap(replacement) : try reconfigure(replacement)
+    }
+
+    /// Its handler runs in a process of its own, or is to: that is started anew when the configuration is in effect, with all
+    /// that it says.
+    private func isIsolated(_ service: HandlerService, _ route: RouteConfiguration) -> Bool {
+        service.serving.map { $0.isolated != nil || route.isIsolated } ?? false
+    }
+
+    private func addLater(_ fresh: Route, _ service: HandlerService) {
+        routes.append(fresh)
+        isolated.insert(service.name)
+        said.append("route \(fresh.name): added, handler \"\(service.name)\"")
     }
 
     /// A route that was not there, or had another handler, or none that could serve.
@@ -262,6 +286,7 @@ final class ConfigurationChange {
         served.configuration = replacement.route
         unsafe served.former.append(replacement.former.binding)
         unsafe served.binding = Binding.make(served.binding.pointee.instanceContext, route: replacement.fresh)
+        unsafe served.instanceContext.isolated?.serve(replacement.route.name, by: served.binding)
         unsafe handovers += handlerManager.handovers(
             from: served.former, to: served.binding, .swap, isStateless: true, patience: 0)
         finish(replacement, served)
@@ -337,11 +362,21 @@ final class ConfigurationChange {
                 continue
             }
             leaving.append((service, served))
+            if let process = service.serving?.isolated { leave(process, service, old) }
             let kind: Handover.Kind = old.limits.reload == .close ? .close : .drain
             unsafe handovers += handlerManager.handovers(
                 from: served.bindings, to: nil, kind, isStateless: true, patience: HandlerManager.patience(old))
             followUp(service, name, nil, HandlerManager.patience(old))
             said.append("route \(name): removed from handler \"\(old.handler)\", its connections drain")
+        }
+    }
+
+    /// A route leaves the process of its handler, which the next one does not know of; or the whole handler does.
+    private func leave(_ process: IsolatedHandler, _ service: HandlerService, _ old: RouteConfiguration) {
+        if next.routes.contains(where: { $0.handler == old.handler }) {
+            isolated.insert(service.name)
+        } else {
+            process.drain(until: handlerManager.deadline(milliseconds: old.limits.drainTimeoutMilliseconds))
         }
     }
 
@@ -385,6 +420,9 @@ final class ConfigurationChange {
         for port in handlerManager.server.ports { port.post(.routing(handlerManager.routing)) }
         handlerManager.server.stallWatch?.watch(routes)
         handlerManager.send(handovers)
+        for name in isolated.sorted() {
+            handlerManager.restart(handlerManager.service(named: name), cause: "gateway.conf says something else of it")
+        }
         phase = .handingOver(deadline: handlerManager.deadline(milliseconds: 5000))
     }
 

@@ -154,7 +154,7 @@ struct HandoverProgress {
         switch peer.pointee.phase {
         case .open: return unsafe peer.pointee.rareState?.refusedInstance != to.pointee.instanceID
         case .answering: return true
-        case .head, .body, .multiplexed, .closing, .ending, .lingering, .gone: return false
+        case .head, .body, .away, .multiplexed, .closing, .ending, .lingering, .gone: return false
         }
     }
 
@@ -230,6 +230,8 @@ struct HandoverProgress {
 
     /// Time is up for connections that stayed behind.
     private func closeIfDue(_ peer: ConnectionPointer, _ progress: HandoverProgress, on worker: Worker) {
+        // Its own process sends it away.
+        if peer.pointee.phase == .away { return }
         var closeAt = progress.closeAt
         if progress.handover.kind == .close {
             // The slot spreads the peers evenly, and the same one does not come first each time.

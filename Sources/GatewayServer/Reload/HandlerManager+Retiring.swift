@@ -114,6 +114,7 @@ extension HandlerManager {
     /// After the last callback: the generation ends, and its image goes if it may.
     private func finish(_ serving: ServingGeneration, _ service: HandlerService) {
         serving.isOver = true
+        if !serving.isPart { serving.isolated?.stop() }
         if serving.isPart || isStoppingAll { return }
         let generation = serving.generation
         generation.end()
@@ -295,7 +296,8 @@ extension HandlerManager {
 
     /// A generation that served for a while without trouble has proved good: its build is what a start falls back on.
     private func watchTrial(_ service: HandlerService, _ now: UInt64) {
-        guard let serving = service.serving, !serving.isProven, !serving.isStandIn else { return }
+        // What is kept for a start is the first process' affair.
+        guard given == nil, let serving = service.serving, !serving.isProven, !serving.isStandIn else { return }
         let terms = probationTerms(of: service)
         let began = serving.probation ?? (serving.since, 0)
         guard now >= began.began &+ terms.nanoseconds else { return }
@@ -318,7 +320,7 @@ extension HandlerManager {
 
     /// When a generation may have proved good.
     var nextProbation: UInt64? {
-        if isEnding { return nil }
+        if isEnding || given != nil { return nil }
         return handlers.values.compactMap { service -> UInt64? in
             guard let serving = service.serving, !serving.isProven, !serving.isStandIn else { return nil }
             return (serving.probation?.began ?? serving.since) &+ probationTerms(of: service).nanoseconds
@@ -327,7 +329,7 @@ extension HandlerManager {
 
     /// What was decided about a handler holds over a restart.
     func keep(_ standing: Standing, of service: HandlerService, _ generation: Generation) {
-        guard standing != service.standing else { return }
+        guard given == nil, standing != service.standing else { return }
         service.standing = standing
         let (lastGood, path, name) = (lastGood, generation.path, service.name)
         diskWriter.add {

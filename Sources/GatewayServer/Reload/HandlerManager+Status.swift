@@ -79,9 +79,15 @@ extension HandlerManager {
         of serving: ServingGeneration, _ state: StatusReport.Generation.State, _ now: UInt64
     ) -> StatusReport.Generation {
         StatusReport.Generation(
-            serving.generation, state: state, why: serving.isPart ? "for routes that have left it" : nil,
+            serving.generation, state: state, why: why(serving),
             sinceMilliseconds: milliseconds(from: serving.retiredAt ?? serving.since, to: now),
             builtAt: serving.builtAt, connections: serving.references, errors: serving.failures, stalls: serving.stalls)
+    }
+
+    private static func why(_ serving: ServingGeneration) -> String? {
+        if serving.isPart { return "for routes that have left it" }
+        guard let isolated = serving.isolated else { return nil }
+        return isolated.failure ?? isolated.process.map { "process \($0.number)" } ?? "its process is started again"
     }
 
     private static func milliseconds(from then: UInt64, to now: UInt64) -> UInt64 {

@@ -24,6 +24,10 @@ final class HandlerManager {
     var routing: RoutingTable
     var handlers: [String: HandlerService] = [:]
     let timeline = ReloadTimeline()
+    /// Generations that run in processes of their own.
+    var isolated: [IsolatedHandler] = []
+    /// In the process of a handler: what it loads, without looking for it or trying it.
+    let given: GivenModule?
     /// A configuration that is being taken over.
     var change: ConfigurationChange?
     var diskWriter: DiskWriter
@@ -39,8 +43,9 @@ final class HandlerManager {
 
     init(
         server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, lastGood: LastGood,
-        loop: ControlLoop, prober: String, crashes: [CrashRecord]
+        loop: ControlLoop, prober: String, crashes: [CrashRecord], given: GivenModule? = nil
     ) {
+        self.given = given
         self.prober = prober
         self.server = server
         self.configuration = configuration
@@ -93,7 +98,8 @@ final class HandlerManager {
     func service(named name: String) -> HandlerService {
         if let known = handlers[name] { return known }
         let service = HandlerService(name: name, number: numbers[name])
-        service.standing = lastGood.standing(of: name)
+        if let given { service.module.goOn(after: given.generation - 1) }
+        if given == nil { service.standing = lastGood.standing(of: name) }
         for crash in crashes where crash.handler == name && crash.time > service.standing.pardonedUntil ?? "" {
             service.crashes[crash.digest] = crash
         }
@@ -127,6 +133,11 @@ final class HandlerManager {
         request(service, .file, cause: cause, isExplicit: isExplicit, isAutomatic: isAutomatic)
     }
 
+    /// The same where its own process is to have another configuration.
+    func restart(_ service: HandlerService, cause: String) {
+        reload(service, cause: cause).isForced = true
+    }
+
     /// Asks for a reload with the newest of the builds before.
     func rollback(_ service: HandlerService, cause: String) -> Reload {
         request(service, .rollback, cause: cause, isExplicit: true)
@@ -152,6 +163,7 @@ final class HandlerManager {
     /// Does everything that can be done now, without waiting.
     func step() {
         let now = server.clock()
+        stepIsolated(now)
         change?.step(now)
         var running = handlers.values.count { $0.reloads.first?.isUnderWay ?? false }
         for service in handlers.values {
@@ -185,13 +197,17 @@ final class HandlerManager {
         let reloads = handlers.values.compactMap { $0.reloads.first?.nextStep }
         let pendingCalls = pendingCalls.map(\.deadline)
         let tidying = isSettled ? nil : now &+ 50_000_000
-        return (reloads + pendingCalls + [tidying, change?.nextStep, nextProbation].compactMap { $0 }).min()
+        return
+            (reloads + pendingCalls + isolated.compactMap(\.nextStep)
+            + [tidying, change?.nextStep, nextProbation].compactMap { $0 }).min()
     }
 
     // MARK: Instances
 
     /// What host functions know of a new instance.
-    func makeInstanceContext(_ generation: Generation, _ service: HandlerService, _ route: Route) -> InstanceContext {
+    func makeInstanceContext(
+        _ generation: Generation, _ service: HandlerService, _ route: Route, isolated: IsolatedPort? = nil
+    ) -> InstanceContext {
         let instance = Instance(id: nextInstance, routeIndex: route.index, generation: generation)
         nextInstance += 1
         let instanceContext = InstanceContext(
@@ -199,7 +215,7 @@ final class HandlerManager {
             isPooled: route.isPooled, isWatched: server.contractChecker != nil,
             counters: server.counters.begin(
                 .init(route: route.name, handler: service.name, generation: generation.number),
-                workers: server.ports.count))
+                workers: server.ports.count), isolated: isolated)
         server.instances.add(instanceContext)
         return instanceContext
     }
@@ -245,6 +261,7 @@ final class HandlerManager {
             service.serving = nil
             for serving in service.retiring { serving.fence = Fence(workers: 0, bell: loop.bell) }
         }
+        for each in isolated { each.stop() }
         server.jobs.finish()
         server.dispatchPool.finish()
     }

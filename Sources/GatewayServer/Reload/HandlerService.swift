@@ -32,6 +32,9 @@ final class HandlerService {
         }
     }
 
+    /// How often a process of it has died.
+    var processDeaths: UInt64 = 0
+
     /// Reloads that were asked for; the first one may be under way.
     var reloads: [Reload] = []
     /// The reload that had the last outcome.

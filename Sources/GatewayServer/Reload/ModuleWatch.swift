@@ -1,3 +1,4 @@
+import GatewayConfiguration
 import GatewayIO
 import HandlerModules
 
@@ -36,6 +37,13 @@ final class ModuleWatch {
             folders: folders, interval: Self.pollInterval,
             now: .nanoseconds(Int64(truncatingIfNeeded: clock())))
         settling = Debouncer(settle: settle)
+    }
+
+    /// Of the folders that a configuration names.
+    convenience init(_ locator: ModuleLocator, _ configuration: Configuration, _ clock: @escaping () -> UInt64) {
+        self.init(
+            folders: locator.folders, locator: locator, settle: .milliseconds(configuration.settleMilliseconds),
+            clock: clock)
     }
 
     private var now: Duration { .nanoseconds(Int64(truncatingIfNeeded: clock())) }

@@ -66,6 +66,7 @@ extension Reload {
         stopWatching()
         // A probe process ends with its owner.
         if case .starting(let starts) = work { starts.abandon() }
+        if case .launching(let loading) = work { loading.abandon() }
         work = .nothing
         deadline = nil
         guard let serving else { return }

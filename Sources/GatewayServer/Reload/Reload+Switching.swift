@@ -20,10 +20,18 @@ extension Reload {
                 + " \(serving.generation.source)")
         handlerManager.putInService(service, serving, places)
         noteStanding(serving)
-        if let replaced { handlerManager.retire(replaced, of: service, isKept: kind == .file) }
+        if let replaced {
+            // The same build in another process is nothing to go back to.
+            let isOther = replaced.generation.digest != serving.generation.digest
+            handlerManager.retire(replaced, of: service, isKept: kind == .file && isOther)
+        }
         state = .handingOver
         makeHandovers(to: serving)
         handlerManager.send(handovers)
+        if serving.isolated == nil, let process = replaced?.isolated {
+            let patience = places.map(\.configuration.limits.drainTimeoutMilliseconds).max() ?? 0
+            process.drain(until: handlerManager.deadline(milliseconds: patience))
+        }
         work = .handingOver
         deadline = handlerManager.deadline(milliseconds: Self.passMilliseconds)
     }
@@ -58,11 +66,12 @@ extension Reload {
 
     /// A hand-over for each binding that connections of the handler's routes may hold.
     private func makeHandovers(to serving: ServingGeneration) {
-        for old in service.retiring where !old.isAbandoned {
+        for old in service.retiring where !old.isAbandoned && old.isolated == nil {
             let obstacle = MoveObstacle(from: old.generation, to: serving.generation)
             for (name, former) in old.instances {
                 guard let served = serving.instances[name] else { continue }
-                let kind = Self.kind(served.configuration.limits.reload, obstacle)
+                // No connection goes from here to a process of its own.
+                let kind = serving.isolated == nil ? Self.kind(served.configuration.limits.reload, obstacle) : .drain
                 if case .close = kind { sentAway += former.references }
                 unsafe handovers += handlerManager.handovers(
                     from: former.bindings, to: served.binding, kind,
@@ -81,7 +90,7 @@ extension Reload {
     }
 
     func lookAtHandovers(_ isOverdue: Bool) -> Bool {
-        let hasPassed = handlerManager.havePassed(handovers)
+        let hasPassed = handlerManager.havePassed(handovers) && hasProcessPassed
         guard hasPassed || isOverdue else { return false }
         if !hasPassed { handlerManager.log.warn("a worker is busy: handing over goes on in the background") }
         state = replaced == nil ? .idle : .retiring
@@ -89,10 +98,21 @@ extension Reload {
         return true
     }
 
+    /// The process of the generation before has looked at all its connections, and what it said of them is known here.
+    private var hasProcessPassed: Bool {
+        guard let replaced, let process = replaced.isolated, serving?.isolated != nil else { return true }
+        guard process.process != nil else { return true }
+        guard let remaining = process.remaining else { return false }
+        return replaced.references <= remaining.count
+    }
+
     // MARK: The outcome
 
     /// Connections that serve on with the new generation.
-    var moved: Int { handovers.reduce(0) { $0 + $1.moved.load(ordering: .relaxed) } }
+    var moved: Int {
+        let isolated = replaced?.isolated == nil ? 0 : serving?.isolated?.taken ?? 0
+        return handovers.reduce(isolated) { $0 + $1.moved.load(ordering: .relaxed) }
+    }
     /// Connections that either side refused to hand over.
     var refused: Int { handovers.reduce(0) { $0 + $1.refused.load(ordering: .relaxed) } }
     /// Connections that were closed over it.

@@ -44,6 +44,8 @@ final class Reload {
         case probing(ModuleProbe, Candidate)
         case loading(TimedCall<Result<Generation, ModuleError>>)
         case starting(RouteStarts)
+        /// In a process of its own.
+        case launching(IsolatedLoading)
         case handingOver
     }
 
@@ -59,6 +61,8 @@ final class Reload {
     let cause: String
     /// An operator named the handler: what is held back or was refused before is tried all the same.
     var isExplicit: Bool
+    /// Something else than the file has changed that a process of its own is started with.
+    var isForced = false
     /// No operator asked: the watch saw the file change.
     private(set) var isAutomatic: Bool
     /// The routes it is for, if not those of the configuration: then a `ConfigurationChange` commits it.
@@ -178,6 +182,7 @@ final class Reload {
                 refuse(timeoutError(.loading, "its module was still being loaded after \(most)"))
             }
         case .starting(let starts): return look(starts, now)
+        case .launching(let loading): return look(loading)
         case .handingOver: return lookAtHandovers(isOverdue)
         }
         return isOverdue
@@ -194,7 +199,7 @@ final class Reload {
 
     private var path: String? {
         switch source {
-        case .file: nil
+        case .file: handlerManager.given?.path
         case .rollback(let path, _): path
         case .standIn(let kind, _): handlerManager.lastGood.recall(service.name, kind)
         }
@@ -232,14 +237,17 @@ final class Reload {
         if source.isFile, let digest = copy.digest, isSettledBy(digest) { return false }
         switch copy.result {
         case .failure(let error): refuse(error)
-        case .success(let candidate): source.isFile ? probe(candidate) : useCopy(candidate)
+        case .success(let candidate): isToBeProbed ? probe(candidate) : useCopy(candidate)
         }
         return true
     }
 
+    /// Copies served before, and the process of a handler is given what has been tried.
+    private var isToBeProbed: Bool { source.isFile && handlerManager.given == nil }
+
     /// Whether what is known of a build says that nothing is to be done with it.
     private func isSettledBy(_ digest: UInt64) -> Bool {
-        if let current = service.serving, current.generation.digest == digest {
+        if let current = service.serving, current.generation.digest == digest, !isForced {
             end(.unchanged, "the file is identical to generation \(current.generation.number), nothing to do")
             return true
         }
@@ -350,6 +358,9 @@ final class Reload {
 
     private func load(_ candidate: Candidate) {
         state = .loading
+        if handlerManager.given == nil, places.contains(where: { $0.configuration.isIsolated }) {
+            return launch(candidate)
+        }
         let loader = handlerManager.loader
         run { () throws(SystemError) in
             work = .loading(
@@ -371,15 +382,51 @@ final class Reload {
             let generation = try result.get()
             service.module.add(generation)
             let serving = ServingGeneration(generation, context: HostContext.of(generation))
-            if case .rollback(_, let build) = source {
-                // At a start the numbers of the process before mean nothing any more.
-                serving.buildOf = kind == .rollback ? build : generation.number
-            }
-            self.serving = serving
-            try checkPolicies(generation)
+            try take(serving)
             state = .starting
             work = .starting(
                 RouteStarts(serving, service, places, refused: refusedRoutes, handlerManager))
+        } catch {
+            refuse(error)
+        }
+        return true
+    }
+
+    private func take(_ serving: ServingGeneration) throws(ModuleError) {
+        if case .rollback(_, let build) = source {
+            // At a start the numbers of the process before mean nothing any more.
+            serving.buildOf = kind == .rollback ? build : serving.generation.number
+        }
+        self.serving = serving
+        try checkPolicies(serving.generation)
+    }
+
+    // MARK: In a process of its own
+
+    private func launch(_ candidate: Candidate) {
+        do throws(ModuleError) {
+            // What is being taken over is not in effect yet.
+            let next = foreignPlaces == nil ? nil : handlerManager.change?.next
+            work = .launching(
+                try IsolatedLoading(
+                    candidate, service, places, refused: refusedRoutes, next ?? handlerManager.configuration,
+                    handlerManager))
+        } catch {
+            refuse(error)
+        }
+    }
+
+    private func look(_ loading: IsolatedLoading) -> Bool {
+        do throws(ModuleError) {
+            if let serving = try loading.step() {
+                try take(serving)
+                state = .starting
+                loading.isolated.proceed()
+            }
+            guard loading.isolated.hasServed else { return false }
+            work = .nothing
+            state = .switching
+            if foreignPlaces == nil { commit() }
         } catch {
             refuse(error)
         }

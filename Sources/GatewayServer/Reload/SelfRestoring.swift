@@ -32,7 +32,8 @@ final class SelfRestoring {
                 unsafe saved.bytes.withUnsafeBytes { state in
                     var view = unsafe gw_saved(
                         struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: saved.version,
-                        state_format: saved.format, generation: saved.generation, data: gw_bytes(state))
+                        state_format: saved.format, generation: saved.generation, data: gw_bytes(state),
+                        flags: saved.isCheckpoint ? UInt32(GW_SAVED_CHECKPOINT) : 0, reserved0: 0)
                     instance.crashSite.enter(CLINUX_RESTORE_SELF)
                     defer { CrashSite.leave() }
                     return unsafe new.callbacks.restoreSelf?(instance.selfPointer, &view)

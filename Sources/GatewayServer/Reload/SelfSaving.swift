@@ -12,6 +12,8 @@ struct SavedSelf: Sendable, Equatable {
     /// Whose it was.
     var generation: UInt64
     var bytes: [UInt8]
+    /// It was saved for the case that the process of the handler ends, which it has.
+    var isCheckpoint = false
 }
 
 /// An instance hears that another one will take its place, and saves what it knows. It belongs to the control thread.
@@ -27,6 +29,7 @@ final class SelfSaving {
 
     private let former: RouteInstance
     private let handlerManager: HandlerManager
+    private let isCheckpoint: Bool
     private let givenUp = GivenUp()
     private var call: TimedCall<Answer?>?
     /// When it is to be stepped even if the bell does not ring.
@@ -39,21 +42,23 @@ final class SelfSaving {
     /// Begins it.
     ///
     /// - Parameter isTaken: whether the other one has a use for what would be saved.
-    init(of former: RouteInstance, isTaken: Bool, _ handlerManager: HandlerManager) {
+    /// - Parameter isCheckpoint: nobody takes its place; it is for the case that its process dies.
+    init(of former: RouteInstance, isTaken: Bool, isCheckpoint: Bool = false, _ handlerManager: HandlerManager) {
         self.former = former
         self.handlerManager = handlerManager
+        self.isCheckpoint = isCheckpoint
         begin(isTaken)
     }
 
     private func begin(_ isTaken: Bool) {
-        let hears = unsafe old.callbacks.event != nil
+        let hears = unsafe old.callbacks.event != nil && !isCheckpoint
         let saves = unsafe isTaken && old.callbacks.saveSelf != nil
         guard hears || saves else { return }
         let (instanceContext, givenUp) = (former.instanceContext, givenUp)
         nextStep = handlerManager.deadline(milliseconds: former.configuration.limits.startTimeoutMilliseconds)
         do throws(SystemError) {
             call = try former.instance.begin(bell: handlerManager.ring) { instance in
-                instanceContext.tell(UInt32(GW_EV_RELOAD_PENDING))
+                if hears { instanceContext.tell(UInt32(GW_EV_RELOAD_PENDING)) }
                 guard saves, !givenUp.isSet.load(ordering: .relaxed) else { return nil }
                 return Self.save(instance)
             }
@@ -90,12 +95,15 @@ final class SelfSaving {
     private func take(_ answer: Answer) {
         guard answer.status >= 0 else { return complain(StatusName.of(answer.status)) }
         saved = SavedSelf(
-            version: old.stateVersion, format: old.stateFormat, generation: old.number, bytes: answer.bytes)
+            version: old.stateVersion, format: old.stateFormat, generation: old.number, bytes: answer.bytes,
+            isCheckpoint: isCheckpoint)
         end()
     }
 
     private func complain(_ why: String) {
-        handlerManager.log.warn(
+        // A checkpoint that fails would be told of each second.
+        handlerManager.log.write(
+            isCheckpoint ? .debug : .warn,
             "handler \"\(old.handler)\" on \(former.configuration.name): generation \(old.number) did not save its state"
                 + " (\(why))")
         end()

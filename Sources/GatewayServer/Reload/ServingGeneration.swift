@@ -40,6 +40,9 @@ final class ServingGeneration {
     /// When the generation began to be looked at for that, and how often it had failed by then.
     var probation: (began: UInt64, failures: Int)?
 
+    /// Where it runs in a process of its own.
+    var isolated: IsolatedHandler?
+
     /// Some instances of a generation that goes on serving elsewhere.
     let isPart: Bool
 
@@ -69,5 +72,5 @@ final class ServingGeneration {
     }
 
     /// Callbacks that held up a loop.
-    var stalls: Int { instances.values.reduce(0) { $0 + $1.instance.crashSite.stalls } }
+    var stalls: Int { instances.values.reduce(isolated?.tallies.stalls ?? 0) { $0 + $1.instance.crashSite.stalls } }
 }

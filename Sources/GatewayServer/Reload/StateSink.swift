@@ -41,6 +41,6 @@ struct StateSink: ~Copyable {
         return unsafe gw_saved(
             struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: generation.stateVersion,
             state_format: generation.stateFormat, generation: generation.number,
-            data: gw_bytes(UnsafeRawBufferPointer(run)))
+            data: gw_bytes(UnsafeRawBufferPointer(run)), flags: 0, reserved0: 0)
     }
 }

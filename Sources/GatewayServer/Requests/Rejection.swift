@@ -41,6 +41,9 @@ struct Rejection: Sendable, Equatable {
         Rejection(429, "too-many-handshakes", "handshake_rate is reached", retryAfter: retryAfter)
     }
 
+    /// - Parameter why: a clause for strangers.
+    static func crashed(_ why: String) -> Rejection { Rejection(503, "handler-crashed", why) }
+
     /// The reason may tell of files and functions: it is for the operator, not for strangers.
     static func unavailable(_ handler: String) -> Rejection {
         Rejection(503, "handler-unavailable", "handler \"\(handler)\" is not being served")
@@ -58,7 +61,9 @@ struct Rejection: Sendable, Equatable {
 final class RejectionCounter: Sendable {
     private let counts = Mutex<[String: UInt64]>([:])
 
-    func note(_ word: String) { counts.withLock { $0[word, default: 0] += 1 } }
+    func note(_ word: String, times: UInt64 = 1) {
+        if times > 0 { counts.withLock { $0[word, default: 0] &+= times } }
+    }
 
     /// In the order of the words.
     var all: [(word: String, count: UInt64)] {

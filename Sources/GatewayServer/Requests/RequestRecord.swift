@@ -145,9 +145,12 @@ import WebSocket
     }
 
     /// Says in the request that its connection came from another generation.
-    mutating func markMigrated() -> UnsafePointer<gw_request>? {
+    ///
+    /// - Parameter isRecovered: the process of that has ended.
+    mutating func markMigrated(isRecovered: Bool) -> UnsafePointer<gw_request>? {
         guard let base = unsafe memory.bytes.baseAddress, memory.count > 0 else { return nil }
-        unsafe base.assumingMemoryBound(to: gw_request.self).pointee.flags |= UInt32(GW_REQ_MIGRATED)
+        let flags = UInt32(GW_REQ_MIGRATED) | (isRecovered ? UInt32(GW_REQ_RECOVERED) : 0)
+        unsafe base.assumingMemoryBound(to: gw_request.self).pointee.flags |= flags
         return unsafe request
     }
 

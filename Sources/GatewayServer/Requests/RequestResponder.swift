@@ -17,6 +17,8 @@ final class RequestResponder {
     private var dates = DateCache()
     private var identifiers = UUIDGenerator()
     private var nextTicket: UInt64 = 0
+    /// The bytes of the head that is being looked at, where a route needs them.
+    private var headBytes: [UInt8] = []
 
     // MARK: Heads
 
@@ -40,7 +42,9 @@ final class RequestResponder {
                 return false
             case .head(var head, let length):
                 position += length
-                head.http2 = peer.pointee.rareState?.stream?.request
+                let rareState = peer.pointee.rareState
+                head.http2 = rareState?.stream?.request ?? rareState?.relayed?.http2
+                if worker.routing.isAnyIsolated { headBytes = unsafe Array(rest[..<length]) }
                 peer.pointee.forgetRequest()
                 route(peer, head, on: worker)
             }
@@ -133,8 +137,8 @@ final class RequestResponder {
             receivedAt: worker.nowNanoseconds)
         exchange.record.fill(
             exchange, id: peer.pointee.id.number, route: route.name, peer: peer.pointee.peerAddress,
-            local: peer.pointee.transport.localAddress, isSecure: peer.pointee.rareState?.isSecure ?? false,
-            security: peer.pointee.transport.security)
+            local: peer.pointee.localAddress, isSecure: peer.pointee.rareState?.isSecure ?? false,
+            security: peer.pointee.security)
         return exchange
     }
 
@@ -172,6 +176,9 @@ final class RequestResponder {
         }
         unsafe peer.pointee.bind(binding)
         peer.pointee.flags.insert(.counted)
+        if let port = unsafe binding.pointee.instanceContext.isolated {
+            return worker.away.begin(peer, port, head: headBytes, on: worker)
+        }
         let exchange = unsafe newExchange(peer, head, binding, route, parameters, handshake, on: worker)
         peer.pointee.exchange = exchange
         if unsafe binding.pointee.handler.upgrade == nil {
@@ -312,6 +319,10 @@ final class RequestResponder {
         guard let binding = unsafe route.binding else {
             return reject(peer, head, .unavailable(route.handler), at: route, on: worker)
         }
+        if let port = unsafe binding.pointee.instanceContext.isolated {
+            unsafe peer.pointee.bind(binding)
+            return worker.away.begin(peer, port, head: headBytes, on: worker)
+        }
         if unsafe binding.pointee.handler.http == nil {
             return reject(peer, head, .notWebSocket, at: route, on: worker)
         }
@@ -357,7 +368,8 @@ final class RequestResponder {
     // MARK: Answers
 
     private func keepsAlive(_ head: RequestHead, on worker: Worker) -> Bool {
-        head.keepsAlive && head.http2 == nil && !worker.isEnding
+        // The next request may be for a route of another process.
+        head.keepsAlive && head.http2 == nil && !worker.isEnding && worker.server.firstProcess == nil
     }
 
     /// Rejects a request. A body that will not be read closes the connection.

@@ -30,6 +30,8 @@ final class RoutingTable: Sendable {
     let proxies: ProxyTrust
     /// There is such a one.
     let hasProxies: Bool
+    /// A handler runs in a process of its own.
+    let isAnyIsolated: Bool
     /// What one address may have of the gateway; nil for no limit.
     let admission: AdmissionLimits?
     /// `max_memory`; nil = nobody counts.
@@ -53,6 +55,7 @@ final class RoutingTable: Sendable {
         maxConnections = configuration.maxConnections
         proxies = configuration.proxyTrust
         hasProxies = !proxies.proxies.isEmpty
+        isAnyIsolated = configuration.routes.contains { $0.isIsolated }
         admission = configuration.admission.isOff ? nil : configuration.admission
         maxMemory = configuration.maxMemoryBytes
         busyPoll = UInt64(clamping: configuration.busyPollMicroseconds ?? 0) &* 1000
@@ -199,5 +202,11 @@ extension RouteLimits {
         writeTimeout = ticks(limits.writeTimeoutMilliseconds)
         replyTimeout = ticks(limits.replyTimeoutMilliseconds)
         drainTimeout = ticks(limits.drainTimeoutMilliseconds)
+        checkpoint =
+            switch limits.isolation.checkpoint {
+            case .off: .off
+            case .message: .message
+            case .every(let milliseconds): .every(TimerWheel.ticks(milliseconds: milliseconds))
+            }
     }
 }

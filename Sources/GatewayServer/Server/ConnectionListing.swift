@@ -175,7 +175,7 @@ extension Worker {
         let state: ConnectionReport.State =
             switch peer.pointee.phase {
             case .head, .body, .answering: .request
-            case .open: .open
+            case .open, .away: .open
             case .multiplexed: .http2
             case .closing, .ending, .lingering, .gone: .closing
             }
@@ -192,7 +192,7 @@ extension Worker {
         row.bytesIn = peer.pointee.bytesIn
         row.bytesOut = peer.pointee.bytesOut
         row.queued = UInt64(clamping: unsentBytes(peer))
-        row.tls = peer.pointee.transport.security?.version
+        row.tls = peer.pointee.security?.version
         row.subprotocol = peer.pointee.rareState?.subprotocol
         return row
     }

@@ -125,10 +125,12 @@ extension Server {
 
     /// Tells every connection to go, and refuses new ones.
     func beginStopping() {
-        guard phase != .stopping, !(successor?.delaysStop(context.clock()) ?? false) else { return }
+        // Who has been relieved ends for itself alone.
+        guard phase != .stopping, isRelieved || !(successor?.delaysStop(context.clock()) ?? false) else { return }
         phase = .stopping
         abandonSuccession("the gateway ends")
         handlerManager.abandonAll("the gateway ends")
+        handlerManager.stopProcesses()
         log.info("stopping: \(context.connections.load(ordering: .relaxed)) connections are told (1001)")
         // A peer that waits in the backlog, or comes now, is refused at once instead of waiting for an answer in vain;
         // and this comes before the connected peers are told to go, which might come back to a worker that has not
@@ -157,6 +159,7 @@ extension Server {
         var ticks: UInt32?
         if case .milliseconds(let duration) = spread { ticks = TimerWheel.ticks(milliseconds: duration) }
         for port in context.ports { port.post(.depart(within: ticks)) }
+        handlerManager.sendProcessesAway(within: patience)
     }
 
     /// How long draining may take, in milliseconds.

@@ -63,8 +63,12 @@ package final class Server {
     var upgrade: UpgradeRequest?
     /// Another program is to take the place of this one.
     var predecessor: Predecessor?
+    /// The way to the one after that, which is to have what is left.
+    var waitingHandOver: PassedDescriptors?
     /// This one takes the place of another one.
     let successor: Successor?
+    /// This is the process of a handler: the way to the first process.
+    let firstProcess: FirstProcess?
 
     /// Listens, loads and starts; nothing is served yet.
     ///
@@ -82,13 +86,13 @@ package final class Server {
         startConfiguration = configuration
         self.environment = environment
         successor = try Self.makeSuccessor(&succession)
-        if successor == nil { try ControlEndpoint.refuseRival(configuration) }
+        let isFirst = !succession.isHandlerProcess
+        if successor == nil, isFirst { try ControlEndpoint.refuseRival(configuration) }
         let logs = try OpenedLogs(configuration)
         log = Log(logs.error)
-        let limit = DescriptorLimit.raised()
-        capacity = min(ConnectionID.maximumSlots, max(16, limit.descriptors))
-        let room = limit.connectionRoom(configuration, workers: Self.workerCount(configuration))
-        limit.check(configuration, room: room, log)
+        if !isFirst { log.quieten() }
+        let room: Int
+        (capacity, room) = Self.makeRoom(configuration, isFirst ? log : nil)
         inherited = InheritedSockets(environment.descriptors)
         // Where another program still listens, its sockets come later.
         listeners = Listeners(successor == nil ? try Self.listen(configuration, options, inherited) : [])
@@ -97,23 +101,25 @@ package final class Server {
         admin = try AdminEndpoint(successor == nil ? configuration.admin : nil)
         let folders = StateFolders(configuration, environment)
         let made = try folders.make()
-        let crashes = CrashRecord.all(in: folders.crashFile)
+        let crashes = isFirst ? CrashRecord.all(in: folders.crashFile) : []
         folders.recordCrashes(log)
-        let own = [control == nil ? nil : configuration.controlPath, made].compactMap { $0 }
-        try Self.dropPrivileges(configuration, own: own, log)
+        try Self.dropPrivileges(
+            configuration, own: [control == nil ? nil : configuration.controlPath, made].compactMap { $0 }, log)
         do throws(Errno) {
             signals = FileDescriptor(adopting: clinux_signal_descriptor())
             guard signals.number >= 0 else { throw Errno.last }
             loop = try ControlLoop(clock: clock)
             serviceManager = ServiceManager(environment, log, bell: loop.bell)
-            try loop.watch(signals.number)
-            if let control { try loop.watch(control.number) }
-            if let number = admin.number { try loop.watch(number) }
             supervisor = try SupervisorPipe.make(&succession)
-            if let supervisor { try loop.watch(supervisor.number) }
-            if let successor { try loop.watch(successor.number) }
+            firstProcess = try FirstProcess.make(&succession, bell: loop.bell)
+            let numbers = [
+                signals.number, control?.number, admin.number, supervisor?.number, successor?.number,
+                firstProcess?.number,
+            ]
+            for number in numbers.compactMap({ $0 }) { try loop.watch(number) }
             context = try Self.makeContext(
-                configuration, log, capacity: capacity, descriptorRoom: room, access: logs.access, clock: clock)
+                configuration, log, capacity: capacity, descriptorRoom: room, access: logs.access,
+                firstProcess: firstProcess?.mail, ledger: try Ledger.take(&succession), clock: clock)
         } catch {
             throw Failure(description: "cannot set up the workers: \(error)", isConfiguration: false)
         }
@@ -125,12 +131,9 @@ package final class Server {
         runDirectory = try folders.makeRunDirectory()
         handlerManager = HandlerManager(
             server: context, configuration: configuration, runDirectory: runDirectory,
-            lastGood: LastGood(in: folders.lastGoodFolder), loop: loop, prober: prober, crashes: crashes)
-        watch =
-            configuration.pluginsWatch
-            ? ModuleWatch(
-                folders: handlerManager.locator.folders, locator: handlerManager.locator,
-                settle: .milliseconds(configuration.settleMilliseconds), clock: clock) : nil
+            lastGood: LastGood(in: folders.lastGoodFolder), loop: loop, prober: prober, crashes: crashes,
+            given: succession.takeModule())
+        watch = configuration.pluginsWatch ? ModuleWatch(handlerManager.locator, configuration, clock) : nil
         try bringUp()
     }
 
@@ -141,8 +144,8 @@ package final class Server {
             if let number = watch?.number { try loop.watch(number) }
             repeat {
                 try turn()
-                if successor?.failure != nil || phase != .starting { break }
-                if !handlerManager.isBusy, successor?.mayServe ?? true { break }
+                if successor?.failure ?? firstProcess?.failure != nil || phase != .starting { break }
+                if !handlerManager.isBusy, successor?.mayServe ?? true, firstProcess?.mayServe ?? true { break }
                 try loop.sleep(until: nextTurn)
             } while true
         } catch {
@@ -150,7 +153,13 @@ package final class Server {
         }
         if let failure = successor?.failure {
             runDirectory.remove()
+            firstProcess?.abort(failure)
             throw Failure(description: "this program does not take over: \(failure)", isConfiguration: false)
+        }
+        if let failure = firstProcess?.failure {
+            runDirectory.remove()
+            firstProcess?.abort(failure)
+            throw Failure(description: failure, isConfiguration: false)
         }
         if phase == .starting { phase = .serving }
         if phase == .stopping { return }
@@ -246,34 +255,6 @@ package final class Server {
         }
     }
 
-    private static func makeContext(
-        _ configuration: Configuration, _ log: Log, capacity: Int, descriptorRoom: Int = .max, isProbe: Bool = false,
-        access: AccessLog? = nil,
-        clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
-    ) throws(Errno) -> ServerContext {
-        var ports: [WorkerPort] = []
-        for index in 0..<workerCount(configuration) {
-            ports.append(try WorkerPort(index: UInt8(index), capacity: capacity))
-        }
-        let routes = configuration.routes.enumerated().map {
-            Route($0.element, index: $0.offset, workers: ports.count)
-        }
-        return ServerContext(
-            log: log, ports: ports, routing: RoutingTable(configuration, routes: routes, accessLog: access),
-            descriptorRoom: descriptorRoom,
-            contractChecker: configuration.mode == .development ? ContractChecker(log) : nil,
-            stallWatch: isProbe ? nil : try StallWatch(log), isProbe: isProbe,
-            clock: clock)
-    }
-
-    /// `auto` is one worker for each core that this process may run on.
-    private static func workerCount(_ configuration: Configuration) -> Int {
-        switch configuration.threads {
-        case .automatic: max(1, min(ConnectionID.maximumWorkers, Int(clinux_available_cores())))
-        case .count(let count): max(1, min(ConnectionID.maximumWorkers, count))
-        }
-    }
-
     // MARK: Serving
 
     /// The ports it listens on, in the order of the configuration; 0 for unix sockets.
@@ -330,6 +311,7 @@ package final class Server {
     private func serve() throws(Errno) {
         let threads = try startWorkers()
         successor?.tellServing(self)
+        firstProcess?.tellServing()
         for entry in listeners.entries { log.info("listening on \(entry.description)") }
         if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let url = admin.dashboardURL { log.info("the dashboard is at \(url)") }
@@ -407,6 +389,7 @@ package final class Server {
         handlerManager.step()
         stepRequests()
         stepUpgrade()
+        firstProcess?.step(self, context.clock())
         watchDraining()
         admin.tellDashboards(self)
         stepServiceManager()
@@ -423,6 +406,7 @@ package final class Server {
         let others = [
             draining, handlerManager.nextStep(now), serviceManager.deadline, listings.deadline, traces.deadline,
             supervisor?.deadline, upgrade?.nextStep, predecessor?.nextStep, successor?.nextStep,
+            firstProcess?.nextStep(self),
         ]
         return (pauses + others.compactMap { $0 }).min()
     }
@@ -466,35 +450,10 @@ package final class Server {
             reloadEverything(cause: "SIGHUP", client: nil)
         case SIGUSR1:
             LogFiles.reopen()
+            handlerManager.reopenLogs()
             log.info("SIGUSR1: files of logs are opened again")
         case SIGUSR2: _ = beginUpgrade(nil, cause: "SIGUSR2", client: nil)
         default: log.debug("signal \(signal) means nothing here")
-        }
-    }
-}
-
-extension Log.Level {
-    init(_ level: Configuration.LogLevel) {
-        switch level {
-        case .trace: self = .trace
-        case .debug: self = .debug
-        case .info: self = .info
-        case .warn: self = .warn
-        case .error: self = .error
-        }
-    }
-}
-
-extension Server {
-    /// What a probe process does, instead of being a gateway: tries one module and ends.
-    package static func probe(_ path: String) -> Never {
-        var configuration = Configuration(file: "")
-        configuration.threads = .count(1)
-        let made = try? makeContext(configuration, Log(threshold: nil), capacity: 16, isProbe: true)
-        guard let context = made else { _exit(1) }
-        unsafe ModuleProbe.child(path: path) { generation, handler, note in
-            unsafe HostContext.makeHost(
-                HostContext(server: context, module: 1, handler: handler, generation: generation, note: note))
         }
     }
 }

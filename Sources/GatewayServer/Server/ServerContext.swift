@@ -9,6 +9,8 @@ final class ServerContext: Sendable {
     let topics: TopicDirectory
     /// What goes to another program that serves at the same time.
     let succession = SuccessionMail()
+    /// What goes to other processes of this gateway.
+    let neighbours = NeighbourMail()
     let instances = InstanceDirectory()
     /// Topics over several gateways.
     let cluster: Cluster
@@ -33,6 +35,10 @@ final class ServerContext: Sendable {
     let contractChecker: ContractChecker?
     /// Looks for callbacks that hold up a loop; nil where nobody does.
     let stallWatch: StallWatch?
+    /// In the process of a handler, what its workers tell the first process; nil elsewhere.
+    let firstProcess: FirstProcessMail?
+    /// What another process is to know of the connections if this one dies; nil where nobody goes on with them.
+    let ledger: Ledger?
     /// A module is only being tried: there are no workers, and what it asks for has no effect.
     let isProbe: Bool
     let ports: [WorkerPort]
@@ -55,6 +61,7 @@ final class ServerContext: Sendable {
         log: Log, ports: [WorkerPort], routing: RoutingTable, descriptorRoom: Int,
         contractChecker: ContractChecker? = nil,
         stallWatch: StallWatch? = nil,
+        ledger: Ledger? = nil, firstProcess: FirstProcessMail? = nil,
         isProbe: Bool = false,
         clock: @escaping @Sendable () -> UInt64 = { Clock.monotonicNanoseconds() }
     ) {
@@ -66,6 +73,8 @@ final class ServerContext: Sendable {
         cluster = Cluster(host: clusterDelivery, folders: ClusterLine.folders)
         topics.tell(cluster)
         self.isProbe = isProbe
+        (self.firstProcess, self.ledger) = (firstProcess, ledger)
+        ledger?.begin(at: startedAt)
         self.descriptorRoom = descriptorRoom
         self.contractChecker = contractChecker
         self.stallWatch = stallWatch

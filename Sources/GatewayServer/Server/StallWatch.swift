@@ -1,5 +1,6 @@
 import CLinux
 import GatewayIO
+import Glibc
 import HandlerModules
 import Synchronization
 
@@ -16,9 +17,11 @@ final class StallWatch: Sendable {
     private let shortest = Atomic<UInt32>(0)
     private let isEnding = Atomic(false)
     private let waker: ControlWaker
+    /// In the process of a handler: a callback that never comes back ends it, and what it knows goes on in another one.
+    private let ledger: Ledger?
 
-    init(_ log: Log) throws(Errno) {
-        self.log = log
+    init(_ log: Log, ledger: Ledger? = nil) throws(Errno) {
+        (self.log, self.ledger) = (log, ledger)
         waker = try ControlWaker()
     }
 
@@ -65,6 +68,19 @@ final class StallWatch: Sendable {
             for (worker, note) in notes { lines += findings.note(note.look(), on: worker, at: now) }
         }
         for line in lines { log.warn(line) }
+        if let ledger, let endless = findings.endless(at: now) { end(endless, ledger) }
+    }
+
+    /// Ends the process of a handler, as one that has died in that callback.
+    private func end(_ endless: StallFindings.Endless, _ ledger: Ledger) -> Never {
+        log.error("\(endless.text): its process is ended")
+        Log.finish(patience: 200)
+        clinux_begin_ending()
+        clinux_await_rest()
+        ledger.noteLast(endless.callback, of: endless.connection)
+        _ = kill(getpid(), SIGKILL)
+        // The signal comes before this does.
+        _exit(1)
     }
 
     /// Milliseconds to the next look; nil when there is nothing to look for.
@@ -140,6 +156,24 @@ struct StallFindings {
         let more = untold > 0 ? "; \(untold) more since the last time that was said" : ""
         return "\(name): \(Self.what(candidate)) has held up worker \(worker) for \(Self.took(candidate, now)) ms"
             + " and goes on (callback_stall \(patience)ms)\(more)"
+    }
+
+    /// A callback that has taken a hundred times what it may.
+    struct Endless {
+        let callback: clinux_callback
+        let connection: UInt64
+        let text: String
+    }
+
+    func endless(at now: UInt64) -> Endless? {
+        for (worker, candidate) in candidates where candidate.isStall {
+            let took = Self.took(candidate, now)
+            guard took >= 100 * UInt64(candidate.site.patience) else { continue }
+            return Endless(
+                callback: candidate.callback, connection: candidate.connection,
+                text: "\(candidate.site.name): \(Self.what(candidate)) has held up worker \(worker) for \(took) ms")
+        }
+        return nil
     }
 
     private static func what(_ candidate: Candidate) -> String {

@@ -1,5 +1,6 @@
 import Bytes
 import GatewayIO
+import HTTP
 import HandlerModules
 import Synchronization
 import WebSocket
@@ -8,16 +9,30 @@ import WebSocket
 extension ConnectionExporter {
     /// What is the gateway's own business of a connection.
     func record(_ peer: ConnectionPointer, on worker: Worker) -> ConnectionRecord {
+        var record = outline(peer, on: worker)
+        record.input.message = peer.pointee.assembler.kept
+        record.output.unsent = peer.pointee.outbox.unsent
+        if let border = peer.pointee.rareState?.border {
+            let front = peer.pointee.bytesOut
+            record.output.border = border > front ? min(Int(clamping: border - front), record.output.unsent.count) : 0
+        }
+        if let compression = peer.pointee.rareState?.compression { addWindows(of: compression, to: &record) }
+        return record
+    }
+
+    /// The same without what waits in either direction, and what messages may refer to. A request that is being answered is
+    /// one that has not been read, and a connection that says its last words is one that closes.
+    func outline(_ peer: ConnectionPointer, on worker: Worker) -> ConnectionRecord {
         var record = ConnectionRecord()
         record.id = peer.pointee.id.number
         record.phase = phase(peer)
         record.peer = peerRecord(peer)
         record.input = input(peer)
         record.output = output(peer)
-        record.compression = peer.pointee.rareState?.compression.map(compression)
+        record.compression = peer.pointee.rareState?.compression.map { CompressionRecord($0.parameters) }
         record.traffic = traffic(peer)
         record.times = times(peer, on: worker)
-        record.route = route(peer)
+        if record.phase != .head { record.route = route(peer) }
         (record.ending.code, record.ending.by) = (peer.pointee.closeCode, peer.pointee.closeBy)
         record.ending.reason = peer.pointee.rareState?.closeReason ?? []
         record.ending.osError = peer.pointee.rareState?.osError ?? 0
@@ -26,52 +41,56 @@ extension ConnectionExporter {
 
     private func phase(_ peer: ConnectionPointer) -> ConnectionRecord.Phase {
         switch peer.pointee.phase {
-        case .head: .head
+        case .head, .body, .answering: .head
         case .open: .open
-        case .closing: .closing
-        case .body, .answering, .multiplexed, .ending, .lingering, .gone:
+        case .closing, .ending: .closing
+        case .away, .multiplexed, .lingering, .gone:
             preconditionFailure("a connection in \(peer.pointee.phase) does not move")
         }
     }
 
-    private func peerRecord(_ peer: ConnectionPointer) -> PeerRecord {
+    /// What the socket does not say of a peer.
+    func peerRecord(_ peer: ConnectionPointer) -> PeerRecord {
         var record = PeerRecord()
         guard let rareState = peer.pointee.rareState else { return record }
         record.announced = rareState.announced.map { AddressRecord($0) }
         record.forwarded = rareState.forwarded.map { AddressRecord($0.address) }
         record.isForwardedSecurely = rareState.forwarded?.isSecure ?? false
-        record.maxStreams = rareState.options.maxStreams
+        record.relay = rareState.relayed
+        guard rareState.relay != nil else {
+            record.maxStreams = rareState.options.maxStreams
+            return record
+        }
+        record.announced = (rareState.announced ?? peer.pointee.transport.peerAddress).map { AddressRecord($0) }
+        record.relay = RelayRecord(peer)
         return record
     }
 
     private func input(_ peer: ConnectionPointer) -> InputRecord {
         var record = InputRecord()
         record.frames = peer.pointee.reader.snapshot
-        record.message = peer.pointee.assembler.kept
-        record.leftover = unsafe Array(peer.pointee.leftover.bytes)
+        if peer.pointee.phase == .body || peer.pointee.phase == .answering, let exchange = peer.pointee.exchange {
+            record.leftover = exchange.head.bytes + exchange.body
+        }
+        unsafe record.leftover.append(contentsOf: peer.pointee.leftover.bytes)
         record.isReadingOff = peer.pointee.flags.contains(.readingOff)
         return record
     }
 
     private func output(_ peer: ConnectionPointer) -> OutputRecord {
         var record = OutputRecord()
-        record.unsent = peer.pointee.outbox.unsent
         record.owesDrained = peer.pointee.outbox.owesDrained
         guard let rareState = peer.pointee.rareState else { return record }
-        if let border = rareState.border {
-            let front = peer.pointee.bytesOut
-            record.border = border > front ? min(Int(clamping: border - front), record.unsent.count) : 0
-        }
         record.unansweredPing = rareState.unansweredPing
         record.unansweredPings = UInt32(clamping: rareState.unansweredPings)
         return record
     }
 
-    private func compression(_ compression: ConnectionCompression) -> CompressionRecord {
-        var record = CompressionRecord(compression.parameters)
-        if !compression.parameters.clientNoContextTakeover { record.received = compression.inflater?.window ?? [] }
-        if compression.keepsSentContext { record.sent = compression.deflater?.window ?? [] }
-        return record
+    private func addWindows(of compression: ConnectionCompression, to record: inout ConnectionRecord) {
+        if !compression.parameters.clientNoContextTakeover {
+            record.compression?.received = compression.inflater?.window ?? []
+        }
+        if compression.keepsSentContext { record.compression?.sent = compression.deflater?.window ?? [] }
     }
 
     private func traffic(_ peer: ConnectionPointer) -> TrafficRecord {

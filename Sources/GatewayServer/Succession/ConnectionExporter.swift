@@ -112,7 +112,7 @@ import WebSocket
         case .open: return moveOpen(peer, transfer, on: worker)
         case .closing: return moveClosing(peer, transfer, on: worker)
         case .answering: remainder.busy += 1
-        case .body, .multiplexed, .ending, .lingering: remainder.bound += 1
+        case .body, .away, .multiplexed, .ending, .lingering: remainder.bound += 1
         case .gone: break
         }
         return false
@@ -302,6 +302,7 @@ import WebSocket
         worker.port.streams.end(id, worker.port)
         worker.port.sharedTable.withdraw(id.slot)
         worker.port.sharedTable.clear(id.slot)
+        worker.ledger?.leave(peer)
         // With a duplicate elsewhere the poller would go on telling of a socket that was closed here.
         try? worker.poller.remove(peer.pointee.transport.number)
         var transport = Transport(Socket(adopting: -1))
@@ -315,7 +316,11 @@ import WebSocket
 
     /// Time is up for connections that cannot move.
     private func closeIfDue(_ peer: ConnectionPointer, _ transfer: ConnectionTransfer, on worker: Worker) {
-        let patience = unsafe peer.pointee.binding?.pointee.limits.drainTimeout ?? transfer.patience
+        // The process of its handler sends it away.
+        if peer.pointee.phase == .away { return }
+        let isClosing = unsafe peer.pointee.binding.map { unsafe transfer.closes($0.pointee.route.name) } ?? false
+        let drainTimeout = unsafe peer.pointee.binding?.pointee.limits.drainTimeout
+        let patience = isClosing ? 0 : drainTimeout ?? transfer.patience
         // The slot spreads the peers evenly.
         let spread = (peer.pointee.slot &* 2_654_435_761) % max(1, transfer.spread)
         let closeAt = beganAt &+ max(1, patience) &+ spread
@@ -325,10 +330,10 @@ import WebSocket
             transfer.closed.add(1, ordering: .relaxed)
             worker.counters(peer)?.abandoned.count()
             worker.closer.beginClosing(
-                peer, code: CloseCode.serviceRestart, reason: Array("the gateway was upgraded".utf8),
+                peer, code: CloseCode.serviceRestart, reason: Array(transfer.reason.utf8),
                 by: UInt16(GW_BY_RELOAD), on: worker)
         case .multiplexed: worker.http2.shutDown(peer)
-        case .head, .body, .answering, .closing, .ending, .lingering, .gone: break
+        case .head, .body, .answering, .away, .closing, .ending, .lingering, .gone: break
         }
         if worker.now >= closeAt &+ Self.cutOffTicks { worker.closer.teardown(peer, on: worker) }
     }

@@ -26,6 +26,12 @@ import WebSocket
             return fail("a record that cannot be read: \(error)", on: worker)
         }
         guard let peer = insert(record, socket, on: worker) else { return }
+        worker.ledger?.begin(peer)
+        // Who is told that it is here finds it written down as well; and not before its handler has taken it.
+        defer {
+            worker.ledger?.settle(on: worker)
+            worker.server.firstProcess?.tellTaken(record.id)
+        }
         fill(peer, record)
         switch record.phase {
         case .head: awaitRequest(peer, record, on: worker)
@@ -34,9 +40,22 @@ import WebSocket
         }
         if worker.isStopping { worker.closer.sendAway(peer, on: worker) }
         if peer.pointee.phase == .gone { return }
+        // What it says reaches others only when those are there as well.
+        if worker.server.firstProcess?.isGathering.load(ordering: .acquiring) ?? false {
+            peer.pointee.flags.insert(.throttled)
+        }
         if !peer.pointee.outbox.isEmpty { worker.markDirty(peer) }
         if !peer.pointee.leftover.isEmpty { worker.resumeLater(peer) }
         worker.updateInterest(peer)
+    }
+
+    /// Those that have waited for each other may be read from.
+    func letGo(on worker: Worker) {
+        for slot in 0..<worker.table.used {
+            guard let peer = worker.table.occupant(slot), peer.pointee.flags.contains(.throttled) else { continue }
+            worker.resumeBelowLowWater(peer)
+            if peer.pointee.phase != .gone { worker.updateInterest(peer) }
+        }
     }
 
     private func fail(_ what: String, on worker: Worker) {
@@ -55,6 +74,7 @@ import WebSocket
             let peer = worker.table.insert(Transport(socket), as: id, now: worker.now)
         else {
             fail("there is no place for connection \(String(record.id, radix: 16))", on: worker)
+            worker.server.firstProcess?.tellEnded(record.id)
             return nil
         }
         worker.server.connections.add(1, ordering: .relaxed)
@@ -77,6 +97,7 @@ import WebSocket
             peer.pointee.ownRareState.forwarded = ForwardedPeer(
                 address: forwarded.address, isSecure: record.peer.isForwardedSecurely)
         }
+        if let relay = record.peer.relay { peer.pointee.ownRareState.relayed = relay }
         if let maxStreams = record.peer.maxStreams {
             peer.pointee.ownRareState.options = ListenerOptions(maxStreams: maxStreams)
         }
@@ -196,11 +217,12 @@ import WebSocket
     private func request(
         of peer: ConnectionPointer, _ record: ConnectionRecord, _ binding: UnsafeMutablePointer<Binding>
     ) -> Exchange? {
-        guard let exchange = unsafe record.handler?.request?.exchange(binding) else { return nil }
+        let http2 = record.peer.relay?.http2
+        guard let exchange = unsafe record.handler?.request?.exchange(binding, http2: http2) else { return nil }
         exchange.record.fill(
             exchange, id: peer.pointee.id.number, route: unsafe binding.pointee.route.name,
-            peer: peer.pointee.peerAddress, local: peer.pointee.transport.localAddress,
-            isSecure: peer.pointee.rareState?.isSecure ?? false, security: nil)
+            peer: peer.pointee.peerAddress, local: peer.pointee.localAddress,
+            isSecure: peer.pointee.rareState?.isSecure ?? false, security: peer.pointee.security)
         let chosen = exchange.handshake?.subprotocols.first { range in
             record.route?.subprotocol.map { $0.utf8.elementsEqual(exchange.head.bytes[range]) } ?? false
         }
@@ -385,7 +407,8 @@ extension StateRecord {
         unsafe data.withUnsafeBytes { bytes in
             var saved = unsafe gw_saved(
                 struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: version, state_format: format,
-                generation: generation, data: gw_bytes(bytes))
+                generation: generation, data: gw_bytes(bytes),
+                flags: isCheckpoint ? UInt32(GW_SAVED_CHECKPOINT) : 0, reserved0: 0)
             return unsafe body(&saved)
         }
     }

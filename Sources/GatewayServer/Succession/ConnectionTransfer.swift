@@ -47,6 +47,10 @@ final class ConnectionTransfer: Sendable {
     let patience: UInt32
     /// Over so many ticks from then on.
     let spread: UInt32
+    /// Routes whose connections are told at once that nobody takes them over; nil for all.
+    private let closing: Set<String>?
+    /// What they, and those that are left, are told.
+    let reason: String
     /// Rung when a worker has looked at each of its connections once.
     private let progress: ControlWaker
 
@@ -61,8 +65,10 @@ final class ConnectionTransfer: Sendable {
 
     init(
         _ targets: [String: (handler: String, facts: HandoverFacts)], to receiver: any TransferReceiver,
-        patience: UInt32, spread: UInt32, progress: ControlWaker
+        patience: UInt32, spread: UInt32, closing: Set<String>? = [], reason: String = "the gateway was upgraded",
+        progress: ControlWaker
     ) {
+        (self.closing, self.reason) = (closing, reason)
         self.targets = targets
         self.receiver = receiver
         self.patience = patience
@@ -78,6 +84,9 @@ final class ConnectionTransfer: Sendable {
         else { return nil }
         return target.facts
     }
+
+    /// Whether connections of a route are told at once.
+    func closes(_ route: String) -> Bool { closing?.contains(route) ?? true }
 
     /// A worker has looked at all its connections.
     func note(_ remainder: Remainder, of worker: UInt8, isFirst: Bool) {

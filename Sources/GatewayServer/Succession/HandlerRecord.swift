@@ -43,6 +43,8 @@ struct StateRecord: Equatable, Sendable {
     /// The number of the generation that has saved it.
     var generation: UInt64 = 0
     var data: [UInt8] = []
+    /// It was saved for the case that the process of the handler ends, which it has.
+    var isCheckpoint = false
 }
 
 extension StateRecord: RecordValue {
@@ -51,6 +53,7 @@ extension StateRecord: RecordValue {
         case format = 2
         case generation = 3
         case data = 4
+        case isCheckpoint = 5
     }
 
     init(from reader: inout RecordReader) throws(RecordError) {
@@ -60,6 +63,7 @@ extension StateRecord: RecordValue {
             case .format: format = try field.number()
             case .generation: generation = try field.number()
             case .data: data = try field.bytes(atMost: StateSink.maximum)
+            case .isCheckpoint: isCheckpoint = try field.flag()
             case nil: continue
             }
         }
@@ -70,6 +74,7 @@ extension StateRecord: RecordValue {
         writer.write(Tag.format, format)
         writer.write(Tag.generation, generation)
         writer.write(Tag.data, data)
+        writer.write(Tag.isCheckpoint, isCheckpoint)
     }
 }
 

@@ -33,14 +33,19 @@ struct KeptRequest: Equatable, Sendable {
 
     /// The request once more.
     ///
+    /// - Parameter http2: what it was for if it came over HTTP/2.
     /// - Returns: nil where the head is no opening handshake.
-    func exchange(_ binding: UnsafeMutablePointer<Binding>) -> Exchange? {
+    func exchange(
+        _ binding: UnsafeMutablePointer<Binding>, http2: RequestHead.HTTP2Request? = nil
+    ) -> Exchange? {
         // It was within the limits that held when it came.
         let limits = HeadLimits(maxHead: head.count + 1, maxHeaders: head.count, maxRequestLine: head.count)
         var reader = RequestHeadReader(limits: limits)
-        guard case .head(let head, let length)? = try? reader.read(head.span), length == self.head.count,
-            case .offered(let handshake) = OpeningHandshake.evaluate(head)
-        else { return nil }
+        guard case .head(var head, let length)? = try? reader.read(head.span), length == self.head.count else {
+            return nil
+        }
+        head.http2 = http2
+        guard case .offered(let handshake) = OpeningHandshake.evaluate(head) else { return nil }
         return unsafe Exchange(
             head: head, binding: binding, parameters: parameters.map { ($0.name, $0.value) }, handshake: handshake,
             ticket: 0, uuid: uuid, receivedAt: receivedAt)

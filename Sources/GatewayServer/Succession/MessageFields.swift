@@ -90,6 +90,16 @@ struct MessageFieldReader {
         return number
     }
 
+    /// Those of every field with that tag.
+    func numbers(_ tag: UInt16) throws(SuccessionFailure) -> [UInt64] {
+        var numbers: [UInt64] = []
+        for bytes in all(tag) {
+            guard bytes.count <= 8 else { throw failure("field \(tag) is a number of \(bytes.count) bytes") }
+            numbers.append(Self.number(bytes))
+        }
+        return numbers
+    }
+
     func flag(_ tag: UInt16) throws(SuccessionFailure) -> Bool {
         let number: UInt8 = try number(tag)
         return number != 0

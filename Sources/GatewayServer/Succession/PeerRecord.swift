@@ -10,6 +10,8 @@ struct PeerRecord: Equatable, Sendable {
     var isForwardedSecurely = false
     /// How many streams it may have if it turns to HTTP/2; nil where none is spoken.
     var maxStreams: Int?
+    /// What the process knows that relays it; nil where the socket is that of the peer.
+    var relay: RelayRecord?
 }
 
 extension PeerRecord: RecordValue {
@@ -18,6 +20,7 @@ extension PeerRecord: RecordValue {
         case forwarded = 2
         case isForwardedSecurely = 3
         case maxStreams = 4
+        case relay = 5
     }
 
     init(from reader: inout RecordReader) throws(RecordError) {
@@ -27,6 +30,7 @@ extension PeerRecord: RecordValue {
             case .forwarded: forwarded = try field.value()
             case .isForwardedSecurely: isForwardedSecurely = try field.flag()
             case .maxStreams: maxStreams = try field.count()
+            case .relay: relay = try field.value()
             case nil: continue
             }
         }
@@ -37,6 +41,7 @@ extension PeerRecord: RecordValue {
         writer.write(Tag.forwarded, forwarded)
         writer.write(Tag.isForwardedSecurely, isForwardedSecurely)
         writer.write(Tag.maxStreams, ifAny: maxStreams.map { UInt64($0) })
+        writer.write(Tag.relay, relay)
     }
 }
 

@@ -34,7 +34,7 @@ final class Predecessor {
         /// Nothing was changed.
         case refused(String)
         /// The successor serves: what there is to say of the connections.
-        case moved(String)
+        case moved(String, SuccessionMessage.Remaining)
         /// The successor had taken over, and has gone.
         case lost(String)
     }
@@ -48,7 +48,11 @@ final class Predecessor {
     /// How often the successor hears who stays.
     private static let tellingInterval: UInt64 = 1_000_000_000
 
-    let request: UpgradeRequest
+    /// What asked for it, and who waits for the answer: a client of the control socket, if any.
+    let cause: String
+    let client: UInt64?
+    /// The file of the new program.
+    let path: String
     let process: SuccessorProcess
     private unowned let server: Server
     private var link: SuccessionLink
@@ -65,14 +69,28 @@ final class Predecessor {
 
     /// Starts the successor.
     init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
-        (self.request, self.server) = (request, server)
+        (cause, client, path, self.server) = (request.cause, request.client, request.program.path, server)
         var pair = try Self.makePair()
         guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
         link = try Self.makeLink(near)
         process = try SuccessorProcess(
             request.program.child(server.environment.ofSuccessor), far, supervisor: server.supervisor)
+        deadline = Self.deadline(server)
+    }
+
+    /// Gives way to a process of the same handler, which the first process has started.
+    ///
+    /// - Parameter socket: the way to it.
+    init(givingWayOver socket: consuming DescriptorSocket, _ server: Server) throws(ChildProgram.Failure) {
+        (cause, client, path, self.server) = ("the next generation", nil, "the next process", server)
+        link = try Self.makeLink(socket)
+        process = SuccessorProcess()
+        deadline = Self.deadline(server)
+    }
+
+    private static func deadline(_ server: Server) -> UInt64 {
         let longest = server.handlerManager.configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0
-        deadline = server.handlerManager.deadline(milliseconds: longest + Self.patience)
+        return server.handlerManager.deadline(milliseconds: longest + patience)
     }
 
     private static func makePair() throws(ChildProgram.Failure) -> DescriptorSocket.Pair {
@@ -123,7 +141,7 @@ final class Predecessor {
     func step(_ now: UInt64) -> Outcome? {
         for news in process.step() {
             switch news {
-            case .started(let number): say("process \(number) of \(request.program.path) starts its handlers")
+            case .started(let number): say("process \(number) of \(path) starts its handlers")
             case .gone(let reason): return fail(reason)
             }
         }
@@ -193,7 +211,7 @@ final class Predecessor {
 
     private func say(_ text: String) {
         server.log.info("upgrade: \(text)")
-        if let client = request.client { server.control?.send(client, text + "\n") }
+        if let client { server.control?.send(client, text + "\n") }
     }
 
     // MARK: Before the switch
@@ -280,7 +298,9 @@ final class Predecessor {
 
     private func beginMoving() {
         var facts: [String: (handler: String, facts: HandoverFacts)] = [:]
-        for target in targets {
+        let policies = Dictionary(
+            server.handlerManager.configuration.routes.map { ($0.name, $0.limits.reload) }, uniquingKeysWith: { $1 })
+        for target in targets where [.automatic, .migrate].contains(policies[target.route]) {
             guard let known = try? HandoverFacts(target.facts) else { continue }
             facts[target.route] = (target.handler, known)
         }
@@ -289,8 +309,13 @@ final class Predecessor {
             facts, to: server.context.succession,
             patience: TimerWheel.ticks(milliseconds: limits.drainTimeoutMilliseconds),
             spread: TimerWheel.ticks(milliseconds: min(limits.drainTimeoutMilliseconds, 10_000)),
+            closing: server.firstProcess == nil ? [] : Set(policies.filter { $0.value == .close }.keys),
+            reason: server.firstProcess == nil ? "the gateway was upgraded" : "the handler was replaced",
             progress: server.loop.bell)
         server.handlerManager.giveWay()
+        for each in server.handlerManager.isolated {
+            each.drain(until: server.handlerManager.deadline(milliseconds: server.longestDrain))
+        }
         for port in server.context.ports { port.post(.export(transfer)) }
         phase = .moving(transfer)
         deadline = server.handlerManager.deadline(milliseconds: Self.quietPatience)
@@ -311,7 +336,7 @@ final class Predecessor {
             let seconds = (Int64(clamping: remaining.milliseconds) + 999) / 1000
             text += ", for \(Unit.text(milliseconds: seconds * 1000)) at most"
         }
-        return .moved(text)
+        return .moved(text, remaining)
     }
 
     // MARK: Behind the switch
@@ -405,6 +430,8 @@ final class Predecessor {
         phase = .ended
         process.kill()
         server.takeListenersBack()
+        // The first process starts another one.
+        if server.firstProcess != nil { return .lost(reason) }
         guard let moved else { return .refused(reason) }
         server.beginAnew()
         return .lost("\(reason); this program serves again, and the \(moved) connections that had moved are lost")

@@ -62,7 +62,7 @@ extension ConnectionExporter {
             case .open:
                 guard let binding = unsafe peer.pointee.binding else { continue }
                 records.append(unsafe openRecord(peer, binding, nil, on: worker).bytes)
-            case .body, .answering, .multiplexed, .ending, .lingering, .gone: continue
+            case .body, .answering, .away, .multiplexed, .ending, .lingering, .gone: continue
             }
         }
         return records

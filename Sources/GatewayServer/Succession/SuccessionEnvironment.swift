@@ -11,12 +11,24 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
     static let supervisorName = "GATEWAY_SUPERVISOR"
     /// `FD:PARENT`: the way to the program that serves, and is to be relieved.
     static let predecessorName = "GATEWAY_PREDECESSOR"
+    /// `FD:PARENT`: the way from the process of a handler to the first process.
+    static let firstProcessName = "GATEWAY_FIRST_PROCESS"
+    /// `FD:PARENT`: the file that it writes down its connections in.
+    static let ledgerName = "GATEWAY_LEDGER"
+    /// `FD:PARENT`: the configuration that is in effect.
+    static let configurationName = "GATEWAY_CONFIGURATION"
+    /// `GENERATION:PATH`: the copy of the module that it loads.
+    static let moduleName = "GATEWAY_MODULE"
     /// The numbers that a child finds them behind.
     private static let supervisorNumber: Int32 = 3
     private static let predecessorNumber: Int32 = 4
 
     private var supervisor: DescriptorSocket?
     private var predecessor: DescriptorSocket?
+    private var firstProcess: DescriptorSocket?
+    private var ledger: FileDescriptor?
+    private var configuration: FileDescriptor?
+    private var module: GivenModule?
     /// What was said and makes no sense.
     package let troubles: [String]
 
@@ -28,12 +40,38 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
         var troubles: [String] = []
         supervisor = Self.socket(variables, Self.supervisorName, parent, &troubles)
         predecessor = Self.socket(variables, Self.predecessorName, parent, &troubles)
+        firstProcess = Self.socket(variables, Self.firstProcessName, parent, &troubles)
+        ledger = Self.file(variables, Self.ledgerName, parent, &troubles)
+        configuration = Self.file(variables, Self.configurationName, parent, &troubles)
+        module = variables[Self.moduleName].flatMap { GivenModule($0) }
         self.troubles = troubles
     }
 
     private static func socket(
         _ variables: [String: String], _ name: String, _ parent: Int32, _ troubles: inout [String]
     ) -> DescriptorSocket? {
+        guard let number = number(variables, name, parent, &troubles) else { return nil }
+        guard let socket = DescriptorSocket(inherited: number) else {
+            troubles.append("\(name) names descriptor \(number), which is no socket of that kind")
+            return nil
+        }
+        return socket
+    }
+
+    private static func file(
+        _ variables: [String: String], _ name: String, _ parent: Int32, _ troubles: inout [String]
+    ) -> FileDescriptor? {
+        guard let number = number(variables, name, parent, &troubles) else { return nil }
+        guard number > STDERR_FILENO, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+            troubles.append("\(name) names descriptor \(number), which is not open")
+            return nil
+        }
+        return FileDescriptor(adopting: number)
+    }
+
+    private static func number(
+        _ variables: [String: String], _ name: String, _ parent: Int32, _ troubles: inout [String]
+    ) -> Int32? {
         guard let value = variables[name] else { return nil }
         let words = value.split(separator: ":", omittingEmptySubsequences: false)
         guard words.count == 2, let number = Int32(words[0]), let teller = Int32(words[1]) else {
@@ -44,18 +82,14 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
             troubles.append("\(name) was said by process \(teller), and process \(parent) is the parent")
             return nil
         }
-        guard let socket = DescriptorSocket(inherited: number) else {
-            troubles.append("\(name) names descriptor \(number), which is no socket of that kind")
-            return nil
-        }
-        return socket
+        return number
     }
 
     /// Reads what was said to this process and takes it out of the environment; no program that is started from here on
     /// inherits the descriptors. To be called once, before there is a second thread, or a descriptor is opened.
     package static func take() -> SuccessionEnvironment {
         var variables: [String: String] = [:]
-        for name in [supervisorName, predecessorName] {
+        for name in [supervisorName, predecessorName, firstProcessName, ledgerName, configurationName, moduleName] {
             variables[name] = unsafe getenv(name).map { unsafe String(cString: $0) }
             _ = unsafe unsetenv(name)
         }
@@ -65,9 +99,22 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
     /// Whether this process is to take over from another one.
     package var isSuccessor: Bool { predecessor != nil }
 
+    /// Whether this process is that of a handler.
+    package var isHandlerProcess: Bool { firstProcess != nil }
+
     /// Each can be had once.
     package mutating func takeSupervisor() -> DescriptorSocket? { supervisor.take() }
     package mutating func takePredecessor() -> DescriptorSocket? { predecessor.take() }
+
+    mutating func takeFirstProcess() -> DescriptorSocket? { firstProcess.take() }
+    mutating func takeLedger() -> FileDescriptor? { ledger.take() }
+    /// The configuration that the first process has in effect.
+    package mutating func readConfiguration() throws(Errno) -> [UInt8] {
+        guard let file = configuration.take() else { throw Errno(EBADF) }
+        return try MemoryFile.read(file)
+    }
+
+    mutating func takeModule() -> GivenModule? { module.take() }
 
     /// The same for a process that was divided from its parent, and needs no variables.
     package mutating func watchedOver(by socket: consuming DescriptorSocket) { supervisor = consume socket }

@@ -213,6 +213,13 @@ final class SuccessionMail: Sendable {
         state.withLock { $0.forget(upTo: number) }
     }
 
+    /// What comes from a third process, for members that are here or on the way.
+    func take(_ publication: Publication, of server: ServerContext) {
+        state.withLock { _ in
+            publication.post(server.topics, server.ports, to: Topic(publication.key, workers: server.ports.count))
+        }
+    }
+
     /// Something that the other side gave away goes into the mailboxes of the workers.
     func take(_ item: Item, _ server: ServerContext) {
         state.withLock { state in

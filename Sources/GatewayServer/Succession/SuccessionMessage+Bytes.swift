@@ -33,6 +33,13 @@ extension SuccessionMessage {
         case notStarted = 0x102
         case serves = 0x103
         case childEnded = 0x104
+        case loaded = 0x200
+        case taken = 0x201
+        case ended = 0x202
+        case handOver = 0x203
+        case reopenLogs = 0x204
+        case tally = 0x205
+        case depart = 0x206
         case progress = 0x8000
         case remaining = 0x8001
 
@@ -41,17 +48,18 @@ extension SuccessionMessage {
         var longest: Int {
             switch self {
             case .connection, .instanceState, .publication, .errand: 3 << 30
-            case .welcome, .hello, .ready: 16 << 20
+            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally: 16 << 20
             case .start: 1 << 20
             case .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves,
-                .childEnded:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart:
                 1 << 10
             }
         }
 
-        var descriptors: Int { self == .listener || self == .connection || self == .start ? 1 : 0 }
+        var descriptors: Int {
+            self == .listener || self == .connection || self == .start || self == .handOver ? 1 : 0
+        }
     }
 
     var kind: Kind {
@@ -81,6 +89,13 @@ extension SuccessionMessage {
         case .notStarted: .notStarted
         case .serves: .serves
         case .childEnded: .childEnded
+        case .loaded: .loaded
+        case .taken: .taken
+        case .ended: .ended
+        case .handOver: .handOver
+        case .reopenLogs: .reopenLogs
+        case .tally: .tally
+        case .depart: .depart
         }
     }
 
@@ -126,7 +141,11 @@ extension SuccessionMessage {
             writer.put(1, process)
             writer.put(2, UInt32(bitPattern: end.signal))
             writer.put(3, UInt32(bitPattern: end.status))
-        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish: break
+        case .loaded(let handler): handler.put(&writer)
+        case .tally(let tally): tally.put(&writer)
+        case .depart(let milliseconds): writer.put(1, milliseconds)
+        case .taken(let connections), .ended(let connections): for each in connections { writer.put(1, each) }
+        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .handOver, .reopenLogs: break
         }
     }
 
@@ -172,6 +191,13 @@ extension SuccessionMessage {
         case .abort: self = .abort(try fields.text(1) ?? "")
         case .start, .started, .notStarted, .serves, .childEnded:
             self = try Self.ofChildren(kind, fields, descriptors)
+        case .loaded: self = .loaded(try LoadedHandler(fields))
+        case .taken: self = .taken(try fields.numbers(1))
+        case .ended: self = .ended(try fields.numbers(1))
+        case .handOver: self = .handOver(descriptors)
+        case .reopenLogs: self = .reopenLogs
+        case .tally: self = .tally(try ProcessTally(fields))
+        case .depart: self = .depart(milliseconds: try fields.number(1))
         }
     }
 
@@ -268,6 +294,7 @@ extension SuccessionMessage.InstanceState {
         writer.put(4, state.bytes)
         writer.put(5, state.format)
         writer.put(6, state.generation)
+        writer.put(7, state.isCheckpoint)
     }
 
     fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
@@ -275,7 +302,7 @@ extension SuccessionMessage.InstanceState {
             handler: try fields.demand(fields.text(1), 1), route: try fields.text(2) ?? "",
             state: SavedSelf(
                 version: try fields.number(3), format: try fields.number(5), generation: try fields.number(6),
-                bytes: Array(try fields.demand(fields.bytes(4), 4))))
+                bytes: Array(try fields.demand(fields.bytes(4), 4)), isCheckpoint: try fields.flag(7)))
     }
 }
 

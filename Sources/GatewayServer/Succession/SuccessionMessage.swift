@@ -1,4 +1,5 @@
 import GatewayIO
+import HandlerModules
 
 /// What a program that serves and the one that is to take over say to each other.
 ///
@@ -23,6 +24,14 @@ import GatewayIO
 ///     start ───────────────────────────────────▶  its child, from here on
 ///           ◀───────────────────────────────────  started, or notStarted; childEnded when it has
 ///     serves ──────────────────────────────────▶  the child whose end is the end of all
+///
+/// And what the process of an isolated handler and the first process say (`FirstProcess`, `HandlerProcess`):
+///
+///     process of a handler                        first process
+///     loaded, then statesDone's answer: serving ▶
+///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
+///     taken …, ended …, instanceState …, tally … ▶
+///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
     case hello(Greeting)
@@ -64,6 +73,20 @@ enum SuccessionMessage: Sendable {
     case finish
     /// One side cannot go on, and says why.
     case abort(String)
+    /// The process of a handler has loaded it, and serves these routes.
+    case loaded(LoadedHandler)
+    /// The process of a handler has these connections now.
+    case taken([UInt64])
+    /// These connections have ended in the process of their handler.
+    case ended([UInt64])
+    /// What the process of a handler has counted.
+    case tally(ProcessTally)
+    /// The process of a handler is to give its connections to another one, at the other end of this socket.
+    case handOver(PassedDescriptors)
+    /// Its peers are told to go, one after the other within so many milliseconds.
+    case depart(milliseconds: UInt64)
+    /// Files of logs are to be opened again.
+    case reopenLogs
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.
@@ -169,6 +192,20 @@ enum SuccessionMessage: Sendable {
         var payload: [UInt8]
     }
 
+    /// What the process of a handler says when it has started it.
+    struct LoadedHandler: Sendable, Equatable {
+        var module = ModuleFacts()
+        /// The routes that it serves.
+        var routes: [String] = []
+        /// Those whose start said no, and why.
+        var refused: [RefusedRoute] = []
+    }
+
+    struct RefusedRoute: Sendable, Equatable {
+        var route: String
+        var reason: String
+    }
+
     struct Remaining: Sendable, Equatable {
         /// Connections that stay, and why: a few words for each reason.
         var count: UInt64
@@ -184,7 +221,9 @@ enum SuccessionMessage: Sendable {
     /// The descriptors that go with it.
     var descriptors: PassedDescriptors? {
         switch self {
-        case .listener(_, let descriptors), .connection(_, let descriptors), .start(_, let descriptors): descriptors
+        case .listener(_, let descriptors), .connection(_, let descriptors), .start(_, let descriptors),
+            .handOver(let descriptors):
+            descriptors
         default: nil
         }
     }

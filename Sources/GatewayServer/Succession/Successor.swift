@@ -153,6 +153,7 @@ final class Successor {
         phase = .alone
         remaining = nil
         server.loop.forget(link.number)
+        server.firstProcess?.tellAlone(server)
         server.context.succession.endBehindConnections(server.context.ports)
         for port in server.context.ports { port.post(.releaseReserved) }
         // The engine was heard by the one before, for both.

@@ -18,6 +18,8 @@ final class SuccessorProcess {
         /// This process, with the way to the child and something that is readable when it has ended.
         case own(DescriptorSocketBox, ending: FileDescriptorBox)
         case supervisor(SupervisorPipe)
+        /// The first process, which looks after it.
+        case first
     }
 
     /// A socket in a class, for an enum.
@@ -59,6 +61,9 @@ final class SuccessorProcess {
         unsaid.append(.started(process))
     }
 
+    /// Another process of the same handler, which is nobody's affair here.
+    init() { (path, parent) = ("the next process", .first) }
+
     /// A program that is not to take over ends with this.
     deinit { if !isServing { kill() } }
 
@@ -66,7 +71,7 @@ final class SuccessorProcess {
     var descriptors: [Int32] {
         switch parent {
         case .own(_, let ending): ending.descriptor.number >= 0 && !hasEnded ? [ending.descriptor.number] : []
-        case .supervisor: []
+        case .supervisor, .first: []
         }
     }
 
@@ -112,6 +117,7 @@ final class SuccessorProcess {
         case .own: ChildProgram.endAtOnce(process)
         // Whoever reaps it is not this process; until then the number is its own, or it has ended and is told of soon.
         case .supervisor: _ = Glibc.kill(process, SIGKILL)
+        case .first: break
         }
     }
 

@@ -30,28 +30,65 @@ extension Server {
         guard let predecessor, !predecessor.hasHandedOver else { return }
         predecessor.abandon(why)
         self.predecessor = nil
-        let answer = refuseUpgrade(why, predecessor.request.cause)
-        if let client = predecessor.request.client { control?.answer(client, answer) }
+        let answer = refuseUpgrade(why, predecessor.cause)
+        if let client = predecessor.client { control?.answer(client, answer) }
     }
 
     /// Goes on with it, and answers whoever asked.
     func stepPredecessor() {
         guard let predecessor, let outcome = predecessor.step(context.clock()) else { return }
-        let request = predecessor.request
+        let (cause, client) = (predecessor.cause, predecessor.client)
         let answer: ControlAnswer
         switch outcome {
         case .refused(let reason):
             self.predecessor = nil
-            answer = refuseUpgrade(reason, request.cause)
-        case .moved(let text):
-            log.info("upgrade (\(request.cause)): \(text)")
+            answer = refuseUpgrade(reason, cause)
+        case .moved(let text, let remaining):
+            log.info("upgrade (\(cause)): \(text)")
+            firstProcess?.tell(remaining)
             answer = ControlAnswer(text, exit: 0)
         case .lost(let text):
             self.predecessor = nil
-            log.error("upgrade (\(request.cause)) failed: \(text)")
+            if let passed = waitingHandOver {
+                waitingHandOver = nil
+                handOver(passed)
+            }
+            log.error("upgrade (\(cause)) failed: \(text)")
             answer = ControlAnswer("error: upgrade failed: \(text)", exit: 1)
         }
-        if let client = request.client { control?.answer(client, answer) }
+        if let client { control?.answer(client, answer) }
+    }
+
+    /// The process of a handler gives its connections to the next one, over a socket that connects the two.
+    func handOver(_ passed: PassedDescriptors) {
+        guard phase == .serving else { return }
+        guard predecessor == nil else {
+            // The process that was to have them is gone, which this one has not noticed yet.
+            waitingHandOver = passed
+            return
+        }
+        guard let descriptor = passed.take() else { return }
+        do throws(ChildProgram.Failure) {
+            let predecessor = try Predecessor(
+                givingWayOver: DescriptorSocket(adopting: descriptor.release()), self)
+            do throws(Errno) {
+                for number in predecessor.descriptors { try loop.watch(number) }
+            } catch {
+                return log.error("the next process cannot be followed: \(error)")
+            }
+            self.predecessor = predecessor
+            loop.bell.ring()
+        } catch {
+            log.error("connections cannot be handed over: \(error)")
+        }
+    }
+
+    /// Nobody takes the connections of this process over: they are told so.
+    func closeAll() {
+        let transfer = ConnectionTransfer(
+            [:], to: context.succession, patience: 1, spread: 1, closing: nil, reason: "the handler was replaced",
+            progress: loop.bell)
+        for port in context.ports { port.post(.export(transfer)) }
     }
 
     /// Gives every socket that listens to the successor. What is in the backlogs is accepted there.
@@ -140,7 +177,7 @@ extension Server {
         if let upgrade { return "\(upgrade.program.path) rehearses" }
         if let predecessor, !predecessor.hasHandedOver {
             let process = predecessor.process.process.map { " (process \($0))" } ?? ""
-            return "\(predecessor.request.program.path)\(process) comes up"
+            return "\(predecessor.path)\(process) comes up"
         }
         return successor?.note
     }

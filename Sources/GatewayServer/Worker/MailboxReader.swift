@@ -19,6 +19,7 @@ final class MailboxReader {
             let item = mail[nextMail]
             nextMail += 1
             read(item, on: worker)
+            worker.ledger?.settle(on: worker)
         }
         mail.removeAll(keepingCapacity: true)
         nextMail = 0
@@ -46,6 +47,16 @@ final class MailboxReader {
         }
         worker.closer.isDelivering = false
         worker.closer.closeSlowConsumers(on: worker)
+    }
+
+    /// Reads what can be done without calling a handler: nothing is read behind it.
+    func readLast(on worker: Worker) {
+        worker.port.collect(into: &mail)
+        while nextMail < mail.count {
+            let item = mail[nextMail]
+            nextMail += 1
+            if item.isOutput || item.isEnd { read(item, on: worker) }
+        }
     }
 
     /// A connection comes from another program, before which output that lies behind it must not be read.
@@ -122,8 +133,7 @@ final class MailboxReader {
         case .asked(let id, let ticket, let status):
             if let (peer, exchange) = answering(id, ticket, on: worker) { conclude(peer, exchange, status, on: worker) }
         case .poolEased(let id): if let peer = find(id, on: worker) { worker.resumeBelowLowWater(peer) }
-        case .poolReachedClose(let id):
-            if let peer = find(id, on: worker) { worker.closer.takeHeldClose(peer, on: worker) }
+        case .poolReachedClose(let id): find(id, on: worker).map { worker.closer.takeHeldClose($0, on: worker) }
         case .refused(let id): noteRefusal(id, on: worker)
         case .poolThrottled(let id):
             guard let peer = find(id, on: worker) else { return }
@@ -131,13 +141,15 @@ final class MailboxReader {
             worker.resumeBelowLowWater(peer)
         case .poolMoved(let callbacks, let handover, let isMoved):
             worker.migrator.finishMove(callbacks, handover, isMoved, on: worker)
+        case .poolRested(let callbacks, let rest): worker.ledger?.noteRest(callbacks, rest, on: worker)
         case .reply(let id, let ticket, let reply):
             guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
             exchange.reply = reply
             if exchange.isOnPool { return }
             worker.responder.conclude(peer, exchange, reply, on: worker)
             worker.processLeftover(peer)
-        case .export, .endExport, .take, .countSlots, .copyRecords, .letIn, .releaseReserved, .poolSaved, .poolRestored:
+        case .export, .endExport, .take, .countSlots, .copyRecords, .letIn, .releaseReserved, .gathered, .away,
+            .poolSaved, .poolRestored:
             readSuccession(item, on: worker)
         case .listeners, .routing, .handover, .fence, .lag, .drain, .depart, .list, .trace, .endTrace, .stop:
             obey(item, on: worker)
@@ -192,6 +204,8 @@ final class MailboxReader {
         case .copyRecords(let copies): copies.add(worker.exporter.copies(on: worker), of: worker.port.index)
         case .letIn(let passage): worker.server.succession.pass(passage)
         case .releaseReserved: worker.table.releaseReserved()
+        case .gathered: worker.importer.letGo(on: worker)
+        case .away(let news): worker.away.hear(news, on: worker)
         case .poolSaved(let callbacks, let transfer, let letsGo, let state):
             worker.exporter.finishSave(callbacks, transfer, letsGo, state, on: worker)
         case .poolRestored(let callbacks, let isRestored):
@@ -211,6 +225,7 @@ final class MailboxReader {
         worker.port.sharedTable[id.slot].isRefused.store(false, ordering: .relaxed)
         guard let peer = find(id, on: worker), peer.pointee.phase == .open else { return }
         peer.pointee.outbox.owesDrained = true
+        worker.ledger?.touch(peer)
         worker.slowConsumers.noteQueued(peer, on: worker)
         worker.resumeBelowLowWater(peer)
     }

@@ -85,7 +85,7 @@ extension Connection.Phase {
     /// It ends without anything else having to happen.
     fileprivate var isLeaving: Bool {
         switch self {
-        case .head, .body, .answering, .open, .multiplexed: false
+        case .head, .body, .answering, .open, .away, .multiplexed: false
         case .closing, .ending, .lingering, .gone: true
         }
     }

@@ -17,6 +17,7 @@ extension Worker {
     /// The socket has something, an end or an error.
     func readable(_ peer: ConnectionPointer, hangUp: Bool) {
         guard peer.pointee.mayRead else {
+            if peer.pointee.phase == .away { return relays.readable(peer, hangUp: hangUp, on: self) }
             // The peer may not be read now: an error or a dead socket would be reported again and again, and the code
             // that switched reading off may not have told the poller, which would report the input for ever.
             if hangUp { closer.lose(peer, Errno(104), on: self) } else { updateInterest(peer) }
@@ -38,7 +39,7 @@ extension Worker {
     }
 
     /// Reading may have left input in the layer below, of which the poller knows nothing, or made it answer.
-    private func tendLayer(_ peer: ConnectionPointer) {
+    func tendLayer(_ peer: ConnectionPointer) {
         if peer.pointee.phase == .gone { return }
         if peer.pointee.transport.hasFinishedLayer {
             peer.pointee.ownRareState.announced = peer.pointee.transport.announcedAddress
@@ -56,10 +57,12 @@ extension Worker {
         let room = mayBeLarge && !peer.pointee.reader.isCompressed ? Self.frontSize : ReadBuffer.readSize
         let result = unsafe peer.pointee.transport.read(into: input.front(room))
         guard case .moved(let count) = result else { return result }
+        if let ledger { unsafe ledger.noteRead(peer, UnsafeRawBufferPointer(input.front(count))) }
         use(peer, count: count)
         guard count == room, peer.pointee.reader.remaining >= Self.directThreshold else { return result }
         // What comes behind the message goes to the read buffer, where answers may lie.
         answer(peer)
+        ledger?.readOn(peer, on: self)
         guard peer.pointee.mayRead, receivesDirectly(peer) else { return result }
         let more = receiveDirectly(peer)
         return more == .wouldBlock ? result : more
@@ -146,7 +149,7 @@ extension Worker {
                 guard unsafe responder.readBody(peer, UnsafeRawBufferPointer(bytes), &position, on: self) else {
                     return position
                 }
-            case .answering: return position
+            case .answering, .away: return position
             case .multiplexed:
                 unsafe http2.receive(peer, UnsafeRawBufferPointer(rebasing: bytes[position...]), on: self)
                 return bytes.count
@@ -271,12 +274,22 @@ extension Worker {
         let second = unsafe input.front(behind)
         let result = unsafe peer.pointee.transport.read(into: first, then: second)
         guard case .moved(let count) = result else { return result }
+        let direct = min(count, first.count)
+        if let ledger {
+            let behind = unsafe UnsafeRawBufferPointer(input.front(count - direct))
+            unsafe ledger.noteRead(peer, UnsafeRawBufferPointer(rebasing: first[..<direct]), then: behind)
+        }
         peer.pointee.bytesIn &+= UInt64(truncatingIfNeeded: count)
         _ = noteInput(peer)
-        let direct = min(count, first.count)
         unsafe takeDirectly(peer, UnsafeMutableRawBufferPointer(rebasing: first[..<direct]))
         if count > direct {
-            unsafe process(peer, input.front(count - direct))
+            let behind = unsafe input.front(count - direct)
+            // The answer to what has come before may wait.
+            if peer.pointee.phase != .open || mayGoOn(peer) {
+                unsafe process(peer, behind)
+            } else {
+                unsafe peer.pointee.leftover.append(UnsafeRawBufferPointer(behind))
+            }
         }
         return result
     }
@@ -309,7 +322,9 @@ extension Worker {
     private func ping(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
         guard let binding = unsafe peer.pointee.binding else { return }
         if unsafe !binding.pointee.has(GW_HF_MANUAL_PONG) { unsafe answerPing(peer, payload) }
-        if unsafe binding.pointee.handler.ping != nil { unsafe run(peer, .ping(BorrowedBytes(payload))) }
+        guard unsafe binding.pointee.handler.ping != nil else { return }
+        ledger?.noteCall(peer, on: self)
+        unsafe run(peer, .ping(BorrowedBytes(payload)))
     }
 
     /// From so many bytes that wait on, pings are answered only if the transport takes some.
@@ -323,6 +338,7 @@ extension Worker {
             let rareState = peer.pointee.ownRareState
             rareState.unansweredPing = unsafe Array(payload)
             rareState.unansweredPings += 1
+            ledger?.noteChange(peer)
             if rareState.asksTooMuch { peer.pointee.flags.insert(.throttled) }
         } else if peer.pointee.phase == .open {
             unsafe queueFrame(peer, .pong, isFinal: true, payload)
@@ -334,13 +350,16 @@ extension Worker {
         guard let rareState = peer.pointee.rareState, let payload = rareState.unansweredPing else { return }
         rareState.unansweredPing = nil
         rareState.unansweredPings = 0
+        ledger?.noteChange(peer)
         guard peer.pointee.phase == .open else { return }
         unsafe payload.withUnsafeBytes { unsafe queueFrame(peer, .pong, isFinal: true, $0) }
     }
 
     private func pong(_ peer: ConnectionPointer, _ payload: UnsafeRawBufferPointer) {
         unsafe timers.notePong(peer, payload, on: self)
-        if unsafe peer.pointee.binding?.pointee.handler.pong != nil { unsafe run(peer, .pong(BorrowedBytes(payload))) }
+        guard unsafe peer.pointee.binding?.pointee.handler.pong != nil else { return }
+        ledger?.noteCall(peer, on: self)
+        unsafe run(peer, .pong(BorrowedBytes(payload)))
     }
 
     /// Switches reading on or off for a handler; its callback queue is told elsewhere.
@@ -348,6 +367,7 @@ extension Worker {
         guard peer.pointee.phase == .open else { return }
         if on { peer.pointee.flags.remove(.readingOff) } else { peer.pointee.flags.insert(.readingOff) }
         port.sharedTable[peer.pointee.slot].readingOff.store(!on, ordering: .relaxed)
+        ledger?.noteChange(peer)
         // Never from here: a handler that switches reading on in a callback must not be called back inside it.
         if !on { return updateInterest(peer) }
         notePause(peer)

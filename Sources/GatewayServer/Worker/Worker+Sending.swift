@@ -72,6 +72,8 @@ extension Worker {
             return unsafe peer.pointee.outbox.append(header, payload, pool: pool, size: .large)
         }
         let before = peer.pointee.bytesOut
+        ledger?.beginWriting(peer, on: self)
+        defer { ledger?.commitWritten(on: self) }
         unsafe peer.pointee.outbox.writeThrough(header, payload, to: peer.pointee.transport, pool: pool) { count in
             noteWritten(peer, count)
         }
@@ -165,6 +167,9 @@ extension Worker {
 
     // MARK: Writing
 
+    /// Something waits to be written, or to be queued for that.
+    var hasOutput: Bool { !dirty.isEmpty || pubSub.batch.isOpen || http2.hasWork }
+
     /// Output of the turn, each connection once.
     func flushDirty() {
         pubSub.closeBatch(isTurnOver: true, on: self)
@@ -192,13 +197,18 @@ extension Worker {
         answerLastPing(peer)
         flush(peer)
         if peer.pointee.phase == .multiplexed { http2.resume(peer) }
+        if peer.pointee.phase == .away { relays.outputTaken(peer, on: self) }
         updateInterest(peer)
     }
 
     /// Writes what is queued and does what follows from it.
     func flush(_ peer: ConnectionPointer) {
         peer.pointee.flags.remove(.dirty)
-        if !peer.pointee.outbox.isBlocked { write(peer) }
+        if let ledger {
+            ledger.flush(peer, on: self)
+        } else if !peer.pointee.outbox.isBlocked {
+            writeQueue(peer)
+        }
         if peer.pointee.phase == .gone { return }
         // Noted before `drained` is called: a sender that goes on from there, on whatever thread, must not be told of
         // what is gone.
@@ -216,6 +226,13 @@ extension Worker {
     /// Hands what is queued to the kernel, as far as it takes it; calls no handler.
     @inline(__always)
     func write(_ peer: ConnectionPointer) {
+        ledger?.beginWriting(peer, on: self)
+        writeQueue(peer)
+        ledger?.commitWritten(on: self)
+    }
+
+    @inline(__always)
+    func writeQueue(_ peer: ConnectionPointer) {
         let first = peer.pointee.outbox.writeAtOnce(to: peer.pointee.transport, pool: pool)
         guard case .moved(let count) = first, peer.pointee.outbox.isEmpty else { return writeOn(peer, after: first) }
         noteWritten(peer, count)
@@ -253,6 +270,7 @@ extension Worker {
         }
         guard peer.pointee.outbox.owesDrained, peer.pointee.phase == .open else { return }
         peer.pointee.outbox.owesDrained = false
+        ledger?.noteCall(peer, on: self)
         run(peer, .drained)
     }
 

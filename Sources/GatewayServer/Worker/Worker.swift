@@ -17,6 +17,8 @@ import Synchronization
     enum Special {
         static let waker = UInt32.max
         static let firstListener: UInt32 = 0xFF00_0000
+        /// Of the pair that a connection is relayed through: together with its slot, all of which are below.
+        static let firstRelay: UInt32 = 0x8000_0000
     }
 
     let port: WorkerPort
@@ -56,6 +58,10 @@ import Synchronization
     let departures = Departures()
     let exporter = ConnectionExporter()
     let importer = ConnectionImporter()
+    let away = AwayConnections()
+    let relays = RelayedConnections()
+    /// What another process is to know of the connections; nil where none goes on with them.
+    let ledger: LedgerPage?
 
     /// Slots with output of this turn.
     var dirty: [UInt32] = []
@@ -69,8 +75,11 @@ import Synchronization
         port: WorkerPort, server: ServerContext, listeners: Listeners, capacity: Int,
         clock: @escaping () -> UInt64 = Clock.monotonicNanoseconds
     ) throws(Errno) {
-        guard let table = ConnectionTable(capacity: capacity), let timers = ConnectionTimers(capacity: capacity)
+        let ledger = server.ledger?.page(of: Int(port.index))
+        guard let table = ConnectionTable(capacity: capacity), let timers = ConnectionTimers(capacity: capacity),
+            (ledger == nil) == (server.ledger == nil)
         else { throw Errno(ENOMEM) }
+        self.ledger = ledger
         self.port = port
         self.server = server
         self.clock = clock
@@ -83,6 +92,7 @@ import Synchronization
         try poller.add(port.waker.number, token: UInt64(Special.waker), interest: .readable)
         try acceptor.watchListeners(on: self)
         gauge.follow(on: self)
+        if ledger != nil { port.changes.begin() }
     }
 
     /// Nothing that is asked for now is served.
@@ -108,6 +118,8 @@ import Synchronization
         defer { clinux_set_worker(nil) }
         server.stallWatch?.enter(worker: port.index)
         defer { server.stallWatch?.leave(worker: port.index) }
+        ledger?.join(on: self)
+        defer { clinux_leave_endings() }
         while !isFinished { turn() }
         // What came meanwhile finds no connection, but descriptors and shared bytes in it have to be let go of.
         mailbox.drain(on: self)
@@ -129,6 +141,7 @@ import Synchronization
 
     private func turn() {
         let count = wait(milliseconds: patience)
+        ledger?.restIfEnding(on: self)
         work(on: count, at: Clock.monotonicNanoseconds())
     }
 
@@ -154,7 +167,11 @@ import Synchronization
         now = server.tick(at: nanoseconds)
         idle.note(events: count, now: nowNanoseconds)
         if activity.tick != now { countActivity() }
-        for index in 0..<count { dispatch(poller[index]) }
+        if let ledger {
+            for index in 0..<count { dispatch(poller[index], noting: ledger) }
+        } else {
+            for index in 0..<count { dispatch(poller[index]) }
+        }
         resume()
         events.runPending(on: self)
         events.fireTimers(on: self)
@@ -164,6 +181,7 @@ import Synchronization
         migrator.continueHandovers(on: self)
         flushDirty()
         closer.reap(on: self)
+        ledger?.settle(on: self)
         if isStopping, now >= stopDeadline { closer.dropAll(on: self) }
     }
 
@@ -185,14 +203,27 @@ import Synchronization
     @inline(__always)
     private func dispatch(_ event: Poller.Event) {
         let slot = UInt32(truncatingIfNeeded: event.token)
-        if slot >= Special.firstListener {
+        let serial = UInt32(truncatingIfNeeded: event.token >> 32)
+        if slot >= Special.firstRelay {
             if slot == Special.waker { return mailbox.drain(on: self) }
-            return acceptor.acceptPeers(Int(slot - Special.firstListener), on: self)
+            if slot >= Special.firstListener {
+                return acceptor.acceptPeers(Int(slot - Special.firstListener), on: self)
+            }
+            return relays.ready(slot: slot - Special.firstRelay, serial: serial, event, on: self)
         }
         // The token of a peer that left in this turn finds no connection: its event is void.
-        guard let peer = table.find(slot: slot, serial: UInt32(truncatingIfNeeded: event.token >> 32)) else { return }
+        guard let peer = table.find(slot: slot, serial: serial) else { return }
         if event.isWritable { writable(peer) }
         if event.isReadable { readable(peer, hangUp: event.isHangUp) }
+    }
+
+    /// The same where what becomes of each connection is written down before the next one has its turn.
+    private func dispatch(_ event: Poller.Event, noting ledger: LedgerPage) {
+        let (slot, serial) = (UInt32(truncatingIfNeeded: event.token), UInt32(truncatingIfNeeded: event.token >> 32))
+        if let peer = table.find(slot: slot, serial: serial) { ledger.begin(peer, reads: event.isReadable) }
+        dispatch(event)
+        ledger.settle(on: self)
+        ledger.restIfEnding(on: self)
     }
 
     /// Input that was held back and may go on, without waiting for more from the socket.
@@ -203,19 +234,28 @@ import Synchronization
         for slot in slots {
             guard let peer = table.occupant(slot), peer.pointee.flags.contains(.resumed) else { continue }
             peer.pointee.flags.remove(.resumed)
+            if peer.pointee.phase == .away {
+                away.give(peer, on: self)
+                relays.resume(peer, on: self)
+                continue
+            }
+            ledger?.begin(peer)
             processLeftover(peer)
             if !peer.pointee.transport.isPlain, peer.pointee.transport.hasInput, peer.pointee.phase != .gone,
                 peer.pointee.mayRead
             {
                 readable(peer, hangUp: false)
             }
+            ledger?.settle(on: self)
         }
     }
 
     /// Asks the poller for what the connection waits for now; no call when that has not changed.
     func updateInterest(_ peer: ConnectionPointer) {
         var wanted: Poller.Interest = []
-        if peer.pointee.mayRead, !peer.pointee.flags.contains(.inputEnded) { wanted.insert(.readable) }
+        if peer.pointee.mayRead || peer.pointee.takesRelayedInput, !peer.pointee.flags.contains(.inputEnded) {
+            wanted.insert(.readable)
+        }
         if peer.pointee.outbox.isBlocked { wanted.insert(.writable) }
         if wanted == peer.pointee.interest { return }
         if wanted.contains(.writable) != peer.pointee.flags.contains(.asksOutput) {
@@ -266,6 +306,7 @@ import Synchronization
     /// Puts a call on the connection's callback queue, and holds the peer when too much waits there.
     func enqueue(_ peer: ConnectionPointer, _ callbacks: CallbackQueue, _ call: CallbackQueue.Call) {
         guard let binding = unsafe peer.pointee.binding else { return }
+        ledger?.noteQueued(peer)
         if unsafe callbacks.add(call, room: binding.pointee.limits.highWater), peer.pointee.phase == .open {
             peer.pointee.flags.insert(.throttled)
         }

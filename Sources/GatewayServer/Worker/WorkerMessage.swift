@@ -51,6 +51,8 @@ enum WorkerMessage: Sendable {
     case poolSaved(CallbackQueue, ConnectionTransfer, Bool, StateRecord?)
     /// The handler has taken a connection over from another process, or has not.
     case poolRestored(CallbackQueue, Bool)
+    /// Nothing of a connection runs or waits on the pool any more, which is written down.
+    case poolRested(CallbackQueue, UInt64)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
     /// Where peers come in from now on.
@@ -67,6 +69,10 @@ enum WorkerMessage: Sendable {
     ///
     /// - Parameter received: how much of what this process has given away it had had there.
     case take([UInt8], Int32, received: UInt64)
+    /// All connections of the process before are here: they may be read from.
+    case gathered
+    /// News of connections that are with the process of their handler.
+    case away(AwayNews)
     /// Copies of some records are to be added.
     case copyRecords(RecordCopies)
     /// How many slots are used is to be noted.
@@ -105,12 +111,21 @@ enum WorkerMessage: Sendable {
             .refused,
             .poolMoved,
             .reply,
-            .poolSaved, .poolRestored, .listeners, .routing, .handover, .export, .endExport, .take, .countSlots,
+            .poolSaved, .poolRestored, .poolRested, .listeners, .routing, .handover, .export, .endExport, .take,
+            .countSlots,
             .copyRecords, .letIn,
-            .releaseReserved, .fence,
+            .releaseReserved, .gathered, .away, .fence,
             .lag, .drain, .depart,
             .list, .trace, .endTrace, .stop, .done:
             false
+        }
+    }
+
+    /// The end of a connection, or whether it is read from: as far as the handler is concerned that is done.
+    var isEnd: Bool {
+        switch self {
+        case .close, .abort, .setReading: true
+        default: false
         }
     }
 
@@ -127,11 +142,12 @@ enum WorkerMessage: Sendable {
         case .publication: isMember
         case .event(let event): event.connection == id.number
         case .errand(let errand, _): errand.connection == id.number
-        case .poolMoved(let callbacks, _, _), .poolSaved(let callbacks, _, _, _), .poolRestored(let callbacks, _):
+        case .poolMoved(let callbacks, _, _), .poolSaved(let callbacks, _, _, _), .poolRestored(let callbacks, _),
+            .poolRested(let callbacks, _):
             callbacks.id == id
         case .adopt, .openHome, .listeners, .routing, .handover, .export, .endExport, .take, .countSlots, .copyRecords,
             .letIn,
-            .releaseReserved, .fence, .lag, .drain,
+            .releaseReserved, .gathered, .away, .fence, .lag, .drain,
             .depart, .list, .trace, .endTrace, .stop, .done:
             false
         }

@@ -5,6 +5,8 @@ import Synchronization
 final class WorkerPort: Sendable {
     let index: UInt8
     let sharedTable: SharedConnectionTable
+    /// How many connections it may have.
+    let capacity: Int
     /// Peers that it has or will have; the worker that accepts counts before handing over.
     let load = Atomic<Int>(0)
     /// Bytes of publications in the mailbox.
@@ -12,6 +14,8 @@ final class WorkerPort: Sendable {
     /// Bytes of posts that wait for the worker.
     let postedBytes = Atomic<Int>(0)
     let timers: TimerRegistry
+    /// What other threads change of connections.
+    let changes = ConnectionChanges()
     let waker: Waker
     let lag = LoopLag()
     private let mailbox = Mutex(Mailbox())
@@ -35,9 +39,9 @@ final class WorkerPort: Sendable {
 
     init(index: UInt8, capacity: Int) throws(Errno) {
         guard let sharedTable = SharedConnectionTable(capacity: capacity) else { throw Errno(12) }
-        self.index = index
+        (self.index, self.capacity) = (index, capacity)
         self.sharedTable = sharedTable
-        timers = TimerRegistry(worker: index)
+        timers = TimerRegistry(worker: index, changes: changes)
         waker = try Waker()
     }
 

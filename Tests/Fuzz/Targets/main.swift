@@ -15,6 +15,7 @@ let targets: [(name: String, body: @convention(c) (UnsafePointer<UInt8>?, Int) -
     ("state", { start, count in tryState(bytes(start, count)) }),
     ("records", { start, count in tryRecords(bytes(start, count)) }),
     ("succession", { start, count in trySuccession(bytes(start, count)) }),
+    ("ledger", { start, count in tryLedger(bytes(start, count)) }),
     ("messages", { start, count in tryMessages(bytes(start, count)) }),
     ("engine", { start, count in tryEngine(bytes(start, count)) }),
     ("echoes", { start, count in tryEchoes(bytes(start, count)) }),

@@ -45,10 +45,10 @@ final class Arena {
             data: bytes(payload), buf: nil, received_ns: 2_000_000_000)
     }
 
-    func saved(_ bytes: [UInt8], _ format: UInt64, _ version: UInt32) -> gw_saved {
+    func saved(_ bytes: [UInt8], _ format: UInt64, _ version: UInt32, flags: UInt32 = 0) -> gw_saved {
         gw_saved(
             struct_size: UInt32(MemoryLayout<gw_saved>.size), state_version: version, state_format: format,
-            generation: 2, data: self.bytes(bytes))
+            generation: 2, data: self.bytes(bytes), flags: flags, reserved0: 0)
     }
 
     func request(

@@ -189,17 +189,21 @@ final class Driven {
     }
 
     /// Offers what a module with this one's format and version, or another, has saved.
-    func restore(_ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil) -> gw_status {
+    func restore(
+        _ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil, flags: UInt32 = 0
+    ) -> gw_status {
         let arena = Arena()
-        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version)
+        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version, flags: flags)
         return table.restore_self!(instance, &saved)
     }
 
     func restore(
-        _ connection: UInt64, _ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil
+        _ connection: UInt64, _ bytes: [UInt8], format: UInt64? = nil, version: UInt32? = nil, flags: UInt32 = 0,
+        size: Int? = nil
     ) -> (status: gw_status, state: UnsafeMutableRawPointer?) {
         let arena = Arena()
-        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version)
+        var saved = arena.saved(bytes, format ?? table.state_format, version ?? table.state_version, flags: flags)
+        if let size { saved.struct_size = UInt32(size) }
         var state: UnsafeMutableRawPointer?
         return (table.restore_conn!(instance, connection, nil, &saved, &state), state)
     }

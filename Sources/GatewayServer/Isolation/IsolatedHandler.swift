@@ -1,0 +1,397 @@
+import GatewayConfiguration
+import GatewayIO
+import HandlerModules
+
+/// A generation of a handler that runs in a process of its own: there is one as long as the generation has connections or gets
+/// any, and another one when it dies. It belongs to the control thread, and never waits.
+///
+///     launching ─loaded, proceed─▶ launched ─serving─▶ serving ─it dies─▶ waiting ─▶ launching …
+///         └─▶ failed                                     │ five times within a minute: failed
+///                                                        └─ another generation serves ─▶ leaving ─▶ ended
+final class IsolatedHandler {
+    private enum Phase {
+        case launching(HandlerProcess, deadline: UInt64)
+        case serving(HandlerProcess)
+        case waiting(until: UInt64)
+        /// It hands its connections over, or tells them to go.
+        case leaving(HandlerProcess)
+        /// It has gone, and what it has written down is of use as soon as the one after it is alone.
+        case left(LedgerReader?)
+        case failed(String)
+        case ended
+    }
+
+    /// How long a process may take to come up beyond `start_timeout`.
+    private static let patience: Int64 = 10_000
+
+    let port: IsolatedPort
+    let handler: String
+    private let module: GivenModule
+    private unowned let handlerManager: HandlerManager
+    private var phase: Phase
+    private var crashes = CrashCount()
+    /// What its process has counted.
+    private(set) var tallies = TallyBook()
+    /// What its instances have last said of themselves, by route.
+    private var states: [String: SuccessionMessage.InstanceState] = [:]
+    /// What the process has said when it had loaded the module; nil before.
+    private(set) var loaded: SuccessionMessage.LoadedHandler?
+    /// The bindings of its routes are known to the port.
+    private var mayProceed = false
+    /// It serves, or has served.
+    private(set) var hasServed = false
+    /// Connections that it had to hand over, and has not.
+    private(set) var remaining: SuccessionMessage.Remaining?
+    /// How many connections have come to its process.
+    private(set) var taken = 0
+    /// The generation that it relieves.
+    private var former: IsolatedHandler?
+    private var drainsUntil: UInt64?
+    /// Passed when everybody has been given to a process that goes on for another one.
+    private var gathering: Fence?
+    private var servesSince: UInt64 = 0
+    /// Not before then it is looked at whether the process is due to be replaced.
+    private var recycleLook: UInt64 = 0
+    /// Nothing comes from the process before any more; and that of the one behind this has heard the same of this one.
+    private var hadFormerProcess = false
+    private var isAlone = false
+    private var isFollowed = false
+    /// Where its connections go.
+    private var next: IsolatedPort?
+
+    /// Starts a process.
+    init(
+        _ candidate: Candidate, _ configuration: Configuration, relieving former: IsolatedHandler?,
+        _ handlerManager: HandlerManager
+    ) throws(ChildProgram.Failure) {
+        handler = candidate.handler
+        module = GivenModule(path: candidate.path, generation: candidate.number)
+        port = IsolatedPort(handler: handler, generation: candidate.number, bell: handlerManager.loop.bell)
+        (self.handlerManager, self.former) = (handlerManager, former)
+        phase = .ended
+        try launch(configuration)
+    }
+
+    /// The process that there is.
+    var process: HandlerProcess? {
+        switch phase {
+        case .launching(let process, _), .serving(let process), .leaving(let process): process
+        case .waiting, .left, .failed, .ended: nil
+        }
+    }
+
+    var isServing: Bool { if case .serving = phase { true } else { false } }
+
+    /// Why it does not serve, and will not; nil where it does, or may.
+    var failure: String? { if case .failed(let why) = phase { why } else { nil } }
+
+    var isOver: Bool {
+        switch phase {
+        case .failed, .ended: true
+        case .launching, .serving, .waiting, .leaving, .left: false
+        }
+    }
+
+    /// Nothing of it is left that another one could take over.
+    private var hasEnded: Bool { if case .ended = phase { true } else { false } }
+
+    /// It serves nobody new, and no other generation takes its connections: those that are left are told to go when time is
+    /// up, in monotonic nanoseconds.
+    func drain(until end: UInt64) { drainsUntil = end }
+
+    /// When it is to be stepped even if nothing happens.
+    var nextStep: UInt64? {
+        let own: UInt64? =
+            switch phase {
+            case .launching(_, let deadline): deadline
+            case .waiting(let until): until
+            case .serving, .leaving, .left, .failed, .ended: nil
+            }
+        return [own, process?.nextStep, drainsUntil, nextRecycling].compactMap { $0 }.min()
+    }
+
+    private var nextRecycling: UInt64? {
+        guard case .serving = phase, next == nil, let most = recycling?.milliseconds else { return nil }
+        return max(servesSince &+ UInt64(clamping: most) &* 1_000_000, recycleLook)
+    }
+
+    // MARK: Launching
+
+    private func launch(_ configuration: Configuration) throws(ChildProgram.Failure) {
+        mayProceed = false
+        var far: DescriptorSocket?
+        hadFormerProcess = false
+        if let relieved = former?.process, former?.hasServed ?? false {
+            var pair = try Self.makePair()
+            guard let near = pair.takeNear() else { preconditionFailure("a pair has two ends") }
+            far = pair.takeFar()
+            hadFormerProcess = true
+            relieved.send(.handOver(PassedDescriptors(adopting: [near.release()])))
+            handlerManager.loop.bell.ring()
+        }
+        let process = try HandlerProcess(
+            handler, module, configuration, workers: handlerManager.server.ports.count,
+            capacity: handlerManager.server.ports[0].capacity, program: handlerManager.prober,
+            predecessor: far.take())
+        for number in process.descriptors {
+            do throws(Errno) { try handlerManager.loop.watch(number) } catch {
+                throw ChildProgram.Failure(description: "process \(process.number) cannot be followed: \(error)")
+            }
+        }
+        let timeouts = configuration.routes.filter { $0.handler == handler }.map(\.limits.startTimeoutMilliseconds)
+        let patience = (timeouts.max() ?? 0) + Self.patience
+        phase = .launching(process, deadline: handlerManager.deadline(milliseconds: patience))
+        handlerManager.loop.bell.ring()
+    }
+
+    private static func makePair() throws(ChildProgram.Failure) -> DescriptorSocket.Pair {
+        do throws(Errno) {
+            return try DescriptorSocket.Pair()
+        } catch {
+            throw ChildProgram.Failure(description: "no way between the processes: \(error)")
+        }
+    }
+
+    /// What serves its routes is known: the process may go on, with what its instances knew.
+    func proceed() {
+        mayProceed = true
+        guard case .launching(let process, _) = phase else { return }
+        if hasServed { process.send(.handlersStarted) }
+        for state in states.values { process.send(.instanceState(state)) }
+        process.send(.statesDone)
+        // It leaves with the next step.
+        handlerManager.loop.bell.ring()
+    }
+
+    // MARK: Steps
+
+    /// Goes on without waiting.
+    func step(_ now: UInt64) {
+        if case .waiting(let until) = phase, now >= until { relaunch() }
+        if let end = drainsUntil, now >= end {
+            drainsUntil = nil
+            process?.send(.finish)
+            // It ends by itself when nobody is left.
+            if case .serving(let process) = phase { phase = .leaving(process) }
+            handlerManager.loop.bell.ring()
+        }
+        if former?.hasEnded ?? false { former = nil }
+        recycleIfDue(now)
+        guard let process else { return }
+        let isGathered = gathering?.isPassed ?? false
+        for item in port.takeItems() { process.give(item) }
+        if isGathered {
+            gathering = nil
+            process.send(.serve)
+        }
+        for news in process.step(now) { hear(news, process, now) }
+        if case .launching(let process, let deadline) = phase, now >= deadline {
+            notUp(process, "it was not ready when its time was up", now)
+        }
+    }
+
+    /// A process that does not come up: the first one is the last, others are tried again.
+    private func notUp(_ process: HandlerProcess, _ why: String, _ now: UInt64) {
+        process.kill()
+        guard hasServed else { return fail(why, now) }
+        handlerManager.log.error("handler \"\(handler)\": process \(process.number) does not come up: \(why)")
+        waitForNext(now)
+    }
+
+    /// It is time for another process of the same build.
+    private func recycleIfDue(_ now: UInt64) {
+        guard case .serving = phase, next == nil, now >= recycleLook, let recycling else { return }
+        var why: String?
+        if let most = recycling.bytes, tallies.residentBytes > UInt64(clamping: most) {
+            why = "its process has \(tallies.residentBytes >> 20)m of memory"
+        }
+        if let most = recycling.milliseconds, now &- servesSince >= UInt64(clamping: most) &* 1_000_000 {
+            why = "its process is older than \(Unit.text(milliseconds: most))"
+        }
+        guard let why else { return }
+        // If that comes to nothing.
+        recycleLook = now &+ 60_000_000_000
+        handlerManager.recycle(self, why + " (recycle)")
+    }
+
+    private var recycling: GatewayConfiguration.Isolation.Recycling? {
+        handlerManager.configuration.routes.first { $0.handler == handler }?.limits.isolation.recycling
+    }
+
+    private func relaunch() {
+        do throws(ChildProgram.Failure) {
+            try launch(handlerManager.configuration)
+        } catch {
+            handlerManager.log.error("handler \"\(handler)\": \(error)")
+            phase = .waiting(until: handlerManager.deadline(milliseconds: 1000))
+        }
+    }
+
+    private func hear(_ news: HandlerProcess.News, _ process: HandlerProcess, _ now: UInt64) {
+        switch news {
+        case .loaded(let loaded):
+            self.loaded = loaded
+            // The routes are known where it has been here before.
+            if hasServed { proceed() }
+        case .serving: begin(process)
+        case .taken(let connections):
+            taken += connections.count
+            tell(connections) { .taken($0, port) }
+        case .ended(let connections): tell(connections) { .ended($0) }
+        case .publication(let publication): handlerManager.pass(on: publication, from: self)
+        case .tally(let tally): tallies.note(tally, port, handlerManager.server)
+        case .state(let state): states[state.route] = state
+        case .handedOver(let remaining): self.remaining = remaining
+        case .useless(let why): notUp(process, why, now)
+        case .gone(let end): gone(process, end, now)
+        case .alone:
+            isAlone = true
+            former?.isFollowed = true
+            former?.sweep()
+        }
+    }
+
+    private func begin(_ process: HandlerProcess) {
+        guard case .launching = phase else { return }
+        phase = .serving(process)
+        port.resumes(
+            handlerManager.configuration.routes.contains {
+                $0.handler == handler && $0.limits.isolation.crash == .resume
+            })
+        servesSince = handlerManager.server.clock()
+        port.begin()
+        former?.leave(to: port)
+        if hasServed {
+            handlerManager.log.info("handler \"\(handler)\": process \(process.number) serves on")
+            post(.revived(port))
+            let fence = Fence(workers: handlerManager.server.ports.count, bell: handlerManager.loop.bell)
+            for port in handlerManager.server.ports { port.post(.fence(fence)) }
+            gathering = fence
+        }
+        hasServed = true
+    }
+
+    private func tell(_ connections: [UInt64], _ news: ([UInt64]) -> AwayNews) {
+        for (worker, group) in Dictionary(grouping: connections, by: { ConnectionID($0).worker }) {
+            guard worker < handlerManager.server.ports.count else { continue }
+            handlerManager.server.ports[worker].post(.away(news(group)))
+        }
+    }
+
+    private func post(_ news: AwayNews) {
+        for port in handlerManager.server.ports { port.post(.away(news)) }
+    }
+
+    /// Gives a publication to its members. While two processes share them it is for the former to hear it.
+    func hear(_ publication: SuccessionMail.Publication) {
+        let hears =
+            switch phase {
+            case .serving: isAlone || former == nil || !hadFormerProcess
+            case .leaving: !isFollowed
+            case .launching, .waiting, .left, .failed, .ended: false
+            }
+        guard hears, let process, !process.isFull, let message = SuccessionMessage(.publication(publication)) else {
+            return
+        }
+        process.send(message)
+    }
+
+    // MARK: Its end
+
+    private func gone(_ process: HandlerProcess, _ end: ChildEnd, _ now: UInt64) {
+        let ledger = try? LedgerReader(process.ledger)
+        port.end()
+        tallies.endProcess(port)
+        switch phase {
+        case .leaving:
+            drainsUntil = nil
+            if end != ChildEnd() {
+                handlerManager.log.error("handler \"\(handler)\": process \(process.number) \(end)")
+            }
+            phase = .left(ledger)
+            if next == nil || isFollowed { sweep() }
+        case .launching where !hasServed: fail("its process \(end)", now)
+        case .launching, .serving, .waiting:
+            handlerManager.handlers[handler]?.processDeaths += 1
+            handlerManager.log.error(
+                "handler \"\(handler)\": process \(process.number), generation \(module.generation), \(end); its connections"
+                    + " wait for another one")
+            post(.died(port, ledger))
+            waitForNext(now)
+        case .left, .failed, .ended: break
+        }
+    }
+
+    private func waitForNext(_ now: UInt64) {
+        guard let pause = crashes.note(at: now) else { return fail("it has crashed five times within a minute", now) }
+        phase = .waiting(until: now &+ pause)
+        handlerManager.loop.bell.ring()
+    }
+
+    private func fail(_ why: String, _ now: UInt64) {
+        phase = .failed(why)
+        guard hasServed else { return }
+        handlerManager.log.error("handler \"\(handler)\": generation \(module.generation) is given up: \(why)")
+        handlerManager.giveUp(self, why)
+    }
+
+    /// Nobody goes on with its connections.
+    func giveUp(_ failure: IsolationFailure) {
+        port.giveUp(failure)
+        post(.givenUp(port))
+    }
+
+    /// Another generation serves, and gets its connections.
+    ///
+    /// - Parameter next: where whoever is with no process goes.
+    private func leave(to next: IsolatedPort) {
+        self.next = next
+        let longest =
+            handlerManager.configuration.routes.filter { $0.handler == handler }
+            .map(\.limits.drainTimeoutMilliseconds).max() ?? 60_000
+        // Whoever its process has not told by then; where the next one goes, it has nobody to hand over to.
+        drainsUntil = handlerManager.deadline(milliseconds: longest + 5000)
+        switch phase {
+        case .serving(let process): phase = .leaving(process)
+        case .launching(let process, _):
+            process.kill()
+            phase = .ended
+        case .waiting, .failed, .ended: phase = .ended
+        case .leaving, .left: return
+        }
+        if process == nil { redirect() }
+    }
+
+    private func redirect() {
+        guard let next else { return }
+        port.redirect(to: next)
+        post(.redirected(from: port, to: next))
+    }
+
+    /// Whoever is still with its process, which has gone, has nobody but this one; the others are with the next one.
+    private func sweep() {
+        guard case .left(let ledger) = phase else { return }
+        post(.died(port, ledger))
+        phase = .ended
+        redirect()
+    }
+
+    /// The gateway ends, or the generation does: its process is told.
+    func stop() {
+        switch phase {
+        case .serving(let process):
+            process.send(.stop)
+            phase = .leaving(process)
+        case .launching(let process, _):
+            process.kill()
+            phase = .ended
+        case .waiting, .left, .failed: phase = .ended
+        case .leaving(let process): process.send(.stop)
+        case .ended: break
+        }
+        handlerManager.loop.bell.ring()
+    }
+
+    /// It is not waited for any more.
+    func kill() { process?.kill() }
+}

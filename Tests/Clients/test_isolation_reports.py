@@ -1,0 +1,223 @@
+"""What the gateway says of handlers in processes of their own: status, connections, metrics, logs and crash records."""
+import json
+import os
+import re
+import signal
+
+import pytest
+
+import admin_client
+from gateway_process import eventually
+from isolation_rig import BINARY, TEXT, Isolated, ends_with, frame, number, say, who
+from raw_peer import CLOSE, close_payload
+from test_connections import connections
+from test_control import ask, status
+
+
+@pytest.fixture
+def isolated(make_gateway):
+    def make(*words, **how):
+        return Isolated(make_gateway, *words, **how)
+    return make
+
+
+def route(made, path="/x"):
+    return next(each for each in status(made.running)["routes"] if each["route"] == path)
+
+
+def test_status_names_the_process(isolated):
+    made = isolated()
+    with made.peer() as peer:
+        number(peer, 0)
+        shown = ask(made.running, "status")
+        assert shown.returncode == 0 and f"process {made.process()}" in shown.stdout, shown.stdout
+        assert made.live()["connections"] == route(made)["connections"] == made.count() == 1
+        assert status(made.running)["process"]["pid"] == made.running.process.pid
+        made.kill()
+        who(peer)
+        assert f"process {made.process()}" in ask(made.running, "status").stdout
+
+
+def test_traffic_is_counted(isolated):
+    """Over a death, too: what was counted stays, and nothing is counted twice."""
+    made = isolated()
+    with made.peer() as peer:
+        for index in range(5):
+            number(peer, index)
+        eventually("all messages", lambda: route(made)["traffic"]["messages_out"] == 5)
+        traffic = route(made)["traffic"]
+        assert (traffic["opened"], traffic["closed"], traffic["messages_in"]) == (1, 0, 5)
+        assert traffic["bytes_in"] == 5 * len(frame(TEXT, b"n 0 "))
+        made.kill()
+        number(peer, 5)
+        eventually("one more", lambda: route(made)["traffic"]["messages_out"] == 6)
+        made.reload(2)
+        number(peer, 6)
+        eventually("one more", lambda: route(made)["traffic"]["messages_out"] == 7)
+        traffic = route(made)["traffic"]
+        assert (traffic["opened"], traffic["closed"], traffic["messages_in"]) == (1, 0, 7)
+    eventually("the end", lambda: route(made)["traffic"]["closed"] == 1)
+
+
+def test_connections_are_listed_as_they_are(isolated):
+    made = isolated("subprotocols a.v1;")
+    with made.peer(headers={"Sec-WebSocket-Protocol": "a.v1"}) as peer:
+        for index in range(3):
+            number(peer, index)
+        found, = connections(made.running)["connections"]
+        assert found["id"] == who(peer)["conn"] and found["state"] == "open"
+        assert (found["route"], found["handler"], found["generation"]) == ("/x", "isolated", 1)
+        assert found["peer"] == f"127.0.0.1:{peer.socket.getsockname()[1]}"
+        assert connections(made.running, "--route", "/x")["matched"] == 1
+        assert connections(made.running, "--handler", "isolated")["matched"] == 1
+
+
+@pytest.mark.xfail(reason="what each connection has sent and received is not listed where it is in another process", strict=False)
+def test_connections_are_listed_with_what_they_have_said(isolated):
+    made = isolated("subprotocols a.v1;")
+    with made.peer(headers={"Sec-WebSocket-Protocol": "a.v1"}) as peer:
+        for index in range(3):
+            number(peer, index)
+        found = eventually("its messages", lambda: (row := connections(made.running)["connections"][0])["messages_in"] and row)
+        assert (found["messages_in"], found["messages_out"], found["subprotocol"]) == (3, 3, "a.v1")
+        assert found["bytes_out"] > 0 and found["idle_ms"] < 20_000
+
+
+def test_metrics_are_those_of_all_processes(isolated):
+    made = isolated(main="threads 2; admin 127.0.0.1:0;")
+    value, labels = admin_client.value, {"route": "/x", "handler": "isolated"}
+
+    def reads(wanted, name, **more):
+        eventually(f"{name} {more} to be {wanted}", lambda: value(made.running, name, **labels, **more) == wanted)
+
+    with made.peer() as peer, made.peer() as other:
+        for index in range(4):
+            number(peer, index)
+        other.send(frame(BINARY, b"n 0 "))
+        other.read_message()
+        reads(2, "gateway_connections")
+        reads(2, "gateway_connections_opened_total")
+        reads(4, "gateway_messages_received_total", type="text")
+        reads(1, "gateway_messages_received_total", type="binary")
+        reads(4, "gateway_messages_sent_total", type="text")
+        made.kill()
+        number(peer, 4)
+        reads(5, "gateway_messages_received_total", type="text")
+        reads(2, "gateway_connections_opened_total")
+        eventually("the restart", lambda: value(made.running, "gateway_worker_process_restarts_total") == 1)
+        peer.send(frame(CLOSE, close_payload(4001)))
+        assert peer.read_close() == 4001
+        reads(1, "gateway_connections_closed_total", code="4xxx", initiator="peer")
+        reads(1, "gateway_connections")
+    reads(0, "gateway_connections")
+    # The parser of the format has no objections.
+    assert len(admin_client.families(made.running)) > 30
+    assert admin_client.get(made.running, "/readyz")[0] == 200
+
+
+@pytest.mark.xfail(reason="readiness does not know of a generation that was given up", strict=False)
+def test_readiness_says_that_it_has_crashed_too_often(isolated):
+    made = isolated(main="threads 2; admin 127.0.0.1:0;")
+    for _ in range(5):
+        with made.peer() as peer:
+            say(peer, "die null")
+            ends_with(peer)
+    code, _, text = eventually("it is not ready", lambda: (told := admin_client.get(made.running, "/readyz"))[0] == 503 and told)
+    assert "isolated" in text and admin_client.get(made.running, "/healthz")[0] == 200
+
+
+def test_a_death_is_told_once_with_all_that_matters(isolated):
+    made = isolated()
+    process = made.process()
+    with made.peer() as peer, made.peer() as other:
+        number(peer, 0)
+        number(other, 0)
+        name = who(peer)["conn"]
+        say(peer, "die null")
+        assert ends_with(peer) == 1011
+        made.another()
+        number(other, 1)
+    made.running.stop()
+    lines = [line for line in made.running.log().splitlines() if " debug: " not in line]
+    crash, = (line for line in lines if " crash: " in line)
+    assert re.search(rf'handler "isolated", generation 1, in message of route /x, connection {name}: SIGSEGV .*pid {process}\b', crash)
+    death, = (line for line in lines if " error: " in line)
+    assert re.search(rf'handler "isolated": process {process}, generation 1, .*(signal 11|SIGSEGV)', death)
+    assert len([line for line in lines if "serves on" in line]) == 1
+    # What both processes do is said by one of them.
+    for once in ("serving with 2 workers", "handler \"isolated\": generation 1 loaded from", "limit of descriptors"):
+        assert len([line for line in lines if once in line]) <= 1, once
+    record = (made.folder / ".gateway.crash").read_text()
+    assert "isolated" in record and "message" in record and str(process) in record
+
+
+def test_a_death_by_a_callback_that_hangs_says_so(isolated):
+    made = isolated("callback_stall 20ms;")
+    process = made.process()
+    with made.peer() as peer:
+        say(peer, "die loop")
+        assert ends_with(peer) in (1011, 1012)
+        made.another()
+    assert re.search(r"message\(\) of connection \w+ has held up worker \d", made.running.log())
+    assert re.search(rf"process {process}\b", made.running.log())
+
+
+@pytest.mark.xfail(reason="connections that the first process ends are not in the access log", strict=False)
+def test_access_log(isolated):
+    """Every connection is there once, wherever it was served, and whatever died meanwhile."""
+    made = isolated(start=False)
+    text = made.running.file.read_text().replace("access_log off;", "access_log access.log json;")
+    made.running.file.write_text(text)
+    made.running.start()
+    made.seen = {made.process()}
+    with made.peer() as peer, made.peer() as victim:
+        for index in range(3):
+            number(peer, index)
+        names = who(peer)["conn"], who(victim)["conn"]
+        say(victim, "die null")
+        assert ends_with(victim) == 1011
+        made.another()
+        number(peer, 3)
+        peer.send(frame(CLOSE, close_payload(1000)))
+        assert peer.read_close() == 1000
+    made.is_empty()
+    made.running.stop()
+    records = [json.loads(line) for line in (made.folder / "access.log").read_text().splitlines()]
+    for name, code in zip(names, (1000, 1011)):
+        own = [each for each in records if each["id"] == name]
+        assert [each["event"] for each in own] == ["open", "close"], own
+        assert own[1]["code"] == code and own[1]["route"] == "/x" and own[1]["handler"] == "isolated"
+    assert next(each for each in records if each["id"] == names[0] and each["event"] == "close")["messages_in"] == 5
+
+
+def test_logs_are_reopened_by_all(isolated):
+    made = isolated(start=False)
+    text = made.running.file.read_text().replace("access_log off;", "access_log access.log json;")
+    made.running.file.write_text(text)
+    made.running.start()
+    log = made.folder / "access.log"
+    with made.peer() as peer:
+        number(peer, 0)
+    eventually("it is written down", lambda: log.exists() and '"close"' in log.read_text())
+    os.rename(log, made.folder / "older.log")
+    made.running.signal(signal.SIGUSR1)
+    eventually("another file", log.exists)
+    with made.peer() as peer:
+        number(peer, 0)
+    eventually("it is written down there", lambda: '"close"' in log.read_text())
+    assert (made.folder / "older.log").read_text().count('"close"') == 1
+
+
+@pytest.mark.xfail(reason="frames in another process cannot be followed", strict=False)
+def test_the_trace_of_a_connection(isolated):
+    """Frames that pass in the process of the handler are seen, or the command says that they cannot be."""
+    from test_trace import Trace
+    made = isolated()
+    with made.peer() as peer:
+        number(peer, 0)
+        name = who(peer)["conn"]
+        with Trace(made.running, name) as trace:
+            assert name in trace.begun
+            number(peer, 1)
+            line = trace.next()
+            assert "n 1" in line and " in " in line
