@@ -240,7 +240,6 @@ def test_a_candidate_that_does_not_start_changes_nothing(isolated, setting, why)
     eventually("one process", lambda: len(made.processes()) == 1, LONG)
 
 
-@pytest.mark.xfail(reason="connections on their way to a process that dies while it takes over are lost", strict=False)
 @pytest.mark.parametrize("way", ["null", "_exit", "kill"])
 def test_a_candidate_that_dies_of_the_first_connection(isolated, way):
     """Its restore_conn: whoever it was for ends, or stays; the others are served."""
@@ -334,7 +333,8 @@ def test_thirty_reloads_leave_nothing_behind(isolated):
                             len(os.listdir(f"/proc/{process}/task")), resident(first), resident(process),
                             maps(first).count("\n"), len(list(made.folder.glob("**/*.so"))), len(folders_of(made))])
     before, after = figures
-    assert after[:4] == before[:4], (before, after)
+    # What the process before last had may still be with the first one when it is counted.
+    assert all(now <= then for now, then in zip(after[:4], before[:4])), (before, after)
     assert after[4] < before[4] + 1500 and after[5] < before[5] + 1500, (before, after)
     assert after[6] <= before[6] + 2 and after[7:] == before[7:], (before, after)
     for peer in peers:

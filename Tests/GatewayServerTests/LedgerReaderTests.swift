@@ -31,7 +31,7 @@ struct LedgerReaderTests {
             let offset: Int
             switch Int.random(in: 0..<4, using: &random) {
             case 0: offset = Int.random(in: 0..<80, using: &random)
-            case 1: offset = layout.reading(0) + Int.random(in: 0..<40, using: &random)
+            case 1: offset = layout.reading(0) + Int.random(in: 0..<48, using: &random)
             case 2: offset = slot + Int.random(in: 0..<LedgerSlot.size, using: &random)
             default: offset = arena + Int.random(in: 0..<4096, using: &random)
             }
@@ -43,7 +43,7 @@ struct LedgerReaderTests {
             if (try? survival.old.finding(peer.id)) != nil {
                 switch try survival.finding(peer) {
                 case .goesOn(let found): #expect(Self.bare(found) == record, "byte \(offset)")
-                case .lost, .died, .absent, .gone: lost += 1
+                case .lost, .died, .absent, .arriving, .gone, .given: lost += 1
                 }
             } else {
                 #expect(offset < 32)

@@ -141,6 +141,43 @@ struct LedgerTests {
         #expect(record.handler?.timers.map(\.interval) == [20_000_000])
     }
 
+    @Test func `when that has given it to another one, which has not had it`() throws {
+        let survival = try Survival()
+        let peer = survival.open()
+        peer.say("a", "b")
+        survival.old.step()
+        let record = try survival.record(peer)
+        let place = try #require(peer.place(in: survival.old))
+        let page = try #require(survival.old.worker.ledger)
+        page.give(place, record.bytes, on: survival.old.worker)
+        page.touch(place)
+        page.settle(on: survival.old.worker)
+        guard case .given(let given) = try survival.finding(peer) else {
+            Issue.record("it is not found given")
+            return
+        }
+        #expect(given.handler?.state == record.handler?.state && given.traffic == record.traffic)
+        // It comes back.
+        page.arrive(place)
+        #expect(try survival.finding(peer) != .absent)
+        page.settleArrival(on: survival.old.worker)
+        guard case .goesOn = try survival.finding(peer) else {
+            Issue.record("it is not found again")
+            return
+        }
+    }
+
+    @Test func `that died of taking it over`() throws {
+        let survival = try Survival()
+        let peer = survival.open()
+        let place = try #require(peer.place(in: survival.old))
+        let page = try #require(survival.new.worker.ledger)
+        page.arrive(place)
+        #expect(try survival.new.finding(peer.id) == .arriving)
+        page.settleArrival(on: survival.new.worker)
+        #expect(try survival.new.finding(peer.id) != .arriving)
+    }
+
     @Test func `and is found gone when it has gone, and absent when it never came`() throws {
         let survival = try Survival()
         let peer = survival.open()

@@ -11,8 +11,8 @@ enum AwayNews: Sendable {
     case taken([UInt64], IsolatedPort)
     /// They have ended there.
     case ended([UInt64])
-    /// The process of a port has died: what it has written down is behind the reader; nil where that cannot be read.
-    case died(IsolatedPort, LedgerReader?)
+    /// The process of a port has died.
+    case died(ProcessDeath)
     /// There is a process again: whoever waits goes there.
     case revived(IsolatedPort)
     /// Whoever waits for the process of one port goes to that of another one.
@@ -109,7 +109,7 @@ enum AwayNews: Sendable {
             for each in connections { find(each, on: worker).map { take($0, port) } }
         case .ended(let connections):
             for each in connections { find(each, on: worker).map { worker.relays.ended($0, on: worker) } }
-        case .died(let port, let ledger): recover(port, ledger, on: worker)
+        case .died(let death): recover(death, on: worker)
         case .revived(let port): resend(port, on: worker)
         case .redirected(let from, let to):
             each(with: from, on: worker) { peer, away in
@@ -177,9 +177,14 @@ enum AwayNews: Sendable {
     // MARK: Death
 
     /// The process has died: each of its connections waits for the next one, or ends here.
-    private func recover(_ port: IsolatedPort, _ ledger: LedgerReader?, on worker: Worker) {
+    private func recover(_ death: ProcessDeath, on worker: Worker) {
+        if death.isAlive { return takeBack(death, on: worker) }
+        claim(death, on: worker)
+        let (port, ledger) = (death.port, death.ledger)
         each(with: port, on: worker) { peer, away in
             switch ledger?.finding(of: peer.pointee.id) ?? .absent {
+            // What it was given to has not had it, or this would not have it.
+            case .given(let record): goOn(peer, away, record, on: worker)
             // What it was given did not come there, or it ended there.
             case .absent: if away.record == nil { worker.relays.ended(peer, on: worker) }
             case .gone: worker.relays.ended(peer, on: worker)
@@ -189,10 +194,11 @@ enum AwayNews: Sendable {
                     goOn(peer, away, record, on: worker)
                     break
                 }
-                // In `restore_conn` it is not the connection's fault.
-                let code = record == nil ? CloseCode.serviceRestart : CloseCode.internalError
-                let known = record ?? away.record.flatMap { try? ConnectionRecord($0) }
-                end(peer, known, IsolationFailure(code: code, reason: Self.crash), on: worker)
+                end(peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash), on: worker)
+            // That is not its fault.
+            case .arriving:
+                let known = away.record.flatMap { try? ConnectionRecord($0) }
+                end(peer, known, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.crash), on: worker)
             // It was on its way into the process, which another one has ended.
             case .lost(_, nil) where away.record != nil: break
             case .lost(let why, let record):
@@ -201,6 +207,30 @@ enum AwayNews: Sendable {
             }
             away.process = 0
         }
+    }
+
+    /// Whoever the former process had given to the one that died is that one's, whether it had come there or not.
+    private func claim(_ death: ProcessDeath, on worker: Worker) {
+        guard let former = death.former else { return }
+        each(with: former.port, on: worker) { peer, away in
+            let finding = death.ledger?.finding(of: peer.pointee.id) ?? .absent
+            guard case .given(let record) = former.ledger.finding(of: peer.pointee.id) else {
+                if finding != .absent { rebind(peer, away, death.port) }
+                return
+            }
+            rebind(peer, away, death.port)
+            if finding == .absent || finding == .arriving { away.record = record.bytes }
+        }
+    }
+
+    /// The process lives, and has given some to one that does not: they come back.
+    private func takeBack(_ death: ProcessDeath, on worker: Worker) {
+        each(with: death.port, on: worker) { peer, away in
+            guard case .given(let record)? = death.ledger?.finding(of: peer.pointee.id) else { return }
+            goOn(peer, away, record, on: worker)
+            away.process = 0
+        }
+        resend(death.port, on: worker)
     }
 
     private static let crash = "the handler crashed"

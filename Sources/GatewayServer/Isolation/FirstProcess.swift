@@ -29,6 +29,8 @@ final class FirstProcess {
     private var isFinishing = false
     /// Passed when everybody is here that the process before has given.
     private var alone: Fence?
+    /// Passed when nobody is given any more to a process that has gone.
+    private var kept: Fence?
     /// So often, in nanoseconds.
     private static let interval: UInt64 = 250_000_000
     /// Why this process cannot serve.
@@ -66,8 +68,13 @@ final class FirstProcess {
         do throws(SuccessionFailure) {
             for message in try link.turn(now: now) { hear(message, server) }
             if failure == nil { advance(server, now) }
-            let isAlone = alone?.isPassed ?? false
+            let (isAlone, keepsOthers) = (alone?.isPassed ?? false, kept?.isPassed ?? false)
             forward(server)
+            if keepsOthers {
+                kept = nil
+                if server.predecessor == nil { server.context.succession.end() }
+                link.send(.allSent)
+            }
             if isAlone {
                 alone = nil
                 link.send(.finish)
@@ -202,9 +209,17 @@ final class FirstProcess {
 
     /// Nothing comes any more from the process before. That is told behind what has come of it.
     func tellAlone(_ server: Server) {
+        alone = fence(server)
+    }
+
+    /// The process that was to have the connections has gone: whoever is still here stays. Whoever is not stands in the
+    /// ledger.
+    func tellKept(_ server: Server) { kept = fence(server) }
+
+    private func fence(_ server: Server) -> Fence {
         let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
         for port in server.context.ports { port.post(.fence(fence)) }
-        alone = fence
+        return fence
     }
 
     /// This process ends, and says why.

@@ -25,6 +25,8 @@ package final class HandlerProcess {
         case state(SuccessionMessage.InstanceState)
         /// It has looked at all connections that it is to hand over.
         case handedOver(SuccessionMessage.Remaining)
+        /// It gives nobody any more to a process that has gone.
+        case kept
         /// Nothing comes any more from the process whose connections it takes over.
         case alone
         /// It is of no use, and says why.
@@ -143,6 +145,7 @@ package final class HandlerProcess {
         case .ended(let connections): return .ended(connections)
         case .instanceState(let state): return .state(state)
         case .remaining(let remaining): return .handedOver(remaining)
+        case .allSent: return .kept
         case .finish: return .alone
         case .publication(let publication): return .publication(publication.item)
         case .tally(let tally): return .tally(tally)

@@ -8,10 +8,14 @@ import HandlerModules
 ///     launching ─loaded, proceed─▶ launched ─serving─▶ serving ─it dies─▶ waiting ─▶ launching …
 ///         └─▶ failed                                     │ five times within a minute: failed
 ///                                                        └─ another generation serves ─▶ leaving ─▶ ended
+///
+/// One that dies while the process before still gives it connections is mourned until that one has stopped.
 final class IsolatedHandler {
     private enum Phase {
         case launching(HandlerProcess, deadline: UInt64)
         case serving(HandlerProcess)
+        /// Its process has died, and the one before may not know yet that it gives to nobody.
+        case mourning(LedgerReader?)
         case waiting(until: UInt64)
         /// It hands its connections over, or tells them to go.
         case leaving(HandlerProcess)
@@ -56,6 +60,8 @@ final class IsolatedHandler {
     private var hadFormerProcess = false
     private var isAlone = false
     private var isFollowed = false
+    /// It has said that it gives nobody to the process which it was to hand over to, and which has gone.
+    private var hasKept = false
     /// Where its connections go.
     private var next: IsolatedPort?
 
@@ -76,7 +82,7 @@ final class IsolatedHandler {
     var process: HandlerProcess? {
         switch phase {
         case .launching(let process, _), .serving(let process), .leaving(let process): process
-        case .waiting, .left, .failed, .ended: nil
+        case .mourning, .waiting, .left, .failed, .ended: nil
         }
     }
 
@@ -88,7 +94,7 @@ final class IsolatedHandler {
     var isOver: Bool {
         switch phase {
         case .failed, .ended: true
-        case .launching, .serving, .waiting, .leaving, .left: false
+        case .launching, .serving, .mourning, .waiting, .leaving, .left: false
         }
     }
 
@@ -105,7 +111,7 @@ final class IsolatedHandler {
             switch phase {
             case .launching(_, let deadline): deadline
             case .waiting(let until): until
-            case .serving, .leaving, .left, .failed, .ended: nil
+            case .serving, .mourning, .leaving, .left, .failed, .ended: nil
             }
         return [own, process?.nextStep, drainsUntil, nextRecycling].compactMap { $0 }.min()
     }
@@ -122,6 +128,7 @@ final class IsolatedHandler {
         var far: DescriptorSocket?
         hadFormerProcess = false
         if let relieved = former?.process, former?.hasServed ?? false {
+            former?.hasKept = false
             var pair = try Self.makePair()
             guard let near = pair.takeNear() else { preconditionFailure("a pair has two ends") }
             far = pair.takeFar()
@@ -167,6 +174,7 @@ final class IsolatedHandler {
 
     /// Goes on without waiting.
     func step(_ now: UInt64) {
+        if case .mourning(let ledger) = phase, !isGivenConnections { bury(ledger, now) }
         if case .waiting(let until) = phase, now >= until { relaunch() }
         if let end = drainsUntil, now >= end {
             drainsUntil = nil
@@ -242,6 +250,7 @@ final class IsolatedHandler {
         case .tally(let tally): tallies.note(tally, port, handlerManager.server)
         case .state(let state): states[state.route] = state
         case .handedOver(let remaining): self.remaining = remaining
+        case .kept: keep()
         case .useless(let why): notUp(process, why, now)
         case .gone(let end): gone(process, end, now)
         case .alone:
@@ -288,7 +297,7 @@ final class IsolatedHandler {
             switch phase {
             case .serving: isAlone || former == nil || !hadFormerProcess
             case .leaving: !isFollowed
-            case .launching, .waiting, .left, .failed, .ended: false
+            case .launching, .mourning, .waiting, .left, .failed, .ended: false
             }
         guard hears, let process, !process.isFull, let message = SuccessionMessage(.publication(publication)) else {
             return
@@ -311,15 +320,50 @@ final class IsolatedHandler {
             phase = .left(ledger)
             if next == nil || isFollowed { sweep() }
         case .launching where !hasServed: fail("its process \(end)", now)
-        case .launching, .serving, .waiting:
+        case .launching, .serving, .mourning, .waiting:
             handlerManager.handlers[handler]?.processDeaths += 1
             handlerManager.log.error(
                 "handler \"\(handler)\": process \(process.number), generation \(module.generation), \(end); its connections"
                     + " wait for another one")
-            post(.died(port, ledger))
-            waitForNext(now)
+            phase = .mourning(ledger)
+            if !isGivenConnections { bury(ledger, now) }
         case .left, .failed, .ended: break
         }
+    }
+
+    /// The process of the former generation may still be giving connections to this one's.
+    private var isGivenConnections: Bool {
+        guard let former, hadFormerProcess, !isAlone else { return false }
+        return former.process != nil && !former.hasKept
+    }
+
+    /// Whoever was with its process, or on the way there, waits for the next one.
+    private func bury(_ ledger: LedgerReader?, _ now: UInt64) {
+        tellDied(ledger)
+        waitForNext(now)
+    }
+
+    private func tellDied(_ ledger: LedgerReader?) {
+        var death = ProcessDeath(port: port, ledger: ledger)
+        if let former, hadFormerProcess, !isAlone, let left = former.ledger {
+            death.former = (former.port, left)
+        }
+        post(.died(death))
+        // Nobody else goes on with those that it had.
+        former?.sweep()
+    }
+
+    /// What there is to read of its process, which may still write.
+    private var ledger: LedgerReader? {
+        if case .left(let ledger) = phase { return ledger }
+        return process.flatMap { try? LedgerReader($0.ledger) }
+    }
+
+    /// Whoever it has given to a process that has gone is with nobody; where it goes on itself, they come back.
+    private func keep() {
+        hasKept = true
+        if next == nil { post(.died(ProcessDeath(port: port, ledger: ledger, isAlive: true))) }
+        handlerManager.loop.bell.ring()
     }
 
     private func waitForNext(_ now: UInt64) {
@@ -356,6 +400,9 @@ final class IsolatedHandler {
         case .launching(let process, _):
             process.kill()
             phase = .ended
+        case .mourning(let ledger):
+            tellDied(ledger)
+            phase = .ended
         case .waiting, .failed, .ended: phase = .ended
         case .leaving, .left: return
         }
@@ -371,7 +418,7 @@ final class IsolatedHandler {
     /// Whoever is still with its process, which has gone, has nobody but this one; the others are with the next one.
     private func sweep() {
         guard case .left(let ledger) = phase else { return }
-        post(.died(port, ledger))
+        post(.died(ProcessDeath(port: port, ledger: ledger)))
         phase = .ended
         redirect()
     }
@@ -385,7 +432,7 @@ final class IsolatedHandler {
         case .launching(let process, _):
             process.kill()
             phase = .ended
-        case .waiting, .left, .failed: phase = .ended
+        case .mourning, .waiting, .left, .failed: phase = .ended
         case .leaving(let process): process.send(.stop)
         case .ended: break
         }

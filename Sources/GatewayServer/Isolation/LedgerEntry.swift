@@ -99,9 +99,14 @@ struct LedgerState: OptionSet {
     static let owesDrained = LedgerState(rawValue: 1 << 1)
     /// The connection has ended.
     static let isGone = LedgerState(rawValue: 1 << 2)
+    /// It has left for the next process, which may not have had it yet: its record is whole, and all there is.
+    static let isGiven = LedgerState(rawValue: 1 << 3)
 }
 
 extension LedgerState {
+    /// It is here no longer.
+    var hasLeft: Bool { !isDisjoint(with: [.isGone, .isGiven]) }
+
     init(_ obstacle: LedgerObstacle?) { self.init(rawValue: UInt32(obstacle?.rawValue ?? 0) << 8) }
 
     var obstacle: LedgerObstacle? { LedgerObstacle(rawValue: UInt8(truncatingIfNeeded: rawValue >> 8)) }

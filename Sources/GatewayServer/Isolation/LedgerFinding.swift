@@ -2,8 +2,12 @@
 enum LedgerFinding: Equatable {
     /// It never came there.
     case absent
+    /// The process died while its handler took it over.
+    case arriving
     /// It has ended there.
     case gone
+    /// It has been given to the next process, which has not had it if it does not know of it.
+    case given(ConnectionRecord)
     /// It can go on. Its handler's state is that of the last checkpoint; nil where there is none.
     case goesOn(ConnectionRecord)
     /// The process died in a callback of it. The record is as of what was written down last; nil where nothing can be said

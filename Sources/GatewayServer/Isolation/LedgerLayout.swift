@@ -72,6 +72,9 @@ struct LedgerLayout: Equatable, Sendable {
     /// Those bytes.
     func inputBytes(_ worker: Int) -> Int { workerAt(worker) + Self.page }
 
+    /// The connection that a worker takes over from another process, as long as its entry does not say so; 0 for none.
+    func restoring(_ worker: Int) -> Int { workerAt(worker) + 40 }
+
     /// Where the slot of a connection lies; nil where it has none.
     func slot(of id: ConnectionID) -> Int? {
         guard id.worker < workers, id.slot < capacity else { return nil }

@@ -4,6 +4,17 @@ import HandlerModules
 import Synchronization
 import WebSocket
 
+extension LedgerEntry {
+    /// The last one of a connection.
+    init(leaving peer: ConnectionPointer, _ state: LedgerState) {
+        self.init()
+        self[.id] = peer.pointee.id.number
+        (self[.bytesIn], self[.bytesOut]) = (peer.pointee.bytesIn, peer.pointee.bytesOut)
+        (self[.messagesIn], self[.messagesOut]) = (peer.pointee.messagesIn, peer.pointee.messagesOut)
+        self[.moment] = UInt64(state.rawValue) << 32 | UInt64(peer.pointee.lastMessage)
+    }
+}
+
 /// Writing a connection down.
 extension LedgerPage {
     /// More output than that is not kept.
@@ -17,7 +28,7 @@ extension LedgerPage {
         guard has(slot) else { return }
         if places[slot].id != peer.pointee.id.number { start(peer) }
         places[slot].flags.remove(.touched)
-        if places[slot].entry.state.contains(.isGone) { return }
+        if places[slot].entry.state.hasLeft { return }
         var obstacle = self.obstacle(peer, on: worker)
         let isQuiet =
             peer.pointee.leftover.isEmpty && peer.pointee.reader.isBetweenMessages && peer.pointee.phase != .body
@@ -125,12 +136,7 @@ extension LedgerPage {
         }
         // What comes behind a Close is thrown away.
         if peer.pointee.phase != .open { record.input.frames.isCompressed = false }
-        let bytes = record.bytes
-        guard let block = arena.take(LedgerBlob.size(8 + bytes.count)) else { return false }
-        let start = block.offset + LedgerBlob.header
-        ledger.memory.store(worker.nowNanoseconds, at: start)
-        unsafe bytes.withUnsafeBytes { unsafe ledger.memory.write($0, at: start + 8) }
-        LedgerBlob.seal(ledger.memory, at: block.offset, length: 8 + bytes.count, of: id)
+        guard let block = makeRecord(record.bytes, of: id, on: worker) else { return false }
         retire(places[slot].record)
         places[slot].record = block
         places[slot].set(.record, UInt64(block.offset))
@@ -138,6 +144,18 @@ extension LedgerPage {
         places[slot].flags.remove(.stale)
         if isQuiet { places[slot].flags.insert(.isQuiet) } else { places[slot].flags.remove(.isQuiet) }
         return true
+    }
+
+    /// Writes a record down, and when that was.
+    ///
+    /// - Returns: nil where there is no room.
+    func makeRecord(_ bytes: [UInt8], of id: UInt64, on worker: Worker) -> LedgerArena.Block? {
+        guard let block = arena.take(LedgerBlob.size(8 + bytes.count)) else { return nil }
+        let start = block.offset + LedgerBlob.header
+        ledger.memory.store(worker.nowNanoseconds, at: start)
+        unsafe bytes.withUnsafeBytes { unsafe ledger.memory.write($0, at: start + 8) }
+        LedgerBlob.seal(ledger.memory, at: block.offset, length: 8 + bytes.count, of: id)
+        return block
     }
 
     // MARK: A message that has come by half

@@ -58,6 +58,20 @@ import Synchronization
         if reads { input.begin(peer) }
     }
 
+    /// A connection comes from another process. It may have been here before.
+    func arrive(_ peer: ConnectionPointer) {
+        guard has(peer.pointee.slot) else { return }
+        if places[peer.pointee.slot].entry.state.hasLeft { start(peer) }
+        ledger.memory.publish(peer.pointee.id.number, at: ledger.layout.restoring(worker))
+        begin(peer)
+    }
+
+    /// Its handler has taken it over, or has not.
+    func settleArrival(on worker: Worker) {
+        settle(on: worker)
+        ledger.memory.publish(0, at: ledger.layout.restoring(self.worker))
+    }
+
     /// More of the same connection is read.
     func readOn(_ peer: ConnectionPointer, on worker: Worker) {
         commitWritten(on: worker)
@@ -291,27 +305,44 @@ import Synchronization
         retired.removeAll(keepingCapacity: true)
     }
 
-    /// The connection is here no longer: it has ended, or goes on in another process.
+    /// The connection has ended.
     func leave(_ peer: ConnectionPointer) {
+        guard has(peer.pointee.slot) else { return }
+        if places[peer.pointee.slot].id == peer.pointee.id.number, places[peer.pointee.slot].entry.state.hasLeft {
+            return
+        }
+        leave(peer, as: LedgerEntry(leaving: peer, .isGone), record: LedgerArena.Block())
+    }
+
+    /// The connection goes on in the next process. Should that one die before it has it, this is all that is left of it.
+    ///
+    /// - Parameter record: as it goes there.
+    func give(_ peer: ConnectionPointer, _ record: [UInt8], on worker: Worker) {
+        guard has(peer.pointee.slot) else { return }
+        guard let block = makeRecord(record, of: peer.pointee.id.number, on: worker) else { return leave(peer) }
+        var entry = LedgerEntry(leaving: peer, .isGiven)
+        entry[.record] = UInt64(block.offset)
+        leave(peer, as: entry, record: block)
+    }
+
+    private func leave(_ peer: ConnectionPointer, as entry: LedgerEntry, record: LedgerArena.Block) {
         let slot = peer.pointee.slot
-        guard has(slot) else { return }
         if places[slot].id != peer.pointee.id.number { start(peer) }
         for block in [
             places[slot].record, places[slot].checkpoint, places[slot].spare, places[slot].message, places[slot].output,
         ] { retire(block) }
-        var entry = LedgerEntry()
-        entry[.id] = peer.pointee.id.number
-        entry.state = .isGone
         let (sequence, isTouched) = (places[slot].sequence, places[slot].flags.intersection([.touched, .waits]))
         places[slot] = LedgerPlace()
         (places[slot].sequence, places[slot].flags, places[slot].entry) = (sequence, isTouched, entry)
-        places[slot].id = peer.pointee.id.number
+        (places[slot].id, places[slot].record) = (peer.pointee.id.number, record)
         publish(slot)
     }
 
     /// A connection has come to the slot.
     func start(_ peer: ConnectionPointer) {
         let slot = peer.pointee.slot
+        // That of a connection which was given away.
+        retire(places[slot].record)
         let (sequence, flags) = (places[slot].sequence, places[slot].flags.intersection([.touched, .waits, .isPooled]))
         places[slot] = LedgerPlace()
         (places[slot].sequence, places[slot].flags) = (sequence, flags)

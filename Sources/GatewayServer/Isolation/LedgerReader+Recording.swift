@@ -13,12 +13,7 @@ extension LedgerReader {
     func record(_ entry: LedgerEntry, input: [UInt8], at now: UInt64) throws(RecordError) -> ConnectionRecord {
         let id = ConnectionID(entry[.id])
         let arena = layout.arena(id.worker)
-        guard let blob = blob(entry[.record], in: arena, of: id.number), blob.count >= 8 else {
-            throw Self.damaged("record")
-        }
-        let made = blob[..<8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        var record = try ConnectionRecord(Array(blob[8...]))
-        guard record.id == id.number else { throw Self.damaged("record") }
+        var (record, made) = try outline(entry)
         if entry.messageLength > 0 {
             record.input.message = try parts(entry[.message], entry.messageLength, in: arena, of: id.number, "message")
         }
@@ -35,6 +30,24 @@ extension LedgerReader {
         record.traffic.uncounted -= UInt32(clamping: min(sent, UInt64(record.traffic.uncounted)))
         // What each part says may go together no longer.
         return try ConnectionRecord(record.bytes)
+    }
+
+    /// That of a connection which has been given away whole.
+    func givenRecord(_ entry: LedgerEntry, at now: UInt64) throws(RecordError) -> ConnectionRecord {
+        var (record, made) = try outline(entry)
+        age(&record, entry, by: now > made ? now - made : 0, now)
+        return try ConnectionRecord(record.bytes)
+    }
+
+    /// The record that an entry points at, and when that was made.
+    private func outline(_ entry: LedgerEntry) throws(RecordError) -> (ConnectionRecord, made: UInt64) {
+        let id = ConnectionID(entry[.id])
+        guard let blob = blob(entry[.record], in: layout.arena(id.worker), of: id.number), blob.count >= 8 else {
+            throw Self.damaged("record")
+        }
+        let record = try ConnectionRecord(Array(blob[8...]))
+        guard record.id == id.number else { throw Self.damaged("record") }
+        return (record, blob[..<8].reversed().reduce(0) { $0 << 8 | UInt64($1) })
     }
 
     private static func damaged(_ what: String) -> RecordError {

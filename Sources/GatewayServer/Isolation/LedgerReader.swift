@@ -52,10 +52,11 @@ final class LedgerReader: Sendable {
         let hasDied = last?.connection == id.number
         let entry: LedgerEntry
         switch find(id) {
-        case .none: return hasDied ? .died(nil) : .absent
+        case .none: return hasDied || last == nil && isRestoring(id) ? .arriving : .absent
         case .damaged: return hasDied ? .died(nil) : .lost("its entry is damaged", nil)
         case .entry(let found): entry = found
         }
+        if entry.state.contains(.isGiven) { return given(entry, at: now) }
         if entry.state.contains(.isGone) { return hasDied ? .died(nil) : .gone }
         guard let work = work(on: entry) else { return hasDied ? .died(nil) : .lost("its worker is unknown", nil) }
         let obstacle = entry.state.obstacle
@@ -77,13 +78,21 @@ final class LedgerReader: Sendable {
         return .goesOn(record)
     }
 
+    private func given(_ entry: LedgerEntry, at now: UInt64) -> LedgerFinding {
+        do throws(RecordError) {
+            return .given(try givenRecord(entry, at: now))
+        } catch {
+            return .lost("what was given of it is damaged: \(error)", nil)
+        }
+    }
+
     /// How a connection goes on without the message that the process died of: with those before it, of which it had been
     /// told nothing, and those behind it.
     ///
     /// - Returns: nil where the process did not die of a message of it, or too much has come of that.
     func resumption(of id: ConnectionID, at now: UInt64 = Clock.monotonicNanoseconds()) -> ConnectionRecord? {
         guard let last, last.isMessage, last.connection == id.number, case .entry(let entry) = find(id),
-            entry.state.isDisjoint(with: [.isInside, .isGone]), entry.state.obstacle == nil,
+            entry.state.isDisjoint(with: [.isInside, .isGone, .isGiven]), entry.state.obstacle == nil,
             let work = work(on: entry), !work.isReading, !work.isWriting,
             let record = try? record(entry, input: work.input, at: now), record.phase == .open
         else { return nil }
@@ -105,6 +114,12 @@ final class LedgerReader: Sendable {
         // Nothing was ever written there.
         guard let entry = LedgerSlot.read(slot) else { return slot[0] == 0 ? .none : .damaged }
         return entry[.id] == id.number ? .entry(entry) : .none
+    }
+
+    /// Its handler was at taking it over, of which it may have died: nothing but that is known of a process that was killed.
+    private func isRestoring(_ id: ConnectionID) -> Bool {
+        guard id.worker < layout.workers else { return false }
+        return Self.words(of: file, at: layout.restoring(id.worker), 1) == [id.number]
     }
 
     private func work(on entry: LedgerEntry) -> Work? {

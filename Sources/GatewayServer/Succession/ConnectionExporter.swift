@@ -279,11 +279,12 @@ import WebSocket
     private func send(
         _ peer: ConnectionPointer, _ record: ConnectionRecord, _ transfer: ConnectionTransfer, on worker: Worker
     ) {
-        let id = peer.pointee.id
+        let (id, bytes) = (peer.pointee.id, record.bytes)
+        worker.ledger?.give(peer, bytes, on: worker)
         let descriptor = forget(peer, on: worker)
         worker.table.lend(id.slot)
         transfer.moved.add(1, ordering: .relaxed)
-        transfer.receiver.take(id.number, record.bytes, descriptor)
+        transfer.receiver.take(id.number, bytes, descriptor)
     }
 
     /// Empties the slot of a connection that goes on elsewhere.
@@ -302,7 +303,6 @@ import WebSocket
         worker.port.streams.end(id, worker.port)
         worker.port.sharedTable.withdraw(id.slot)
         worker.port.sharedTable.clear(id.slot)
-        worker.ledger?.leave(peer)
         // With a duplicate elsewhere the poller would go on telling of a socket that was closed here.
         try? worker.poller.remove(peer.pointee.transport.number)
         var transport = Transport(Socket(adopting: -1))

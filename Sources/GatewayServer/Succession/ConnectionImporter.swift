@@ -26,10 +26,10 @@ import WebSocket
             return fail("a record that cannot be read: \(error)", on: worker)
         }
         guard let peer = insert(record, socket, on: worker) else { return }
-        worker.ledger?.begin(peer)
+        worker.ledger?.arrive(peer)
         // Who is told that it is here finds it written down as well; and not before its handler has taken it.
         defer {
-            worker.ledger?.settle(on: worker)
+            worker.ledger?.settleArrival(on: worker)
             worker.server.firstProcess?.tellTaken(record.id)
         }
         fill(peer, record)

@@ -42,6 +42,7 @@ extension Server {
         switch outcome {
         case .refused(let reason):
             self.predecessor = nil
+            endHandingOver()
             answer = refuseUpgrade(reason, cause)
         case .moved(let text, let remaining):
             log.info("upgrade (\(cause)): \(text)")
@@ -49,14 +50,19 @@ extension Server {
             answer = ControlAnswer(text, exit: 0)
         case .lost(let text):
             self.predecessor = nil
-            if let passed = waitingHandOver {
-                waitingHandOver = nil
-                handOver(passed)
-            }
+            endHandingOver()
             log.error("upgrade (\(cause)) failed: \(text)")
             answer = ControlAnswer("error: upgrade failed: \(text)", exit: 1)
         }
         if let client { control?.answer(client, answer) }
+    }
+
+    /// The process that was to have the connections of this one has gone.
+    private func endHandingOver() {
+        firstProcess?.tellKept(self)
+        guard let passed = waitingHandOver else { return }
+        waitingHandOver = nil
+        handOver(passed)
     }
 
     /// The process of a handler gives its connections to the next one, over a socket that connects the two.

@@ -69,7 +69,10 @@ func tryLedger(_ bytes: [UInt8]) -> Int32 {
                 precondition(less.input.leftover.count < record.input.leftover.count, "nothing was left out")
             }
         }
-    case .absent: preconditionFailure("an entry is there")
+    case .given(let record):
+        precondition(record.id == id.number, "it is another connection's")
+        precondition((try? ConnectionRecord(record.bytes)) == record, "what was written reads otherwise")
+    case .absent, .arriving: preconditionFailure("an entry is there")
     case .gone, .died(nil): break
     case .lost(let why, nil): precondition(!why.isEmpty, "a loss has a reason")
     }
