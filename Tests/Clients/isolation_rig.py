@@ -40,6 +40,16 @@ def maps(process):
         return ""
 
 
+def settled(process):
+    """Waits until no thread of a process has anything to do."""
+    def is_idle():
+        states = [Path(f"/proc/{process}/task/{each}/stat").read_text().rpartition(")")[2].split()[0]
+                  for each in os.listdir(f"/proc/{process}/task")]
+        return all(state == "S" for state in states)
+    eventually("every thread waits", lambda: all(is_idle() for _ in range(3)))
+    return process
+
+
 class Isolated:
     """The gateway of a test, with isolated.c on the route /x, and its processes."""
 
@@ -101,14 +111,7 @@ class Isolated:
 
     def settle(self, handler="isolated"):
         """Waits until no thread of the handler's process has anything to do."""
-        process = self.process(handler)
-
-        def is_idle():
-            states = [Path(f"/proc/{process}/task/{each}/stat").read_text().rpartition(")")[2].split()[0]
-                      for each in os.listdir(f"/proc/{process}/task")]
-            return all(state == "S" for state in states)
-        eventually("every thread waits", lambda: all(is_idle() for _ in range(3)))
-        return process
+        return settled(self.process(handler))
 
     def kill(self, handler="isolated"):
         """Has the process end where it has nothing to do, and waits for the next one."""

@@ -173,9 +173,9 @@ struct LedgerTests {
         let place = try #require(peer.place(in: survival.old))
         let page = try #require(survival.new.worker.ledger)
         page.arrive(place)
-        #expect(try survival.new.finding(peer.id) == .arriving)
+        #expect(try survival.new.finding(peer.id) == .arriving(isCertain: false))
         page.settleArrival(on: survival.new.worker)
-        #expect(try survival.new.finding(peer.id) != .arriving)
+        #expect(try survival.new.finding(peer.id) != .arriving(isCertain: false))
     }
 
     @Test func `and is found gone when it has gone, and absent when it never came`() throws {

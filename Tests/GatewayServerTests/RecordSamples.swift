@@ -6,7 +6,7 @@ import WebSocket
 
 /// Records of connections, right ones and wrong ones.
 enum RecordSamples {
-    static var all: [ConnectionRecord] { [open(), head(), closing(), stateless()] }
+    static var all: [ConnectionRecord] { [open(), head(), away(), closing(), stateless()] }
 
     /// One that is open and has all that one can have.
     static func open() -> ConnectionRecord {
@@ -31,6 +31,13 @@ enum RecordSamples {
         record.peer = peer()
         record.input.leftover = Array("GET / HT".utf8)
         record.times.deadlineIn = 0
+        return record
+    }
+
+    static func away() -> ConnectionRecord {
+        var record = head()
+        record.input.leftover = []
+        record.away = AwayRecord(route: "/chat", handler: "chat", given: [1, 2, 3])
         return record
     }
 

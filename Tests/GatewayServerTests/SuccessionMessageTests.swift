@@ -51,7 +51,10 @@ enum SuccessionSamples {
             .started(process: 4_000_000), .notStarted("no such file"), .serves(process: 1),
             .childEnded(process: 7, ChildEnd(signal: 11, status: 0)), .loaded(loaded), .taken([1, .max]), .ended([]),
             .handOver(descriptor()), .reopenLogs, .tally(TallySamples.tally),
-            .depart(milliseconds: 70_000),
+            .depart(milliseconds: 70_000), .handOver(descriptor(), keepsRelayed: true),
+            .handlerProcess(.init(handler: "chat", generation: 7), descriptor()),
+            .succeed(handler: "chat", descriptor()), .keep(handler: "chat"),
+            .handlerNews(.init(handler: "chat", taken: [1, .max], ended: [3], isKept: true, isGone: true)), .allAway,
         ]
     }
 

@@ -316,7 +316,7 @@ final class ConnectionCloser {
         peer.pointee.flags.remove(.opened)
         worker.responder.noteClosed(peer, on: worker)
         if peer.pointee.flags.contains(.inspected) { worker.tracing.closed(peer, on: worker) }
-        worker.port.sharedTable.clear(peer.pointee.slot)
+        worker.port.sharedTable.end(peer.pointee.id)
         worker.run(peer, .close(Ending(peer)))
     }
 
@@ -455,7 +455,7 @@ final class ConnectionCloser {
         worker.pubSub.leaveTopics(peer, on: worker)
         peer.pointee.rareState?.held.removeAll(pool: worker.pool)
         worker.port.sharedTable[peer.pointee.slot].note(queued: 0)
-        worker.port.sharedTable.clear(peer.pointee.slot)
+        worker.port.sharedTable.end(peer.pointee.id)
         worker.acceptor.uncount(isSurplus: peer.pointee.flags.contains(.surplus), on: worker)
         if let ledger = worker.ledger {
             ledger.leave(peer)

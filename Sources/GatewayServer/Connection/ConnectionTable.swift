@@ -13,19 +13,21 @@ struct ConnectionTable: ~Copyable {
     private(set) var used: UInt32 = 0
     private(set) var count = 0
     let capacity: Int
+    /// What its connections send is written down.
+    private let isRecorded: Bool
     /// Slots below it are for connections of another process, which have been there in the same ones.
     private(set) var reserved: UInt32 = 0
     /// Slots whose connections have gone to another process, which has them in the same ones.
     private var lent: Set<UInt32> = []
 
     /// - Returns: nil when the kernel refuses the address space.
-    init?(capacity: Int) {
+    init?(capacity: Int, isRecorded: Bool = false) {
         guard let slots = ReservedArray<Connection>(capacity: capacity),
             let serials = ReservedArray<UInt32>(capacity: capacity)
         else { return nil }
         self.slots = slots
         self.serials = serials
-        self.capacity = capacity
+        (self.capacity, self.isRecorded) = (capacity, isRecorded)
     }
 
     /// Puts a new peer into a slot; nil, and its socket is closed, when none is free.
@@ -49,6 +51,7 @@ struct ConnectionTable: ~Copyable {
     ) -> ConnectionPointer {
         let connection = Connection(slot: slot, serial: serials[slot], worker: worker, transport: transport, now: now)
         unsafe slots.address(slot).initialize(to: connection)
+        if isRecorded { unsafe slots.address(slot).pointee.outbox.isRecorded = true }
         count += 1
         return unsafe ConnectionPointer(slots.address(slot))
     }

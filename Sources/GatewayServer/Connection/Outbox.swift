@@ -18,6 +18,7 @@ struct Outbox: ~Copyable {
         static let noted = Flags(rawValue: 1 << 3)
         /// The last fragmented message is, or was, a binary one.
         static let streamsBinary = Flags(rawValue: 1 << 4)
+        static let recorded = Flags(rawValue: 1 << 5)
     }
 
     /// What a send comes to.
@@ -58,6 +59,15 @@ struct Outbox: ~Copyable {
         @inline(__always) get { flags.contains(.blocked) }
         set { set(.blocked, newValue) }
     }
+
+    /// What leaves is written down (`LedgerPage`).
+    var isRecorded: Bool {
+        @inline(__always) get { flags.contains(.recorded) }
+        set { set(.recorded, newValue) }
+    }
+
+    /// What is queued may simply be written: one test for both.
+    var isWritable: Bool { @inline(__always) get { flags.isDisjoint(with: [.blocked, .recorded]) } }
 
     /// A fragmented message has begun and not ended: a whole one would end up inside it (RFC 6455 5.4).
     var isStreaming: Bool { @inline(__always) get { flags.contains(.streaming) } }

@@ -36,6 +36,8 @@ final class SharedConnectionTable: @unchecked Sendable {
         /// The serial of the connection in this slot, open or closing; the number behind it once another thread has
         /// aborted it; 0 when the slot is empty.
         let occupant: Atomic<UInt32>
+        /// The serial of the connection that has ended here last, and has not gone to another process.
+        let ended: Atomic<UInt32>
 
         /// Any thread: a frame goes into the mailbox.
         ///
@@ -103,8 +105,22 @@ final class SharedConnectionTable: @unchecked Sendable {
     /// Owner: from here on sends to it are refused everywhere.
     func withdraw(_ slot: UInt32) { entries[slot].serial.store(0, ordering: .sequentiallyConsistent) }
 
-    /// Owner: `close` of the connection is due, or the slot is empty.
+    /// Owner: the connection has gone to another process.
     func clear(_ slot: UInt32) { entries[slot].occupant.store(0, ordering: .releasing) }
+
+    /// Owner: `close` of the connection is due, or the slot is empty.
+    func end(_ id: ConnectionID) {
+        if entries[id.slot].occupant.load(ordering: .relaxed) == 0 { return }
+        entries[id.slot].ended.store(id.serial, ordering: .relaxed)
+        clear(id.slot)
+    }
+
+    /// Any thread: the connection has ended here, or been aborted; no other process has it.
+    func hasEnded(_ id: ConnectionID) -> Bool {
+        guard id.slot < used.load(ordering: .acquiring), id.serial & 1 == 1 else { return false }
+        return entries[id.slot].occupant.load(ordering: .acquiring) == id.serial &+ 1
+            || entries[id.slot].ended.load(ordering: .relaxed) == id.serial
+    }
 
     /// Any thread, in the same breath as a message that tells the owner: the connection is aborted, and answers to
     /// nothing any more.

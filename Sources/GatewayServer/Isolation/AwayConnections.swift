@@ -66,6 +66,33 @@ enum AwayNews: Sendable {
         send(peer, away, on: worker)
     }
 
+    /// One comes from the program before: the process of its handler has it, or is to have it.
+    func adopt(
+        _ peer: ConnectionPointer, _ record: ConnectionRecord, _ binding: UnsafeMutablePointer<Binding>,
+        _ port: IsolatedPort, on worker: Worker
+    ) {
+        try? worker.poller.remove(peer.pointee.transport.number)
+        peer.pointee.interest = []
+        peer.pointee.deadline = 0
+        let route = unsafe binding.pointee.route
+        unsafe peer.pointee.bind(binding)
+        peer.pointee.flags.insert(.counted)
+        route.connections.add(1, ordering: .relaxed)
+        worker.countAdmitted(peer, at: route)
+        peer.pointee.phase = .away
+        let away = AwayPeer(port, head: [])
+        peer.pointee.ownRareState.away = away
+        guard let there = record.away else {
+            peer.pointee.leftover.free()
+            away.record = record.bytes
+            if port.process != 0 { send(peer, away, on: worker) }
+            return
+        }
+        away.record = there.given
+        away.port = port.former ?? port
+        away.port = away.port.last
+    }
+
     /// What cannot be given away is relayed.
     private func beginRelay(_ peer: ConnectionPointer, on worker: Worker) -> Bool {
         do throws(Errno) {
@@ -83,7 +110,8 @@ enum AwayNews: Sendable {
     /// Sends what is known of it to the process of its port.
     private func send(_ peer: ConnectionPointer, _ away: AwayPeer, on worker: Worker) {
         guard let record = away.record else { return }
-        while let next = away.port.next { rebind(peer, away, next) }
+        if away.port.next != nil { rebind(peer, away, away.port.last) }
+        guard away.port.hasRoom() else { return }
         let own = peer.pointee.rareState?.relay?.descriptor ?? peer.pointee.transport.number
         let copy = fcntl(own, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else {
@@ -111,7 +139,8 @@ enum AwayNews: Sendable {
             for each in connections { find(each, on: worker).map { worker.relays.ended($0, on: worker) } }
         case .died(let death): recover(death, on: worker)
         case .revived(let port): resend(port, on: worker)
-        case .redirected(let from, let to):
+        case .redirected(let from, let next):
+            let to = next.last
             each(with: from, on: worker) { peer, away in
                 if away.record != nil { rebind(peer, away, to) }
             }
@@ -150,7 +179,9 @@ enum AwayNews: Sendable {
     private func take(_ peer: ConnectionPointer, _ port: IsolatedPort) {
         guard let away = peer.pointee.rareState?.away else { return }
         away.record = nil
-        if away.port !== port { rebind(peer, away, port) }
+        if away.port === port { return }
+        rebind(peer, away, port)
+        port.moved.add(1, ordering: .relaxed)
     }
 
     private func rebind(_ peer: ConnectionPointer, _ away: AwayPeer, _ port: IsolatedPort) {
@@ -195,12 +226,14 @@ enum AwayNews: Sendable {
                     break
                 }
                 end(peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash), on: worker)
-            // That is not its fault.
-            case .arriving:
+            case .arriving(let isCertain):
                 let known = away.record.flatMap { try? ConnectionRecord($0) }
+                if !isCertain, !away.isSuspect, known != nil {
+                    away.isSuspect = true
+                    break
+                }
+                // That is not its fault.
                 end(peer, known, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.crash), on: worker)
-            // It was on its way into the process, which another one has ended.
-            case .lost(_, nil) where away.record != nil: break
             case .lost(let why, let record):
                 worker.server.log.debug("connection \(String(peer.pointee.id.number, radix: 16)) ends: \(why)")
                 end(peer, record, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.reason), on: worker)
@@ -219,7 +252,10 @@ enum AwayNews: Sendable {
                 return
             }
             rebind(peer, away, death.port)
-            if finding == .absent || finding == .arriving { away.record = record.bytes }
+            switch finding {
+            case .absent, .arriving: away.record = record.bytes
+            case .gone, .given, .goesOn, .died, .lost: break
+            }
         }
     }
 

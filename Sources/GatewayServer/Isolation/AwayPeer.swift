@@ -9,6 +9,8 @@ final class AwayPeer {
     /// What had come in when it went on with a whole message that no process had been done with, so that a second one that
     /// dies of the same is the last; nil otherwise.
     var owed: UInt64?
+    /// A process may have died of taking it over: should a second one, it is the last.
+    var isSuspect = false
     /// The process of the port that it was given to last (`IsolatedPort.process`).
     var process: UInt64 = 0
 

@@ -1,4 +1,5 @@
 import GatewayConfiguration
+import GatewayControl
 import GatewayIO
 import Glibc
 import HandlerModules
@@ -26,9 +27,14 @@ final class FirstProcess {
     private var told: [UInt8] = []
     private var checkpoints = SelfCheckpoints()
     /// Nobody comes any more: without connections this process has nothing to do.
+    private var isLeaving = false
+    /// The same, and whoever is here is told to go.
     private var isFinishing = false
     /// Passed when everybody is here that the process before has given.
     private var alone: Fence?
+    /// Connections have come; passed when the workers have taken them in.
+    private var hasArrivals = false
+    private var arrivals: Fence?
     /// Passed when nobody is given any more to a process that has gone.
     private var kept: Fence?
     /// So often, in nanoseconds.
@@ -79,7 +85,8 @@ final class FirstProcess {
                 alone = nil
                 link.send(.finish)
             }
-            if isFinishing, server.context.connections.load(ordering: .relaxed) <= 0 { server.beginStopping() }
+            if hasArrivals { (hasArrivals, arrivals) = (false, fence(server)) }
+            if isFinishing || isLeaving, hasNobody(server) { server.beginStopping() }
             if phase == .serving {
                 if now >= tellsAt { tellCounts(server, now) }
                 if let state = checkpoints.step(server, now), !link.isFull { link.send(.instanceState(state)) }
@@ -90,6 +97,12 @@ final class FirstProcess {
             server.log.error("the first process: \(error)")
             endWithout(server)
         }
+    }
+
+    /// No connection is here, or on its way from the first process to a worker.
+    func hasNobody(_ server: Server) -> Bool {
+        let isAtRest = !hasArrivals && arrivals?.isPassed ?? true
+        return isAtRest && server.context.connections.load(ordering: .relaxed) <= 0
     }
 
     /// Nobody is there any more to whom the connections belong.
@@ -131,7 +144,10 @@ final class FirstProcess {
         case (.connection(let share, let socket), .restoring), (.connection(let share, let socket), .serving):
             take(share, socket, server)
         case (.publication(let publication), _): server.context.deliver(fromNeighbour: publication.item)
-        case (.handOver(let socket), .serving): server.handOver(socket)
+        case (.handOver(let socket, let keepsRelayed), .serving): server.handOver(socket, keepsRelayed: keepsRelayed)
+        case (.keep, .serving):
+            isLeaving = true
+            server.keepConnections()
         case (.depart(let milliseconds), _):
             let ticks = TimerWheel.ticks(milliseconds: Int64(clamping: milliseconds))
             for port in server.context.ports { port.post(.depart(within: ticks)) }
@@ -145,6 +161,9 @@ final class FirstProcess {
     }
 
     private func take(_ share: SuccessionMessage.ConnectionShare, _ socket: PassedDescriptors, _ server: Server) {
+        // Of what is not taken the first process gives to the next one.
+        if isFinishing || server.phase == .stopping { return }
+        hasArrivals = true
         guard Int(share.worker) < server.context.ports.count, let descriptor = socket.take() else {
             return server.log.error("a connection came for worker \(share.worker), which there is not")
         }

@@ -11,7 +11,7 @@ import HandlerModules
 ///
 /// One that dies while the process before still gives it connections is mourned until that one has stopped.
 final class IsolatedHandler {
-    private enum Phase {
+    enum Phase {
         case launching(HandlerProcess, deadline: UInt64)
         case serving(HandlerProcess)
         /// Its process has died, and the one before may not know yet that it gives to nobody.
@@ -19,6 +19,8 @@ final class IsolatedHandler {
         case waiting(until: UInt64)
         /// It hands its connections over, or tells them to go.
         case leaving(HandlerProcess)
+        /// The same of a process that is the child of the program before.
+        case distant(LedgerReader, tell: (SuccessionMessage) -> Void)
         /// It has gone, and what it has written down is of use as soon as the one after it is alone.
         case left(LedgerReader?)
         case failed(String)
@@ -30,9 +32,9 @@ final class IsolatedHandler {
 
     let port: IsolatedPort
     let handler: String
-    private let module: GivenModule
-    private unowned let handlerManager: HandlerManager
-    private var phase: Phase
+    let module: GivenModule
+    unowned let handlerManager: HandlerManager
+    var phase: Phase
     private var crashes = CrashCount()
     /// What its process has counted.
     private(set) var tallies = TallyBook()
@@ -41,29 +43,38 @@ final class IsolatedHandler {
     /// What the process has said when it had loaded the module; nil before.
     private(set) var loaded: SuccessionMessage.LoadedHandler?
     /// The bindings of its routes are known to the port.
-    private var mayProceed = false
+    private var hasProceeded = false
     /// It serves, or has served.
     private(set) var hasServed = false
     /// Connections that it had to hand over, and has not.
-    private(set) var remaining: SuccessionMessage.Remaining?
-    /// How many connections have come to its process.
-    private(set) var taken = 0
+    var remaining: SuccessionMessage.Remaining?
     /// The generation that it relieves.
-    private var former: IsolatedHandler?
+    var former: IsolatedHandler?
     private var drainsUntil: UInt64?
     /// Passed when everybody has been given to a process that goes on for another one.
     private var gathering: Fence?
-    private var servesSince: UInt64 = 0
+    private(set) var servesSince: UInt64 = 0
     /// Not before then it is looked at whether the process is due to be replaced.
-    private var recycleLook: UInt64 = 0
+    var recycleLook: UInt64 = 0
     /// Nothing comes from the process before any more; and that of the one behind this has heard the same of this one.
-    private var hadFormerProcess = false
-    private var isAlone = false
-    private var isFollowed = false
+    var hadFormerProcess = false
+    var isAlone = false
+    var isFollowed = false
     /// It has said that it gives nobody to the process which it was to hand over to, and which has gone.
-    private var hasKept = false
+    var hasKept = false
+    /// The way to the process that relieves its own, which still gets connections.
+    var waitingHandOver: PassedDescriptors?
+    /// The process of the former when its own was started, and how often that was because of it.
+    private var formerNumber: Int32?
+    private var newStarts = 0
+    /// As it was when this was made.
+    private let startConfiguration: Configuration?
+    /// It gives way to the process of the program that takes over, which hears what becomes of it.
+    var heir: ((SuccessionMessage.HandlerNews) -> Void)?
+    /// Nothing is done for it until all are known that the program before has given to its process.
+    private var awaitsAll = false
     /// Where its connections go.
-    private var next: IsolatedPort?
+    private(set) var next: IsolatedPort?
 
     /// Starts a process.
     init(
@@ -74,17 +85,38 @@ final class IsolatedHandler {
         module = GivenModule(path: candidate.path, generation: candidate.number)
         port = IsolatedPort(handler: handler, generation: candidate.number, bell: handlerManager.loop.bell)
         (self.handlerManager, self.former) = (handlerManager, former)
+        if let former, former.isDistant { port.follow(former.port) }
+        startConfiguration = configuration
         phase = .ended
         try launch(configuration)
+    }
+
+    /// That of the program before, which goes on serving there until this program has one of its own.
+    ///
+    /// - Parameter tell: says something to that program.
+    init(
+        _ share: SuccessionMessage.HandlerShare, _ ledger: LedgerReader, _ handlerManager: HandlerManager,
+        tell: @escaping (SuccessionMessage) -> Void
+    ) {
+        handler = share.handler
+        module = GivenModule(path: "", generation: share.generation)
+        port = IsolatedPort(handler: handler, generation: share.generation, bell: handlerManager.loop.bell)
+        self.handlerManager = handlerManager
+        startConfiguration = nil
+        phase = .distant(ledger, tell: tell)
+        hasServed = true
     }
 
     /// The process that there is.
     var process: HandlerProcess? {
         switch phase {
         case .launching(let process, _), .serving(let process), .leaving(let process): process
-        case .mourning, .waiting, .left, .failed, .ended: nil
+        case .distant, .mourning, .waiting, .left, .failed, .ended: nil
         }
     }
+
+    /// The program before has its process.
+    var isDistant: Bool { if case .distant = phase { true } else { false } }
 
     var isServing: Bool { if case .serving = phase { true } else { false } }
 
@@ -94,7 +126,7 @@ final class IsolatedHandler {
     var isOver: Bool {
         switch phase {
         case .failed, .ended: true
-        case .launching, .serving, .mourning, .waiting, .leaving, .left: false
+        case .launching, .serving, .mourning, .waiting, .leaving, .distant, .left: false
         }
     }
 
@@ -111,30 +143,24 @@ final class IsolatedHandler {
             switch phase {
             case .launching(_, let deadline): deadline
             case .waiting(let until): until
-            case .serving, .mourning, .leaving, .left, .failed, .ended: nil
+            case .serving, .mourning, .leaving, .distant, .left, .failed, .ended: nil
             }
         return [own, process?.nextStep, drainsUntil, nextRecycling].compactMap { $0 }.min()
-    }
-
-    private var nextRecycling: UInt64? {
-        guard case .serving = phase, next == nil, let most = recycling?.milliseconds else { return nil }
-        return max(servesSince &+ UInt64(clamping: most) &* 1_000_000, recycleLook)
     }
 
     // MARK: Launching
 
     private func launch(_ configuration: Configuration) throws(ChildProgram.Failure) {
-        mayProceed = false
         var far: DescriptorSocket?
         hadFormerProcess = false
-        if let relieved = former?.process, former?.hasServed ?? false {
-            former?.hasKept = false
-            var pair = try Self.makePair()
+        formerNumber = former?.process?.number
+        waitingHandOver = nil
+        if let former, former.givesConnections {
+            var pair = try ChildProgram.makePair()
             guard let near = pair.takeNear() else { preconditionFailure("a pair has two ends") }
             far = pair.takeFar()
             hadFormerProcess = true
-            relieved.send(.handOver(PassedDescriptors(adopting: [near.release()])))
-            handlerManager.loop.bell.ring()
+            former.handOver(PassedDescriptors(adopting: [near.release()]))
         }
         let process = try HandlerProcess(
             handler, module, configuration, workers: handlerManager.server.ports.count,
@@ -151,23 +177,31 @@ final class IsolatedHandler {
         handlerManager.loop.bell.ring()
     }
 
-    private static func makePair() throws(ChildProgram.Failure) -> DescriptorSocket.Pair {
-        do throws(Errno) {
-            return try DescriptorSocket.Pair()
-        } catch {
-            throw ChildProgram.Failure(description: "no way between the processes: \(error)")
-        }
-    }
-
     /// What serves its routes is known: the process may go on, with what its instances knew.
+    ///
+    /// The child of the program before is relieved only when that program is: until then this counts as serving.
     func proceed() {
-        mayProceed = true
+        if !hasServed, former?.isDistant ?? false, case .launching(let process, _) = phase {
+            (awaitsAll, hasServed) = (true, true)
+            phase = .launching(process, deadline: .max)
+            return
+        }
+        if awaitsAll { return }
+        hasProceeded = true
         guard case .launching(let process, _) = phase else { return }
         if hasServed { process.send(.handlersStarted) }
+        phase = .launching(process, deadline: handlerManager.deadline(milliseconds: Self.patience))
         for state in states.values { process.send(.instanceState(state)) }
         process.send(.statesDone)
         // It leaves with the next step.
         handlerManager.loop.bell.ring()
+    }
+
+    /// All connections are known that the child of the program before has, or that one is gone.
+    func proceedBehindAll() {
+        guard awaitsAll else { return }
+        awaitsAll = false
+        proceed()
     }
 
     // MARK: Steps
@@ -201,34 +235,26 @@ final class IsolatedHandler {
     /// A process that does not come up: the first one is the last, others are tried again.
     private func notUp(_ process: HandlerProcess, _ why: String, _ now: UInt64) {
         process.kill()
-        guard hasServed else { return fail(why, now) }
+        guard hasServed else { return startAnew(now) ? () : fail(why, now) }
         handlerManager.log.error("handler \"\(handler)\": process \(process.number) does not come up: \(why)")
         waitForNext(now)
     }
 
-    /// It is time for another process of the same build.
-    private func recycleIfDue(_ now: UInt64) {
-        guard case .serving = phase, next == nil, now >= recycleLook, let recycling else { return }
-        var why: String?
-        if let most = recycling.bytes, tallies.residentBytes > UInt64(clamping: most) {
-            why = "its process has \(tallies.residentBytes >> 20)m of memory"
+    /// A process that did not come up because the one whose place it was to take has died is blameless.
+    private func startAnew(_ now: UInt64) -> Bool {
+        guard hadFormerProcess, !(former?.isDistant ?? false), former?.process?.number != formerNumber, newStarts < 3
+        else {
+            return false
         }
-        if let most = recycling.milliseconds, now &- servesSince >= UInt64(clamping: most) &* 1_000_000 {
-            why = "its process is older than \(Unit.text(milliseconds: most))"
-        }
-        guard let why else { return }
-        // If that comes to nothing.
-        recycleLook = now &+ 60_000_000_000
-        handlerManager.recycle(self, why + " (recycle)")
-    }
-
-    private var recycling: GatewayConfiguration.Isolation.Recycling? {
-        handlerManager.configuration.routes.first { $0.handler == handler }?.limits.isolation.recycling
+        newStarts += 1
+        phase = .waiting(until: now)
+        handlerManager.loop.bell.ring()
+        return true
     }
 
     private func relaunch() {
         do throws(ChildProgram.Failure) {
-            try launch(handlerManager.configuration)
+            try launch(hasServed ? handlerManager.configuration : startConfiguration ?? handlerManager.configuration)
         } catch {
             handlerManager.log.error("handler \"\(handler)\": \(error)")
             phase = .waiting(until: handlerManager.deadline(milliseconds: 1000))
@@ -240,12 +266,17 @@ final class IsolatedHandler {
         case .loaded(let loaded):
             self.loaded = loaded
             // The routes are known where it has been here before.
-            if hasServed { proceed() }
+            if hasServed || hasProceeded { proceed() }
         case .serving: begin(process)
         case .taken(let connections):
-            taken += connections.count
             tell(connections) { .taken($0, port) }
-        case .ended(let connections): tell(connections) { .ended($0) }
+            if port.note(taken: connections.count) { post(.revived(port)) }
+            heir?(.init(handler: handler, taken: connections))
+        case .ended(let connections):
+            tell(connections) { .ended($0) }
+            // Of one that finds no place nothing else is said.
+            if port.note(taken: connections.count) { post(.revived(port)) }
+            heir?(.init(handler: handler, ended: connections))
         case .publication(let publication): handlerManager.pass(on: publication, from: self)
         case .tally(let tally): tallies.note(tally, port, handlerManager.server)
         case .state(let state): states[state.route] = state
@@ -257,6 +288,10 @@ final class IsolatedHandler {
             isAlone = true
             former?.isFollowed = true
             former?.sweep()
+            if let socket = waitingHandOver {
+                waitingHandOver = nil
+                handOver(socket)
+            }
         }
     }
 
@@ -280,7 +315,7 @@ final class IsolatedHandler {
         hasServed = true
     }
 
-    private func tell(_ connections: [UInt64], _ news: ([UInt64]) -> AwayNews) {
+    func tell(_ connections: [UInt64], _ news: ([UInt64]) -> AwayNews) {
         for (worker, group) in Dictionary(grouping: connections, by: { ConnectionID($0).worker }) {
             guard worker < handlerManager.server.ports.count else { continue }
             handlerManager.server.ports[worker].post(.away(news(group)))
@@ -297,7 +332,7 @@ final class IsolatedHandler {
             switch phase {
             case .serving: isAlone || former == nil || !hadFormerProcess
             case .leaving: !isFollowed
-            case .launching, .mourning, .waiting, .left, .failed, .ended: false
+            case .launching, .mourning, .waiting, .distant, .left, .failed, .ended: false
             }
         guard hears, let process, !process.isFull, let message = SuccessionMessage(.publication(publication)) else {
             return
@@ -318,8 +353,9 @@ final class IsolatedHandler {
                 handlerManager.log.error("handler \"\(handler)\": process \(process.number) \(end)")
             }
             phase = .left(ledger)
+            heir?(.init(handler: handler, isGone: true))
             if next == nil || isFollowed { sweep() }
-        case .launching where !hasServed: fail("its process \(end)", now)
+        case .launching where !hasServed: if !startAnew(now) { fail("its process \(end)", now) }
         case .launching, .serving, .mourning, .waiting:
             handlerManager.handlers[handler]?.processDeaths += 1
             handlerManager.log.error(
@@ -327,14 +363,14 @@ final class IsolatedHandler {
                     + " wait for another one")
             phase = .mourning(ledger)
             if !isGivenConnections { bury(ledger, now) }
-        case .left, .failed, .ended: break
+        case .distant, .left, .failed, .ended: break
         }
     }
 
     /// The process of the former generation may still be giving connections to this one's.
     private var isGivenConnections: Bool {
         guard let former, hadFormerProcess, !isAlone else { return false }
-        return former.process != nil && !former.hasKept
+        return (former.process != nil || former.isDistant) && !former.hasKept
     }
 
     /// Whoever was with its process, or on the way there, waits for the next one.
@@ -356,13 +392,18 @@ final class IsolatedHandler {
     /// What there is to read of its process, which may still write.
     private var ledger: LedgerReader? {
         if case .left(let ledger) = phase { return ledger }
+        if case .distant(let ledger, _) = phase { return ledger }
         return process.flatMap { try? LedgerReader($0.ledger) }
     }
 
     /// Whoever it has given to a process that has gone is with nobody; where it goes on itself, they come back.
     private func keep() {
         hasKept = true
-        if next == nil { post(.died(ProcessDeath(port: port, ledger: ledger, isAlive: true))) }
+        if let heir {
+            heir(.init(handler: handler, isKept: true))
+        } else if next == nil {
+            post(.died(ProcessDeath(port: port, ledger: ledger, isAlive: true)))
+        }
         handlerManager.loop.bell.ring()
     }
 
@@ -390,6 +431,7 @@ final class IsolatedHandler {
     /// - Parameter next: where whoever is with no process goes.
     private func leave(to next: IsolatedPort) {
         self.next = next
+        port.redirect(to: next)
         let longest =
             handlerManager.configuration.routes.filter { $0.handler == handler }
             .map(\.limits.drainTimeoutMilliseconds).max() ?? 60_000
@@ -404,22 +446,22 @@ final class IsolatedHandler {
             tellDied(ledger)
             phase = .ended
         case .waiting, .failed, .ended: phase = .ended
-        case .leaving, .left: return
+        case .leaving, .distant, .left: return
         }
         if process == nil { redirect() }
     }
 
     private func redirect() {
         guard let next else { return }
-        port.redirect(to: next)
         post(.redirected(from: port, to: next))
     }
 
     /// Whoever is still with its process, which has gone, has nobody but this one; the others are with the next one.
-    private func sweep() {
+    func sweep() {
         guard case .left(let ledger) = phase else { return }
         post(.died(ProcessDeath(port: port, ledger: ledger)))
         phase = .ended
+        if next == nil { return giveUp(IsolationFailure(code: 1012, reason: "the handler's process has ended")) }
         redirect()
     }
 
@@ -432,7 +474,7 @@ final class IsolatedHandler {
         case .launching(let process, _):
             process.kill()
             phase = .ended
-        case .mourning, .waiting, .left, .failed: phase = .ended
+        case .mourning, .waiting, .distant, .left, .failed: phase = .ended
         case .leaving(let process): process.send(.stop)
         case .ended: break
         }

@@ -14,6 +14,9 @@ extension HandlerManager {
         if hasNeighbours { server.neighbours.begin(loop.bell) } else { server.neighbours.end() }
     }
 
+    /// The process of a handler that the program before has; nil where there is none.
+    func distant(_ handler: String) -> IsolatedHandler? { isolated.first { $0.isDistant && $0.handler == handler } }
+
     /// What has been published here.
     private func passOn() {
         guard given == nil, !isolated.isEmpty else { return }

@@ -22,7 +22,8 @@ final class IsolatedLoading {
         (self.refused, self.handlerManager) = (refused, handlerManager)
         do throws(ChildProgram.Failure) {
             isolated = try IsolatedHandler(
-                candidate, configuration, relieving: service.serving?.isolated, handlerManager)
+                candidate, configuration, relieving: service.serving?.isolated ?? handlerManager.distant(service.name),
+                handlerManager)
         } catch {
             throw ModuleError(
                 handler: candidate.handler, stage: .loading, reason: error.description,

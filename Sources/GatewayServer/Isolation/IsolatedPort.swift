@@ -18,6 +18,10 @@ final class IsolatedPort: Sendable {
         /// That process takes connections.
         var isServed = false
         var items: [Item] = []
+        /// How many of those that were given the process has not said that it has, and whether others wait for that: each is
+        /// one descriptor more here.
+        var onTheWay = 0
+        var hasWaiting = false
         /// The bindings of its routes, by name: addresses, since these are never freed.
         var bindings: [String: UInt] = [:]
         /// No process comes any more: why.
@@ -26,10 +30,14 @@ final class IsolatedPort: Sendable {
         var resumes = false
         /// Another generation has its connections.
         var next: IsolatedPort?
+        /// That of the program before, whose process has the connections which come from there.
+        var former: IsolatedPort?
     }
 
     let handler: String
     let generation: UInt64
+    /// How many connections have come to it from another generation.
+    let moved = Atomic<Int>(0)
     private let bell: ControlWaker
     private let state = Mutex(State())
 
@@ -51,10 +59,35 @@ final class IsolatedPort: Sendable {
         let (process, isFirst): (UInt64, Bool) = state.withLock { state in
             guard state.isServed else { return (0, false) }
             state.items.append(item)
+            state.onTheWay += 1
             return (state.process, state.items.count == 1)
         }
         if isFirst { bell.ring() }
         return process
+    }
+
+    /// So many may be on the way at once.
+    private static let room = 256
+
+    /// Whether one more may be given now. If not, `revived` is told when it may.
+    func hasRoom() -> Bool {
+        state.withLock { state in
+            let hasRoom = !state.isServed || state.onTheWay < Self.room
+            if !hasRoom { state.hasWaiting = true }
+            return hasRoom
+        }
+    }
+
+    /// Control thread: the process has so many more.
+    ///
+    /// - Returns: whether others wait that may be given now.
+    func note(taken: Int) -> Bool {
+        state.withLock { state in
+            state.onTheWay = max(0, state.onTheWay - taken)
+            guard state.hasWaiting, state.onTheWay <= Self.room / 2 else { return false }
+            state.hasWaiting = false
+            return true
+        }
     }
 
     /// The process that takes connections now; 0 where there is none.
@@ -73,6 +106,7 @@ final class IsolatedPort: Sendable {
         state.withLock {
             $0.process += 1
             $0.isServed = true
+            ($0.onTheWay, $0.hasWaiting) = (0, false)
             $0.refusal = nil
         }
     }
@@ -95,6 +129,19 @@ final class IsolatedPort: Sendable {
 
     /// Where connections go that were for it; nil where they are for it.
     var next: IsolatedPort? { state.withLock { $0.next } }
+
+    /// Control thread: connections come from the program before, where another process has them.
+    func follow(_ former: IsolatedPort) { state.withLock { $0.former = former } }
+
+    /// Where connections of the program before are; nil where they come to none but this.
+    var former: IsolatedPort? { state.withLock { $0.former } }
+
+    /// The last one that has its connections.
+    var last: IsolatedPort {
+        var last = self
+        while let next = last.next { last = next }
+        return last
+    }
 
     // MARK: Its routes
 

@@ -2,8 +2,8 @@
 enum LedgerFinding: Equatable {
     /// It never came there.
     case absent
-    /// The process died while its handler took it over.
-    case arriving
+    /// The process died while its handler took it over; perhaps not of that.
+    case arriving(isCertain: Bool)
     /// It has ended there.
     case gone
     /// It has been given to the next process, which has not had it if it does not know of it.

@@ -52,7 +52,8 @@ final class LedgerReader: Sendable {
         let hasDied = last?.connection == id.number
         let entry: LedgerEntry
         switch find(id) {
-        case .none: return hasDied || last == nil && isRestoring(id) ? .arriving : .absent
+        case .none:
+            return hasDied || last == nil && isRestoring(id) ? .arriving(isCertain: hasDied) : .absent
         case .damaged: return hasDied ? .died(nil) : .lost("its entry is damaged", nil)
         case .entry(let found): entry = found
         }

@@ -110,7 +110,7 @@ extension Reload {
 
     /// Connections that serve on with the new generation.
     var moved: Int {
-        let isolated = replaced?.isolated == nil ? 0 : serving?.isolated?.taken ?? 0
+        let isolated = replaced?.isolated == nil ? 0 : serving?.isolated?.port.moved.load(ordering: .relaxed) ?? 0
         return handovers.reduce(isolated) { $0 + $1.moved.load(ordering: .relaxed) }
     }
     /// Connections that either side refused to hand over.
@@ -120,12 +120,15 @@ extension Reload {
 
     private var summary: ReloadOutcome {
         let number = serving?.generation.number ?? 0
+        var (moved, draining) = (self.moved, service.draining)
+        // Some may be moving just now.
+        while (moved, draining) != (self.moved, service.draining) { (moved, draining) = (self.moved, service.draining) }
         var text = "generation \(number) is serving, \(Self.count(moved)) moved"
         let last = handovers.map { $0.lastMove.load(ordering: .relaxed) }.max() ?? 0
         let moving = moved > 0 && last > switchedAt ? Double((last - switchedAt) / 1000) / 1000 : nil
         if let moving { text += " in \(moving) ms" }
         if refused > 0 { text += ", \(refused) refused" }
-        let staying = max(0, service.draining - sentAway)
+        let staying = max(0, draining - sentAway)
         if sentAway > 0 { text += ", \(Self.count(sentAway)) told to come back (1012, reload close)" }
         if staying > 0 { text += ", \(staying) still with older generations\(reasons)" }
         if let build = serving?.buildOf { text += "; \(service.whereRolledBack(build))" }
@@ -135,7 +138,7 @@ extension Reload {
         if case .standIn(_, let why) = source { text += "; it is the copy of what proved good, because:\n\(why)" }
         var outcome = ReloadOutcome(
             handler: service.name, result: .switched, text: text, moved: moved, refused: refused,
-            draining: service.draining)
+            draining: draining)
         outcome.milliseconds = Int((handlerManager.server.clock() - began) / 1_000_000)
         outcome.cause = cause
         outcome.movingMilliseconds = moving
@@ -167,6 +170,9 @@ extension Reload {
         case .automatic, .migrate: break
         }
         if let obstacle = MoveObstacle(from: old.generation, to: serving.generation) { return obstacle.description }
+        if (old.isolated == nil) != (serving.isolated == nil) {
+            return "`isolation` has changed: they stay where they are"
+        }
         let isBusy = service.draining - sentAway > refused
         let busy = isBusy ? "busy: they move when they are quiet" : nil
         let no = refused > 0 ? "save_conn or restore_conn said no" : nil

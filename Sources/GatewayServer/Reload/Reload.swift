@@ -270,16 +270,21 @@ final class Reload {
                 return true
             }
         }
-        if let crash = service.crashes[digest] {
+        if let crash = crash(of: digest) {
             refuse(service.quarantined(crash, handlerManager.locator.path(of: service.name)))
             return true
         }
         return false
     }
 
+    /// How a build has killed an earlier process; nil also where that was not the gateway's, and would not be.
+    private func crash(of digest: UInt64) -> CrashRecord? {
+        places.contains { $0.configuration.isIsolated } ? nil : service.crashes[digest]
+    }
+
     /// A copy that served before needs no probe.
     private func useCopy(_ candidate: Candidate) {
-        if kind == .file, let crash = service.crashes[candidate.digest] {
+        if kind == .file, let crash = crash(of: candidate.digest) {
             let why =
                 if case .standIn(_, let why) = source { why } else { service.quarantined(crash, nil).description }
             return standIn(for: why, after: source)

@@ -64,7 +64,7 @@ package final class Server {
     /// Another program is to take the place of this one.
     var predecessor: Predecessor?
     /// The way to the one after that, which is to have what is left.
-    var waitingHandOver: PassedDescriptors?
+    var waitingHandOver: (PassedDescriptors, keepsRelayed: Bool)?
     /// This one takes the place of another one.
     let successor: Successor?
     /// This is the process of a handler: the way to the first process.

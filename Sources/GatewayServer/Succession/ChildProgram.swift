@@ -16,6 +16,15 @@ struct ChildProgram: Sendable, Equatable {
         let description: String
     }
 
+    /// What connects it with this process, or with another child.
+    static func makePair() throws(Failure) -> DescriptorSocket.Pair {
+        do throws(Errno) {
+            return try DescriptorSocket.Pair()
+        } catch {
+            throw Failure(description: "no way between the processes: \(error)")
+        }
+    }
+
     /// Starts it, in a process group of its own: what a terminal sends goes to the parent alone, which hands it on.
     ///
     /// - Parameters:

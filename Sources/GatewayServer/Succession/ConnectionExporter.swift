@@ -101,6 +101,10 @@ import WebSocket
 
     /// - Returns: whether the connection has gone.
     private func move(_ peer: ConnectionPointer, _ transfer: ConnectionTransfer, on worker: Worker) -> Bool {
+        if transfer.keepsRelayed, peer.pointee.rareState?.relayed != nil {
+            remainder.bound += 1
+            return false
+        }
         guard peer.pointee.transport.isPlain, peer.pointee.transport.hasSocket,
             peer.pointee.flags.isDisjoint(with: [.surplus, .peerLeft, .inputEnded])
         else {
@@ -111,8 +115,9 @@ import WebSocket
         case .head: return moveWaiting(peer, transfer, on: worker)
         case .open: return moveOpen(peer, transfer, on: worker)
         case .closing: return moveClosing(peer, transfer, on: worker)
+        case .away: return moveAway(peer, transfer, on: worker)
         case .answering: remainder.busy += 1
-        case .body, .away, .multiplexed, .ending, .lingering: remainder.bound += 1
+        case .body, .multiplexed, .ending, .lingering: remainder.bound += 1
         case .gone: break
         }
         return false
@@ -122,6 +127,32 @@ import WebSocket
         write(peer, on: worker)
         guard peer.pointee.phase == .head else { return true }
         send(peer, self.record(peer, on: worker), transfer, on: worker)
+        return true
+    }
+
+    /// It is with the process of its handler, which gives it to that of the other program.
+    private func moveAway(_ peer: ConnectionPointer, _ transfer: ConnectionTransfer, on worker: Worker) -> Bool {
+        guard let away = peer.pointee.rareState?.away, let binding = unsafe peer.pointee.binding,
+            unsafe transfer.heirs.contains(binding.pointee.route.handler)
+        else {
+            remainder.bound += 1
+            return false
+        }
+        guard away.head.isEmpty else {
+            remainder.busy += 1
+            return false
+        }
+        // It waits for a process: that will be the other program's.
+        if away.process == 0, let bytes = away.record, let record = try? ConnectionRecord(bytes) {
+            send(peer, record, transfer, on: worker)
+            return true
+        }
+        peer.pointee.phase = .head
+        var record = self.record(peer, on: worker)
+        peer.pointee.phase = .away
+        record.away = unsafe AwayRecord(
+            route: binding.pointee.route.name, handler: binding.pointee.route.handler, given: away.record)
+        send(peer, record, transfer, on: worker)
         return true
     }
 

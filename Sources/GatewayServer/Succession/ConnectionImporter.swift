@@ -10,7 +10,8 @@ import WebSocket
 ///
 /// One that cannot go on is told so (1012); whatever is wrong with it, nothing happens to the others.
 @safe final class ConnectionImporter {
-    private static let reason = Array("the gateway was upgraded, and cannot go on with this".utf8)
+    private static let upgraded = Array("the gateway was upgraded, and cannot go on with this".utf8)
+    private static let replaced = Array("the handler was replaced, and cannot go on with this".utf8)
 
     /// - Parameters:
     ///   - bytes: a record; not believed.
@@ -26,6 +27,16 @@ import WebSocket
             return fail("a record that cannot be read: \(error)", on: worker)
         }
         guard let peer = insert(record, socket, on: worker) else { return }
+        if let binding = unsafe binding(of: record, on: worker),
+            let port = unsafe binding.pointee.instanceContext.isolated
+        {
+            fill(peer, record)
+            return unsafe worker.away.adopt(peer, record, binding, port, on: worker)
+        }
+        if record.away != nil {
+            fail("nothing serves \(record.away?.route ?? "") in a process of its own", on: worker)
+            return worker.closer.teardown(peer, on: worker)
+        }
         worker.ledger?.arrive(peer)
         // Who is told that it is here finds it written down as well; and not before its handler has taken it.
         defer {
@@ -58,9 +69,13 @@ import WebSocket
         }
     }
 
+    private func reason(on worker: Worker) -> [UInt8] {
+        worker.server.firstProcess == nil ? Self.upgraded : Self.replaced
+    }
+
     private func fail(_ what: String, on worker: Worker) {
         worker.server.succession.counters.failed.add(1, ordering: .relaxed)
-        worker.server.log.error("upgrade: a connection was lost: \(what)")
+        worker.server.log.error("a connection from the process before was lost: \(what)")
     }
 
     // MARK: The connection
@@ -171,7 +186,7 @@ import WebSocket
     private func refuse(_ peer: ConnectionPointer, _ why: String, on worker: Worker) {
         fail("connection \(String(peer.pointee.id.number, radix: 16)): \(why)", on: worker)
         let code = CloseCode.serviceRestart
-        let body = [UInt8(code >> 8), UInt8(truncatingIfNeeded: code)] + Self.reason
+        let body = [UInt8(code >> 8), UInt8(truncatingIfNeeded: code)] + reason(on: worker)
         unsafe body.withUnsafeBytes { unsafe worker.queueFrame(peer, .close, isFinal: true, $0) }
         worker.closer.end(peer, on: worker)
     }
@@ -179,7 +194,9 @@ import WebSocket
     // MARK: What serves it
 
     private func binding(of record: ConnectionRecord, on worker: Worker) -> UnsafeMutablePointer<Binding>? {
-        guard let name = record.route?.name, let handler = record.route?.handler else { return nil }
+        guard let name = record.route?.name ?? record.away?.route,
+            let handler = record.route?.handler ?? record.away?.handler
+        else { return nil }
         // Routes are few, and this happens once for each connection.
         return unsafe worker.routing.routes.first { $0.name == name && $0.handler == handler }?.binding
     }
@@ -354,7 +371,7 @@ import WebSocket
     private func giveUp(_ peer: ConnectionPointer, _ why: String, on worker: Worker) {
         fail("connection \(String(peer.pointee.id.number, radix: 16)): \(why)", on: worker)
         worker.closer.beginClosing(
-            peer, code: CloseCode.serviceRestart, reason: Self.reason, by: UInt16(GW_BY_RELOAD), on: worker)
+            peer, code: CloseCode.serviceRestart, reason: reason(on: worker), by: UInt16(GW_BY_RELOAD), on: worker)
     }
 
     /// Puts the message back that has come by half; only now can the connection fail over it.

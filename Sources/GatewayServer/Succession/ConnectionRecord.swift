@@ -34,6 +34,8 @@ struct ConnectionRecord: Equatable, Sendable {
     var handler: HandlerRecord?
     /// Why it ends, where it does.
     var ending = EndingRecord()
+    /// The process of its handler has it; nil of all others. Then there is nothing else to know of it than of its peer.
+    var away: AwayRecord?
 
     /// - Throws: when the bytes are no record of a connection.
     init(_ bytes: [UInt8]) throws(RecordError) {
@@ -63,6 +65,7 @@ extension ConnectionRecord: RecordValue {
         case route = 9
         case handler = 10
         case ending = 11
+        case away = 12
     }
 
     init(from reader: inout RecordReader) throws(RecordError) {
@@ -79,6 +82,7 @@ extension ConnectionRecord: RecordValue {
             case .route: route = try field.value()
             case .handler: handler = try field.value()
             case .ending: ending = try field.value()
+            case .away: away = try field.value()
             case nil: continue
             }
         }
@@ -115,5 +119,6 @@ extension ConnectionRecord: RecordValue {
         writer.write(Tag.route, route)
         writer.write(Tag.handler, handler)
         writer.write(Tag.ending, ending)
+        writer.write(Tag.away, away)
     }
 }

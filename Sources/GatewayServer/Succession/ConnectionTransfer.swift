@@ -51,6 +51,10 @@ final class ConnectionTransfer: Sendable {
     private let closing: Set<String>?
     /// What they, and those that are left, are told.
     let reason: String
+    /// Connections that another process relays stay: it goes on relaying.
+    let keepsRelayed: Bool
+    /// Handlers whose processes give their connections to those of the other program.
+    let heirs: Set<String>
     /// Rung when a worker has looked at each of its connections once.
     private let progress: ControlWaker
 
@@ -66,8 +70,9 @@ final class ConnectionTransfer: Sendable {
     init(
         _ targets: [String: (handler: String, facts: HandoverFacts)], to receiver: any TransferReceiver,
         patience: UInt32, spread: UInt32, closing: Set<String>? = [], reason: String = "the gateway was upgraded",
-        progress: ControlWaker
+        keepsRelayed: Bool = false, heirs: Set<String> = [], progress: ControlWaker
     ) {
+        (self.keepsRelayed, self.heirs) = (keepsRelayed, heirs)
         (self.closing, self.reason) = (closing, reason)
         self.targets = targets
         self.receiver = receiver

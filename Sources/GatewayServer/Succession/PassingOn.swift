@@ -12,7 +12,8 @@ extension HostContext {
         let id = ConnectionID(connection)
         guard server.succession.isOn.load(ordering: .relaxed), !isRetired.load(ordering: .acquiring),
             id.serial != 0, id.worker < server.ports.count,
-            server.ports[id.worker].sharedTable.module(of: id) == nil
+            server.ports[id.worker].sharedTable.module(of: id) == nil,
+            !server.ports[id.worker].sharedTable.hasEnded(id)
         else { return refusal }
         if server.succession.isFull { return Status.dropped }
         let errand = SuccessionErrand(connection: connection, handler: handler, work: work, payload: payload)

@@ -12,7 +12,6 @@ import Synchronization
 ///        │ anything that goes wrong so far changes nothing                                            │ serving
 ///        ▼                                                                                            ▼
 ///     refused                            ended ◀─ nobody is left ─ staying ◀─ all have been looked at ─ moving
-///
 /// A successor that goes while connections move takes those with it that it has; the listeners come back here.
 final class Predecessor {
     private enum Phase {
@@ -37,6 +36,8 @@ final class Predecessor {
         case moved(String, SuccessionMessage.Remaining)
         /// The successor had taken over, and has gone.
         case lost(String)
+        /// Those that are still here stay, and the successor knows it.
+        case kept
     }
 
     /// How long a successor may take to come up beyond the longest `start_timeout`.
@@ -58,6 +59,8 @@ final class Predecessor {
     private var link: SuccessionLink
     private var phase = Phase.starting
     private var deadline: UInt64
+    /// What the successor has said first. It is answered when no process of a handler is being started again.
+    private var greeting: SuccessionMessage.Greeting?
     /// Instances that have not said what they know, the next one last.
     private var unsaved: [(handler: String, route: String, instance: RouteInstance)] = []
     private var saving: (handler: String, route: String, SelfSaving)?
@@ -66,11 +69,19 @@ final class Predecessor {
     private var switchedAt: UInt64 = 0
     /// Passed when no connection goes over any more.
     private var lastOnes: Fence?
+    /// Whoever is here then stays, and this side is not there any more for the other one.
+    private var endsBehindThose = false
+    /// Connections that the first process relays stay.
+    private let keepsRelayed: Bool
+    /// Handlers whose processes the successor's own relieve.
+    private var heirs: Set<String> = []
+    private var hasToldAway = false
 
     /// Starts the successor.
     init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
         (cause, client, path, self.server) = (request.cause, request.client, request.program.path, server)
-        var pair = try Self.makePair()
+        keepsRelayed = false
+        var pair = try ChildProgram.makePair()
         guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
         link = try Self.makeLink(near)
         process = try SuccessorProcess(
@@ -81,7 +92,10 @@ final class Predecessor {
     /// Gives way to a process of the same handler, which the first process has started.
     ///
     /// - Parameter socket: the way to it.
-    init(givingWayOver socket: consuming DescriptorSocket, _ server: Server) throws(ChildProgram.Failure) {
+    init(
+        givingWayOver socket: consuming DescriptorSocket, keepsRelayed: Bool, _ server: Server
+    ) throws(ChildProgram.Failure) {
+        self.keepsRelayed = keepsRelayed
         (cause, client, path, self.server) = ("the next generation", nil, "the next process", server)
         link = try Self.makeLink(socket)
         process = SuccessorProcess()
@@ -91,14 +105,6 @@ final class Predecessor {
     private static func deadline(_ server: Server) -> UInt64 {
         let longest = server.handlerManager.configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0
         return server.handlerManager.deadline(milliseconds: longest + patience)
-    }
-
-    private static func makePair() throws(ChildProgram.Failure) -> DescriptorSocket.Pair {
-        do throws(Errno) {
-            return try DescriptorSocket.Pair()
-        } catch {
-            throw ChildProgram.Failure(description: "no way to the new program: \(error)")
-        }
     }
 
     private static func makeLink(_ socket: consuming DescriptorSocket) throws(ChildProgram.Failure) -> SuccessionLink {
@@ -153,12 +159,15 @@ final class Predecessor {
             let outcome = advance(now)
             if hasHandedOver { server.context.succession.tellReceived() }
             forward()
-            if let fence = lastOnes, fence.isPassed, !link.isFull {
+            if let fence = lastOnes, fence.isPassed, !link.isFull,
+                !endsBehindThose || !server.context.succession.hasOutgoing
+            {
                 lastOnes = nil
-                link.send(.allSent)
+                link.send(endsBehindThose ? .finish : .allSent)
             }
             try link.flush(now: now)
             if let outcome { return outcome }
+            if endsBehindThose, lastOnes == nil, link.waiting == 0 { return .kept }
             // How it ended is told by its process; where that is silent, this has to do.
             if link.hasEnded, now >= deadline || process.process == nil { return fail("the new program has ended") }
         } catch {
@@ -177,7 +186,7 @@ final class Predecessor {
 
     private func hear(_ message: SuccessionMessage) -> Outcome? {
         switch (message, phase) {
-        case (.hello(let greeting), .starting): return greet(greeting)
+        case (.hello(let greeting), .starting): self.greeting = greeting
         case (.handlersStarted, .greeted): beginSaving()
         case (.ready(let targets), .saved):
             self.targets = targets
@@ -185,6 +194,11 @@ final class Predecessor {
         case (.serving, .handing): beginMoving()
         case (.publication(let publication), _):
             server.context.succession.take(.publication(publication.item), server.context)
+            // Their processes pass it on to whoever has moved.
+            for each in server.handlerManager.isolated { each.hear(publication.item) }
+        case (.succeed(let handler, let socket), _): succeed(handler, socket)
+        case (.keep(let handler), _):
+            server.handlerManager.isolated.first { $0.handler == handler }?.process?.send(.keep(handler: handler))
         case (.errand(let errand), _): server.context.succession.take(.errand(errand), server.context)
         case (.stop, _) where hasHandedOver: beginStopping()
         case (.progress(let text), _): say(text)
@@ -196,13 +210,16 @@ final class Predecessor {
 
     private func advance(_ now: UInt64) -> Outcome? {
         switch phase {
+        case .starting where greeting != nil && server.handlerManager.isolated.allSatisfy(\.isSettled): return greet()
         case .starting, .greeted, .saved:
             if now >= deadline { return fail("it was not ready when its time was up") }
         case .saving: saveNext(now)
         case .closing(let fence): if fence.isPassed { countSlots() }
         case .counting(let fence, let slots): if fence.isPassed { handOver(slots) }
         case .handing: if now >= deadline { return fail("it did not serve when its time was up") }
-        case .moving(let transfer): return look(at: transfer, now)
+        case .moving(let transfer):
+            tellAway(transfer)
+            return look(at: transfer, now)
         case .staying(let transfer): tellRemaining(transfer, now)
         case .ended: break
         }
@@ -216,7 +233,8 @@ final class Predecessor {
 
     // MARK: Before the switch
 
-    private func greet(_ greeting: SuccessionMessage.Greeting) -> Outcome? {
+    private func greet() -> Outcome? {
+        guard let greeting else { return nil }
         let own = server.greeting
         if let objection = own.objection(greeting) { return fail(objection) }
         guard greeting.workers == own.workers else {
@@ -225,9 +243,29 @@ final class Predecessor {
             )
         }
         server.context.cluster.ignore(greeting.clusterOrigin)
+        for each in server.handlerManager.isolated {
+            if let (share, ledger) = each.share { link.send(.handlerProcess(share, ledger)) }
+        }
         link.send(.welcome(own))
         phase = .greeted
         return nil
+    }
+
+    /// The process of a handler is to give its connections to the successor's.
+    private func succeed(_ handler: String, _ socket: PassedDescriptors) {
+        let process = server.handlerManager.isolated.first { $0.handler == handler && $0.share != nil }
+        guard let process else { return link.send(.handlerNews(.init(handler: handler, isGone: true))) }
+        heirs.insert(handler)
+        process.giveWay(over: socket) { [unowned self] news in link.send(.handlerNews(news)) }
+    }
+
+    /// The successor is to know of all connections that the processes of handlers have before it gets them from there.
+    private func tellAway(_ transfer: ConnectionTransfer) {
+        guard !hasToldAway, transfer.passed.load(ordering: .acquiring) >= server.context.ports.count,
+            !server.context.succession.hasOutgoing
+        else { return }
+        hasToldAway = true
+        link.send(.allAway)
     }
 
     private func beginSaving() {
@@ -311,9 +349,11 @@ final class Predecessor {
             spread: TimerWheel.ticks(milliseconds: min(limits.drainTimeoutMilliseconds, 10_000)),
             closing: server.firstProcess == nil ? [] : Set(policies.filter { $0.value == .close }.keys),
             reason: server.firstProcess == nil ? "the gateway was upgraded" : "the handler was replaced",
+            keepsRelayed: keepsRelayed, heirs: heirs,
             progress: server.loop.bell)
         server.handlerManager.giveWay()
         for each in server.handlerManager.isolated {
+            if heirs.contains(each.handler) { each.endServing() }
             each.drain(until: server.handlerManager.deadline(milliseconds: server.longestDrain))
         }
         for port in server.context.ports { port.post(.export(transfer)) }
@@ -321,9 +361,15 @@ final class Predecessor {
         deadline = server.handlerManager.deadline(milliseconds: Self.quietPatience)
     }
 
+    /// The processes of handlers that give way to the successor's.
+    private var isolated: [IsolatedHandler] {
+        server.handlerManager.isolated.filter { heirs.contains($0.handler) }
+    }
+
     private func look(at transfer: ConnectionTransfer, _ now: UInt64) -> Outcome? {
         let hasPassed = transfer.passed.load(ordering: .acquiring) >= server.context.ports.count
-        guard hasPassed && transfer.remainder.busy == 0 || now >= deadline else { return nil }
+        let isDone = hasPassed && hasToldAway && transfer.remainder.busy == 0 && isolated.allSatisfy(\.hasHandedOver)
+        guard isDone || now >= deadline else { return nil }
         phase = .staying(transfer)
         tellRemaining(transfer, now)
         let moved = transfer.moved.load(ordering: .relaxed)
@@ -345,7 +391,10 @@ final class Predecessor {
         let remainder = transfer.remainder
         let reasons = [
             (remainder.bound, "over TLS or HTTP/2, or in the middle of a request"),
-            (remainder.unmovable, "whose handler does not hand them over"),
+            (
+                remainder.unmovable + isolated.reduce(0) { $0 + Int(clamping: $1.remaining?.count ?? 0) },
+                "whose handler does not hand them over"
+            ),
             (remainder.busy, "that move when they are quiet"),
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         let patience = server.longestDrain
@@ -361,8 +410,10 @@ final class Predecessor {
             toldRemaining = (remaining, now)
             link.send(.remaining(remaining))
         }
-        let isDone = !server.context.succession.hasOutgoing && link.waiting == 0
-        if isDone, server.context.connections.load(ordering: .relaxed) <= 0 {
+        guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
+        let hasNobody =
+            server.firstProcess?.hasNobody(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
+        if hasNobody, isolated.allSatisfy({ $0.process == nil }) {
             phase = .ended
             server.endBehindSuccessor()
         }
@@ -398,6 +449,14 @@ final class Predecessor {
         return true
     }
 
+    /// Nobody goes over any more, and whoever is here stays.
+    func endGiving() {
+        guard hasHandedOver, !endsBehindThose else { return }
+        endsBehindThose = true
+        for port in server.context.ports { port.post(.endExport) }
+        lastOnes = fence()
+    }
+
     /// The gateway is to end: nobody goes over any more.
     private func beginStopping() {
         for port in server.context.ports { port.post(.endExport) }
@@ -415,6 +474,8 @@ final class Predecessor {
     }
 
     private func fail(_ reason: String) -> Outcome? {
+        // Whatever they have given is not known here any more.
+        for each in isolated { if hasHandedOver { each.kill() } else { each.keepServing() } }
         guard hasHandedOver else {
             abandon(reason)
             return .refused(reason)
@@ -435,33 +496,5 @@ final class Predecessor {
         guard let moved else { return .refused(reason) }
         server.beginAnew()
         return .lost("\(reason); this program serves again, and the \(moved) connections that had moved are lost")
-    }
-}
-
-extension SuccessionMessage {
-    /// What goes over the link of an item; nil for a place that is kept.
-    init?(_ item: SuccessionMail.Item) {
-        switch item {
-        case .publication(let publication):
-            self = .publication(
-                Publication(
-                    scope: publication.key.scope,
-                    topic: String(decoding: publication.key.name, as: UTF8.self), isText: publication.isText,
-                    isPlain: publication.isPlain, except: publication.except, payload: publication.payload))
-        case .errand(let errand): self = .errand(errand)
-        case .received(let number): self = .received(number)
-        case .connection(let connection, let received, let record, let socket):
-            let worker = UInt8(truncatingIfNeeded: ConnectionID(connection).worker)
-            self = .connection(ConnectionShare(worker: worker, received: received, record: record), socket)
-        case .reserved: return nil
-        }
-    }
-}
-
-extension SuccessionMessage.Publication {
-    var item: SuccessionMail.Publication {
-        SuccessionMail.Publication(
-            key: TopicKey(scope: scope, name: Array(topic.utf8)), isText: isText, isPlain: isPlain, except: except,
-            payload: payload)
     }
 }

@@ -28,6 +28,10 @@ extension SuccessionMessage {
         case received = 16
         case stop = 17
         case allSent = 18
+        case succeed = 19
+        case handlerNews = 20
+        case allAway = 21
+        case keep = 22
         case start = 0x100
         case started = 0x101
         case notStarted = 0x102
@@ -42,23 +46,27 @@ extension SuccessionMessage {
         case depart = 0x206
         case progress = 0x8000
         case remaining = 0x8001
+        case handlerProcess = 0x8002
 
         /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
         /// ever be (`max_message`, and what waits to be sent beside it).
         var longest: Int {
             switch self {
             case .connection, .instanceState, .publication, .errand: 3 << 30
-            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally: 16 << 20
+            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .handlerNews: 16 << 20
             case .start: 1 << 20
-            case .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
+            case .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway:
                 1 << 10
             }
         }
 
         var descriptors: Int {
-            self == .listener || self == .connection || self == .start || self == .handOver ? 1 : 0
+            switch self {
+            case .listener, .connection, .start, .handOver, .handlerProcess, .succeed: 1
+            default: 0
+            }
         }
     }
 
@@ -96,6 +104,11 @@ extension SuccessionMessage {
         case .reopenLogs: .reopenLogs
         case .tally: .tally
         case .depart: .depart
+        case .handlerProcess: .handlerProcess
+        case .succeed: .succeed
+        case .handlerNews: .handlerNews
+        case .allAway: .allAway
+        case .keep: .keep
         }
     }
 
@@ -145,7 +158,13 @@ extension SuccessionMessage {
         case .tally(let tally): tally.put(&writer)
         case .depart(let milliseconds): writer.put(1, milliseconds)
         case .taken(let connections), .ended(let connections): for each in connections { writer.put(1, each) }
-        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .handOver, .reopenLogs: break
+        case .handOver(_, let keepsRelayed): if keepsRelayed { writer.put(1, true) }
+        case .handlerProcess(let share, _):
+            writer.put(1, share.handler)
+            writer.put(2, share.generation)
+        case .succeed(let handler, _), .keep(let handler): writer.put(1, handler)
+        case .handlerNews(let news): news.put(&writer)
+        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway: break
         }
     }
 
@@ -194,10 +213,18 @@ extension SuccessionMessage {
         case .loaded: self = .loaded(try LoadedHandler(fields))
         case .taken: self = .taken(try fields.numbers(1))
         case .ended: self = .ended(try fields.numbers(1))
-        case .handOver: self = .handOver(descriptors)
+        case .handOver: self = .handOver(descriptors, keepsRelayed: try fields.flag(1))
         case .reopenLogs: self = .reopenLogs
         case .tally: self = .tally(try ProcessTally(fields))
         case .depart: self = .depart(milliseconds: try fields.number(1))
+        case .handlerProcess:
+            self = .handlerProcess(
+                HandlerShare(
+                    handler: try fields.demand(fields.text(1), 1), generation: try fields.number(2)), descriptors)
+        case .succeed: self = .succeed(handler: try fields.demand(fields.text(1), 1), descriptors)
+        case .keep: self = .keep(handler: try fields.text(1) ?? "")
+        case .handlerNews: self = .handlerNews(try HandlerNews(fields))
+        case .allAway: self = .allAway
         }
     }
 

@@ -14,6 +14,10 @@ import HandlerModules
 ///           ◀──────────────────────────────────  connection …
 ///           ◀── publication, errand, both ways ─▶
 ///           ◀──────────────────────────────────  received …, remaining …, finish
+///     of isolated handlers:
+///           ◀──────────────────────────────────  handlerProcess …, before welcome
+///     succeed … ──────────────────────────────▶
+///           ◀──────────────────────────────────  allAway behind the first connections; handlerNews …
 ///     stop: the gateway is to end ────────────▶
 ///           ◀──────────────────────────────────  allSent
 ///     abort at any time, either way
@@ -69,6 +73,17 @@ enum SuccessionMessage: Sendable {
     case stop
     /// No connection comes any more.
     case allSent
+    /// A handler runs in a process of its own, whose ledger this is. A successor that knows nothing of that starts it anew.
+    case handlerProcess(HandlerShare, PassedDescriptors)
+    /// That process is to give its connections to the successor's own, at the other end of this socket.
+    case succeed(handler: String, PassedDescriptors)
+    /// The process of a handler gives its connections to nobody any more; whoever is still there stays. Between two programs
+    /// it is named.
+    case keep(handler: String)
+    /// What has become of connections that are with it.
+    case handlerNews(HandlerNews)
+    /// All connections of such processes are the successor's.
+    case allAway
     /// Nobody stays any more: the predecessor ends.
     case finish
     /// One side cannot go on, and says why.
@@ -81,8 +96,9 @@ enum SuccessionMessage: Sendable {
     case ended([UInt64])
     /// What the process of a handler has counted.
     case tally(ProcessTally)
-    /// The process of a handler is to give its connections to another one, at the other end of this socket.
-    case handOver(PassedDescriptors)
+    /// The process of a handler is to give its connections to another one, at the other end of this socket; or those alone
+    /// whose sockets are their peers'.
+    case handOver(PassedDescriptors, keepsRelayed: Bool = false)
     /// Its peers are told to go, one after the other within so many milliseconds.
     case depart(milliseconds: UInt64)
     /// Files of logs are to be opened again.
@@ -121,6 +137,23 @@ enum SuccessionMessage: Sendable {
         var number: UInt64
         /// Of the file it was loaded from.
         var digest: UInt64
+    }
+
+    struct HandlerShare: Sendable, Equatable {
+        var handler: String
+        /// The generation that its process has.
+        var generation: UInt64
+    }
+
+    /// What the program before hears of the process of a handler, which is its child.
+    struct HandlerNews: Sendable, Equatable {
+        var handler: String
+        var taken: [UInt64] = []
+        var ended: [UInt64] = []
+        /// It gives nobody any more to a process that has gone.
+        var isKept = false
+        /// It has gone itself.
+        var isGone = false
     }
 
     struct ListenerShare: Sendable, Equatable {
@@ -222,7 +255,7 @@ enum SuccessionMessage: Sendable {
     var descriptors: PassedDescriptors? {
         switch self {
         case .listener(_, let descriptors), .connection(_, let descriptors), .start(_, let descriptors),
-            .handOver(let descriptors):
+            .handOver(let descriptors, _), .handlerProcess(_, let descriptors), .succeed(_, let descriptors):
             descriptors
         default: nil
         }

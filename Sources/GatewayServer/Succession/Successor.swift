@@ -38,6 +38,8 @@ final class Successor {
     /// The gateway is to end, and waits for the last connections until then.
     private var stopsAt: UInt64?
     private var slots: [UInt8: SuccessionMessage.SlotShare] = [:]
+    /// Passed when all connections are known that the processes of handlers have there.
+    private var allAway: Fence?
 
     init(_ socket: consuming DescriptorSocket) throws(Errno) { link = try SuccessionLink(socket) }
 
@@ -152,6 +154,10 @@ final class Successor {
     private func goOnAlone(_ server: Server) {
         phase = .alone
         remaining = nil
+        for each in server.handlerManager.isolated where each.isDistant {
+            each.hear(.init(handler: each.handler, isGone: true))
+        }
+        for each in server.handlerManager.isolated { each.proceedBehindAll() }
         server.loop.forget(link.number)
         server.firstProcess?.tellAlone(server)
         server.context.succession.endBehindConnections(server.context.ports)
@@ -162,6 +168,12 @@ final class Successor {
 
     private func hear(_ message: SuccessionMessage, _ server: Server) {
         switch (message, phase) {
+        case (.handlerProcess(let share, let ledger), .greeting): follow(share, ledger, server)
+        case (.handlerNews(let news), _): server.handlerManager.distant(news.handler)?.hear(news)
+        case (.allAway, .serving):
+            let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
+            for port in server.context.ports { port.post(.fence(fence)) }
+            allAway = fence
         case (.welcome(let greeting), .greeting):
             before = greeting
             server.context.cluster.ignore(greeting.clusterOrigin)
@@ -211,11 +223,28 @@ final class Successor {
             phase = .asking
             link.send(.handlersStarted)
         case .restoring: restoreNext(server, now)
+        case .serving where allAway?.isPassed ?? false:
+            allAway = nil
+            for each in server.handlerManager.isolated { each.proceedBehindAll() }
         case .greeting, .asking, .waiting, .serving, .alone: break
         }
     }
 
     // MARK: Before the switch
+
+    /// A handler of the predecessor runs in a process of its own, which that of this program relieves.
+    private func follow(
+        _ share: SuccessionMessage.HandlerShare, _ descriptors: PassedDescriptors, _ server: Server
+    ) {
+        guard let file = descriptors.take(), let ledger = try? LedgerReader(file) else {
+            return server.log.error("upgrade: the ledger of handler \"\(share.handler)\" cannot be read")
+        }
+        let distant = IsolatedHandler(share, ledger, server.handlerManager) { [unowned self] message in
+            link.send(message)
+            server.loop.bell.ring()
+        }
+        server.handlerManager.isolated.append(distant)
+    }
 
     /// What the predecessor serves and this program cannot; nil where there is nothing.
     private func missing(_ server: Server) -> String? {

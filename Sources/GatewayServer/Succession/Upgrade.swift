@@ -48,6 +48,9 @@ extension Server {
             log.info("upgrade (\(cause)): \(text)")
             firstProcess?.tell(remaining)
             answer = ControlAnswer(text, exit: 0)
+        case .kept:
+            self.predecessor = nil
+            return endHandingOver()
         case .lost(let text):
             self.predecessor = nil
             endHandingOver()
@@ -57,26 +60,33 @@ extension Server {
         if let client { control?.answer(client, answer) }
     }
 
-    /// The process that was to have the connections of this one has gone.
+    /// Whoever is still here stays.
+    func keepConnections() {
+        if let predecessor { predecessor.endGiving() } else { firstProcess?.tellKept(self) }
+    }
+
+    /// The process that was to have the connections of this one has gone, or gets no more of them.
     private func endHandingOver() {
         firstProcess?.tellKept(self)
-        guard let passed = waitingHandOver else { return }
+        guard let (passed, keepsRelayed) = waitingHandOver else { return }
         waitingHandOver = nil
-        handOver(passed)
+        handOver(passed, keepsRelayed: keepsRelayed)
     }
 
     /// The process of a handler gives its connections to the next one, over a socket that connects the two.
-    func handOver(_ passed: PassedDescriptors) {
+    ///
+    /// - Parameter keepsRelayed: those stay that the first process relays.
+    func handOver(_ passed: PassedDescriptors, keepsRelayed: Bool) {
         guard phase == .serving else { return }
         guard predecessor == nil else {
             // The process that was to have them is gone, which this one has not noticed yet.
-            waitingHandOver = passed
+            waitingHandOver = (passed, keepsRelayed)
             return
         }
         guard let descriptor = passed.take() else { return }
         do throws(ChildProgram.Failure) {
             let predecessor = try Predecessor(
-                givingWayOver: DescriptorSocket(adopting: descriptor.release()), self)
+                givingWayOver: DescriptorSocket(adopting: descriptor.release()), keepsRelayed: keepsRelayed, self)
             do throws(Errno) {
                 for number in predecessor.descriptors { try loop.watch(number) }
             } catch {

@@ -15,7 +15,16 @@ extension Worker {
     static let unreadAnswers = 64 * 1024
 
     /// The socket has something, an end or an error.
-    func readable(_ peer: ConnectionPointer, hangUp: Bool) {
+    func readable(_ peer: ConnectionPointer, hangUp: Bool) { look(peer, hangUp: hangUp, noting: nil) }
+
+    /// The same where what has been read is written down before anything is done with it.
+    @inline(never)
+    func readable(_ peer: ConnectionPointer, hangUp: Bool, noting ledger: LedgerPage) {
+        look(peer, hangUp: hangUp, noting: ledger)
+    }
+
+    @inline(__always)
+    private func look(_ peer: ConnectionPointer, hangUp: Bool, noting ledger: LedgerPage?) {
         guard peer.pointee.mayRead else {
             if peer.pointee.phase == .away { return relays.readable(peer, hangUp: hangUp, on: self) }
             // The peer may not be read now: an error or a dead socket would be reported again and again, and the code
@@ -27,7 +36,7 @@ extension Worker {
         if peer.pointee.reader.remaining >= Self.directThreshold, receivesDirectly(peer) {
             result = receiveDirectly(peer)
         } else {
-            result = receive(peer)
+            result = receive(peer, noting: ledger)
         }
         switch result {
         case .moved, .wouldBlock: break
@@ -51,7 +60,7 @@ extension Worker {
 
     /// Reads into the worker's buffer, and what belongs to a large message behind that to its place.
     @inline(__always)
-    private func receive(_ peer: ConnectionPointer) -> IOResult {
+    private func receive(_ peer: ConnectionPointer, noting ledger: LedgerPage?) -> IOResult {
         // After a large message another one is likely: here goes only its front, which has to be copied.
         let mayBeLarge = peer.pointee.reader.lastLength >= MessageAssembler.largeSize
         let room = mayBeLarge && !peer.pointee.reader.isCompressed ? Self.frontSize : ReadBuffer.readSize

@@ -204,11 +204,7 @@ extension Worker {
     /// Writes what is queued and does what follows from it.
     func flush(_ peer: ConnectionPointer) {
         peer.pointee.flags.remove(.dirty)
-        if let ledger {
-            ledger.flush(peer, on: self)
-        } else if !peer.pointee.outbox.isBlocked {
-            writeQueue(peer)
-        }
+        if peer.pointee.outbox.isWritable { writeQueue(peer) } else { ledger?.flush(peer, on: self) }
         if peer.pointee.phase == .gone { return }
         // Noted before `drained` is called: a sender that goes on from there, on whatever thread, must not be told of
         // what is gone.
@@ -226,6 +222,11 @@ extension Worker {
     /// Hands what is queued to the kernel, as far as it takes it; calls no handler.
     @inline(__always)
     func write(_ peer: ConnectionPointer) {
+        if peer.pointee.outbox.isRecorded { writeRecorded(peer) } else { writeQueue(peer) }
+    }
+
+    @inline(never)
+    private func writeRecorded(_ peer: ConnectionPointer) {
         ledger?.beginWriting(peer, on: self)
         writeQueue(peer)
         ledger?.commitWritten(on: self)

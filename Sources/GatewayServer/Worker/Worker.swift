@@ -76,7 +76,8 @@ import Synchronization
         clock: @escaping () -> UInt64 = Clock.monotonicNanoseconds
     ) throws(Errno) {
         let ledger = server.ledger?.page(of: Int(port.index))
-        guard let table = ConnectionTable(capacity: capacity), let timers = ConnectionTimers(capacity: capacity),
+        guard let table = ConnectionTable(capacity: capacity, isRecorded: ledger != nil),
+            let timers = ConnectionTimers(capacity: capacity),
             (ledger == nil) == (server.ledger == nil)
         else { throw Errno(ENOMEM) }
         self.ledger = ledger
@@ -170,7 +171,7 @@ import Synchronization
         if let ledger {
             for index in 0..<count { dispatch(poller[index], noting: ledger) }
         } else {
-            for index in 0..<count { dispatch(poller[index]) }
+            for index in 0..<count { dispatch(poller[index], ledger: nil) }
         }
         resume()
         events.runPending(on: self)
@@ -201,7 +202,7 @@ import Synchronization
     }
 
     @inline(__always)
-    private func dispatch(_ event: Poller.Event) {
+    private func dispatch(_ event: Poller.Event, ledger: LedgerPage?) {
         let slot = UInt32(truncatingIfNeeded: event.token)
         let serial = UInt32(truncatingIfNeeded: event.token >> 32)
         if slot >= Special.firstRelay {
@@ -214,14 +215,19 @@ import Synchronization
         // The token of a peer that left in this turn finds no connection: its event is void.
         guard let peer = table.find(slot: slot, serial: serial) else { return }
         if event.isWritable { writable(peer) }
-        if event.isReadable { readable(peer, hangUp: event.isHangUp) }
+        guard event.isReadable else { return }
+        if let ledger {
+            readable(peer, hangUp: event.isHangUp, noting: ledger)
+        } else {
+            readable(peer, hangUp: event.isHangUp)
+        }
     }
 
     /// The same where what becomes of each connection is written down before the next one has its turn.
     private func dispatch(_ event: Poller.Event, noting ledger: LedgerPage) {
         let (slot, serial) = (UInt32(truncatingIfNeeded: event.token), UInt32(truncatingIfNeeded: event.token >> 32))
         if let peer = table.find(slot: slot, serial: serial) { ledger.begin(peer, reads: event.isReadable) }
-        dispatch(event)
+        dispatch(event, ledger: ledger)
         ledger.settle(on: self)
         ledger.restIfEnding(on: self)
     }
@@ -244,7 +250,7 @@ import Synchronization
             if !peer.pointee.transport.isPlain, peer.pointee.transport.hasInput, peer.pointee.phase != .gone,
                 peer.pointee.mayRead
             {
-                readable(peer, hangUp: false)
+                if let ledger { readable(peer, hangUp: false, noting: ledger) } else { readable(peer, hangUp: false) }
             }
             ledger?.settle(on: self)
         }
