@@ -213,6 +213,8 @@ enum AwayNews: Sendable {
         claim(death, on: worker)
         let (port, ledger) = (death.port, death.ledger)
         each(with: port, on: worker) { peer, away in
+            // Its request has come just now, and is given to the next process.
+            guard away.head.isEmpty else { return }
             switch ledger?.finding(of: peer.pointee.id) ?? .absent {
             // What it was given to has not had it, or this would not have it.
             case .given(let record): goOn(peer, away, record, on: worker)

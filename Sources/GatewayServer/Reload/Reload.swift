@@ -247,7 +247,10 @@ final class Reload {
 
     /// Whether what is known of a build says that nothing is to be done with it.
     private func isSettledBy(_ digest: UInt64) -> Bool {
-        if let current = service.serving, current.generation.digest == digest, !isForced {
+        // What was given up is tried once more.
+        if let current = service.serving, current.generation.digest == digest, !isForced,
+            current.isolated?.failure == nil
+        {
             end(.unchanged, "the file is identical to generation \(current.generation.number), nothing to do")
             return true
         }
