@@ -115,7 +115,6 @@ def test_metrics_are_those_of_all_processes(isolated):
     assert admin_client.get(made.running, "/readyz")[0] == 200
 
 
-@pytest.mark.xfail(reason="readiness does not know of a generation that was given up", strict=False)
 def test_readiness_says_that_it_has_crashed_too_often(isolated):
     made = isolated(main="threads 2; admin 127.0.0.1:0;")
     for _ in range(5):
