@@ -201,6 +201,9 @@ final class FirstProcess {
 
     // MARK: What it is told
 
+    /// Somebody wants this process to end: another one is to take its place.
+    func askForRelief() { if phase == .serving { link.send(.relieve) } }
+
     /// The workers run.
     func tellServing() { link.send(.serving) }
 

@@ -251,6 +251,7 @@ final class IsolatedHandler {
         case .state(let state): states[state.route] = state
         case .handedOver(let remaining): self.remaining = remaining
         case .kept: keep()
+        case .wantsRelief: handlerManager.recycle(self, "process \(process.number) was told to end (SIGTERM)")
         case .useless(let why): notUp(process, why, now)
         case .gone(let end): gone(process, end, now)
         case .alone:

@@ -430,6 +430,7 @@ package final class Server {
     }
 
     private func act(on signal: Int32, from sender: pid_t) {
+        if let firstProcess { return firstProcess.hear(signal) }
         if let predecessor, isRelieved {
             // Whoever sent it means the gateway, of which this program is what is left.
             predecessor.process.handOn(signal)

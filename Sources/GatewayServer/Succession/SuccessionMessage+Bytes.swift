@@ -40,6 +40,7 @@ extension SuccessionMessage {
         case reopenLogs = 0x204
         case tally = 0x205
         case depart = 0x206
+        case relieve = 0x210
         case progress = 0x8000
         case remaining = 0x8001
 
@@ -52,7 +53,7 @@ extension SuccessionMessage {
             case .start: 1 << 20
             case .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .relieve:
                 1 << 10
             }
         }
@@ -96,6 +97,7 @@ extension SuccessionMessage {
         case .reopenLogs: .reopenLogs
         case .tally: .tally
         case .depart: .depart
+        case .relieve: .relieve
         }
     }
 
@@ -145,7 +147,9 @@ extension SuccessionMessage {
         case .tally(let tally): tally.put(&writer)
         case .depart(let milliseconds): writer.put(1, milliseconds)
         case .taken(let connections), .ended(let connections): for each in connections { writer.put(1, each) }
-        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .handOver, .reopenLogs: break
+        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .handOver, .reopenLogs,
+            .relieve:
+            break
         }
     }
 
@@ -196,6 +200,7 @@ extension SuccessionMessage {
         case .ended: self = .ended(try fields.numbers(1))
         case .handOver: self = .handOver(descriptors)
         case .reopenLogs: self = .reopenLogs
+        case .relieve: self = .relieve
         case .tally: self = .tally(try ProcessTally(fields))
         case .depart: self = .depart(milliseconds: try fields.number(1))
         }

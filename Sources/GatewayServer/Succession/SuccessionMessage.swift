@@ -30,7 +30,8 @@ import HandlerModules
 ///     process of a handler                        first process
 ///     loaded, then statesDone's answer: serving ▶
 ///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
-///     taken …, ended …, instanceState …, tally … ▶
+///     taken …, ended …, instanceState …, tally …,
+///     relieve ─────────────────────────────────▶
 ///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
@@ -87,6 +88,8 @@ enum SuccessionMessage: Sendable {
     case depart(milliseconds: UInt64)
     /// Files of logs are to be opened again.
     case reopenLogs
+    /// Somebody wants the process of a handler to end: another one is to take its place.
+    case relieve
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.
