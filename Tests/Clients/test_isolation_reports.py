@@ -9,7 +9,7 @@ import pytest
 import admin_client
 from gateway_process import eventually
 from isolation_rig import BINARY, TEXT, Isolated, ends_with, frame, number, say, who
-from raw_peer import CLOSE, close_payload
+from raw_peer import CLOSE, RawPeer, close_payload
 from test_connections import connections
 from test_control import ask, status
 
@@ -161,14 +161,24 @@ def test_a_death_by_a_callback_that_hangs_says_so(isolated):
     assert re.search(rf"process {process}\b", made.running.log())
 
 
-@pytest.mark.xfail(reason="connections that the first process ends are not in the access log", strict=False)
-def test_access_log(isolated):
-    """Every connection is there once, wherever it was served, and whatever died meanwhile."""
-    made = isolated(start=False)
+def logged(isolated, *words, **how):
+    """Gateway with an access log, and what that has of a connection, once the gateway has ended."""
+    made = isolated(*words, start=False, **how)
     text = made.running.file.read_text().replace("access_log off;", "access_log access.log json;")
     made.running.file.write_text(text)
     made.running.start()
     made.seen = {made.process()}
+    return made
+
+
+def lines_of(made):
+    records = [json.loads(line) for line in (made.folder / "access.log").read_text().splitlines()]
+    return lambda name: [each for each in records if each.get("id") == name]
+
+
+def test_access_log(isolated):
+    """Every connection is there once, wherever it was served, and whatever died meanwhile."""
+    made = logged(isolated)
     with made.peer() as peer, made.peer() as victim:
         for index in range(3):
             number(peer, index)
@@ -181,19 +191,103 @@ def test_access_log(isolated):
         assert peer.read_close() == 1000
     made.is_empty()
     made.running.stop()
-    records = [json.loads(line) for line in (made.folder / "access.log").read_text().splitlines()]
+    lines = lines_of(made)
     for name, code in zip(names, (1000, 1011)):
-        own = [each for each in records if each["id"] == name]
+        own = lines(name)
         assert [each["event"] for each in own] == ["open", "close"], own
         assert own[1]["code"] == code and own[1]["route"] == "/x" and own[1]["handler"] == "isolated"
-    assert next(each for each in records if each["id"] == names[0] and each["event"] == "close")["messages_in"] == 5
+    assert lines(names[0])[1]["messages_in"] == 5
+    # What was said of its request is said at the end as well, by whichever process tells of that.
+    opened, closed = lines(names[1])
+    assert (closed["by"], closed["messages_in"], closed["detail"]) == ("gateway", 1, "the handler crashed")
+    for key in ("peer", "host", "method", "path", "http", "generation"):
+        assert opened[key] == closed[key]
+    assert closed["bytes_in"] > 0 and closed["bytes_out"] > 0 and closed["duration_ms"] < 60_000
+
+
+def test_access_log_of_a_generation_that_is_given_up(isolated):
+    made = logged(isolated)
+    with made.peer() as peer:
+        number(peer, 0)
+        name = who(peer)["conn"]
+        for _ in range(5):
+            with made.peer() as victim:
+                say(victim, "die null")
+                ends_with(victim)
+        assert ends_with(peer) == 1011
+    made.running.stop()
+    opened, closed = lines_of(made)(name)
+    assert (opened["event"], closed["event"], closed["code"], closed["by"]) == ("open", "close", 1011, "gateway")
+    assert closed["messages_in"] == 2
+
+
+def test_access_log_of_what_nobody_can_go_on_with(isolated):
+    """Without a checkpoint the next process has nothing to go by: 1012."""
+    made = logged(isolated, route="isolation process;")
+    with made.peer() as peer:
+        number(peer, 0)
+        name = who(peer)["conn"]
+        made.kill()
+        assert ends_with(peer) == 1012
+    made.is_empty()
+    made.running.stop()
+    opened, closed = lines_of(made)(name)
+    assert (opened["event"], closed["event"], closed["code"], closed["by"]) == ("open", "close", 1012, "gateway")
+    assert (closed["messages_in"], closed["messages_out"]) == (2, 2)
+
+
+@pytest.mark.parametrize("callback", ["close", "restore", "drop"])
+def test_access_log_of_a_death_in_another_callback(isolated, callback):
+    made = logged(isolated)
+    with made.peer() as peer:
+        name = who(peer)["conn"]
+        assert peer.ask(f"arm {callback} null") == "armed"
+        if callback == "close":
+            peer.send(frame(CLOSE, close_payload(4001)))
+            peer.read_close()
+            made.another()
+        else:
+            made.kill() if callback == "restore" else made.reload(2)
+            if callback == "restore":
+                assert ends_with(peer) == 1012
+    made.is_empty()
+    made.running.stop()
+    own = lines_of(made)(name)
+    assert [each["event"] for each in own] == ["open", "close"], own
+    assert own[1]["code"] == {"close": 4001, "restore": 1012}.get(callback, own[1]["code"])
+
+
+def test_access_log_of_a_death_in_open(isolated):
+    """The peer was never let in."""
+    made = logged(isolated)
+    with RawPeer(made.running, "/x?open=null") as peer:
+        assert peer.status == 503
+        name, = {each["id"] for each in json_lines(made) if "open=null" in each.get("path", "")} or [None]
+    made.running.stop()
+    own = lines_of(made)(name) if name else json_lines(made)
+    assert [each["event"] for each in own] == ["refuse"], own
+
+
+def json_lines(made):
+    return [json.loads(line) for line in (made.folder / "access.log").read_text().splitlines()]
+
+
+def test_access_log_at_the_end_of_the_gateway(isolated):
+    made = logged(isolated)
+    with made.peer() as polite, made.peer() as silent:
+        names = who(polite)["conn"], who(silent)["conn"]
+        made.running.signal(signal.SIGTERM)
+        assert ends_with(polite) == 1001
+        assert silent.read_close() == 1001
+        silent.socket.close()
+        assert made.running.exit_status() == 0
+    for name in names:
+        opened, closed = lines_of(made)(name)
+        assert (opened["event"], closed["event"], closed["code"], closed["by"]) == ("open", "close", 1001, "shutdown")
 
 
 def test_logs_are_reopened_by_all(isolated):
-    made = isolated(start=False)
-    text = made.running.file.read_text().replace("access_log off;", "access_log access.log json;")
-    made.running.file.write_text(text)
-    made.running.start()
+    made = logged(isolated)
     log = made.folder / "access.log"
     with made.peer() as peer:
         number(peer, 0)

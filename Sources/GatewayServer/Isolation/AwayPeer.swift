@@ -9,6 +9,8 @@ final class AwayPeer {
     /// What had come in when it went on with a whole message that no process had been done with, so that a second one that
     /// dies of the same is the last; nil otherwise.
     var owed: UInt64?
+    /// It was open in the process that has died, and nobody has told of its end.
+    var owesEnd = false
     /// The process of the port that it was given to last (`IsolatedPort.process`).
     var process: UInt64 = 0
 
