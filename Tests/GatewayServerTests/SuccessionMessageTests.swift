@@ -51,7 +51,8 @@ enum SuccessionSamples {
             .started(process: 4_000_000), .notStarted("no such file"), .serves(process: 1),
             .childEnded(process: 7, ChildEnd(signal: 11, status: 0)), .loaded(loaded), .taken([1, .max]), .ended([]),
             .handOver(descriptor()), .reopenLogs, .tally(TallySamples.tally),
-            .depart(milliseconds: 70_000), .relieve,
+            .depart(milliseconds: 70_000), .relieve, .ask(number: 3, line: "connections json limit=7"), .unask(.max),
+            .answer(AnswerSamples.connections), .answer(AnswerSamples.trace),
         ]
     }
 

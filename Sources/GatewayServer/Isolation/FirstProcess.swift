@@ -25,6 +25,7 @@ final class FirstProcess {
     private var tellsAt: UInt64 = 0
     private var told: [UInt8] = []
     private var checkpoints = SelfCheckpoints()
+    private let asked = AskedQuestions()
     /// Nobody comes any more: without connections this process has nothing to do.
     private var isFinishing = false
     /// Passed when everybody is here that the process before has given.
@@ -55,7 +56,7 @@ final class FirstProcess {
     func nextStep(_ server: Server) -> UInt64? {
         // `tellsAt` is often enough to see that nobody is left.
         let serving = phase == .serving ? [tellsAt, checkpoints.nextStep(server.handlerManager)] : []
-        return ([link.retryAt, restoring?.nextStep] + serving).compactMap { $0 }.min()
+        return ([link.retryAt, restoring?.nextStep, asked.deadline] + serving).compactMap { $0 }.min()
     }
 
     /// The handler runs, and knows what was known before.
@@ -107,6 +108,7 @@ final class FirstProcess {
         for publication in server.context.neighbours.take() {
             if let message = SuccessionMessage(.publication(publication)) { link.send(message) }
         }
+        while !link.isFull, let answer = asked.next(server.context.clock()) { link.send(.answer(answer)) }
     }
 
     private func tellCounts(_ server: Server, _ now: UInt64) {
@@ -140,6 +142,8 @@ final class FirstProcess {
             server.closeAll()
         case (.stop, _): server.beginStopping()
         case (.reopenLogs, _): LogFiles.reopen()
+        case (.ask(let number, let line), _): asked.begin(number, line, server)
+        case (.unask(let number), _): asked.end(number, server)
         default: failure = "\"\(message.kind)\" is not what comes now"
         }
     }

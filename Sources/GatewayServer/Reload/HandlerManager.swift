@@ -26,6 +26,7 @@ final class HandlerManager {
     let timeline = ReloadTimeline()
     /// Generations that run in processes of their own.
     var isolated: [IsolatedHandler] = []
+    let questions = ProcessQuestions()
     /// In the process of a handler: what it loads, without looking for it or trying it.
     let given: GivenModule?
     /// A configuration that is being taken over.

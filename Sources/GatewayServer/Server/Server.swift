@@ -380,8 +380,8 @@ package final class Server {
         }
         if let control {
             try control.turn(self)
-            listings.turn(control)
-            traces.turn(control)
+            listings.turn(control, handlerManager)
+            traces.turn(control, handlerManager)
         }
         try admin.turn(self)
         reloadChanged()

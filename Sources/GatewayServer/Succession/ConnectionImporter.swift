@@ -159,6 +159,7 @@ import WebSocket
         }
         peer.pointee.phase = .open
         unsafe publish(peer, record.times, binding, on: worker)
+        if worker.tracing.isActive { worker.tracing.resumed(peer, on: worker) }
         unsafe worker.slowConsumers.follow(binding, peer, on: worker)
         worker.noteQueue(peer)
         let errands = join(peer, record.handler, received, on: worker)

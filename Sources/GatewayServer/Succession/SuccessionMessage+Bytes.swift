@@ -41,6 +41,9 @@ extension SuccessionMessage {
         case tally = 0x205
         case depart = 0x206
         case relieve = 0x210
+        case ask = 0x211
+        case unask = 0x212
+        case answer = 0x213
         case progress = 0x8000
         case remaining = 0x8001
 
@@ -49,11 +52,12 @@ extension SuccessionMessage {
         var longest: Int {
             switch self {
             case .connection, .instanceState, .publication, .errand: 3 << 30
-            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally: 16 << 20
+            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .answer: 16 << 20
             case .start: 1 << 20
-            case .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
+            case .ask, .listener, .progress, .abort, .remaining, .notStarted: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .relieve:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .relieve,
+                .unask:
                 1 << 10
             }
         }
@@ -98,6 +102,9 @@ extension SuccessionMessage {
         case .tally: .tally
         case .depart: .depart
         case .relieve: .relieve
+        case .ask: .ask
+        case .unask: .unask
+        case .answer: .answer
         }
     }
 
@@ -146,6 +153,11 @@ extension SuccessionMessage {
         case .loaded(let handler): handler.put(&writer)
         case .tally(let tally): tally.put(&writer)
         case .depart(let milliseconds): writer.put(1, milliseconds)
+        case .ask(let number, let line):
+            writer.put(1, number)
+            writer.put(2, line)
+        case .unask(let number): writer.put(1, number)
+        case .answer(let answer): answer.put(&writer)
         case .taken(let connections), .ended(let connections): for each in connections { writer.put(1, each) }
         case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .handOver, .reopenLogs,
             .relieve:
@@ -201,6 +213,9 @@ extension SuccessionMessage {
         case .handOver: self = .handOver(descriptors)
         case .reopenLogs: self = .reopenLogs
         case .relieve: self = .relieve
+        case .ask: self = .ask(number: try fields.number(1), line: try fields.demand(fields.text(2), 2))
+        case .unask: self = .unask(try fields.number(1))
+        case .answer: self = .answer(try ProcessAnswer(fields))
         case .tally: self = .tally(try ProcessTally(fields))
         case .depart: self = .depart(milliseconds: try fields.number(1))
         }

@@ -31,8 +31,8 @@ import HandlerModules
 ///     loaded, then statesDone's answer: serving ▶
 ///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
 ///     taken …, ended …, instanceState …, tally …,
-///     relieve ─────────────────────────────────▶
-///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs
+///     answer …, relieve ───────────────────────▶
+///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
     case hello(Greeting)
@@ -90,6 +90,12 @@ enum SuccessionMessage: Sendable {
     case reopenLogs
     /// Somebody wants the process of a handler to end: another one is to take its place.
     case relieve
+    /// The first process wants to know something, in the words of the control socket; answers have the same number.
+    case ask(number: UInt64, line: String)
+    /// It does not any more.
+    case unask(UInt64)
+    /// A part of an answer.
+    case answer(ProcessAnswer)
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.
