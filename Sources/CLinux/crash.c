@@ -37,7 +37,7 @@ static const char *const callback_names[CLINUX_CALLBACKS] = {
 enum { LINES_MILLISECONDS = 200, READER_MILLISECONDS = 1000 };
 
 static int record_file = -1;
-static int is_unwritten;
+static int unwritten;
 static int is_awaited;
 static atomic_flag is_recording = ATOMIC_FLAG_INIT;
 static pthread_key_t stack_key;
@@ -236,23 +236,24 @@ static void write_all(int file, const struct text *text) {
 }
 
 void clinux_note_unwritten(int yes) {
-    __atomic_store_n(&is_unwritten, yes, __ATOMIC_SEQ_CST);
-    if (!yes && __atomic_load_n(&is_awaited, __ATOMIC_SEQ_CST)) {
-        syscall(SYS_futex, &is_unwritten, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    int left = __atomic_add_fetch(&unwritten, yes ? 1 : -1, __ATOMIC_SEQ_CST);
+    if (left == 0 && __atomic_load_n(&is_awaited, __ATOMIC_SEQ_CST)) {
+        syscall(SYS_futex, &unwritten, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
 }
 
-/* What other threads have said before the fault stands before it, if the thread that writes it still can. */
-static void wait_for_lines(void) {
+/* What other threads have said before the fault stands before it, if the threads that write it still can. */
+void clinux_await_lines(void) {
+    int left;
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_nsec += LINES_MILLISECONDS * 1000000L;
     end.tv_sec += end.tv_nsec / 1000000000;
     end.tv_nsec %= 1000000000;
     __atomic_store_n(&is_awaited, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&is_unwritten, __ATOMIC_SEQ_CST)) {
+    while ((left = __atomic_load_n(&unwritten, __ATOMIC_SEQ_CST)) != 0) {
         /* Returns at once when there is nothing to wait for any more; the time is that of the monotonic clock. */
-        long answer = syscall(SYS_futex, &is_unwritten, FUTEX_WAIT_BITSET_PRIVATE, 1, &end, NULL, FUTEX_BITSET_MATCH_ANY);
+        long answer = syscall(SYS_futex, &unwritten, FUTEX_WAIT_BITSET_PRIVATE, left, &end, NULL, FUTEX_BITSET_MATCH_ANY);
         if (answer != 0 && errno != EINTR && errno != EAGAIN) {
             return;
         }
@@ -302,7 +303,7 @@ static void record(int signal, const siginfo_t *information, const void *context
         write_all(record_file, &text);
         fsync(record_file);
     }
-    wait_for_lines();
+    clinux_await_lines();
     if (is_read(STDERR_FILENO)) {
         write_all(STDERR_FILENO, &text);
     }

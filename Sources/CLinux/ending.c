@@ -37,6 +37,7 @@ static void exit_in_callback(void) {
     }
     clinux_begin_ending();
     clinux_await_rest();
+    clinux_await_lines();
 }
 
 int clinux_note_endings(uint64_t *words) {

@@ -24,6 +24,8 @@ package struct ConnectionReport: Sendable {
         package var ageMilliseconds: UInt64
         /// Since something came or went.
         package var idleMilliseconds: UInt64
+        /// What follows, up to `bytesOut`, is known.
+        package var isCounted = true
         package var messagesIn: UInt64 = 0
         package var messagesOut: UInt64 = 0
         package var bytesIn: UInt64 = 0
@@ -48,9 +50,14 @@ package struct ConnectionReport: Sendable {
     private let matched: Int
     /// Workers that did not answer: their connections are missing.
     private let silent: [Int]
+    /// Handlers whose processes did not answer: what their connections have said is missing.
+    private let silentHandlers: [String]
 
     /// - Parameter rows: in the order in which they are shown.
-    package init(_ query: ConnectionQuery, rows: [Row], matched: Int, silent: [Int]) {
+    package init(
+        _ query: ConnectionQuery, rows: [Row], matched: Int, silent: [Int], silentHandlers: [String] = []
+    ) {
+        self.silentHandlers = silentHandlers
         self.query = query
         self.rows = rows
         self.matched = matched
@@ -59,7 +66,7 @@ package struct ConnectionReport: Sendable {
 
     /// 1 when something is missing that nobody has asked to leave out.
     package var answer: ControlAnswer {
-        let exit: Int32 = silent.isEmpty ? 0 : 1
+        let exit: Int32 = silent.isEmpty && silentHandlers.isEmpty ? 0 : 1
         switch query.form {
         case .json: return ControlAnswer(json, exit: exit)
         case .text: return ControlAnswer(text(colour: false), exit: exit)
@@ -78,6 +85,10 @@ package struct ConnectionReport: Sendable {
                 writer.name("silent_workers")
                 writer.array(silent) { $0.value($1) }
             }
+            if !silentHandlers.isEmpty {
+                writer.name("silent_handlers")
+                writer.array(silentHandlers) { $0.value($1) }
+            }
             writer.name("connections")
             writer.array(rows) { Self.write($1, to: &$0) }
         }
@@ -94,10 +105,10 @@ package struct ConnectionReport: Sendable {
             writer.member("generation", row.generation)
             writer.member("age_ms", row.ageMilliseconds)
             writer.member("idle_ms", row.idleMilliseconds)
-            writer.member("messages_in", row.messagesIn)
-            writer.member("messages_out", row.messagesOut)
-            writer.member("bytes_in", row.bytesIn)
-            writer.member("bytes_out", row.bytesOut)
+            writer.member("messages_in", row.isCounted ? row.messagesIn : nil)
+            writer.member("messages_out", row.isCounted ? row.messagesOut : nil)
+            writer.member("bytes_in", row.isCounted ? row.bytesIn : nil)
+            writer.member("bytes_out", row.isCounted ? row.bytesOut : nil)
             writer.member("queued_bytes", row.queued)
             writer.member("tls", row.tls)
             writer.member("subprotocol", row.subprotocol)
@@ -135,8 +146,9 @@ package struct ConnectionReport: Sendable {
             StyledText(String(row.id, radix: 16), .bold), StyledText(row.peer ?? "-"), StyledText(row.route ?? "-"),
             StyledText(row.handler ?? "-"), StyledText(row.generation.map { "\($0)" } ?? "-"),
             StyledText(row.state.rawValue, style), StyledText(age(row.ageMilliseconds)),
-            StyledText(age(row.idleMilliseconds)), StyledText("\(row.messagesIn)"), StyledText("\(row.messagesOut)"),
-            StyledText(size(row.bytesIn)), StyledText(size(row.bytesOut)),
+            StyledText(age(row.idleMilliseconds)), StyledText(row.isCounted ? "\(row.messagesIn)" : "-"),
+            StyledText(row.isCounted ? "\(row.messagesOut)" : "-"),
+            StyledText(row.isCounted ? size(row.bytesIn) : "-"), StyledText(row.isCounted ? size(row.bytesOut) : "-"),
             StyledText(size(row.queued), row.queued > 0 ? .doubtful : .plain),
         ]
     }
@@ -170,6 +182,12 @@ package struct ConnectionReport: Sendable {
             note +=
                 "worker \(names) did not answer in time: its connections are missing. A callback may hold it up, and the"
                 + " error log then says which (callback_stall)\n"
+        }
+        if !silentHandlers.isEmpty {
+            let names = silentHandlers.map { "\"\($0)\"" }.joined(separator: ", ")
+            note +=
+                "the process of handler \(names) did not answer in time: what its connections have said and heard is"
+                + " missing\n"
         }
         return note
     }

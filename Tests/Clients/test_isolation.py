@@ -404,13 +404,42 @@ def test_drain_refuses_and_ends(isolated):
     assert made.running.exit_status() == 0
 
 
-@pytest.mark.xfail(reason="a signal to the process of a handler alone ends its clients with 1001", strict=False)
 def test_a_signal_for_the_handlers_process_alone_is_a_crash_for_nobody(isolated):
-    """Somebody who means well ends it with SIGTERM: it is the same as any other end."""
-    made = isolated()
-    with made.peer() as peer:
+    """Somebody who means well ends it with SIGTERM: it is the same as any other end, and what is underway goes on."""
+    made = isolated("callback_stall 10s;")
+    with made.peer() as peer, made.crowd(6, seeded()) as crowd:
         number(peer, 0)
-        os.kill(made.process(), signal.SIGTERM)
-        made.another()
+        before = made.process()
+        for _ in range(2):
+            os.kill(made.process(), signal.SIGTERM)
+            made.another()
+            crowd.go_on()
         number(peer, 1)
-        assert re.search(rf"process {min(made.seen)}\b|process {max(made.seen)}\b", made.running.log())
+        assert who(peer)["pid"] != before
+    assert f"process {before} was told to end (SIGTERM)" in made.running.log()
+    # It was no crash.
+    assert made.live()["connections"] == made.count()
+
+
+@pytest.mark.parametrize("number_of_signal", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR2])
+def test_what_a_terminal_says_to_all_is_heard_by_the_first_process_alone(isolated, number_of_signal):
+    made = isolated()
+    process = made.process()
+    with made.peer() as peer:
+        os.kill(process, number_of_signal)
+        number(peer, 0)
+        assert who(peer)["pid"] == made.process() == process
+
+
+def test_a_signal_to_all_processes_ends_the_gateway_once(isolated):
+    """As from a terminal, or a service manager with `KillMode=control-group`."""
+    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
+        made = isolated()
+        processes = [made.running.process.pid, made.process()]
+        with made.peer() as peer:
+            number(peer, 0)
+            for each in processes:
+                os.kill(each, number_of_signal)
+            assert ends_with(peer) == 1001
+            assert made.running.exit_status() == 0
+        assert not is_there(processes[1])

@@ -55,6 +55,8 @@ enum SuccessionSamples {
             .handlerProcess(.init(handler: "chat", generation: 7), descriptor()),
             .succeed(handler: "chat", descriptor()), .keep(handler: "chat"),
             .handlerNews(.init(handler: "chat", taken: [1, .max], ended: [3], isKept: true, isGone: true)), .allAway,
+            .relieve, .ask(number: 3, line: "connections json limit=7"), .unask(.max),
+            .answer(AnswerSamples.connections), .answer(AnswerSamples.trace),
         ]
     }
 

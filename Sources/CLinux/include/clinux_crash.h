@@ -123,8 +123,12 @@ static inline uint64_t clinux_stalls(const struct clinux_crash_site *site) {
  * or -1 with errno set. */
 int clinux_record_crashes(int file);
 
-/* Whether lines wait to be written to standard error by another thread: a record waits for them, for a moment. */
+/* Whether lines wait to be written by a thread of a log, which says no once for each yes: a record waits for them, for a
+ * moment. */
 void clinux_note_unwritten(int yes);
+
+/* Waits for them, for a moment. */
+void clinux_await_lines(void);
 
 /* Gives the calling thread a stack of its own for the record, so that an overflow of the other one can be told; it
  * goes with the thread. Harmless where there is one already. 0, or -1 with errno set. */

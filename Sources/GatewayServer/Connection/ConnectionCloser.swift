@@ -314,6 +314,8 @@ final class ConnectionCloser {
         reportLate(peer, on: worker)
         worker.countClosed(peer)
         peer.pointee.flags.remove(.opened)
+        // Whoever goes on when the process dies of `close` is not to tell of this end as well.
+        worker.ledger?.commit(peer, on: worker)
         worker.responder.noteClosed(peer, on: worker)
         if peer.pointee.flags.contains(.inspected) { worker.tracing.closed(peer, on: worker) }
         worker.port.sharedTable.end(peer.pointee.id)
@@ -443,6 +445,9 @@ final class ConnectionCloser {
 
     private func remove(_ peer: ConnectionPointer, on worker: Worker) {
         sayClosed(peer, on: worker)
+        if peer.pointee.rareState?.isEndUntold ?? false, !worker.table.isLent(peer.pointee.slot) {
+            UntoldEnding.tell(peer, on: worker)
+        }
         if !peer.pointee.transport.isPlain {
             peer.pointee.transport.give(nil)
             peer.pointee.transport.closeLayer()

@@ -66,6 +66,8 @@ final class RareState {
     var subprotocol: String?
     /// What the access log has said of the request.
     var loggedRequest: LoggedRequest?
+    /// It was open, and nobody has told of its end (`UntoldEnding`).
+    var isEndUntold = false
     /// Of a connection that somebody follows: what of the peer's frame has come.
     var incomingFrame: IncomingFrame?
 }

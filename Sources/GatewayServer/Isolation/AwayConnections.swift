@@ -215,9 +215,12 @@ enum AwayNews: Sendable {
         each(with: port, on: worker) { peer, away in
             // Its request has come just now, and is given to the next process.
             guard away.head.isEmpty else { return }
+            away.owesEnd = ledger?.isOpened(peer.pointee.id) ?? away.owesEnd
             switch ledger?.finding(of: peer.pointee.id) ?? .absent {
             // What it was given to has not had it, or this would not have it.
-            case .given(let record): goOn(peer, away, record, on: worker)
+            case .given(let record):
+                away.owesEnd = record.owesEnd
+                goOn(peer, away, record, on: worker)
             // What it was given did not come there, or it ended there.
             case .absent: if away.record == nil { worker.relays.ended(peer, on: worker) }
             case .gone: worker.relays.ended(peer, on: worker)
@@ -227,7 +230,9 @@ enum AwayNews: Sendable {
                     goOn(peer, away, record, on: worker)
                     break
                 }
-                end(peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash), on: worker)
+                end(
+                    peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash),
+                    memory: ledger?.memory(of: peer.pointee.id), on: worker)
             case .arriving(let isCertain):
                 let known = away.record.flatMap { try? ConnectionRecord($0) }
                 if !isCertain, !away.isSuspect, known != nil {
@@ -238,7 +243,9 @@ enum AwayNews: Sendable {
                 end(peer, known, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.crash), on: worker)
             case .lost(let why, let record):
                 worker.server.log.debug("connection \(String(peer.pointee.id.number, radix: 16)) ends: \(why)")
-                end(peer, record, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.reason), on: worker)
+                end(
+                    peer, record, IsolationFailure(code: CloseCode.serviceRestart, reason: Self.reason),
+                    memory: ledger?.memory(of: peer.pointee.id), on: worker)
             }
             away.process = 0
         }
@@ -254,6 +261,7 @@ enum AwayNews: Sendable {
                 return
             }
             rebind(peer, away, death.port)
+            away.owesEnd = record.owesEnd
             switch finding {
             case .absent, .arriving: away.record = record.bytes
             case .gone, .given, .goesOn, .died, .lost: break
@@ -265,6 +273,7 @@ enum AwayNews: Sendable {
     private func takeBack(_ death: ProcessDeath, on worker: Worker) {
         each(with: death.port, on: worker) { peer, away in
             guard case .given(let record)? = death.ledger?.finding(of: peer.pointee.id) else { return }
+            away.owesEnd = record.owesEnd
             goOn(peer, away, record, on: worker)
             away.process = 0
         }
@@ -286,16 +295,28 @@ enum AwayNews: Sendable {
                 peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash), on: worker)
         }
         away.owed = owed
-        guard peer.pointee.rareState?.relay != nil else { return away.record = record.bytes }
         var record = record
+        record.ending.isUntold = record.phase == .closing && away.owesEnd
+        guard peer.pointee.rareState?.relay != nil else { return away.record = record.bytes }
         record.peer = worker.exporter.peerRecord(peer)
         away.record = record.bytes
     }
 
     /// Ends a connection here with a Close, if it can still be told.
+    ///
+    /// - Parameters:
+    ///   - record: nil where nothing can be said to its peer.
+    ///   - memory: what is known of it all the same.
     private func end(
-        _ peer: ConnectionPointer, _ record: ConnectionRecord?, _ failure: IsolationFailure, on worker: Worker
+        _ peer: ConnectionPointer, _ record: ConnectionRecord?, _ failure: IsolationFailure,
+        memory: ConnectionRecord? = nil, on worker: Worker
     ) {
+        let owesEnd = peer.pointee.rareState?.away?.owesEnd ?? false
+        defer {
+            if owesEnd {
+                UntoldEnding.begin(peer, record ?? memory, EndingRecord(failure, isTold: record != nil), on: worker)
+            }
+        }
         guard let record, isTakenBack(peer, record, on: worker) else {
             peer.pointee.rareState?.relay?.leave()
             peer.pointee.transport.resetOnClose()
@@ -330,5 +351,17 @@ enum AwayNews: Sendable {
         }
         unsafe record.output.unsent.withUnsafeBytes { unsafe peer.pointee.outbox.append($0, pool: worker.pool) }
         return true
+    }
+}
+
+extension EndingRecord {
+    /// Of a connection that ends since its process has.
+    ///
+    /// - Parameter isTold: its peer gets a Close.
+    fileprivate init(_ failure: IsolationFailure, isTold: Bool) {
+        self.init()
+        code = isTold ? failure.code : CloseCode.abnormal
+        by = UInt8(GW_BY_GATEWAY)
+        reason = Array(failure.reason.utf8)
     }
 }

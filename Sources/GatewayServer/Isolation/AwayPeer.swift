@@ -11,6 +11,8 @@ final class AwayPeer {
     var owed: UInt64?
     /// A process may have died of taking it over: should a second one, it is the last.
     var isSuspect = false
+    /// It was open in the process that has died, and nobody has told of its end.
+    var owesEnd = false
     /// The process of the port that it was given to last (`IsolatedPort.process`).
     var process: UInt64 = 0
 

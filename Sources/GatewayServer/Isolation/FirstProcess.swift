@@ -26,6 +26,7 @@ final class FirstProcess {
     private var tellsAt: UInt64 = 0
     private var told: [UInt8] = []
     private var checkpoints = SelfCheckpoints()
+    private let asked = AskedQuestions()
     /// Nobody comes any more: without connections this process has nothing to do.
     private var isLeaving = false
     /// The same, and whoever is here is told to go.
@@ -61,7 +62,7 @@ final class FirstProcess {
     func nextStep(_ server: Server) -> UInt64? {
         // `tellsAt` is often enough to see that nobody is left.
         let serving = phase == .serving ? [tellsAt, checkpoints.nextStep(server.handlerManager)] : []
-        return ([link.retryAt, restoring?.nextStep] + serving).compactMap { $0 }.min()
+        return ([link.retryAt, restoring?.nextStep, asked.deadline] + serving).compactMap { $0 }.min()
     }
 
     /// The handler runs, and knows what was known before.
@@ -120,6 +121,7 @@ final class FirstProcess {
         for publication in server.context.neighbours.take() {
             if let message = SuccessionMessage(.publication(publication)) { link.send(message) }
         }
+        while !link.isFull, let answer = asked.next(server.context.clock()) { link.send(.answer(answer)) }
     }
 
     private func tellCounts(_ server: Server, _ now: UInt64) {
@@ -156,6 +158,8 @@ final class FirstProcess {
             server.closeAll()
         case (.stop, _): server.beginStopping()
         case (.reopenLogs, _): LogFiles.reopen()
+        case (.ask(let number, let line), _): asked.begin(number, line, server)
+        case (.unask(let number), _): asked.end(number, server)
         default: failure = "\"\(message.kind)\" is not what comes now"
         }
     }
@@ -219,6 +223,9 @@ final class FirstProcess {
     }
 
     // MARK: What it is told
+
+    /// Somebody wants this process to end: another one is to take its place.
+    func askForRelief() { if phase == .serving { link.send(.relieve) } }
 
     /// The workers run.
     func tellServing() { link.send(.serving) }

@@ -29,6 +29,10 @@ package final class HandlerProcess {
         case kept
         /// Nothing comes any more from the process whose connections it takes over.
         case alone
+        /// What it was asked for.
+        case answer(ProcessAnswer)
+        /// Somebody wants it to end.
+        case wantsRelief
         /// It is of no use, and says why.
         case useless(String)
         /// It has gone.
@@ -149,6 +153,8 @@ package final class HandlerProcess {
         case .finish: return .alone
         case .publication(let publication): return .publication(publication.item)
         case .tally(let tally): return .tally(tally)
+        case .answer(let answer): return .answer(answer)
+        case .relieve: return .wantsRelief
         case .abort(let reason): return .useless(reason)
         default: throw .field(message: "\(message.kind)", reason: "this is not what the process of a handler says")
         }

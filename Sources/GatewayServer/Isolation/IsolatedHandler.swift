@@ -118,6 +118,14 @@ final class IsolatedHandler {
     /// The program before has its process.
     var isDistant: Bool { if case .distant = phase { true } else { false } }
 
+    /// The process that has its connections.
+    var holder: HandlerProcess? {
+        switch phase {
+        case .serving(let process), .leaving(let process): process
+        case .launching, .distant, .mourning, .waiting, .left, .failed, .ended: nil
+        }
+    }
+
     var isServing: Bool { if case .serving = phase { true } else { false } }
 
     /// Why it does not serve, and will not; nil where it does, or may.
@@ -282,6 +290,8 @@ final class IsolatedHandler {
         case .state(let state): states[state.route] = state
         case .handedOver(let remaining): self.remaining = remaining
         case .kept: keep()
+        case .answer(let answer): handlerManager.questions.hear(answer, from: process.number)
+        case .wantsRelief: handlerManager.recycle(self, "process \(process.number) was told to end (SIGTERM)")
         case .useless(let why): notUp(process, why, now)
         case .gone(let end): gone(process, end, now)
         case .alone:
@@ -298,6 +308,7 @@ final class IsolatedHandler {
     private func begin(_ process: HandlerProcess) {
         guard case .launching = phase else { return }
         phase = .serving(process)
+        handlerManager.questions.begin(process)
         port.resumes(
             handlerManager.configuration.routes.contains {
                 $0.handler == handler && $0.limits.isolation.crash == .resume
@@ -344,6 +355,7 @@ final class IsolatedHandler {
 
     private func gone(_ process: HandlerProcess, _ end: ChildEnd, _ now: UInt64) {
         let ledger = try? LedgerReader(process.ledger)
+        handlerManager.questions.forget(process.number)
         port.end()
         tallies.endProcess(port)
         switch phase {

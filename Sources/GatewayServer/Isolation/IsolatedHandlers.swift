@@ -35,6 +35,9 @@ extension HandlerManager {
     /// The gateway is about to end: processes of handlers tell their peers.
     func stopProcesses() { for each in isolated { each.stop() } }
 
+    /// All of them have gone, with what they had to write and to save, or had the time for it.
+    var haveProcessesEnded: Bool { isolated.allSatisfy { $0.process == nil } || server.clock() >= processesEndBy }
+
     /// The gateway drains: peers are told to go, within so many milliseconds.
     func sendProcessesAway(within milliseconds: Int64) {
         for each in isolated { each.process?.send(.depart(milliseconds: UInt64(clamping: milliseconds))) }

@@ -101,6 +101,8 @@ struct LedgerState: OptionSet {
     static let isGone = LedgerState(rawValue: 1 << 2)
     /// It has left for the next process, which may not have had it yet: its record is whole, and all there is.
     static let isGiven = LedgerState(rawValue: 1 << 3)
+    /// It was opened, and nobody has told of its end: its handler, the access log, who follows it.
+    static let isOpened = LedgerState(rawValue: 1 << 4)
 }
 
 extension LedgerState {

@@ -45,6 +45,7 @@ extension LedgerPage {
         var state = LedgerState(obstacle)
         if isInside(peer, on: worker) { state.insert(.isInside) }
         if peer.pointee.outbox.owesDrained { state.insert(.owesDrained) }
+        if peer.pointee.owesEnd { state.insert(.isOpened) }
         places[slot].entry[.bytesIn] = peer.pointee.bytesIn
         places[slot].entry[.bytesOut] = peer.pointee.bytesOut
         places[slot].entry[.messagesIn] = peer.pointee.messagesIn

@@ -103,13 +103,13 @@ final class LedgerReader: Sendable {
 
     // MARK: What is there
 
-    private enum Found {
+    enum Found {
         case none
         case damaged
         case entry(LedgerEntry)
     }
 
-    private func find(_ id: ConnectionID) -> Found {
+    func find(_ id: ConnectionID) -> Found {
         guard let place = layout.slot(of: id) else { return .none }
         guard let slot = Self.words(of: file, at: place, LedgerSlot.size / 8) else { return .damaged }
         // Nothing was ever written there.

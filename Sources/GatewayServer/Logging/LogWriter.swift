@@ -161,7 +161,7 @@ final class LogWriter: Sendable {
                 state.filling.append(UInt8(ascii: "\n"))
             }
             defer { (state.isIdle, state.hasThread) = (false, true) }
-            if state.isIdle, path == nil { clinux_note_unwritten(1) }
+            if state.isIdle { clinux_note_unwritten(1) }
             return (state.isIdle, state.hasThread)
         }
         if wasIdle { news.signal() }
@@ -224,7 +224,7 @@ final class LogWriter: Sendable {
     private func take(_ writing: inout [UInt8]) -> Int? {
         state.withLock { state in
             guard !state.filling.isEmpty || state.dropped > 0 else {
-                if path == nil { clinux_note_unwritten(0) }
+                if !state.isIdle { clinux_note_unwritten(0) }
                 state.isIdle = true
                 return nil
             }

@@ -22,7 +22,10 @@ extension HandlerManager {
     }
 
     private func unavailable(_ route: Route) -> String? {
-        if unsafe route.binding != nil { return nil }
+        if let binding = unsafe route.binding {
+            // Nothing is loaded here, and what was in the process before cannot be kept alive.
+            return unsafe binding.pointee.instanceContext.isolated?.refusal?.reason
+        }
         return route.unavailableReason ?? "nobody serves it yet"
     }
 

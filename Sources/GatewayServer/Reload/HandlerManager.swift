@@ -26,6 +26,7 @@ final class HandlerManager {
     let timeline = ReloadTimeline()
     /// Generations that run in processes of their own.
     var isolated: [IsolatedHandler] = []
+    let questions = ProcessQuestions()
     /// In the process of a handler: what it loads, without looking for it or trying it.
     let given: GivenModule?
     /// A configuration that is being taken over.
@@ -40,6 +41,8 @@ final class HandlerManager {
     private(set) var isEnding = false
     /// No connection is left, and every instance is being stopped.
     private(set) var isStoppingAll = false
+    /// Processes of handlers may take so long to end.
+    private(set) var processesEndBy: UInt64 = 0
 
     init(
         server: ServerContext, configuration: Configuration, runDirectory: RunDirectory, lastGood: LastGood,
@@ -199,7 +202,8 @@ final class HandlerManager {
         let tidying = isSettled ? nil : now &+ 50_000_000
         return
             (reloads + pendingCalls + isolated.compactMap(\.nextStep)
-            + [tidying, change?.nextStep, nextProbation].compactMap { $0 }).min()
+            + [tidying, change?.nextStep, nextProbation, isStoppingAll && !haveProcessesEnded ? processesEndBy : nil]
+            .compactMap { $0 }).min()
     }
 
     // MARK: Instances
@@ -262,12 +266,15 @@ final class HandlerManager {
             for serving in service.retiring { serving.fence = Fence(workers: 0, bell: loop.bell) }
         }
         for each in isolated { each.stop() }
+        processesEndBy = deadline(milliseconds: configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0)
         server.jobs.finish()
         server.dispatchPool.finish()
     }
 
     /// Every instance has been stopped, or was left alone, and what is to be kept is kept.
-    var hasEnded: Bool { isStoppingAll && handlers.values.allSatisfy { $0.retiring.isEmpty } && diskWriter.isIdle }
+    var hasEnded: Bool {
+        isStoppingAll && handlers.values.allSatisfy { $0.retiring.isEmpty } && diskWriter.isIdle && haveProcessesEnded
+    }
 }
 
 extension RouteSettings {

@@ -288,7 +288,6 @@ final class RequestResponder {
         unsafe worker.port.sharedTable.post(peer.pointee.id, binding: binding, openedAt: worker.now)
         worker.timers.schedule(peer, on: worker)
         worker.countOpened(peer, nanoseconds: worker.clock() &- exchange.receivedAt)
-        noteOpened(peer, exchange, subprotocol: chosen, on: worker)
         if worker.tracing.isActive { worker.tracing.opened(peer, on: worker) }
         // A peer that left before the handler answered is opened and closed in one go, and sends answer GW_E_CLOSED.
         let hasLeft = peer.pointee.flags.contains(.peerLeft)
@@ -299,6 +298,8 @@ final class RequestResponder {
         } else {
             unsafe LoopRunner(worker: worker, peer: peer, binding: binding).open(exchange, chosen)
         }
+        // Behind that: where the process dies of `open`, the request is turned away.
+        noteOpened(peer, exchange, subprotocol: chosen, on: worker)
         if unsafe !binding.pointee.has(GW_HF_KEEP_REQUEST) { peer.pointee.exchange = nil }
         if hasLeft {
             worker.closer.teardown(peer, on: worker)

@@ -14,13 +14,26 @@ final class ConnectionListing: Sendable {
 
     /// What one worker has found so far.
     private struct Part {
-        var rows: [(rank: UInt64, row: ConnectionReport.Row)] = []
+        var here: RankedRows
+        /// Those that are with the process of their handler, which says more of them.
+        var away: RankedRows
         var matched = 0
         /// The next slot to look at.
         var cursor: UInt32 = 0
-        /// Once there are enough rows: what ranks behind it is not shown.
-        var worst: UInt64?
         var isOver = false
+
+        init(_ query: ConnectionQuery) { (here, away) = (RankedRows(query), RankedRows(query)) }
+    }
+
+    /// What all of them have found.
+    struct Findings {
+        var here: RankedRows
+        var away: RankedRows
+        var matched = 0
+        /// Workers that have not looked at all of theirs.
+        var silent: [Int] = []
+
+        init(_ query: ConnectionQuery) { (here, away) = (RankedRows(query), RankedRows(query)) }
     }
 
     let client: UInt64
@@ -31,14 +44,16 @@ final class ConnectionListing: Sendable {
     private let bell: ControlWaker
 
     private final class PartOfWorker: Sendable {
-        let part = Mutex(Part())
+        let part: Mutex<Part>
+
+        init(_ query: ConnectionQuery) { part = Mutex(Part(query)) }
     }
 
     init(_ query: ConnectionQuery, for client: UInt64, workers: Int, bell: ControlWaker) {
         self.client = client
         self.query = query
         self.bell = bell
-        parts = (0..<workers).map { _ in PartOfWorker() }
+        parts = (0..<workers).map { _ in PartOfWorker(query) }
         missing = Atomic(workers)
     }
 
@@ -51,22 +66,28 @@ final class ConnectionListing: Sendable {
     func abandon() { isAbandoned.store(true, ordering: .relaxed) }
 
     /// What was found, as far as it is there.
-    func report() -> ConnectionReport {
-        var rows: [(rank: UInt64, row: ConnectionReport.Row)] = []
-        var matched = 0
-        var silent: [Int] = []
+    func findings() -> Findings {
+        var findings = Findings(query)
         for (index, part) in parts.enumerated() {
-            let (found, count, isOver) = part.part.withLock { part in
-                defer { part.rows = [] }
-                return (part.rows, part.matched, part.isOver)
+            let found = part.part.withLock { part in
+                defer { (part.here, part.away) = (RankedRows(query), RankedRows(query)) }
+                return part
             }
-            rows += found
-            matched += count
-            if !isOver { silent.append(index) }
+            findings.here.add(found.here)
+            findings.away.add(found.away)
+            findings.matched += found.matched
+            if !found.isOver { findings.silent.append(index) }
         }
-        Self.sort(&rows, query)
+        return findings
+    }
+
+    /// - Parameter answers: what processes of handlers have said.
+    func report(_ answers: ConnectionAnswers? = nil) -> ConnectionReport {
+        let findings = findings()
+        let rows = answers?.merged(with: findings, query) ?? findings.here
         return ConnectionReport(
-            query, rows: rows.prefix(query.limit).map(\.row), matched: matched, silent: silent)
+            query, rows: rows.shown, matched: findings.matched, silent: findings.silent,
+            silentHandlers: answers?.silent ?? [])
     }
 
     // MARK: Workers
@@ -75,7 +96,7 @@ final class ConnectionListing: Sendable {
     func look(on worker: Worker) {
         let index = Int(worker.port.index)
         var part = parts[index].part.withLock { part in
-            defer { part = Part() }
+            defer { part = Part(query) }
             return part
         }
         if let id = query.id {
@@ -109,12 +130,12 @@ final class ConnectionListing: Sendable {
         }
         part.matched += 1
         let rank = worker.rank(of: peer, by: query.key)
-        if let worst = part.worst, query.isDescending ? rank <= worst : rank >= worst { return }
-        part.rows.append((rank, worker.row(of: peer, address ?? peer.pointee.peerAddress)))
-        guard part.rows.count >= 2 * query.limit else { return }
-        Self.sort(&part.rows, query)
-        part.rows.removeLast(part.rows.count - query.limit)
-        part.worst = part.rows.last?.rank
+        if let away = peer.pointee.rareState?.away, peer.pointee.phase == .away, away.record == nil {
+            part.away.add(
+                rank, of: ObjectIdentifier(away.port), worker.row(of: peer, address ?? peer.pointee.peerAddress))
+        } else {
+            part.here.add(rank, worker.row(of: peer, address ?? peer.pointee.peerAddress))
+        }
     }
 
     private func isWanted(_ peer: ConnectionPointer) -> Bool {
@@ -125,13 +146,6 @@ final class ConnectionListing: Sendable {
         if let wanted = query.handler, wanted != route.handler { return false }
         if let wanted = query.generation, unsafe wanted != binding.pointee.generation.number { return false }
         return true
-    }
-
-    private static func sort(_ rows: inout [(rank: UInt64, row: ConnectionReport.Row)], _ query: ConnectionQuery) {
-        rows.sort { left, right in
-            if left.rank == right.rank { return left.row.id < right.row.id }
-            return query.isDescending ? left.rank > right.rank : left.rank < right.rank
-        }
     }
 }
 
@@ -187,6 +201,7 @@ extension Worker {
             row.handler = unsafe binding.pointee.route.handler
             row.generation = unsafe binding.pointee.generation.number
         }
+        row.isCounted = peer.pointee.phase != .away
         row.messagesIn = peer.pointee.messagesIn
         row.messagesOut = peer.pointee.messagesOut
         row.bytesIn = peer.pointee.bytesIn

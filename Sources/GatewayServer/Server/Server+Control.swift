@@ -41,12 +41,12 @@ extension Server {
         case .connections(let query):
             if phase == .starting { return ConnectionReport(query, rows: [], matched: 0, silent: []).answer }
             guard case .control(let number) = client else { return Self.onlyThere }
-            listings.begin(query, for: number)
+            listings.begin(query, for: number, handlerManager)
             return nil
         case .trace(let query):
             if phase == .starting { return ControlAnswer("error: the gateway is starting, try again", exit: 75) }
             guard case .control(let number) = client else { return Self.onlyThere }
-            return traces.begin(query, for: number, handlerManager.routing)
+            return traces.begin(query, for: number, handlerManager)
         case .upgrade(let file):
             // Whoever may look at a dashboard may not say which programs are run.
             guard case .control(let number) = client else { return Self.onlyThere }

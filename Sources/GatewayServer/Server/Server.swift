@@ -380,8 +380,8 @@ package final class Server {
         }
         if let control {
             try control.turn(self)
-            listings.turn(control)
-            traces.turn(control)
+            listings.turn(control, handlerManager)
+            traces.turn(control, handlerManager)
         }
         try admin.turn(self)
         reloadChanged()
@@ -430,6 +430,7 @@ package final class Server {
     }
 
     private func act(on signal: Int32, from sender: pid_t) {
+        if let firstProcess { return firstProcess.hear(signal) }
         if let predecessor, isRelieved {
             // Whoever sent it means the gateway, of which this program is what is left.
             predecessor.process.handOn(signal)

@@ -36,6 +36,7 @@ extension ConnectionExporter {
         (record.ending.code, record.ending.by) = (peer.pointee.closeCode, peer.pointee.closeBy)
         record.ending.reason = peer.pointee.rareState?.closeReason ?? []
         record.ending.osError = peer.pointee.rareState?.osError ?? 0
+        record.ending.isUntold = peer.pointee.rareState?.isEndUntold ?? false
         return record
     }
 

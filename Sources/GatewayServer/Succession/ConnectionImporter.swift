@@ -152,6 +152,7 @@ import WebSocket
             return worker.closer.end(peer, on: worker)
         }
         peer.pointee.phase = .closing
+        if record.ending.isUntold { UntoldEnding.begin(peer, record, record.ending, on: worker) }
         (peer.pointee.closeCode, peer.pointee.closeBy) = (record.ending.code, record.ending.by)
         if !record.ending.reason.isEmpty { peer.pointee.ownRareState.closeReason = record.ending.reason }
         peer.pointee.deadline = tick(in: record.times.deadlineIn, on: worker)
@@ -165,14 +166,15 @@ import WebSocket
         guard let binding = unsafe binding(of: record, on: worker),
             unsafe isPrepared(peer, record, binding, on: worker)
         else {
-            return refuse(peer, "nothing serves \(record.route?.name ?? "")", on: worker)
+            return refuse(peer, record, "nothing serves \(record.route?.name ?? "")", on: worker)
         }
         let exchange = unsafe request(of: peer, record, binding)
         if record.handler?.request != nil, exchange == nil {
-            return refuse(peer, "its request is none", on: worker)
+            return refuse(peer, record, "its request is none", on: worker)
         }
         peer.pointee.phase = .open
         unsafe publish(peer, record.times, binding, on: worker)
+        if worker.tracing.isActive { worker.tracing.resumed(peer, on: worker) }
         unsafe worker.slowConsumers.follow(binding, peer, on: worker)
         worker.noteQueue(peer)
         let errands = join(peer, record.handler, received, on: worker)
@@ -183,9 +185,11 @@ import WebSocket
     }
 
     /// Says to a peer that nobody goes on with it. Behind the rest of a frame that has begun to leave a Close may stand.
-    private func refuse(_ peer: ConnectionPointer, _ why: String, on worker: Worker) {
+    private func refuse(_ peer: ConnectionPointer, _ record: ConnectionRecord, _ why: String, on worker: Worker) {
         fail("connection \(String(peer.pointee.id.number, radix: 16)): \(why)", on: worker)
         let code = CloseCode.serviceRestart
+        let ending = EndingRecord(code: code, by: UInt8(GW_BY_RELOAD), reason: reason(on: worker))
+        UntoldEnding.begin(peer, record, ending, on: worker)
         let body = [UInt8(code >> 8), UInt8(truncatingIfNeeded: code)] + reason(on: worker)
         unsafe body.withUnsafeBytes { unsafe worker.queueFrame(peer, .close, isFinal: true, $0) }
         worker.closer.end(peer, on: worker)
@@ -372,6 +376,7 @@ import WebSocket
         fail("connection \(String(peer.pointee.id.number, radix: 16)): \(why)", on: worker)
         worker.closer.beginClosing(
             peer, code: CloseCode.serviceRestart, reason: reason(on: worker), by: UInt16(GW_BY_RELOAD), on: worker)
+        peer.pointee.ownRareState.isEndUntold = true
     }
 
     /// Puts the message back that has come by half; only now can the connection fail over it.
@@ -409,7 +414,7 @@ extension UInt64 {
 
 extension CountedTraffic {
     /// Of a connection that comes from another process, whose traffic has been counted there.
-    fileprivate init(_ connection: borrowing Connection, uncounted: UInt32) {
+    init(_ connection: borrowing Connection, uncounted: UInt32) {
         self.init()
         messagesIn = UInt32(truncatingIfNeeded: connection.messagesIn)
         messagesOut = UInt32(truncatingIfNeeded: connection.messagesOut)

@@ -6,6 +6,8 @@ struct EndingRecord: Equatable, Sendable {
     var reason: [UInt8] = []
     /// errno of what broke it.
     var osError: UInt8 = 0
+    /// Nobody has told of it: the process that was to has died.
+    var isUntold = false
 }
 
 extension EndingRecord: RecordValue {
@@ -14,6 +16,7 @@ extension EndingRecord: RecordValue {
         case by = 2
         case reason = 3
         case osError = 4
+        case isUntold = 5
     }
 
     init(from reader: inout RecordReader) throws(RecordError) {
@@ -23,6 +26,7 @@ extension EndingRecord: RecordValue {
             case .by: by = try field.number()
             case .reason: reason = try field.bytes(atMost: 1024)
             case .osError: osError = try field.number()
+            case .isUntold: isUntold = try field.flag()
             case nil: continue
             }
         }
@@ -33,5 +37,6 @@ extension EndingRecord: RecordValue {
         writer.write(Tag.by, by)
         writer.write(Tag.reason, reason)
         writer.write(Tag.osError, osError)
+        writer.write(Tag.isUntold, isUntold)
     }
 }

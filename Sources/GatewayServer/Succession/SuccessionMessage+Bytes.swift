@@ -44,6 +44,10 @@ extension SuccessionMessage {
         case reopenLogs = 0x204
         case tally = 0x205
         case depart = 0x206
+        case relieve = 0x210
+        case ask = 0x211
+        case unask = 0x212
+        case answer = 0x213
         case progress = 0x8000
         case remaining = 0x8001
         case handlerProcess = 0x8002
@@ -53,11 +57,11 @@ extension SuccessionMessage {
         var longest: Int {
             switch self {
             case .connection, .instanceState, .publication, .errand: 3 << 30
-            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .handlerNews: 16 << 20
+            case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .handlerNews, .answer: 16 << 20
             case .start: 1 << 20
-            case .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
+            case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask:
                 1 << 10
             }
         }
@@ -109,6 +113,10 @@ extension SuccessionMessage {
         case .handlerNews: .handlerNews
         case .allAway: .allAway
         case .keep: .keep
+        case .relieve: .relieve
+        case .ask: .ask
+        case .unask: .unask
+        case .answer: .answer
         }
     }
 
@@ -157,6 +165,11 @@ extension SuccessionMessage {
         case .loaded(let handler): handler.put(&writer)
         case .tally(let tally): tally.put(&writer)
         case .depart(let milliseconds): writer.put(1, milliseconds)
+        case .ask(let number, let line):
+            writer.put(1, number)
+            writer.put(2, line)
+        case .unask(let number): writer.put(1, number)
+        case .answer(let answer): answer.put(&writer)
         case .taken(let connections), .ended(let connections): for each in connections { writer.put(1, each) }
         case .handOver(_, let keepsRelayed): if keepsRelayed { writer.put(1, true) }
         case .handlerProcess(let share, _):
@@ -164,7 +177,9 @@ extension SuccessionMessage {
             writer.put(2, share.generation)
         case .succeed(let handler, _), .keep(let handler): writer.put(1, handler)
         case .handlerNews(let news): news.put(&writer)
-        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway: break
+        case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway,
+            .relieve:
+            break
         }
     }
 
@@ -215,6 +230,10 @@ extension SuccessionMessage {
         case .ended: self = .ended(try fields.numbers(1))
         case .handOver: self = .handOver(descriptors, keepsRelayed: try fields.flag(1))
         case .reopenLogs: self = .reopenLogs
+        case .relieve: self = .relieve
+        case .ask: self = .ask(number: try fields.number(1), line: try fields.demand(fields.text(2), 2))
+        case .unask: self = .unask(try fields.number(1))
+        case .answer: self = .answer(try ProcessAnswer(fields))
         case .tally: self = .tally(try ProcessTally(fields))
         case .depart: self = .depart(milliseconds: try fields.number(1))
         case .handlerProcess:

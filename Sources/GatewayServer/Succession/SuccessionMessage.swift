@@ -34,8 +34,9 @@ import HandlerModules
 ///     process of a handler                        first process
 ///     loaded, then statesDone's answer: serving ▶
 ///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
-///     taken …, ended …, instanceState …, tally … ▶
-///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs
+///     taken …, ended …, instanceState …, tally …,
+///     answer …, relieve ───────────────────────▶
+///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
     case hello(Greeting)
@@ -103,6 +104,14 @@ enum SuccessionMessage: Sendable {
     case depart(milliseconds: UInt64)
     /// Files of logs are to be opened again.
     case reopenLogs
+    /// Somebody wants the process of a handler to end: another one is to take its place.
+    case relieve
+    /// The first process wants to know something, in the words of the control socket; answers have the same number.
+    case ask(number: UInt64, line: String)
+    /// It does not any more.
+    case unask(UInt64)
+    /// A part of an answer.
+    case answer(ProcessAnswer)
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.

@@ -90,6 +90,12 @@ import WebSocket
         tell(peer, on: worker) { _ in .opened(peer: peer.pointee.peerAddress?.description, route: route) }
     }
 
+    /// A connection goes on here that was open in another process.
+    @inline(never)
+    func resumed(_ peer: ConnectionPointer, on worker: Worker) {
+        if tracers.contains(where: { $0.covers(peer) }) { mark(peer, on: worker) }
+    }
+
     /// `close` is due.
     @inline(never)
     func closed(_ peer: ConnectionPointer, on worker: Worker) {

@@ -24,7 +24,7 @@ final class Tracer: Sendable {
     /// No record finds room before some are taken out.
     private let isFull = Atomic(false)
     private let dropped = Atomic<Int>(0)
-    /// Workers that have not looked for its connections among those that are there.
+    /// Workers, and processes of handlers, that have not looked for its connections among those that are there.
     private let missing: Atomic<Int>
     private let found = Atomic<Int>(0)
     private let ended = Atomic(false)
@@ -82,6 +82,16 @@ final class Tracer: Sendable {
     }
 
     // MARK: Control thread
+
+    /// Records of another process that have found no room there.
+    func note(dropped count: Int) {
+        if count == 0 { return }
+        dropped.add(count, ordering: .relaxed)
+        bell.ring()
+    }
+
+    /// Whether nothing comes any more, said once.
+    func takeEnd() -> Bool { ended.exchange(false, ordering: .acquiringAndReleasing) }
 
     /// Connections that were there when it began; nil while that is not known.
     var connections: Int? { missing.load(ordering: .acquiring) <= 0 ? found.load(ordering: .relaxed) : nil }

@@ -15,6 +15,8 @@ final class Traces {
         /// When it ends; nil when its client does not say.
         let end: UInt64?
         let startBy: UInt64
+        /// What processes of handlers were asked.
+        let question: UInt64
         var hasStarted = false
         var shown = 0
     }
@@ -31,16 +33,20 @@ final class Traces {
         wallOffset = LogTime.wallNanoseconds() &- Int64(bitPattern: Clock.monotonicNanoseconds())
     }
 
-    /// Has all workers look for the connections.
+    /// Has all workers look for the connections, and processes of handlers.
     ///
     /// - Returns: what the client hears at once; nil when it is told what comes.
-    func begin(_ query: TraceQuery, for client: UInt64, _ routing: RoutingTable) -> ControlAnswer? {
-        if let refusal = refusal(query, routing) { return refusal }
-        let tracer = Tracer(query, for: client, workers: context.ports.count, bell: bell)
+    func begin(_ query: TraceQuery, for client: UInt64, _ handlerManager: HandlerManager) -> ControlAnswer? {
+        if let refusal = refusal(query, handlerManager.routing) { return refusal }
+        let processes = handlerManager.isolated.compactMap(\.holder)
+        let tracer = Tracer(query, for: client, workers: context.ports.count + processes.count, bell: bell)
+        let question = handlerManager.questions.ask(query, TraceAnswers(tracer), of: processes)
         let now = context.clock()
         let end = query.duration.map { now &+ min($0, 1 << 40) &* 1_000_000 }
         sessions.append(
-            Session(tracer: tracer, writer: TraceWriter(query), end: end, startBy: now &+ Self.patience))
+            Session(
+                tracer: tracer, writer: TraceWriter(query), end: end, startBy: now &+ Self.patience, question: question)
+        )
         for port in context.ports { port.post(.trace(tracer, from: 0, found: 0)) }
         context.log.info("a trace of \(query.subject) begins")
         return nil
@@ -63,14 +69,15 @@ final class Traces {
     }
 
     /// Tells clients what has come, as far as they read.
-    func turn(_ control: ControlEndpoint) {
+    func turn(_ control: ControlEndpoint, _ handlerManager: HandlerManager) {
         var index = 0
         while index < sessions.count {
-            if step(&sessions[index], control) { index += 1 } else { end(sessions.remove(at: index)) }
+            if step(&sessions[index], control) { index += 1 } else { end(sessions.remove(at: index), handlerManager) }
         }
     }
 
-    private func end(_ session: Session) {
+    private func end(_ session: Session, _ handlerManager: HandlerManager) {
+        handlerManager.questions.end(session.question, of: handlerManager.isolated)
         for port in context.ports { port.post(.endTrace(session.tracer, from: 0)) }
         context.log.info(
             "the trace of \(session.tracer.query.subject) is over: \(session.shown) lines were shown")
@@ -84,7 +91,11 @@ final class Traces {
         if !session.hasStarted {
             guard let known = tracer.connections ?? (now >= session.startBy ? 0 : nil) else { return true }
             if known == 0, case .connection = tracer.query.target {
-                let what = "no open connection has the id \(tracer.query.subject.split(separator: " ").last ?? "")"
+                // A worker that is held up by a callback, or the process of a handler.
+                let isSure = tracer.connections != nil
+                let what =
+                    "no open connection has the id \(tracer.query.subject.split(separator: " ").last ?? "")"
+                    + (isSure ? "" : ", as far as all have answered in time")
                 control.answer(
                     tracer.client, ControlAnswer("error: \(what); `gateway connections` shows them", exit: 1))
                 return false
