@@ -50,14 +50,14 @@ def put(source, target, *, in_place):
 
 
 class Swarm:
-    """A running swarm; `window()` says what happened since the last one."""
+    """A running swarm; `window()` says what happened since the last one. With `sums` it talks to isolated.c."""
 
-    def __init__(self, running, path, clients, *, pause_ms=0, folder):
+    def __init__(self, running, path, clients, *, pause_ms=0, burst=1, sums=False, folder):
         program = folder / "swarm"
         if not program.exists():
             compile_c(program, HERE / "swarm.c")
-        self.process = subprocess.Popen([program, str(running.port), path, str(clients), str(pause_ms)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        words = [running.port, path, clients, pause_ms, burst, "sums" if sums else "counts"]
+        self.process = subprocess.Popen([program, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read()["ready"] == clients
 
     def _read(self):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import kit
+import mortals
 from kit import HEADER
 
 HERE = Path(__file__).resolve().parent
@@ -57,6 +58,7 @@ def handlers(binary, folder, sanitize):
         for build, file in zip(BUILDS, made[name]):
             refuses = ["-DREFUSES"] if build == "3" else []
             run([c_compiler(), *flags, f'-DBUILD="{build}"', *refuses, "-I", HEADER, HERE / f"handlers/{name}.c", "-o", file])
+    made.update(mortals.modules(made))
     made["looping"] = [folder / f"looping-{build}.so" for build in BUILDS[:2]]
     for build, file in zip(BUILDS, made["looping"]):
         swift_handler(binary.parent, build, file, sanitize)

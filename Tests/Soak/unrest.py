@@ -1,11 +1,13 @@
 """What an operator does while clients are served: newer files, bad files, rollbacks, changed configurations and
-certificates."""
+certificates; and what befalls processes of handlers."""
 import json
 import os
 import shutil
 import signal
 import subprocess
 import threading
+
+import mortals
 
 
 class Unrest:
@@ -17,6 +19,7 @@ class Unrest:
         self.running, self.binary, self.modules, self.random = running, binary, modules, random
         self.certificates = certificates
         self.faults, self.deadline = faults, deadline
+        self.processes = mortals.Processes(running, random, faults, deadline)
         self.over = threading.Event()
         self.done = {}
         self.swift_reloads = 0
@@ -29,9 +32,9 @@ class Unrest:
     def run(self):
         while not self.over.wait(self.random.uniform(0.1, 0.8)):
             act = self.random.choices([self.newer, self.bad, self.rollback, self.configure, self.look, self.certificate,
-                                       self.bad_certificate], [8, 2, 3, 3, 2, 3, 1])[0]
-            self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
-            act()
+                                       self.bad_certificate, self.death], [8, 2, 3, 3, 2, 3, 1, 4])[0]
+            if act() is not False:
+                self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
 
     def stop(self):
         self.over.set()
@@ -57,8 +60,12 @@ class Unrest:
     def newer(self):
         name = self.name()
         self.install(name, self.random.choice(self.modules[name]))
-        if self.random.random() < 0.7:
+        # A process that dies while another one takes over may take more along, so one waits for the end of that.
+        if self.random.random() < 0.7 or name in mortals.KILLED:
             self.command(0, "reload", name)
+
+    def death(self):
+        return self.processes.kill()
 
     def bad(self):
         """A file that is none: it is refused, and the one before goes on serving."""

@@ -8,6 +8,7 @@ import ssl
 import struct
 import time
 from collections import deque
+from datetime import UTC, datetime
 
 from channels import Truncated
 from compression import OFFERS, Agreement
@@ -27,6 +28,8 @@ class Loop:
         self.witness = lambda: None
         # How many were cut off, of those clients that may be.
         self.cut_off = 0
+        # When, on which path and how clients ended that a dying process may take along.
+        self.taken_along = []
         self.now = time.monotonic()
 
     def later(self, seconds, call):
@@ -141,9 +144,11 @@ class Peer:
 
     # ---- its life
     def wrong(self, what):
+        # As lines of the log say it.
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.loop.witness()
         self.loop.faults.append(
-            f"{type(self).__name__} {self.number} on {self.path} ({self.channel}, {self.habits}): {what}")
+            f"{moment} {type(self).__name__} {self.number} on {self.path} ({self.channel}, {self.habits}): {what}")
         self.finish()
 
     def finish(self):
