@@ -29,6 +29,21 @@ def victim(made, way, before=5):
     return peer
 
 
+def test_descriptors_for_each_but_not_for_two_of_each(isolated):
+    """Sockets go to the next process a few at a time."""
+    made = isolated(descriptors=1024)
+    peers = [made.peer() for _ in range(600)]
+    for index in range(2):
+        for peer in peers:
+            number(peer, index)
+        made.kill()
+    for peer in peers:
+        number(peer, 2)
+        peer.close()
+    made.is_empty()
+    assert "no descriptor" not in made.running.log()
+
+
 # ---- all ways to die
 
 # Ends that the process is asked about before it has gone, so that it knows whose callback that was.

@@ -151,6 +151,21 @@ def test_five_deaths_give_it_up(isolated):
     assert ask(made.running, "status").returncode == 0
 
 
+def test_a_build_that_was_given_up_is_tried_again(isolated):
+    """When somebody asks for it: perhaps it was not its fault."""
+    made = isolated()
+    kills(made, 4)
+    with made.peer() as peer:
+        say(peer, "die null")
+        assert ends_with(peer) == 1011
+    eventually("it is given up", lambda: ask(made.running, "status").returncode == 1)
+    told = ask(made.running, "reload", "isolated")
+    assert told.returncode == 0 and "is serving" in told.stdout, told
+    with made.peer() as peer:
+        number(peer, 0)
+    assert ask(made.running, "status").returncode == 0
+
+
 def test_five_deaths_bring_the_generation_before_back(isolated):
     """Clients go on with the build that did not die, with the state that they had."""
     made = isolated()

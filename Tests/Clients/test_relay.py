@@ -12,6 +12,7 @@ import websockets
 import c_handler
 from gateway_process import DEADLINE, eventually
 from h2_peer import CANCEL, H2Peer, StreamReset
+from isolation_rig import settled
 from raw_peer import BINARY, CLOSE, TEXT, close_payload, frame
 from swarm import counter_in_c, put
 from test_control import status
@@ -233,7 +234,8 @@ def test_clients_outlive_the_process_of_their_handler(make, context, tmp_path): 
             peer.send("a")
             assert peer.recv(DEADLINE) == f"1 {number} a" and stream.ask("a") == f"1 {number} a"
             process, = processes(running)
-            os.kill(int(process), signal.SIGKILL)
+            # What it is busy with when it is killed nobody could go on with.
+            os.kill(settled(process), signal.SIGKILL)
             eventually("another process", lambda: (found := processes(running)) and found != [process])
 
 

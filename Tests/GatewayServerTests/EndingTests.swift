@@ -61,7 +61,7 @@ struct EndingTests {
         }
         let layout = LedgerLayout(workers: 1, capacity: 4)
         #expect(LedgerReader.words(of: file, at: layout.inputBytes(0), 3) == done)
-        #expect(try LedgerReader(file).finding(of: ConnectionID(1)) == .died(nil))
+        #expect(try LedgerReader(file).finding(of: ConnectionID(1)) == .arriving(isCertain: true))
     }
 
     @Test func `outside of callbacks it ends as ever`() async throws {
