@@ -235,7 +235,7 @@ def test_clients_outlive_the_process_of_their_handler(make, context, tmp_path): 
             assert peer.recv(DEADLINE) == f"1 {number} a" and stream.ask("a") == f"1 {number} a"
             process, = processes(running)
             # What it is busy with when it is killed nobody could go on with.
-            os.kill(settled(process), signal.SIGKILL)
+            os.kill(int(settled(process)), signal.SIGKILL)
             eventually("another process", lambda: (found := processes(running)) and found != [process])
 
 
