@@ -11,9 +11,11 @@ func tryInflate(_ bytes: [UInt8]) -> Int32 {
     let stream = input.all()
     let whole = inflate(stream, bits, keepsContext, limit) { $0 }
     let cut = inflate(stream, bits, keepsContext, limit) { cuts.next(of: $0) }
-    // zlib may meet what is broken and what is too much in the same call.
-    precondition((whole.violation == nil) == (cut.violation == nil), "cutting changes what is refused")
-    precondition(whole.violation != nil || whole.bytes == cut.bytes, "cutting changes what comes out")
+    // zlib may meet what is broken and what is too much in the same call. And it lets a stream refer to what lies beyond its
+    // window, as long as that has come out in the same call.
+    let isRefused = (whole.violation != nil, cut.violation != nil)
+    precondition(isRefused.0 == isRefused.1 || bits < 15, "cutting changes what is refused")
+    precondition(isRefused.0 || isRefused.1 || whole.bytes == cut.bytes, "cutting changes what comes out")
     guard let deflater = Deflater(.init(level: level, windowBits: max(9, bits)), keepsContext: keepsContext) else {
         return 0
     }
