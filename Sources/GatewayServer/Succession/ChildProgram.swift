@@ -25,6 +25,15 @@ struct ChildProgram: Sendable, Equatable {
         }
     }
 
+    /// What is said over one end of it.
+    static func makeLink(_ socket: consuming DescriptorSocket) throws(Failure) -> SuccessionLink {
+        do throws(Errno) {
+            return try SuccessionLink(socket)
+        } catch {
+            throw Failure(description: "no way between the processes: \(error)")
+        }
+    }
+
     /// Starts it, in a process group of its own: what a terminal sends goes to the parent alone, which hands it on.
     ///
     /// - Parameters:

@@ -19,6 +19,7 @@ import WebSocket
     ///   - received: how much of what this process has given away the connection had had there.
     func take(_ bytes: [UInt8], _ descriptor: Int32, received: UInt64, on worker: Worker) {
         let socket = Socket(adopting: descriptor)
+        defer { worker.server.succession.noteSeen() }
         let record: ConnectionRecord
         do throws(RecordError) {
             record = try ConnectionRecord(bytes)

@@ -83,7 +83,7 @@ final class Predecessor {
         keepsRelayed = false
         var pair = try ChildProgram.makePair()
         guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
-        link = try Self.makeLink(near)
+        link = try ChildProgram.makeLink(near)
         process = try SuccessorProcess(
             request.program.child(server.environment.ofSuccessor), far, supervisor: server.supervisor)
         deadline = Self.deadline(server)
@@ -97,7 +97,7 @@ final class Predecessor {
     ) throws(ChildProgram.Failure) {
         self.keepsRelayed = keepsRelayed
         (cause, client, path, self.server) = ("the next generation", nil, "the next process", server)
-        link = try Self.makeLink(socket)
+        link = try ChildProgram.makeLink(socket)
         process = SuccessorProcess()
         deadline = Self.deadline(server)
     }
@@ -105,14 +105,6 @@ final class Predecessor {
     private static func deadline(_ server: Server) -> UInt64 {
         let longest = server.handlerManager.configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0
         return server.handlerManager.deadline(milliseconds: longest + patience)
-    }
-
-    private static func makeLink(_ socket: consuming DescriptorSocket) throws(ChildProgram.Failure) -> SuccessionLink {
-        do throws(Errno) {
-            return try SuccessionLink(socket)
-        } catch {
-            throw ChildProgram.Failure(description: "no way to the new program: \(error)")
-        }
     }
 
     /// Readable when there is something to step for.
@@ -196,6 +188,9 @@ final class Predecessor {
             server.context.succession.take(.publication(publication.item), server.context)
             // Their processes pass it on to whoever has moved.
             for each in server.handlerManager.isolated { each.hear(publication.item) }
+        case (.seen(let number), _):
+            server.context.succession.note(seen: Int(clamping: number))
+            if case .moving(let transfer) = phase { export(transfer) }
         case (.succeed(let handler, let socket), _): succeed(handler, socket)
         case (.keep(let handler), _):
             server.handlerManager.isolated.first { $0.handler == handler }?.process?.send(.keep(handler: handler))
@@ -356,7 +351,8 @@ final class Predecessor {
             if heirs.contains(each.handler) { each.endServing() }
             each.drain(until: server.handlerManager.deadline(milliseconds: server.longestDrain))
         }
-        for port in server.context.ports { port.post(.export(transfer)) }
+        if greeting?.tellsSeen ?? false { server.context.succession.note(seen: 0) }
+        export(transfer)
         phase = .moving(transfer)
         deadline = server.handlerManager.deadline(milliseconds: Self.quietPatience)
     }
@@ -364,6 +360,10 @@ final class Predecessor {
     /// The processes of handlers that give way to the successor's.
     private var isolated: [IsolatedHandler] {
         server.handlerManager.isolated.filter { heirs.contains($0.handler) }
+    }
+
+    private func export(_ transfer: ConnectionTransfer) {
+        for port in server.context.ports { port.post(.export(transfer)) }
     }
 
     private func look(at transfer: ConnectionTransfer, _ now: UInt64) -> Outcome? {

@@ -6,4 +6,6 @@ final class SuccessionCounters: Sendable {
     let taken = Atomic<Int>(0)
     /// Connections that could not.
     let failed = Atomic<Int>(0)
+    /// Connections that have been looked at, whatever became of them.
+    let seen = Atomic<Int>(0)
 }

@@ -65,6 +65,10 @@ final class SuccessionMail: Sendable {
         fileprivate var backlog: [(number: UInt64, item: Item)] = []
         fileprivate var backlogBytes = 0
         fileprivate var bell: ControlWaker?
+        /// Connections that have been given, and how many of them the other side has looked at: each of the others says
+        /// nothing for as long. Nil where it does not tell.
+        fileprivate var connections = 0
+        fileprivate var seen: Int?
         fileprivate var toldReceived: UInt64 = 0
 
         /// Nothing up to a number is needed by a connection that still comes.
@@ -169,6 +173,22 @@ final class SuccessionMail: Sendable {
     /// The same on any other thread, which has nothing to give out.
     func locked<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
 
+    // MARK: How fast connections go
+
+    /// So many connections are on their way at most.
+    private static let mostConnections = 24
+    /// So many more have been looked at when the other side is told.
+    private static let seenInterval = 4
+
+    /// Any worker: one that has come has been looked at.
+    func noteSeen() {
+        let seen = counters.seen.add(1, ordering: .relaxed).newValue
+        if seen % Self.seenInterval == 0 { state.withLock { $0.bell }?.ring() }
+    }
+
+    /// The other side tells, or has told.
+    func note(seen: Int) { state.withLock { $0.seen = seen } }
+
     // MARK: The control thread
 
     /// What is to go over the link, in its order, up to a connection that has not left yet.
@@ -242,7 +262,10 @@ final class SuccessionMail: Sendable {
 }
 
 extension SuccessionMail: TransferReceiver {
-    var hasRoom: Bool { !isFull }
+    var hasRoom: Bool {
+        if isFull { return false }
+        return state.withLock { state in state.seen.map { state.connections - $0 < Self.mostConnections } ?? true }
+    }
 
     func reserve(_ connection: UInt64, _ withdraw: () -> Bool) -> Bool {
         state.withLock { state in
@@ -255,6 +278,7 @@ extension SuccessionMail: TransferReceiver {
     func take(_ connection: UInt64, _ record: [UInt8], _ descriptor: Int32) {
         let socket = PassedDescriptors(adopting: [descriptor])
         state.withLock { state in
+            state.connections += 1
             let place = state.outgoing.firstIndex {
                 if case .reserved(connection, _) = $0 { true } else { false }
             }

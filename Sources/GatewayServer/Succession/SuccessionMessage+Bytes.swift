@@ -51,6 +51,7 @@ extension SuccessionMessage {
         case progress = 0x8000
         case remaining = 0x8001
         case handlerProcess = 0x8002
+        case seen = 0x8003
 
         /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
         /// ever be (`max_message`, and what waits to be sent beside it).
@@ -61,7 +62,7 @@ extension SuccessionMessage {
             case .start: 1 << 20
             case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen:
                 1 << 10
             }
         }
@@ -112,6 +113,7 @@ extension SuccessionMessage {
         case .succeed: .succeed
         case .handlerNews: .handlerNews
         case .allAway: .allAway
+        case .seen: .seen
         case .keep: .keep
         case .relieve: .relieve
         case .ask: .ask
@@ -148,7 +150,7 @@ extension SuccessionMessage {
             writer.put(2, share.count)
             writer.put(3, share.serial)
             writer.put(4, share.timer)
-        case .received(let number): writer.put(1, number)
+        case .received(let number), .seen(let number): writer.put(1, number)
         case .publication(let publication): publication.put(&writer)
         case .errand(let errand): errand.put(&writer)
         case .remaining(let remaining):
@@ -199,14 +201,11 @@ extension SuccessionMessage {
             for bytes in fields.all(1) { targets.append(try RouteTarget(MessageFieldReader(bytes, of: "target"))) }
             self = .ready(targets)
         case .handlersStarted: self = .handlersStarted
-        case .slots:
-            self = .slots(
-                SlotShare(
-                    worker: try fields.number(1), count: try fields.number(2), serial: try fields.number(3),
-                    timer: try fields.number(4)))
+        case .slots: self = .slots(try SlotShare(fields))
         case .serve: self = .serve
         case .serving: self = .serving
         case .received: self = .received(try fields.number(1))
+        case .seen: self = .seen(try fields.number(1))
         case .stop: self = .stop
         case .allSent: self = .allSent
         case .connection:
@@ -265,6 +264,14 @@ extension SuccessionMessage {
     }
 }
 
+extension SuccessionMessage.SlotShare {
+    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
+        self.init(
+            worker: try fields.number(1), count: try fields.number(2), serial: try fields.number(3),
+            timer: try fields.number(4))
+    }
+}
+
 extension SuccessionMessage.Greeting {
     fileprivate func put(_ writer: inout MessageFieldWriter) {
         writer.put(1, version)
@@ -282,6 +289,7 @@ extension SuccessionMessage.Greeting {
             inner.put(3, generation.digest)
             writer.put(9, inner.bytes)
         }
+        if tellsSeen { writer.put(10, true) }
     }
 
     fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
@@ -301,6 +309,7 @@ extension SuccessionMessage.Greeting {
                     handler: try inner.demand(inner.text(1), 1), number: try inner.number(2),
                     digest: try inner.number(3)))
         }
+        tellsSeen = try fields.flag(10)
     }
 
     /// Why the two sides do not understand each other; nil when they do.

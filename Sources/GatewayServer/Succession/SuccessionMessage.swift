@@ -66,6 +66,9 @@ enum SuccessionMessage: Sendable {
     case errand(SuccessionErrand)
     /// So many publications and errands of the successor have been given out.
     case received(UInt64)
+    /// The successor has looked at so many connections that have come. A predecessor that does not listen sends as fast as it
+    /// can.
+    case seen(UInt64)
     /// A line for whoever asked for the upgrade.
     case progress(String)
     /// Who stays with the predecessor.
@@ -138,6 +141,8 @@ enum SuccessionMessage: Sendable {
         /// What it publishes under in a cluster.
         var clusterOrigin: UInt64 = 0
         var generations: [HandlerGeneration] = []
+        /// It says how many connections it has looked at.
+        var tellsSeen = false
     }
 
     /// Which build of a handler serves.

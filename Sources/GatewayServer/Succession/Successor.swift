@@ -38,6 +38,8 @@ final class Successor {
     /// The gateway is to end, and waits for the last connections until then.
     private var stopsAt: UInt64?
     private var slots: [UInt8: SuccessionMessage.SlotShare] = [:]
+    /// How many connections the predecessor knows to have been looked at here.
+    private var toldSeen = 0
     /// Passed when all connections are known that the processes of handlers have there.
     private var allAway: Fence?
 
@@ -78,7 +80,11 @@ final class Successor {
     /// Places that connections of the predecessor have.
     func reserved(by worker: UInt8) -> SuccessionMessage.SlotShare? { slots[worker] }
 
-    func greet(_ greeting: SuccessionMessage.Greeting) { link.send(.hello(greeting)) }
+    func greet(_ greeting: SuccessionMessage.Greeting) {
+        var greeting = greeting
+        greeting.tellsSeen = true
+        link.send(.hello(greeting))
+    }
 
     /// The workers run.
     func tellServing(_ server: Server) {
@@ -127,6 +133,11 @@ final class Successor {
 
     private func forward(_ server: Server) {
         guard !link.isFull else { return }
+        let seen = server.context.succession.counters.seen.load(ordering: .relaxed)
+        if seen != toldSeen {
+            toldSeen = seen
+            link.send(.seen(UInt64(seen)))
+        }
         for item in server.context.succession.takeOutgoing() {
             if let message = SuccessionMessage(item) { link.send(message) }
         }
