@@ -65,6 +65,9 @@ package struct AdminSocket: ~Copyable {
         var deadline: UInt64
         /// When it became idle; nil while something is under way.
         var idleSince: UInt64?
+        /// It has had an answer, and asked nothing since.
+        var isContent: Bool { answers > 0 && idleSince != nil && phase == .reading }
+        var answers = 0
         /// Of a dashboard.
         var stream = LiveStream()
         /// A dashboard knows nothing yet, or has missed something: it has to be told everything.
@@ -106,6 +109,11 @@ package struct AdminSocket: ~Copyable {
 
     /// Another program of this gateway listens here from now on; clients that are here get their answers.
     package mutating func giveAway() throws(Errno) -> FileDescriptor? { try door.giveAway() }
+
+    /// Whether somebody who has come in has not got an answer: with a request on the way, waiting, or reading it.
+    package var owesAnswers: Bool {
+        door.clients.values.contains { $0.phase != .live && $0.phase != .lingering && !$0.isContent }
+    }
 
     /// That program has gone.
     package mutating func takeBack() throws(Errno) { try door.takeBack() }
@@ -250,6 +258,7 @@ package struct AdminSocket: ~Copyable {
             }
         }
         client.answer = []
+        client.answers += 1
         guard client.keepsAlive else {
             client.socket.finishSending()
             client.phase = .lingering

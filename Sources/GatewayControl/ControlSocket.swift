@@ -130,6 +130,9 @@ package struct ControlSocket: ~Copyable {
         if !write(following, token: client) { door.clients[client] = nil }
     }
 
+    /// Whether somebody who has come in has not got an answer: with its command on the way, waiting, or reading it.
+    package var owesAnswers: Bool { door.clients.values.contains { $0.phase != .following } }
+
     /// Accepts no new client and removes the file, so that the next gateway can listen there; answers can still be
     /// given.
     package mutating func stopListening() { door.stopListening() }

@@ -160,6 +160,8 @@ def beginning(line):
     assert begun.stdout.readline().endswith(" rehearses\n")
     assert " starts its handlers" in begun.stdout.readline()
     [process] = [each for each in children(line.first) if each != serving]
+    # Before that it is no gateway yet, and the runtime of Swift survives signals.
+    eventually("its handler hangs", lambda: Path(f"{line.running.mark}-{process}").exists())
     return begun, process
 
 

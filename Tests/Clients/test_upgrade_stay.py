@@ -16,7 +16,7 @@ from admin_client import admin_port, get, samples
 from gateway_process import eventually
 from h2_peer import GOAWAY, H2Peer
 from raw_peer import CLOSE, PING, PONG, TEXT, RawPeer, accepted, frame
-from test_control import ask, socket_of, status
+from test_control import ask, control, socket_of, status
 from test_logs import listening as listening_to_files
 from test_logs import logged, records
 from test_service import Manager, hand_over, listening
@@ -520,12 +520,36 @@ def test_the_control_socket_answers_all_the_time(upgraded):
 
     def connect():
         told = ask(line.running, "status")
-        assert told.returncode == 0, told
+        assert told.returncode == 0, (told.returncode, told.stdout, told.stderr)
 
     knocking = Knocking(connect)
     for _ in range(3):
         line.upgrade()
     knocking.end()
+
+
+def test_who_came_in_before_the_switch_is_answered_behind_it(upgraded):
+    """Nobody is connected, so nothing else keeps the program that accepted them."""
+    line = upgraded(main="threads 2; admin 127.0.0.1:0;")
+    port = admin_port(line.running)
+    for command, answer in [(b"status\n", b"exit 0\n"), (b"stop\n", b"try again\nexit 75\n")]:
+        asking = control(line.running)
+        scraping = socket.create_connection(("127.0.0.1", port), timeout=LONG)
+        # Those who come after them have been let in.
+        assert ask(line.running, "status").returncode == 0 and get(line.running, "/healthz", port=port)[0] == 200
+        assert ask(line.running, "upgrade").returncode == 0
+        scraping.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert raw(scraping).startswith(b"HTTP/1.1 200 ")
+        asking.sendall(command)
+        assert raw(asking).endswith(answer)
+        line.settle()
+    assert ask(line.running, "status").returncode == 0
+
+
+def raw(peer):
+    """All that comes until the other end closes."""
+    with peer:
+        return b"".join(iter(lambda: peer.recv(65536), b""))
 
 
 def test_the_admin_listener_answers_all_the_time(upgraded):

@@ -85,6 +85,25 @@ struct AdminSocketTests {
         #expect(listening.asked.last == .page(.health, accept: ""))
     }
 
+    @Test func `whoever has come in is owed an answer, until it has all of it`() throws {
+        let listening = try Listening()
+        #expect(!listening.socket.owesAnswers)
+        let client = try listening.client()
+        try listening.turn()
+        #expect(listening.socket.owesAnswers, "its request may be on the way")
+        try Listening.say(client, String(get.prefix(20)))
+        try listening.turn()
+        #expect(listening.socket.owesAnswers)
+        try Listening.say(client, String(get.dropFirst(20)))
+        try listening.turn()
+        #expect(!listening.socket.owesAnswers, "one that stays for its next request has what it asked for")
+        #expect(answer(client, until: "page\n").contains("200 OK"))
+        let other = try listening.client(live)
+        try listening.turn()
+        #expect(listening.socket.hasDashboards && !listening.socket.owesAnswers)
+        other.finishSending()
+    }
+
     @Test func `requests that come together, or in pieces, are answered one after the other`() throws {
         let listening = try Listening()
         let client = try listening.client(get + get + String(get.prefix(20)))

@@ -64,6 +64,24 @@ struct ControlSocketTests {
         #expect(control.deadline == nil)
     }
 
+    @Test func `whoever has come in is owed an answer, until it has all of it`() throws {
+        let folder = try Folder()
+        var control = try ControlSocket(path: folder.socket)
+        #expect(!control.owesAnswers)
+        let peer = try client(folder, "")
+        #expect(try control.turn().isEmpty)
+        #expect(control.owesAnswers, "its command may be on the way")
+        #expect(peer.write(Array("status\n".utf8)[...]) == .moved(7))
+        let found = try requests(&control, 1)
+        #expect(control.owesAnswers)
+        control.answer(found[0].client, ControlAnswer("", exit: 0))
+        #expect(!control.owesAnswers)
+        let following = try client(folder, "trace route=/a\n")
+        control.send(try requests(&control, 1)[0].client, "one\n")
+        #expect(!control.owesAnswers, "who follows something is not waited for")
+        following.finishSending()
+    }
+
     @Test func `a line that comes byte by byte is one command`() throws {
         let folder = try Folder()
         var control = try ControlSocket(path: folder.socket)

@@ -55,6 +55,9 @@ final class AdminEndpoint {
         return duplicate
     }
 
+    /// Whether a client that is here has not got its answer.
+    var owesAnswers: Bool { owner?.socket.owesAnswers ?? false }
+
     /// That program has gone.
     func takeBack() throws(Errno) { try owner?.socket.takeBack() }
 

@@ -62,6 +62,9 @@ final class ControlEndpoint {
     /// Another program of this gateway takes commands from now on; clients that are here get their answers.
     func giveAway() throws(Errno) -> FileDescriptor? { try socket.giveAway() }
 
+    /// Whether a client that is here has not got its answer.
+    var owesAnswers: Bool { socket.owesAnswers }
+
     /// That program has gone.
     func takeBack() throws(Errno) { try socket.takeBack() }
 

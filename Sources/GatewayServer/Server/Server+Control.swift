@@ -23,6 +23,7 @@ extension Server {
                 return ControlAnswer("error: an upgrade of the program is under way, try again", exit: 75)
             }
             return replace(command, for: client)
+        case .stop where isRelieved, .drain where isRelieved: return Self.isReplaced
         case .stop(nil):
             // A second stop does not wait for any peer.
             if phase == .stopping {
@@ -56,6 +57,9 @@ extension Server {
 
     /// To whom the answer comes in parts.
     private static let onlyThere = ControlAnswer("error: this is answered over the control socket only", exit: 1)
+
+    /// To whom has come in before, and would have meant the gateway.
+    private static let isReplaced = ControlAnswer("error: another program has just taken over, try again", exit: 75)
 
     private func replace(_ command: ControlCommand, for client: CommandClient) -> ControlAnswer? {
         let cause = if case .admin = client { "the dashboard" } else { "gateway \(command.line)" }

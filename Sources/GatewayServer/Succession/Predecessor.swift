@@ -413,10 +413,7 @@ final class Predecessor {
         guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
         let hasNobody =
             server.firstProcess?.hasNobody(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
-        if hasNobody, isolated.allSatisfy({ $0.process == nil }) {
-            phase = .ended
-            server.endBehindSuccessor()
-        }
+        if hasNobody, isolated.allSatisfy({ $0.process == nil }), server.endBehindSuccessor() { phase = .ended }
     }
 
     /// What is left to say goes out, and then nothing does any more. The handlers have ended.

@@ -169,11 +169,16 @@ extension Server {
         return max(own, configuration.routes.map(\.limits.drainTimeoutMilliseconds).max() ?? own)
     }
 
-    /// Nobody is connected any more, and another program serves.
-    func endBehindSuccessor() {
-        guard phase != .stopping else { return }
+    /// Nobody is connected any more, and another program serves. Whoever came in by the control socket or the admin
+    /// listener before that one had them is answered here.
+    ///
+    /// - Returns: whether the end has begun.
+    func endBehindSuccessor() -> Bool {
+        if phase == .stopping { return true }
+        if control?.owesAnswers ?? false || admin.owesAnswers { return false }
         log.info("upgrade: no connection is left here")
         beginStopping()
+        return true
     }
 
     /// The end of this program, whose place another one has taken.

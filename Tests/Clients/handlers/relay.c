@@ -17,7 +17,7 @@
 #ifdef CRASHES
 #define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) __builtin_trap();
 #elif defined HANGS
-#define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) for (;;) pause();
+#define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) hang();
 #elif defined REFUSES
 #define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) { h->fail(h, "the port is taken", 17); return GW_E_FAILED; }
 #else
@@ -27,6 +27,16 @@
 #if defined CRASHES || defined HANGS || defined REFUSES
 /* The file MARK is there once a test wants it. */
 static int is_second(void) { return access(MARK, F_OK) == 0; }
+#endif
+
+#ifdef HANGS
+/* The file MARK-PID says that it hangs. */
+static void hang(void) {
+    char path[512];
+    snprintf(path, sizeof path, MARK "-%d", (int)getpid());
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    for (;;) pause();
+}
 #endif
 
 static atomic_llong total;
