@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from gateway_process import DEADLINE, eventually
-from isolation_rig import BINARY, LONG, TEXT, Isolated, ends_with, frame, is_there, number, seeded, who
+from isolation_rig import BINARY, LONG, TEXT, Isolated, ends_with, frame, is_there, number, say, seeded, who
 from raw_peer import CLOSE, PING, PONG, RawPeer, accepted, close_payload
 from streams import MIB, fragmented
 from test_control import ask, status
@@ -443,3 +443,17 @@ def test_a_signal_to_all_processes_ends_the_gateway_once(isolated):
             assert ends_with(peer) == 1001
             assert made.running.exit_status() == 0
         assert not is_there(processes[1])
+
+
+@pytest.mark.parametrize("route", ["", "isolation process;", "isolation process; checkpoint message;"])
+def test_other_threads_hear_once_that_they_may_go_on(isolated, route):
+    """Whoever goes on as soon as it hears that never has more under way than `send_buffer`."""
+    made = isolated("send_buffer 1m;", route=route, start=False)
+    made.running.start()
+    with made.peer() as peer:
+        for round_ in range(1, 4):
+            say(peer, "aside 200 4000")
+            for index in range(200):
+                assert peer.read_message()[1] == b"%c" % (97 + index % 26) * 4000
+            eventually("it has drained", lambda: who(peer)["drained"] >= round_)
+            assert who(peer)["drained"] == round_

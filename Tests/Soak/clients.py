@@ -176,6 +176,9 @@ class Jobs(Peer):
     def is_settled(self):
         return not self.jobs
 
+    def wrong(self, what):
+        return super().wrong(f"{what} (how {self.how}, up to {self.most} bytes; jobs {self.jobs})")
+
     def heard(self, kind, payload):
         if kind != BINARY or len(payload) < 9 or payload[:1] not in (b"J", b"D"):
             return self.wrong(f"{payload[:9]!r} is no message of a job (how {self.how})")

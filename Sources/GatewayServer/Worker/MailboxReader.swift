@@ -19,7 +19,10 @@ final class MailboxReader {
             let item = mail[nextMail]
             nextMail += 1
             read(item, on: worker)
-            worker.ledger?.settle(on: worker)
+            // Output of other threads leaves at once, so that a sender hears `drained` when it may go on, and not of each
+            // message that has left before the next one.
+            let isMore = item.isOutput && nextMail < mail.count && mail[nextMail].isOutput
+            if !isMore { worker.ledger?.settle(on: worker) }
         }
         mail.removeAll(keepingCapacity: true)
         nextMail = 0

@@ -6,8 +6,9 @@
  *   arm CALLBACK WAY     in that callback, also in a later process: "armed"
  *   timer MS EVERY WAY   dies with the timer, or says "tick NUMBER" where WAY is -: "timer" and its number
  *   post WAY, work WAY   the same with an event of one's own, and beside the loops
- *   sub TOPIC, unsub TOPIC, pub TOPIC TEXT      the status; of pub how many it reached
+ *   sub TOPIC, unsub TOPIC, pub TOPIC TEXT      the status; of pub how many it reached; a TOPIC @NAME is the gateway's
  *   gate FIFO            is in the callback until the FIFO has an end: "passed"
+ *   aside COUNT SIZE     has another thread send that, and waits for it; who tells how often `drained` was heard
  *   big COUNT SIZE       sends that many messages, each full of its own number
  *   ignore FILLER        counts nothing and says nothing
  *   set KEY              the value in gateway.conf, or -
@@ -49,7 +50,7 @@ struct client {
 /* Of all instances, which are one route each; what is saved of them is `total` alone. */
 struct route { gw_instance instance; };
 static atomic_llong total;
-static atomic_int saves_of_self, restores_of_self;
+static atomic_int saves_of_self, restores_of_self, drains;
 static uint32_t self_flags;
 static char value_of_set[200];
 
@@ -287,11 +288,12 @@ static void who(gw_conn c, const struct client *s) {
     snprintf(text, sizeof text,
              "pid=%d version=%s generation=%llu conn=%llx opened=%llx count=%u checksum=%08x restored=%u recovered=%u"
              " saved_flags=%u request_flags=%u ticks=%u total=%lld restored_self=%d saved_self=%d self_flags=%u"
-             " has_request=%d",
+             " has_request=%d drained=%d",
              (int)getpid(), VERSION, (unsigned long long)host->generation, (unsigned long long)c,
              (unsigned long long)s->opened, s->count, s->checksum, s->restored, s->recovered, s->saved_flags,
              s->request_flags, s->ticks, atomic_load(&total), atomic_load(&restores_of_self),
-             atomic_load(&saves_of_self), self_flags, host->conn_request(host, c) != NULL);
+             atomic_load(&saves_of_self), self_flags, host->conn_request(host, c) != NULL,
+             atomic_load(&drains));
     say_text(c, text);
 }
 
@@ -302,6 +304,20 @@ static void big(gw_conn c, long count, size_t size) {
         host->send(host, c, GW_BINARY, 0, text, size);
     }
     free(text);
+}
+
+struct load { gw_conn connection; long count; size_t size; };
+
+static void *beside(void *load) {
+    const struct load *all = load;
+    big(all->connection, all->count, all->size);
+    return NULL;
+}
+
+/* All of it lies in the mailbox when the loop goes on. */
+static void aside(struct load load) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, beside, &load) != 0 || pthread_join(thread, NULL) != 0) abort();
 }
 
 static gw_status work(void *self, gw_conn c, uint64_t token, void *ptr) {
@@ -315,13 +331,15 @@ static void queue(gw_conn c, const char *name) {
     say(c, status == GW_OK ? (long long)info.queued_bytes : status);
 }
 
+static uint32_t scope(const char *topic) { return topic[0] == '@' ? GW_GLOBAL_TOPIC : 0; }
+
 /* What has a second word, and no third. */
 static void obey_short(const struct route *route, gw_conn c, struct client *client, const char *word, const char *rest) {
     if (strcmp(word, "die") == 0) die(rest);
     if (strcmp(word, "post") == 0) host->post(host, route->instance, c, 0, rest, strlen(rest));
     if (strcmp(word, "work") == 0) host->offload(host, route->instance, c, 1, strdup(rest));
-    if (strcmp(word, "sub") == 0) say(c, host->subscribe(host, c, 0, rest, strlen(rest)));
-    if (strcmp(word, "unsub") == 0) say(c, host->unsubscribe(host, c, 0, rest, strlen(rest)));
+    if (strcmp(word, "sub") == 0) say(c, host->subscribe(host, c, scope(rest), rest, strlen(rest)));
+    if (strcmp(word, "unsub") == 0) say(c, host->unsubscribe(host, c, scope(rest), rest, strlen(rest)));
     if (strcmp(word, "gate") == 0) {
         wait_at(rest);
         say_text(c, "passed");
@@ -346,8 +364,10 @@ static void obey(const struct route *route, gw_conn c, struct client *client, co
         say_text(c, answer);
     } else if (strcmp(word, "pub") == 0 && words == 3) {
         uint32_t reached = 0;
-        host->publish(host, route->instance, one, strlen(one), GW_TEXT, 0, two, strlen(two), c, &reached);
+        host->publish(host, route->instance, one, strlen(one), GW_TEXT, scope(one), two, strlen(two), c, &reached);
         say(c, reached);
+    } else if (strcmp(word, "aside") == 0 && words == 3) {
+        aside((struct load){c, atol(one), (size_t)atol(two)});
     } else if (strcmp(word, "big") == 0 && words == 3) {
         big(c, atol(one), (size_t)atol(two));
     } else {
@@ -368,6 +388,7 @@ static void message(void *self, gw_conn c, void *state, const gw_message *m) {
 
 static void event(void *self, gw_conn c, void *state, const gw_event *e) {
     char text[40];
+    if (e->kind == GW_EV_GAP) return tell("gap", (long long)e->data.len);
     if (c == 0) return free(e->kind == GW_EV_WORK_DONE ? e->ptr : NULL);
     struct client *client = state;
     if (e->kind == GW_EV_TIMER) {
@@ -385,7 +406,10 @@ static void event(void *self, gw_conn c, void *state, const gw_event *e) {
 }
 
 static void ping(void *self, gw_conn c, void *state, gw_bytes payload) { perhaps(state, "ping"); }
-static void drained(void *self, gw_conn c, void *state) { perhaps(state, "drained"); }
+static void drained(void *self, gw_conn c, void *state) {
+    atomic_fetch_add(&drains, 1);
+    perhaps(state, "drained");
+}
 
 /* A plain request gets its body back, or the process dies of it. */
 static gw_status http(void *self, const gw_request *request) {
