@@ -1,4 +1,4 @@
-/// Hears when members of topics may have missed what other gateways published.
+/// Hears when members of topics may have missed what other gateways published, or a process of a handler that has died.
 public protocol GapHandler: Handler {
     /// Members here of a topic, the route's or the gateway's, may have missed something; `nil`: those of any topic.
     ///

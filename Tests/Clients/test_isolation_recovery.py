@@ -357,6 +357,38 @@ def test_topics_are_kept(isolated):
             assert peer.read_message()[1] == b"%d" % round_
 
 
+def test_what_may_be_missing_after_a_death_is_said(isolated):
+    made = isolated(routes="route /near { handler near; }\nroute /other { handler other; isolation process; }", start=False)
+    for under in ("near", "other"):
+        made.build(under=under)
+    made.running.start()
+    made.seen = {made.process()}
+
+    def gaps(due):
+        log = lambda: {name: made.running.log().count(f'handler "{name}": gap 0') for name in due}
+        eventually(f"{due}", lambda: log() == due or any(log()[name] > due[name] for name in due))
+        assert log() == due
+
+    with made.peer() as peer, made.peer("/near") as near, made.peer("/other") as other:
+        for each in (peer, near, other):
+            assert each.ask("sub @all") == "0"
+        made.kill()
+        # It has published nothing for the others.
+        gaps({"isolated": 1, "near": 0, "other": 0})
+        assert peer.ask("pub @all x") == "0"
+        assert [each.read_message()[1] for each in (near, other)] == [b"x", b"x"]
+        made.kill()
+        gaps({"isolated": 2, "near": 1, "other": 1})
+        assert peer.ask("pub @all y") == "0"
+        assert [each.read_message()[1] for each in (near, other)] == [b"y", b"y"]
+        # One that is replaced leaves nothing behind.
+        assert "moved" in made.reload(2)
+        made.another()
+        assert near.ask("pub @all z") == "0"
+        assert [each.read_message()[1] for each in (peer, other)] == [b"z", b"z"]
+        gaps({"isolated": 2, "near": 1, "other": 1})
+
+
 def test_timers_are_kept(isolated):
     made = isolated()
     with made.peer() as every, made.peer() as once, made.peer() as late:

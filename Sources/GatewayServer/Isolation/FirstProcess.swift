@@ -141,11 +141,14 @@ final class FirstProcess {
         case (.serve, _):
             mail.isGathering.store(false, ordering: .releasing)
             for port in server.context.ports { port.post(.gathered) }
+            // What had been published and not given out has gone with the process before.
+            server.context.gaps.tell(nil)
         case (.statesDone, .restoring): hasAllStates = true
         // Workers that do not run yet find it in their mailboxes.
         case (.connection(let share, let socket), .restoring), (.connection(let share, let socket), .serving):
             take(share, socket, server)
         case (.publication(let publication), _): server.context.deliver(fromNeighbour: publication.item)
+        case (.gap, _): server.context.gaps.tell(nil)
         case (.handOver(let socket, let keepsRelayed), .serving): server.handOver(socket, keepsRelayed: keepsRelayed)
         case (.keep, .serving):
             isLeaving = true

@@ -45,6 +45,8 @@ package final class HandlerProcess {
     private var link: SuccessionLink
     private let ending: FileDescriptor
     private var hasGone = false
+    /// It has published for members in other processes.
+    private(set) var hasPublished = false
 
     /// Starts one.
     ///
@@ -122,7 +124,10 @@ package final class HandlerProcess {
         let end = reap()
         var news: [News] = []
         do throws(SuccessionFailure) {
-            for message in try link.turn(now: now) { news.append(try Self.news(message)) }
+            for message in try link.turn(now: now) {
+                if case .publication = message { hasPublished = true }
+                news.append(try Self.news(message))
+            }
         } catch {
             news.append(.useless("it cannot be understood: \(error)"))
             link.giveUp()

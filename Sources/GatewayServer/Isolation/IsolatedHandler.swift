@@ -370,6 +370,7 @@ final class IsolatedHandler {
         case .launching where !hasServed: if !startAnew(now) { fail("its process \(end)", now) }
         case .launching, .serving, .mourning, .waiting:
             handlerManager.handlers[handler]?.processDeaths += 1
+            if process.hasPublished { handlerManager.tellGap(besides: self) }
             handlerManager.log.error(
                 "handler \"\(handler)\": process \(process.number), generation \(module.generation), \(end); its connections"
                     + " wait for another one")

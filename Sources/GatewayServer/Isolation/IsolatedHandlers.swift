@@ -32,6 +32,14 @@ extension HandlerManager {
         loop.bell.ring()
     }
 
+    /// The process of a handler has died, perhaps with something that it was to give to the others; the one that takes its
+    /// place knows.
+    func tellGap(besides process: IsolatedHandler) {
+        server.gaps.tell(nil)
+        for each in isolated where each.handler != process.handler { each.process?.send(.gap) }
+        loop.bell.ring()
+    }
+
     /// The gateway is about to end: processes of handlers tell their peers.
     func stopProcesses() { for each in isolated { each.stop() } }
 

@@ -6,19 +6,16 @@ import WebSocket
 /// Gives members here what other gateways publish, and tells handlers of what may have been missed. Threads of the
 /// cluster.
 final class ClusterDelivery: ClusterHost {
-    /// Events that may wait for an instance.
-    private static let mostGaps = 256
     private let sink: Log
     private let topics: TopicDirectory
     private let ports: [WorkerPort]
-    private let instances: InstanceDirectory
+    private let gaps: GapNotices
     private let succession: SuccessionMail
 
     init(
-        _ log: Log, _ topics: TopicDirectory, _ ports: [WorkerPort], _ instances: InstanceDirectory,
-        _ succession: SuccessionMail
+        _ log: Log, _ topics: TopicDirectory, _ ports: [WorkerPort], _ gaps: GapNotices, _ succession: SuccessionMail
     ) {
-        (sink, self.topics, self.ports, self.instances) = (log, topics, ports, instances)
+        (sink, self.topics, self.ports, self.gaps) = (log, topics, ports, gaps)
         self.succession = succession
     }
 
@@ -62,22 +59,7 @@ final class ClusterDelivery: ClusterHost {
         return true
     }
 
-    func noteGap(_ name: TopicName?) {
-        for context in instances.contexts(in: name?.scope ?? "") where context.isOpen.load(ordering: .acquiring) {
-            if context.hasStopped { continue }
-            let waiting = context.gaps.add(1, ordering: .relaxed).newValue
-            // The last of them that is told stands for all topics.
-            if waiting > Self.mostGaps {
-                context.gaps.subtract(1, ordering: .relaxed)
-                continue
-            }
-            context.pending.add(1, ordering: .relaxed)
-            let event = HandlerEvent(
-                instanceContext: context, connection: 0, token: 0,
-                kind: .gap(waiting == Self.mostGaps ? [] : name?.topic ?? []))
-            ports[context.home].post(.event(event))
-        }
-    }
+    func noteGap(_ name: TopicName?) { gaps.tell(name) }
 
     func log(_ level: ClusterLogLevel, _ text: String) {
         switch level {

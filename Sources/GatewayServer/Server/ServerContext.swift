@@ -15,6 +15,7 @@ final class ServerContext: Sendable {
     /// Topics over several gateways.
     let cluster: Cluster
     let clusterDelivery: ClusterDelivery
+    let gaps: GapNotices
     let jobs = JobPool()
     let dispatchPool = DispatchPool()
     let metrics = MetricTable()
@@ -69,7 +70,8 @@ final class ServerContext: Sendable {
         startedAt = clock()
         memory = MemoryBudget(log)
         topics = TopicDirectory(workers: ports.count)
-        clusterDelivery = ClusterDelivery(log, topics, ports, instances, succession)
+        gaps = GapNotices(ports, instances)
+        clusterDelivery = ClusterDelivery(log, topics, ports, gaps, succession)
         cluster = Cluster(host: clusterDelivery, folders: ClusterLine.folders)
         topics.tell(cluster)
         self.isProbe = isProbe

@@ -48,6 +48,7 @@ extension SuccessionMessage {
         case ask = 0x211
         case unask = 0x212
         case answer = 0x213
+        case gap = 0x214
         case progress = 0x8000
         case remaining = 0x8001
         case handlerProcess = 0x8002
@@ -62,7 +63,7 @@ extension SuccessionMessage {
             case .start: 1 << 20
             case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap:
                 1 << 10
             }
         }
@@ -119,6 +120,7 @@ extension SuccessionMessage {
         case .ask: .ask
         case .unask: .unask
         case .answer: .answer
+        case .gap: .gap
         }
     }
 
@@ -180,7 +182,7 @@ extension SuccessionMessage {
         case .succeed(let handler, _), .keep(let handler): writer.put(1, handler)
         case .handlerNews(let news): news.put(&writer)
         case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway,
-            .relieve:
+            .relieve, .gap:
             break
         }
     }
@@ -230,6 +232,7 @@ extension SuccessionMessage {
         case .handOver: self = .handOver(descriptors, keepsRelayed: try fields.flag(1))
         case .reopenLogs: self = .reopenLogs
         case .relieve: self = .relieve
+        case .gap: self = .gap
         case .ask: self = .ask(number: try fields.number(1), line: try fields.demand(fields.text(2), 2))
         case .unask: self = .unask(try fields.number(1))
         case .answer: self = .answer(try ProcessAnswer(fields))

@@ -36,7 +36,7 @@ import HandlerModules
 ///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
 ///     taken …, ended …, instanceState …, tally …,
 ///     answer …, relieve ───────────────────────▶
-///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask
+///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask, gap
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
     case hello(Greeting)
@@ -115,6 +115,8 @@ enum SuccessionMessage: Sendable {
     case unask(UInt64)
     /// A part of an answer.
     case answer(ProcessAnswer)
+    /// Another process has died that published for all: something of that may be missing.
+    case gap
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.
