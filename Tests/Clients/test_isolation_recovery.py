@@ -1,5 +1,6 @@
 """What a connection has with it when the next process of its handler goes on with it, and which ones nobody goes on with."""
 import os
+import re
 import signal
 import threading
 import zlib
@@ -245,23 +246,49 @@ def test_a_compressed_message_by_half_ends_with_1012(isolated):
         number(other, 1)
 
 
-@pytest.mark.parametrize("kind, code", [("no-context-takeover", None), ("on { threshold 1; }", 1012)])
-def test_compression_goes_on_where_it_has_no_context(isolated, kind, code):
-    made = isolated(f"compression {kind}" + ("" if kind.endswith("}") else ";"))
-    with made.peer(headers={"Sec-WebSocket-Extensions": "permessage-deflate"}) as peer:
-        def count(index):
-            text = b"n %d " % index + b"abc" * 1000
-            peer.send(frame(TEXT, Deflate().pack(text), rsv=4))
-            _, _, payload = peer.read_frame()
-            whole = Deflate().unpack(payload) if peer.was_compressed else payload
-            assert whole.split(b" ", 2)[::2] == [b"%d" % (index + 1), text]
-        count(0)
-        made.kill()
-        if code:
-            assert ends_with(peer) == code
+class Packed:
+    """A client whose messages refer to those before them where that was agreed on, as do the answers."""
+
+    def __init__(self, made, source):
+        self.peer = made.peer(headers={"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
+        agreed = self.peer.headers["sec-websocket-extensions"]
+        bits = re.search(r"client_max_window_bits=(\d+)", agreed)
+        self.bits, self.has_context = int(bits[1]) if bits else 15, "client_no_context_takeover" not in agreed
+        self.deflate = Deflate(self.bits)
+        self.source, self.count, self.checksum = source, 0, 0
+        self.words = [source.randbytes(6).hex() for _ in range(50)]
+
+    def goes_on(self):
+        filler = " ".join(self.source.choices(self.words, k=self.source.choice([1, 20, 300, 4000])))
+        text = b"n %d " % self.count + filler.encode()
+        pack = self.deflate if self.has_context else Deflate(self.bits)
+        self.peer.send(frame(TEXT, pack.pack(text), rsv=4))
+        _, _, payload = self.peer.read_frame()
+        if self.peer.was_compressed:
+            payload = self.deflate.unpack(payload)
+        self.count += 1
+        self.checksum = zlib.crc32(text, self.checksum)
+        assert payload == b"%d %08x " % (self.count, self.checksum) + text
+
+
+@pytest.mark.parametrize("kind", ["no-context-takeover;", "on { threshold 1; }", "on { threshold 1; window 9; }"])
+def test_compression_goes_on(isolated, kind):
+    made, source = isolated(f"compression {kind}"), seeded()
+    clients = [Packed(made, source) for _ in range(6)]
+    for way in ("kill", "null", "kill", "kill"):
+        for each in source.choices(clients, k=30):
+            each.goes_on()
+        if way == "kill":
+            made.kill()
         else:
-            count(1)
-            count(2)
+            with made.peer() as victim:
+                say(victim, f"die {way}")
+                assert ends_with(victim) == 1011
+            made.another()
+    for each in clients:
+        each.goes_on()
+        each.peer.close()
+    made.is_empty()
 
 
 def fill(peer, other, size):

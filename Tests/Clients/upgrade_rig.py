@@ -108,10 +108,10 @@ def asking(running, *words):
 
 
 class Deflate:
-    """Both directions of permessage-deflate, with contexts."""
+    """Both directions of permessage-deflate, with contexts; what is sent refers to no more than a window of so many bits."""
 
-    def __init__(self):
-        self.out, self.into = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+    def __init__(self, bits=15):
+        self.out, self.into = zlib.compressobj(wbits=-bits), zlib.decompressobj(wbits=-15)
 
     def pack(self, payload):
         return (self.out.compress(payload) + self.out.flush(zlib.Z_SYNC_FLUSH))[:-4]

@@ -46,6 +46,7 @@ struct AdminSocketTests {
         }
 
         var hasDashboards: Bool { socket.hasDashboards }
+        var owesAnswers: Bool { socket.owesAnswers }
         var hasNewcomers: Bool { socket.hasNewcomers }
 
         /// A unix socket delivers before `write` returns, so each turn gets on.
@@ -87,20 +88,20 @@ struct AdminSocketTests {
 
     @Test func `whoever has come in is owed an answer, until it has all of it`() throws {
         let listening = try Listening()
-        #expect(!listening.socket.owesAnswers)
+        #expect(!listening.owesAnswers)
         let client = try listening.client()
         try listening.turn()
-        #expect(listening.socket.owesAnswers, "its request may be on the way")
+        #expect(listening.owesAnswers, "its request may be on the way")
         try Listening.say(client, String(get.prefix(20)))
         try listening.turn()
-        #expect(listening.socket.owesAnswers)
+        #expect(listening.owesAnswers)
         try Listening.say(client, String(get.dropFirst(20)))
         try listening.turn()
-        #expect(!listening.socket.owesAnswers, "one that stays for its next request has what it asked for")
+        #expect(!listening.owesAnswers, "one that stays for its next request has what it asked for")
         #expect(answer(client, until: "page\n").contains("200 OK"))
         let other = try listening.client(live)
         try listening.turn()
-        #expect(listening.socket.hasDashboards && !listening.socket.owesAnswers)
+        #expect(listening.socket.hasDashboards && !listening.owesAnswers)
         other.finishSending()
     }
 

@@ -41,6 +41,8 @@ struct ControlSocketTests {
         [control.isAwaited(by: client), control.isReady(client)]
     }
 
+    private func owes(_ control: borrowing ControlSocket) -> Bool { control.owesAnswers }
+
     /// Turns until so many commands have come; a unix socket delivers before `write` returns, so each turn gets on.
     private func requests(_ control: inout ControlSocket, _ count: Int) throws -> [ControlRequest] {
         var requests: [ControlRequest] = []
@@ -67,18 +69,18 @@ struct ControlSocketTests {
     @Test func `whoever has come in is owed an answer, until it has all of it`() throws {
         let folder = try Folder()
         var control = try ControlSocket(path: folder.socket)
-        #expect(!control.owesAnswers)
+        #expect(owes(control) == false)
         let peer = try client(folder, "")
         #expect(try control.turn().isEmpty)
-        #expect(control.owesAnswers, "its command may be on the way")
+        #expect(owes(control) == true, "its command may be on the way")
         #expect(peer.write(Array("status\n".utf8)[...]) == .moved(7))
         let found = try requests(&control, 1)
-        #expect(control.owesAnswers)
+        #expect(owes(control) == true)
         control.answer(found[0].client, ControlAnswer("", exit: 0))
-        #expect(!control.owesAnswers)
+        #expect(owes(control) == false)
         let following = try client(folder, "trace route=/a\n")
         control.send(try requests(&control, 1)[0].client, "one\n")
-        #expect(!control.owesAnswers, "who follows something is not waited for")
+        #expect(owes(control) == false, "who follows something is not waited for")
         following.finishSending()
     }
 

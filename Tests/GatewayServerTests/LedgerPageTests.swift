@@ -220,13 +220,40 @@ struct LedgerPageTests {
         #expect(try survival.new.finding(peer.id).loss == nil)
     }
 
-    @Test func `it ends where one does`() throws {
+    @Test func `messages go on to refer to those before the death`() throws {
         let survival = try Survival("echo", route: "compression on { threshold 1; }")
         let peer = survival.open(headers: "Sec-WebSocket-Extensions: permessage-deflate\r\n")
-        #expect(try survival.finding(peer).loss == nil)
-        peer.say(try compressed(Self.text))
-        survival.old.step()
-        #expect(try survival.finding(peer).loss == LedgerObstacle.compressionContext.sentence)
+        let deflater = try #require(Deflater(.init(level: 6, windowBits: 15), keepsContext: true))
+        let inflater = try #require(Inflater(windowBits: 15, keepsContext: true))
+        func say(_ text: String, to worker: StepWorker) throws -> (size: Int, answers: [String]) {
+            var packed = ByteBuffer()
+            _ = Array(text.utf8).withUnsafeBytes { deflater.deflate($0, into: &packed) }
+            peer.say(ClientFrame(1, Array(packed.bytes)).with { $0.reserved = 0b100 }.bytes)
+            worker.step()
+            let answers = peer.frames().map { frame in
+                var text = ByteBuffer()
+                let violation = frame.payload.withUnsafeBytes {
+                    inflater.inflate($0, isLast: true, into: &text, limit: 1 << 20)
+                }
+                #expect(violation == nil)
+                return String(decoding: Array(text.bytes), as: UTF8.self)
+            }
+            return (packed.bytes.count, answers)
+        }
+        let words = (0..<2000).map { "\($0 &* 2_654_435_761)" }.joined(separator: " ")
+        let first = try say(words, to: survival.old)
+        #expect(first.answers == [words])
+        #expect(try survival.record(peer).compression?.received.count == words.utf8.count)
+        try survival.goOn(peer)
+        let second = try say(words, to: survival.new)
+        #expect(second.answers == [words] && second.size < first.size / 10, "it refers to what was said before")
+        let short = try say("2654435761 0", to: survival.new)
+        #expect(short.answers == ["2654435761 0"])
+        let found = try survival.new.finding(peer.id)
+        guard case .goesOn(let record) = found else { throw Survival.Failure(description: "\(found)") }
+        let window = Array((words + words + "2654435761 0").utf8.suffix(1 << 15))
+        #expect(record.compression?.received == window)
+        #expect(record.withoutMessage(1) == nil, "what comes behind a message may refer to it")
     }
 
     // MARK: At every moment

@@ -10,7 +10,7 @@ from pathlib import Path
 import clients
 
 # Of these the processes are killed. Of the other isolated ones they are only replaced, since much of what they do ends with
-# a process, as that page says: jobs, messages in pieces, and what is compressed, with contexts or by half.
+# a process, as that page says: jobs, messages in pieces, and compressed ones by half.
 KILLED = ("plain_mortal", "busy_mortal")
 ISOLATED = (*KILLED, "plain_apart", "pieces_apart", "busy_apart")
 # Each is a copy of another one.
@@ -18,7 +18,7 @@ COPIES = {name: name.partition("_")[0] for name in ISOLATED}
 PATHS = {"plain_mortal": ["/plain-mortal"], "busy_mortal": ["/busy-mortal"]}
 ROUTES = """
 route /plain-mortal { handler plain_mortal; isolation process; checkpoint message; compression no-context-takeover; }
-route /busy-mortal { handler busy_mortal; isolation process; checkpoint message; compression no-context-takeover; }
+route /busy-mortal { handler busy_mortal; isolation process; checkpoint message; compression on { threshold 1; } }
 route /plain-isolated { handler plain_apart; isolation process; checkpoint message; }
 route /pieces-isolated { handler pieces_apart; isolation process; checkpoint message; }
 route /busy-isolated { handler busy_apart; isolation process; checkpoint message; }

@@ -118,6 +118,12 @@ final class ConnectionCompression {
     /// A message that is sent cannot be read without those before it (RFC 7692 7.2.3.2).
     var keepsSentContext: Bool { !parameters.serverNoContextTakeover }
 
+    /// Nor one that comes.
+    var keepsReceivedContext: Bool { !parameters.clientNoContextTakeover }
+
+    /// What the next message that comes may refer to. Only between two messages.
+    var receivedWindow: [UInt8] { keepsReceivedContext ? inflater?.window ?? [] : [] }
+
     /// Bytes that it keeps now: windows, and what a message takes that has come or gone by half.
     var contextBytes: Int {
         let borrowsInflater = parameters.clientNoContextTakeover && inflater != nil

@@ -6,6 +6,8 @@ extension ConnectionRecord {
     /// - Parameter number: which of them, from 1 on; the one that has come by half counts.
     /// - Returns: nil where there is no such one, or not the whole of it.
     func withoutMessage(_ number: UInt64) -> ConnectionRecord? {
+        // Later ones may refer to it.
+        if let compression, !compression.parameters.clientNoContextTakeover { return nil }
         guard let cut = place(ofMessage: number) else { return nil }
         var record = self
         record.input.leftover.removeSubrange(cut.bytes)
@@ -20,7 +22,7 @@ extension ConnectionRecord {
     /// The next process has a whole message, or a request, to give to the handler.
     var owesAnswer: Bool {
         if input.leftover.isEmpty || input.isReadingOff { return false }
-        return phase == .head || withoutMessage(1) != nil
+        return phase == .head || place(ofMessage: 1) != nil
     }
 
     /// Where a message lies in what has come, with control frames between its fragments, and whether it begins before that.

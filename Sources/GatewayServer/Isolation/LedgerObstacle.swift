@@ -3,6 +3,7 @@ enum LedgerObstacle: UInt8, CaseIterable {
     case tooMuchOutput = 1
     case noRoom = 2
     case halfCompressed = 3
+    /// Of programs that keep no windows.
     case compressionContext = 4
     case halfDelivered = 5
     case halfSent = 6

@@ -29,6 +29,7 @@ extension LedgerPage {
         if places[slot].id != peer.pointee.id.number { start(peer) }
         places[slot].flags.remove(.touched)
         if places[slot].entry.state.hasLeft { return }
+        if hasOtherWindow(peer) { places[slot].flags.insert(.stale) }
         var obstacle = self.obstacle(peer, on: worker)
         let isQuiet =
             peer.pointee.leftover.isEmpty && peer.pointee.reader.isBetweenMessages && peer.pointee.phase != .body
@@ -52,6 +53,14 @@ extension LedgerPage {
         places[slot].entry[.messagesOut] = peer.pointee.messagesOut
         places[slot].entry[.moment] = UInt64(state.rawValue) << 32 | UInt64(peer.pointee.lastMessage)
         publish(slot)
+    }
+
+    /// Messages have come since the record was made to which later ones may refer.
+    private func hasOtherWindow(_ peer: ConnectionPointer) -> Bool {
+        guard let compression = peer.pointee.rareState?.compression, compression.keepsReceivedContext else {
+            return false
+        }
+        return places[peer.pointee.slot].recordedMessages != peer.pointee.messagesIn
     }
 
     // MARK: What stands in the way
@@ -85,13 +94,7 @@ extension LedgerPage {
             if unsafe peer.pointee.binding?.pointee.handler.fragment != nil { return .halfDelivered }
         }
         if places[peer.pointee.slot].flags.contains(.isPooled) { return .pool }
-        guard let rareState = peer.pointee.rareState else { return nil }
-        if let compression = rareState.compression, !compression.parameters.clientNoContextTakeover,
-            compression.inflater != nil
-        {
-            return .compressionContext
-        }
-        return rareState.peerClose == nil ? nil : .pool
+        return peer.pointee.rareState?.peerClose == nil ? nil : .pool
     }
 
     // MARK: What has no fixed size
@@ -135,6 +138,10 @@ extension LedgerPage {
             record.input = InputRecord()
             record.input.frames.allowsCompression = allowsCompression
         }
+        // What the peer has been sent refers to nothing that the next process has to know.
+        if let compression = peer.pointee.rareState?.compression, obstacle == nil {
+            record.compression?.received = compression.receivedWindow
+        }
         // What comes behind a Close is thrown away.
         if peer.pointee.phase != .open { record.input.frames.isCompressed = false }
         guard let block = makeRecord(record.bytes, of: id, on: worker) else { return false }
@@ -142,6 +149,7 @@ extension LedgerPage {
         places[slot].record = block
         places[slot].set(.record, UInt64(block.offset))
         places[slot].phase = peer.pointee.phase
+        places[slot].recordedMessages = peer.pointee.messagesIn
         places[slot].flags.remove(.stale)
         if isQuiet { places[slot].flags.insert(.isQuiet) } else { places[slot].flags.remove(.isQuiet) }
         return true

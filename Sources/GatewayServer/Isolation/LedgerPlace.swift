@@ -31,6 +31,8 @@ struct LedgerPlace {
     /// That the record is of.
     var phase = Connection.Phase.head
     var record = LedgerArena.Block()
+    /// How many messages had come when it was made.
+    var recordedMessages: UInt64 = 0
     var checkpoint = LedgerArena.Block()
     /// For the next checkpoint, so that the entry that holds has its own.
     var spare = LedgerArena.Block()

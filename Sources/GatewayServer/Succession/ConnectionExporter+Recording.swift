@@ -88,9 +88,7 @@ extension ConnectionExporter {
     }
 
     private func addWindows(of compression: ConnectionCompression, to record: inout ConnectionRecord) {
-        if !compression.parameters.clientNoContextTakeover {
-            record.compression?.received = compression.inflater?.window ?? []
-        }
+        record.compression?.received = compression.receivedWindow
         if compression.keepsSentContext { record.compression?.sent = compression.deflater?.window ?? [] }
     }
 
