@@ -31,6 +31,13 @@ def make_gateway(tmp_path):
         each.stop()
 
 
+@pytest.fixture
+def isolated(make_gateway):
+    """Makes gateways whose handlers run in processes of their own."""
+    from isolation_rig import Isolated
+    return lambda *words, **how: Isolated(make_gateway, *words, **how)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "engine(kind): the only kind of engine that a test of several gateways is about")
 

@@ -1,7 +1,6 @@
 """Handlers in processes of their own: what a client meets is what it meets where there is one process."""
 import http.client
 import os
-import re
 import signal
 import socket
 import threading
@@ -9,20 +8,13 @@ import threading
 import pytest
 
 from gateway_process import DEADLINE, eventually
-from isolation_rig import BINARY, LONG, TEXT, Isolated, ends_with, frame, is_there, number, say, seeded, who
+from isolation_rig import BINARY, LONG, TEXT, ends_with, frame, is_there, number, say, seeded, who
 from raw_peer import CLOSE, PING, PONG, RawPeer, accepted, close_payload
 from streams import MIB, fragmented
 from test_control import ask, status
 from upgrade_rig import children
 
 BESIDE = "route /in { handler inside; }"
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def beside(isolated, *words, **how):

@@ -1,17 +1,8 @@
 """The configuration of handlers in processes of their own is read anew, and clients stay."""
-import pytest
-
 from gateway_process import eventually
-from isolation_rig import LONG, Isolated, ends_with, is_there, number, seeded, who
+from isolation_rig import LONG, ends_with, is_there, number, seeded, who
 from raw_peer import CLOSE, RawPeer, close_payload, frame
 from test_control import ask, status
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def test_settings_reach_the_handler(isolated):

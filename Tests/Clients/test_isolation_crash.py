@@ -6,18 +6,11 @@ import signal
 import pytest
 
 from gateway_process import eventually
-from isolation_rig import LONG, WAYS, Isolated, ends_with, frame, number, say, seeded, who
+from isolation_rig import LONG, WAYS, ends_with, frame, number, say, seeded, who
 from raw_peer import CLOSE, PING, PONG, RawPeer, close_payload
 
 CLIENTS = 20
 THREADS = 2
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def victim(made, way, before=5):

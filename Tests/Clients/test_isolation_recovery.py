@@ -8,18 +8,11 @@ import zlib
 import pytest
 
 from gateway_process import eventually
-from isolation_rig import BINARY, TEXT, Isolated, ends_with, frame, number, say, seeded, who
+from isolation_rig import BINARY, TEXT, ends_with, frame, number, say, seeded, who
 from raw_peer import CLOSE, CONTINUATION, close_payload
 from upgrade_rig import Deflate
 
 UNTOLD = pytest.mark.xfail(reason="nobody can tell whose callback it was: whoever is being handled may get 1012, or be reset", strict=False)
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 # ---- what its handler knows

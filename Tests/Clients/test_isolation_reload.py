@@ -9,19 +9,12 @@ import pytest
 
 from gateway_process import BINARY as PROGRAM
 from gateway_process import eventually
-from isolation_rig import LONG, TEXT, Isolated, ends_with, frame, is_there, maps, number, say, seeded, settled, who
+from isolation_rig import LONG, TEXT, ends_with, frame, is_there, maps, number, say, seeded, settled, who
 from raw_peer import CLOSE, CONTINUATION, close_payload
 from test_control import ask
 from upgrade_rig import descriptors, resident
 
 CLIENTS = 10
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def reloaded(made, version, *defines):

@@ -8,18 +8,11 @@ import pytest
 
 import admin_client
 from gateway_process import eventually
-from isolation_rig import BINARY, TEXT, Isolated, ends_with, frame, number, say, who
+from isolation_rig import BINARY, TEXT, ends_with, frame, number, say, who
 from raw_peer import CLOSE, RawPeer, close_payload
 from test_connections import connections
 from test_control import ask, status
 from test_trace import Trace
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def route(made, path="/x"):

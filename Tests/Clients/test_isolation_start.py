@@ -7,17 +7,10 @@ import threading
 import pytest
 
 from gateway_process import eventually
-from isolation_rig import LONG, TEXT, Isolated, ends_with, frame, is_there, number, say, who
+from isolation_rig import LONG, TEXT, ends_with, frame, is_there, number, say, who
 from raw_peer import RawPeer
 from test_control import ask, status
 from upgrade_rig import children
-
-
-@pytest.fixture
-def isolated(make_gateway):
-    def make(*words, **how):
-        return Isolated(make_gateway, *words, **how)
-    return make
 
 
 def kills(made, count):
