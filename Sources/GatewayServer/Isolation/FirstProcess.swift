@@ -19,8 +19,7 @@ final class FirstProcess {
     let mail: FirstProcessMail
     private var link: SuccessionLink
     private var phase = Phase.starting
-    private var states: [SuccessionMessage.InstanceState] = []
-    private var restoring: SelfRestoring?
+    private var states = StatesRestoring()
     private var hasAllStates = false
     /// When it is told next what has been counted, and what that was the last time.
     private var tellsAt: UInt64 = 0
@@ -62,7 +61,7 @@ final class FirstProcess {
     func nextStep(_ server: Server) -> UInt64? {
         // `tellsAt` is often enough to see that nobody is left.
         let serving = phase == .serving ? [tellsAt, checkpoints.nextStep(server.handlerManager)] : []
-        return ([link.retryAt, restoring?.nextStep, asked.deadline] + serving).compactMap { $0 }.min()
+        return ([link.retryAt, states.nextStep, asked.deadline] + serving).compactMap { $0 }.min()
     }
 
     /// The handler runs, and knows what was known before.
@@ -136,7 +135,7 @@ final class FirstProcess {
 
     private func hear(_ message: SuccessionMessage, _ server: Server) {
         switch (message, phase) {
-        case (.instanceState(let state), .restoring): states.append(state)
+        case (.instanceState(let state), .restoring): states.add(state)
         case (.handlersStarted, .restoring): mail.isGathering.store(true, ordering: .releasing)
         case (.serve, _):
             mail.isGathering.store(false, ordering: .releasing)
@@ -206,23 +205,11 @@ final class FirstProcess {
     }
 
     private func restoreNext(_ server: Server, _ now: UInt64) {
-        while true {
-            if let restoring {
-                do throws(ModuleError) {
-                    guard try restoring.step(now) else { return }
-                } catch {
-                    failure = error.reason
-                    return
-                }
-                self.restoring = nil
-            }
-            guard let next = states.popLast() else { break }
-            let serving = server.handlerManager.handlers[next.handler]?.serving
-            // A route that is not there any more needs nothing.
-            guard let instance = serving?.instances[next.route] else { continue }
-            restoring = SelfRestoring(next.state, in: instance, server.handlerManager)
+        do throws(ModuleError) {
+            if try states.step(server.handlerManager, now), hasAllStates { phase = .serving }
+        } catch {
+            failure = error.reason
         }
-        if hasAllStates { phase = .serving }
     }
 
     // MARK: What it is told

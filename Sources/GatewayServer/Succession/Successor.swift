@@ -32,8 +32,7 @@ final class Successor {
     private(set) var failure: String?
     private var link: SuccessionLink
     private var phase = Phase.greeting
-    private var states: [SuccessionMessage.InstanceState] = []
-    private var restoring: SelfRestoring?
+    private var states = StatesRestoring()
     private var shares: [(share: SuccessionMessage.ListenerShare, socket: PassedDescriptors)] = []
     /// The gateway is to end, and waits for the last connections until then.
     private var stopsAt: UInt64?
@@ -49,7 +48,7 @@ final class Successor {
     var number: Int32 { link.number }
 
     /// When it is to be stepped even if nothing happens.
-    var nextStep: UInt64? { [link.retryAt, restoring?.nextStep, stopsAt].compactMap { $0 }.min() }
+    var nextStep: UInt64? { [link.retryAt, states.nextStep, stopsAt].compactMap { $0 }.min() }
 
     /// Everything is here to serve with.
     var mayServe: Bool {
@@ -194,7 +193,7 @@ final class Successor {
             // They are stepped before this is.
             server.loop.bell.ring()
             phase = .starting
-        case (.instanceState(let state), .asking): states.append(state)
+        case (.instanceState(let state), .asking): states.add(state)
         case (.statesDone, .asking): phase = .restoring
         case (.slots(let share), .waiting):
             slots[share.worker] = share
@@ -272,21 +271,11 @@ final class Successor {
     }
 
     private func restoreNext(_ server: Server, _ now: UInt64) {
-        while true {
-            if let restoring {
-                do throws(ModuleError) {
-                    guard try restoring.step(now) else { return }
-                } catch {
-                    failure = error.description
-                    return
-                }
-                self.restoring = nil
-            }
-            guard let next = states.popLast() else { break }
-            let serving = server.handlerManager.handlers[next.handler]?.serving
-            // A route that is not there any more, or is another handler's now, needs nothing.
-            guard let instance = serving?.instances[next.route] else { continue }
-            restoring = SelfRestoring(next.state, in: instance, server.handlerManager)
+        do throws(ModuleError) {
+            guard try states.step(server.handlerManager, now) else { return }
+        } catch {
+            failure = error.description
+            return
         }
         server.context.succession.begin(.successor, bell: server.loop.bell)
         phase = .waiting
