@@ -31,6 +31,10 @@ class Truncated(ConnectionError):
     """The gateway's stream ended without close_notify, so that nobody can tell whether all has come."""
 
 
+class Elsewhere(ConnectionError):
+    """The gateway takes nothing new there, and has done nothing with what was asked: a client asks again elsewhere."""
+
+
 class Channel:
     """A socket that never waits; `receive` and `send` raise BlockingIOError where they would have to."""
 
@@ -44,6 +48,8 @@ class Channel:
 
     # Whether bytes can be given to it, and whether some that were given wait for the socket.
     is_open, is_waiting = True, False
+    # Whether it goes to another program.
+    moves = True
 
     def __str__(self):
         return "plain"
@@ -79,6 +85,7 @@ class Channel:
 
 class TLSChannel(Channel):
     """TLS of OpenSSL over two buffers, so that it is here where records are cut."""
+    moves = False
 
     def __init__(self, port, receive_buffer, doors, version, protocol=None):
         super().__init__(port, receive_buffer)

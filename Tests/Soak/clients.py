@@ -153,6 +153,7 @@ class Counting(Echo):
 class Jobs(Peer):
     """Asks for streams of messages that threads, the pool and callbacks make, all of whom obey backpressure."""
     THREAD, FRAGMENTS, CALLBACK, POOL, THEN_POST = range(5)
+    hands_over = False
 
     def __init__(self, loop, doors, random, life, number, payloads, path):
         self.path = path
@@ -406,6 +407,7 @@ class Member(Peer):
 class Leaver(Peer):
     """Is told to leave after some messages, or is dropped; by a callback or by a thread."""
     allowed = frozenset([4000])
+    hands_over = False
 
     def __init__(self, loop, doors, random, life, number, payloads, path):
         self.path = path
@@ -431,6 +433,8 @@ class Leaver(Peer):
         return None
 
     def closed_by_gateway(self, code, reason):
+        if code == 1012:
+            return
         if reason != b"as you wish" or self.next != self.count:
             self.wrong(f"Close {reason!r} came after {self.next} of {self.count} messages, "
                        f"asked for by {'a thread' if self.by_thread else 'a callback'}")

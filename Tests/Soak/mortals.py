@@ -51,7 +51,7 @@ class Mortal:
         self.habits.packs = 0
 
     def on_close(self, payload):
-        if payload[:2] == (1012).to_bytes(2):
+        if payload[:2] == (1012).to_bytes(2) and not self.loop.may_end(self):
             self.taken_along("1012")
         return super().on_close(payload)
 
@@ -103,8 +103,9 @@ def lasting_threads(process):
 class Processes:
     """The processes of the isolated handlers of a gateway."""
 
-    def __init__(self, running, random, faults, deadline):
+    def __init__(self, running, programs, random, faults, deadline):
         self.running, self.random, self.faults, self.deadline = running, random, faults, deadline
+        self.programs = programs
         self.deaths = {name: [] for name in KILLED}
         # When and of which handler, all of them.
         self.killed = []
@@ -113,31 +114,15 @@ class Processes:
     # ---- who there is
     def of(self, name):
         """Those of a handler: while it is replaced there are two."""
-        return [number for number, handler in self.all() if handler == name]
-
-    def all(self):
-        found = []
-        try:
-            numbers = (self.running.proc / f"task/{self.running.process.pid}/children").read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            return found
-        for number in map(int, numbers):
-            try:
-                words = Path(f"/proc/{number}/cmdline").read_text().split("\0")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            # One that has gone and is not reaped yet has no words.
-            if words[1:2] == ["--handler"]:
-                found.append((number, words[2]))
-        return found
+        return [number for number, handler in self.programs.handlers() if handler == name]
 
     def count(self):
-        return len(self.all())
+        return len(self.programs.handlers())
 
     def usage(self):
         """The most that any of them has."""
         memory, descriptors, threads = [0], [0], [0]
-        for number, _ in self.all():
+        for number, _ in self.programs.handlers():
             try:
                 status = Path(f"/proc/{number}/status").read_text()
                 descriptors.append(len(os.listdir(f"/proc/{number}/fd")))

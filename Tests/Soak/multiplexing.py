@@ -2,10 +2,11 @@
 import selectors
 import ssl
 import struct
+import time
 
 import hpack
 
-from channels import Truncated
+from channels import Elsewhere, Truncated
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 (DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION) = range(10)
@@ -25,6 +26,7 @@ class Breach(Exception):
 class H2Channel:
     """A stream that looks like a connection of HTTP/1.1: its opening handshake is said and heard in the words of RFC 8441."""
     is_open, is_waiting = True, False
+    moves = False
 
     def __init__(self, connection, random):
         self.connection, self.random = connection, random
@@ -140,6 +142,7 @@ class H2Connection:
 
     def __init__(self, loop, under, random, scheme):
         self.loop, self.under, self.random, self.scheme = loop, under, random, scheme
+        self.began = time.monotonic()
         self.initial = random.choices([300, 3000, 65535, 1 << 20], [1, 2, 4, 3])[0]
         extra = random.choice([0, 1 << 20])
         table, frame_size = random.choice([0, 4096, 4096]), random.choice([16384, 16384, 100_000])
@@ -574,9 +577,14 @@ class H2Connection:
 
     def on_goaway(self, flags, number, payload):
         last, code = struct.unpack("!II", payload[:8])
-        if code or not self.is_idle():
+        if code or not self.is_idle() and not self.loop.may_go(self):
             raise Breach(f"GOAWAY {code} ({payload[8:]!r}) with {len(self.channels)} streams, the last is {last & LARGEST}")
         self.is_going = True
+        # RFC 9113 6.8: those with larger numbers were not and will not be looked at.
+        for channel in [*self.waiting, *(each for each in self.channels.values() if each.number > last & LARGEST)]:
+            channel.failure = Elsewhere("GOAWAY")
+            self.channels.pop(channel.number, None)
+            self.deliver(channel)
 
     def on_window(self, flags, number, payload):
         count = int.from_bytes(payload, "big") & LARGEST

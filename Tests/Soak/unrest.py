@@ -1,5 +1,5 @@
 """What an operator does while clients are served: newer files, bad files, rollbacks, changed configurations and
-certificates; and what befalls processes of handlers."""
+certificates, another program; and what befalls processes of handlers."""
 import json
 import os
 import shutil
@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import mortals
+import upgrades
 
 
 class Unrest:
@@ -15,11 +16,15 @@ class Unrest:
     # What is in Swift stays mapped for ever, so there is little of it.
     SWIFT = 4
 
-    def __init__(self, running, binary, modules, certificates, random, faults, deadline):
+    def __init__(self, running, binary, modules, certificates, random, faults, deadline, upgrading):
         self.running, self.binary, self.modules, self.random = running, binary, modules, random
         self.certificates = certificates
         self.faults, self.deadline = faults, deadline
-        self.processes = mortals.Processes(running, random, faults, deadline)
+        self.programs = upgrades.Programs(running.process.pid)
+        self.processes = mortals.Processes(running, self.programs, random, faults, deadline)
+        # How often the program is replaced, to 26 deeds of other kinds.
+        self.upgrading = upgrading
+        self.upgrades = upgrades.Upgrades(self, self.programs)
         self.over = threading.Event()
         self.done = {}
         self.swift_reloads = 0
@@ -32,7 +37,8 @@ class Unrest:
     def run(self):
         while not self.over.wait(self.random.uniform(0.1, 0.8)):
             act = self.random.choices([self.newer, self.bad, self.rollback, self.configure, self.look, self.certificate,
-                                       self.bad_certificate, self.death], [8, 2, 3, 3, 2, 3, 1, 4])[0]
+                                       self.bad_certificate, self.death, self.upgrade],
+                                      [8, 2, 3, 3, 2, 3, 1, 4, self.upgrading])[0]
             if act() is not False:
                 self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
 
@@ -41,12 +47,14 @@ class Unrest:
         self.thread.join()
 
     # ---- deeds
+    def names(self):
+        return [name for name in self.modules if name != "looping"]
+
     def name(self):
-        names = [name for name in self.modules if name != "looping"]
         if self.swift_reloads < self.SWIFT and self.random.random() < 0.1:
             self.swift_reloads += 1
             return "looping"
-        return self.random.choice(names)
+        return self.random.choice(self.names())
 
     def install(self, name, file):
         self.replace(file, self.running.plugins / f"{name}.so")
@@ -67,9 +75,12 @@ class Unrest:
     def death(self):
         return self.processes.kill()
 
+    def upgrade(self):
+        return self.upgrades.upgrade()
+
     def bad(self):
         """A file that is none: it is refused, and the one before goes on serving."""
-        name = self.random.choice([name for name in self.modules if name != "looping"])
+        name = self.random.choice(self.names())
         garbage = self.running.folder / "garbage"
         garbage.write_bytes(self.random.randbytes(5000))
         self.install(name, garbage)
@@ -78,7 +89,7 @@ class Unrest:
         self.command(0, "reload", name)
 
     def rollback(self):
-        self.command(None, "rollback", self.random.choice([name for name in self.modules if name != "looping"]))
+        self.command(None, "rollback", self.random.choice(self.names()))
 
     def configure(self):
         text = self.running.file.read_text()
@@ -119,12 +130,16 @@ class Unrest:
 
     def command(self, due, *words):
         """Its output; `due` is the exit status it must have."""
+        done = self.ask(*words)
+        if done is not None and due is not None and done.returncode != due:
+            self.faults.append(f"`gateway {' '.join(words)}` exited with {done.returncode}, {due} was due:\n{done.stdout}")
+        return done and done.stdout
+
+    def ask(self, *words):
+        """How a command has ended; one that does not is a fault."""
         try:
-            done = subprocess.run([self.binary, *words, "-c", self.running.file], stdin=subprocess.DEVNULL,
+            return subprocess.run([self.binary, *words, "-c", self.running.file], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=self.deadline)
         except subprocess.TimeoutExpired:
             self.faults.append(f"`gateway {' '.join(words)}` has not answered within {self.deadline:.0f} s")
             return None
-        if due is not None and done.returncode != due:
-            self.faults.append(f"`gateway {' '.join(words)}` exited with {done.returncode}, {due} was due:\n{done.stdout}")
-        return done.stdout

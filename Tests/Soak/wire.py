@@ -10,7 +10,7 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 
-from channels import Truncated
+from channels import Elsewhere, Truncated
 from compression import OFFERS, Agreement
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -30,6 +30,8 @@ class Loop:
         self.cut_off = 0
         # When, on which path and how clients ended that a dying process may take along.
         self.taken_along = []
+        # Whether an upgrade may have ended a client with 1012, or a connection of HTTP/2.
+        self.may_end = self.may_go = lambda _: False
         self.now = time.monotonic()
 
     def later(self, seconds, call):
@@ -98,9 +100,12 @@ class Peer:
     allowed = frozenset()
     # Whether the answers to what came before its Close come before the gateway's.
     answers_at_once = False
+    # Whether its handler hands it over at the end of a message, whatever it was asked for.
+    hands_over = True
 
     def __init__(self, loop, doors, random, life, number):
         self.loop, self.random, self.number = loop, random, number
+        self.began = time.monotonic()
         self.habits = Habits(random)
         self.until = loop.now + life
         self.phase = "opening"
@@ -282,6 +287,8 @@ class Peer:
                 self.receive()
         except BlockingIOError:
             pass
+        except Elsewhere:
+            return self.finish()
         except Truncated as error:
             # Behind a whole closing handshake RFC 8446 6.1 leaves no doubt, or the gateway has said too little.
             return self.truncated(str(error)) if self.phase == "closed" else self.lost(str(error))
@@ -408,13 +415,13 @@ class Peer:
         phase, self.phase = self.phase, "closed"
         if phase == "closing":
             # Both sides may begin at once.
-            if code != 1000 and code not in self.allowed:
+            if code != 1000 and not self.may_hear(code):
                 return self.wrong(f"Close 1000 was answered with {code} {payload[2:]!r}")
             # One that the gateway began is no answer to ours, and what crossed it is not read.
             if code == 1000 and self.answers_at_once and not self.is_settled():
                 return self.wrong("answers to what came before Close are missing")
             return None
-        if code not in self.allowed:
+        if not self.may_hear(code):
             return self.wrong(f"closed with {code} {payload[2:]!r} after {self.messages} messages")
         self.closed_by_gateway(code, payload[2:])
         if not self.has_ended:
@@ -424,6 +431,9 @@ class Peer:
             self.out_data = sum(map(len, begun)) - self.out_at
             self.write(frame(CLOSE, payload[:2]))
         return None
+
+    def may_hear(self, code):
+        return code in self.allowed or code == 1012 and self.loop.may_end(self)
 
     def closed_by_gateway(self, code, reason):
         pass
