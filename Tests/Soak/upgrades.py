@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import mortals
+
 # Routes whose connections stay with the program before, because of their `reload`.
 STAYING = {"/restarted"}
 # What there may be of the process that watches, and how much more after a later round than at first: nothing but what
@@ -57,9 +59,9 @@ class Programs:
         return words_of(self.first)[1:2] == ["--watch-over"]
 
     def serving(self):
-        """Where only one does."""
+        """The newest program."""
         later = [process for process, words in self.below() if words[1:2] not in ([], ["--handler"], ["--rehearse"])]
-        return later[0] if later else self.first
+        return later[-1] if later else self.first
 
     def is_settled(self):
         """Whether nothing is left of a program before."""
@@ -121,7 +123,8 @@ class Upgrades:
     # ---- upgrades
     def upgrade(self):
         """By the command or by the signal; now and then something is asked for meanwhile."""
-        meddles = self.random.choice([(), (), (self.reload, self.rollback), (self.reload, self.rollback, self.second)])
+        meddles = self.random.choice([(), (), (self.reload, self.rollback, self.install),
+                                      (self.reload, self.rollback, self.second)])
         switch, by_signal = self.begin(), self.random.random() < 0.3
         said = len(self.running.lines)
         if by_signal:
@@ -138,7 +141,7 @@ class Upgrades:
                 self.random.choice(meddles)()
             self.pause.wait(0.02)
         status, text = self.said_of_signal(said) if by_signal else (asked.returncode, asked.communicate()[0])
-        if self.answered(switch, status, text) and not meddles:
+        if self.answered(switch, status, text, self.second in meddles) and not meddles:
             self.rollback_to_nothing()
         return None
 
@@ -154,7 +157,7 @@ class Upgrades:
                 return {" refused": 75, " failed": 1}.get(found[1], 0), line
         return None
 
-    def answered(self, switch, status, text):
+    def answered(self, switch, status, text, are_two):
         """Notes how it went; whether the new program serves."""
         switch.end()
         if status == 0:
@@ -163,11 +166,10 @@ class Upgrades:
             return True
         if status == 75:
             self.switches.remove(switch)
-        # Another one that is not over, a program that still has connections, and what SIGHUP has begun.
-        if status != 75 or not any(reason in text for reason in (ANOTHER, BEFORE, RELOADS)):
+        # A reload is also begun by SIGHUP, and by files that have changed.
+        due = [RELOADS, *([ANOTHER] if are_two else []), *([BEFORE] if self.switches else [])]
+        if status != 75 or not any(reason in text for reason in due):
             self.faults.append(f"an upgrade exited with {status}:\n{text}")
-        elif BEFORE in text and not self.switches:
-            self.faults.append(f"an upgrade was refused over a program that there has not been:\n{text}")
         return False
 
     # ---- meanwhile
@@ -187,10 +189,15 @@ class Upgrades:
     def rollback(self):
         self.ask("rollback", self.random.choice(self.unrest.names()))
 
+    def install(self):
+        """A newer file, which the program loads that comes up or the one that serves, whichever sees it."""
+        name = self.random.choice([name for name in self.unrest.names() if name not in mortals.KILLED])
+        self.unrest.install(name, self.random.choice(self.unrest.modules[name]))
+
     def second(self):
         switch = self.begin()
         if (told := self.unrest.ask("upgrade")) is not None:
-            self.answered(switch, told.returncode, told.stdout)
+            self.answered(switch, told.returncode, told.stdout, True)
 
     def rollback_to_nothing(self):
         """The new program knows of no generation before its own."""

@@ -18,14 +18,16 @@
 #define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) __builtin_trap();
 #elif defined HANGS
 #define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) hang();
+#elif defined WAITS
+#define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) close(open(MARK, O_RDONLY | O_CLOEXEC));
 #elif defined REFUSES
 #define BEGINS if ((config->flags & GW_CFG_PROBE) == 0 && is_second()) { h->fail(h, "the port is taken", 17); return GW_E_FAILED; }
 #else
 #define BEGINS
 #endif
 
-#if defined CRASHES || defined HANGS || defined REFUSES
-/* The file MARK is there once a test wants it. */
+#if defined CRASHES || defined HANGS || defined REFUSES || defined WAITS
+/* The file MARK is there once a test wants it; as a FIFO it is waited for until the test opens it. */
 static int is_second(void) { return access(MARK, F_OK) == 0; }
 #endif
 
