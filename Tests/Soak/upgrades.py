@@ -14,6 +14,9 @@ STAYING = {"/restarted"}
 # the allocator keeps.
 WATCHING = {"memory": 2 << 20, "descriptors": 9, "threads": 1}
 WATCHING_SLACK = {"memory": 256 << 10, "descriptors": 0, "threads": 0}
+# Descriptors of a program that has relieved another one: the ways to that and to the process that watches, each with what
+# its owner waits by.
+WAYS = 4
 IS_UNDER_WAY = "an upgrade of the program is under way"
 ANOTHER, BEFORE, RELOADS = "another one is not over", "has not ended", "a reload is under way"
 # Where one was rolled back before, the new program begins with that build.
@@ -209,7 +212,7 @@ class Upgrades:
     # ---- afterwards
     def excess(self):
         """What the process that watches has too much of."""
-        now = self.programs.watching()
+        now = self.programs.watching() if self.programs.is_settled() else {}
         if now and self.at_first is None:
             self.at_first = now
         return {name: f"{now[name]:,} instead of {self.at_first[name]:,}" for name in now
