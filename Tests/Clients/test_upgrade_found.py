@@ -1,4 +1,4 @@
-"""What the soak has found of upgrades, each in the smallest form."""
+"""What a soak has found of upgrades, each in its smallest form."""
 import os
 import shutil
 import socket
@@ -8,7 +8,9 @@ import pytest
 
 import c_handler
 from gateway_process import eventually
+from h2_peer import H2Peer
 from isolation_rig import LONG, Isolated, number, who
+from raw_peer import CLOSE, frame
 from test_tls import certificate
 from upgrade_rig import Upgraded, asking, is_there
 
@@ -67,3 +69,24 @@ def test_a_handlers_file_that_changes_while_the_new_program_comes_up(make_gatewa
         made.running.wait_for("has nothing left, and ends")
         eventually("the end of its process", lambda: not is_there(old))
         assert "1 connection moved" in said
+
+
+def test_every_stream_of_a_connection_that_stays_hears_1012(make_gateway):
+    """Each at its own random moment; the connection is there until the last one has."""
+    running = make_gateway(main="threads 2; defaults { ping_interval off; drain_timeout 10s; }", routes="route /echo { handler echo; }",
+                           listen=("127.0.0.1:0 { http2 on; }",))
+    line = Upgraded(running)
+    with H2Peer(running, timeout=LONG) as peer:
+        streams = [peer.open("/echo").opened() for _ in range(30)]
+        line.ask()
+        codes = {}
+        while not peer.has_closed and len(codes) < len(streams):
+            try:
+                peer.pump()
+            except EOFError:
+                break
+            for each in streams:
+                if each.pending and each.number not in codes:
+                    codes[each.number] = each.read_close()
+                    each.send(frame(CLOSE, b"\x03\xf4"), end=True)
+        assert list(codes.values()) == [1012] * len(streams), f"{len(codes)} of {len(streams)} were told"

@@ -5,6 +5,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import time
 
 CERTIFICATES = 4
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -39,6 +40,7 @@ class Channel:
     """A socket that never waits; `receive` and `send` raise BlockingIOError where they would have to."""
 
     def __init__(self, port, receive_buffer=None):
+        self.began = time.monotonic()
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

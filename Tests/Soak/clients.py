@@ -115,7 +115,7 @@ class Streaming(Echo):
 
 class Looping(Echo):
     """An echo of the imperative flavour; the first message says how its loop is written."""
-    answers_at_once = False
+    answers_at_once = hands_over = False
 
     def opened(self):
         self.say(TEXT, [b"frames", b"within", b"slow", b"elsewhere"][self.number % 4])

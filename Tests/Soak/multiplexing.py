@@ -45,6 +45,10 @@ class H2Channel:
                 f"{self.connection}")
 
     # ---- as a channel
+    @property
+    def began(self):
+        return self.connection.began
+
     def standing(self):
         return f"stream {self.number}, {self.connection.under.standing()}"
 

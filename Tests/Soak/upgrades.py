@@ -117,7 +117,7 @@ class Upgrades:
         """Whether an upgrade may have ended it with 1012: it is over TLS or HTTP/2, or it is its route or its handler that
         stays behind, or the build that was to take it over has refused."""
         stays = not peer.channel.moves or peer.path in STAYING or not peer.hands_over
-        return any(stays or each.refuses(peer.path) for each in self.concerned(peer.began))
+        return any(stays or each.refuses(peer.path) for each in self.concerned(peer.channel.began))
 
     def may_go(self, connection):
         """Whether one of HTTP/2 may have been asked to go."""

@@ -105,7 +105,6 @@ class Peer:
 
     def __init__(self, loop, doors, random, life, number):
         self.loop, self.random, self.number = loop, random, number
-        self.began = time.monotonic()
         self.habits = Habits(random)
         self.until = loop.now + life
         self.phase = "opening"
