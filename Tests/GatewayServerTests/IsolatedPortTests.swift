@@ -19,7 +19,7 @@ struct IsolatedPortTests {
     func none() throws {
         let port = try Self.port()
         let descriptor = Self.descriptor()
-        #expect(port.give(Self.id, [1], descriptor) == 0)
+        #expect(port.give(Self.id, [1], descriptor, isRelayed: false) == 0)
         #expect(fcntl(descriptor, F_GETFD) == -1)
         #expect(port.takeItems().isEmpty)
     }
@@ -28,13 +28,13 @@ struct IsolatedPortTests {
     func processes() throws {
         let port = try Self.port()
         port.begin()
-        #expect(port.give(Self.id, [1], Self.descriptor()) == 1)
+        #expect(port.give(Self.id, [1], Self.descriptor(), isRelayed: false) == 1)
         port.end()
         #expect(port.process == 0)
         port.begin()
         #expect(port.process == 2)
         #expect(port.takeItems().isEmpty)
-        #expect(port.give(Self.id, [2], Self.descriptor()) == 2)
+        #expect(port.give(Self.id, [2], Self.descriptor(), isRelayed: false) == 2)
         let items = port.takeItems()
         #expect(items.map(\.record) == [[2]])
         #expect(items.map(\.worker) == [1])

@@ -55,7 +55,7 @@ enum SuccessionSamples {
             .handlerProcess(.init(handler: "chat", generation: 7), descriptor()),
             .succeed(handler: "chat", descriptor()), .keep(handler: "chat"), .seen(9),
             .handlerNews(.init(handler: "chat", taken: [1, .max], ended: [3], isKept: true, isGone: true)), .allAway,
-            .relieve, .gap, .ask(number: 3, line: "connections json limit=7"), .unask(.max),
+            .relieve, .gap, .latecomers(areExpected: true), .ask(number: 3, line: "connections json limit=7"), .unask(.max),
             .answer(AnswerSamples.connections), .answer(AnswerSamples.trace),
         ]
     }

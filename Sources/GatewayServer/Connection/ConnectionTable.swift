@@ -19,6 +19,8 @@ struct ConnectionTable: ~Copyable {
     private(set) var reserved: UInt32 = 0
     /// Slots whose connections have gone to another process, which has them in the same ones.
     private var lent: Set<UInt32> = []
+    /// Serials from here on are for connections that come now; even.
+    private var firstSerial: UInt32 = 0
 
     /// - Returns: nil when the kernel refuses the address space.
     init?(capacity: Int, isRecorded: Bool = false) {
@@ -42,7 +44,7 @@ struct ConnectionTable: ~Copyable {
             return nil
         }
         // Not `&+=`: with the thread sanitizer the compiler (6.3.1) makes invalid code of it.
-        serials[slot] = serials[slot] &+ 1
+        serials[slot] = max(serials[slot], firstSerial) &+ 1
         return fill(slot, transport, worker: worker, now: now)
     }
 
@@ -88,6 +90,12 @@ struct ConnectionTable: ~Copyable {
 
     /// The highest serial there was.
     var highestSerial: UInt32 { (0..<used).reduce(0) { max($0, serials[$1]) } }
+
+    /// Another process counts on from there: whoever comes here from now on has a number that nobody has there.
+    mutating func leaveSerials() { firstSerial = (min(highestSerial, 3 << 30) &+ Self.room) & ~1 }
+
+    /// More than anybody needs as long as two processes serve.
+    private static let room: UInt32 = 1 << 28
 
     /// Keeps slots free for connections of another process, before there is any here: none of this process's has a number
     /// that one there has, or had.

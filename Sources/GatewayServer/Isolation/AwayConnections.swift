@@ -121,7 +121,8 @@ enum AwayNews: Sendable {
             peer.pointee.rareState?.relay?.leave()
             return worker.closer.teardown(peer, on: worker)
         }
-        away.process = away.port.give(peer.pointee.id, record, copy)
+        let isRelayed = peer.pointee.rareState?.relay != nil
+        away.process = away.port.give(peer.pointee.id, record, copy, isRelayed: isRelayed)
     }
 
     private func refuse(_ peer: ConnectionPointer, _ why: String, on worker: Worker) {

@@ -20,6 +20,8 @@ final class FirstProcess {
     private var link: SuccessionLink
     private var phase = Phase.starting
     private var states = StatesRestoring()
+    /// Another process takes over, and connections may still come.
+    private var expectsLatecomers = false
     private var hasAllStates = false
     /// When it is told next what has been counted, and what that was the last time.
     private var tellsAt: UInt64 = 0
@@ -60,7 +62,7 @@ final class FirstProcess {
 
     func nextStep(_ server: Server) -> UInt64? {
         // `tellsAt` is often enough to see that nobody is left.
-        let serving = phase == .serving ? [tellsAt, checkpoints.nextStep(server.handlerManager)] : []
+        let serving = phase == .serving ? [tellsAt, checkpoints.nextStep(server)] : []
         return ([link.retryAt, states.nextStep, asked.deadline] + serving).compactMap { $0 }.min()
     }
 
@@ -86,7 +88,7 @@ final class FirstProcess {
                 link.send(.finish)
             }
             if hasArrivals { (hasArrivals, arrivals) = (false, fence(server)) }
-            if isFinishing || isLeaving, hasNobody(server) { server.beginStopping() }
+            if isFinishing && hasNobody(server) || isLeaving && mayEnd(server) { server.beginStopping() }
             if phase == .serving {
                 if now >= tellsAt { tellCounts(server, now) }
                 if let state = checkpoints.step(server, now), !link.isFull { link.send(.instanceState(state)) }
@@ -104,6 +106,9 @@ final class FirstProcess {
         let isAtRest = !hasArrivals && arrivals?.isPassed ?? true
         return isAtRest && server.context.connections.load(ordering: .relaxed) <= 0
     }
+
+    /// Nor does one come any more.
+    func mayEnd(_ server: Server) -> Bool { !expectsLatecomers && hasNobody(server) }
 
     /// Nobody is there any more to whom the connections belong.
     private func endWithout(_ server: Server) {
@@ -140,14 +145,13 @@ final class FirstProcess {
         case (.serve, _):
             mail.isGathering.store(false, ordering: .releasing)
             for port in server.context.ports { port.post(.gathered) }
-            // What had been published and not given out has gone with the process before.
-            server.context.gaps.tell(nil)
         case (.statesDone, .restoring): hasAllStates = true
         // Workers that do not run yet find it in their mailboxes.
         case (.connection(let share, let socket), .restoring), (.connection(let share, let socket), .serving):
             take(share, socket, server)
         case (.publication(let publication), _): server.context.deliver(fromNeighbour: publication.item)
         case (.gap, _): server.context.gaps.tell(nil)
+        case (.latecomers(let areExpected), _): expectsLatecomers = areExpected
         case (.handOver(let socket, let keepsRelayed), .serving): server.handOver(socket, keepsRelayed: keepsRelayed)
         case (.keep, .serving):
             isLeaving = true

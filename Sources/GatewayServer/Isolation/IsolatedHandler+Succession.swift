@@ -65,12 +65,20 @@ extension IsolatedHandler {
     /// Nobody takes over.
     func keepServing() { heir = nil }
 
-    /// Whoever comes from here on is the other program's.
+    /// Whoever comes from here on is the other program's, but for those that this one relays.
     func endServing() {
         guard case .serving(let process) = phase else { return }
         for item in port.takeItems() { process.give(item) }
-        port.end()
+        port.end(isLate: true)
+        process.send(.latecomers(areExpected: true))
+        hasLatecomers = true
         phase = .leaving(process)
+    }
+
+    /// Nobody is here any more who could ask for it.
+    func expectNobody() {
+        if hasLatecomers { process?.send(.latecomers(areExpected: false)) }
+        hasLatecomers = false
     }
 
     /// Its process has looked at all that it is to hand over, or has gone.

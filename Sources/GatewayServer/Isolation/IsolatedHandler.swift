@@ -58,8 +58,10 @@ final class IsolatedHandler {
     var recycleLook: UInt64 = 0
     /// Nothing comes from the process before any more; and that of the one behind this has heard the same of this one.
     var hadFormerProcess = false
-    var isAlone = false
-    var isFollowed = false
+    var (isAlone, isFollowed) = (false, false)
+    /// It hands over, and takes those that come late.
+    var hasLatecomers = false
+    private var servesBehindDeath = false
     /// It has said that it gives nobody to the process which it was to hand over to, and which has gone.
     var hasKept = false
     /// The way to the process that relieves its own, which still gets connections.
@@ -72,7 +74,7 @@ final class IsolatedHandler {
     /// It gives way to the process of the program that takes over, which hears what becomes of it.
     var heir: ((SuccessionMessage.HandlerNews) -> Void)?
     /// Nothing is done for it until all are known that the program before has given to its process.
-    private var awaitsAll = false
+    private(set) var awaitsAll = false
     /// Where its connections go.
     private(set) var next: IsolatedPort?
 
@@ -233,6 +235,9 @@ final class IsolatedHandler {
         if isGathered {
             gathering = nil
             process.send(.serve)
+            // What had been published and not given out has gone with the process before.
+            if servesBehindDeath { process.send(.gap) }
+            servesBehindDeath = false
         }
         for news in process.step(now) { hear(news, process, now) }
         if case .launching(let process, let deadline) = phase, now >= deadline {
@@ -371,6 +376,7 @@ final class IsolatedHandler {
         case .launching, .serving, .mourning, .waiting:
             handlerManager.handlers[handler]?.processDeaths += 1
             if process.hasPublished { handlerManager.tellGap(besides: self) }
+            servesBehindDeath = true
             handlerManager.log.error(
                 "handler \"\(handler)\": process \(process.number), generation \(module.generation), \(end); its connections"
                     + " wait for another one")

@@ -17,6 +17,8 @@ final class IsolatedPort: Sendable {
         var process: UInt64 = 0
         /// That process takes connections.
         var isServed = false
+        /// It takes those only that are relayed: the others are another program's.
+        var isLate = false
         var items: [Item] = []
         /// How many of those that were given the process has not said that it has, and whether others wait for that: each is
         /// one descriptor more here.
@@ -52,12 +54,12 @@ final class IsolatedPort: Sendable {
     ///
     /// - Parameter descriptor: of a copy of its socket; changes its owner.
     /// - Returns: the number of that process; 0 where there is none, and nothing has been given.
-    func give(_ id: ConnectionID, _ record: [UInt8], _ descriptor: Int32) -> UInt64 {
+    func give(_ id: ConnectionID, _ record: [UInt8], _ descriptor: Int32, isRelayed: Bool) -> UInt64 {
         let item = Item(
             worker: UInt8(truncatingIfNeeded: id.worker), record: record,
             socket: PassedDescriptors(adopting: [descriptor]))
         let (process, isFirst): (UInt64, Bool) = state.withLock { state in
-            guard state.isServed else { return (0, false) }
+            guard state.isServed || state.isLate && isRelayed else { return (0, false) }
             state.items.append(item)
             state.onTheWay += 1
             return (state.process, state.items.count == 1)
@@ -105,16 +107,18 @@ final class IsolatedPort: Sendable {
     func begin() {
         state.withLock {
             $0.process += 1
-            $0.isServed = true
+            ($0.isServed, $0.isLate) = (true, false)
             ($0.onTheWay, $0.hasWaiting) = (0, false)
             $0.refusal = nil
         }
     }
 
     /// Control thread: that process takes none any more.
-    func end() {
+    ///
+    /// - Parameter isLate: none but those that are relayed.
+    func end(isLate: Bool = false) {
         state.withLock {
-            $0.isServed = false
+            ($0.isServed, $0.isLate) = (false, isLate)
             $0.items = []
         }
     }
@@ -160,7 +164,7 @@ final class IsolatedPort: Sendable {
     func giveUp(_ failure: IsolationFailure) {
         state.withLock {
             $0.refusal = failure
-            $0.isServed = false
+            ($0.isServed, $0.isLate) = (false, false)
             $0.items = []
         }
     }

@@ -14,20 +14,22 @@ struct SelfCheckpoints {
     private var told: [String: SavedSelf] = [:]
 
     /// When it is to be stepped even if nothing happens; nil where nobody is to be asked.
-    func nextStep(_ handlerManager: HandlerManager) -> UInt64? {
-        if let saving { return saving.1.nextStep }
-        return Self.asks(handlerManager) ? nextRound : nil
+    func nextStep(_ server: Server) -> UInt64? {
+        guard Self.asks(server) else { return nil }
+        return saving?.1.nextStep ?? nextRound
     }
 
-    private static func asks(_ handlerManager: HandlerManager) -> Bool {
-        handlerManager.configuration.routes.contains { $0.limits.isolation.checkpoint != .off }
+    /// Whoever hands over has been asked for the last time.
+    private static func asks(_ server: Server) -> Bool {
+        server.phase == .serving && server.predecessor == nil
+            && server.handlerManager.configuration.routes.contains { $0.limits.isolation.checkpoint != .off }
     }
 
     /// Goes on without waiting.
     ///
     /// - Returns: what an instance knows, if that is something else than the last time.
     mutating func step(_ server: Server, _ now: UInt64) -> SuccessionMessage.InstanceState? {
-        guard server.phase == .serving, server.predecessor == nil, Self.asks(server.handlerManager) else { return nil }
+        guard Self.asks(server) else { return nil }
         if let (route, saving) = saving {
             guard saving.step(now) else { return nil }
             self.saving = nil

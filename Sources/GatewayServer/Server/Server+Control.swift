@@ -19,7 +19,7 @@ extension Server {
             }
         case .reload, .rollback:
             guard phase == .serving else { return ControlAnswer("the gateway is \(phase.rawValue)", exit: 75) }
-            if predecessor != nil {
+            if predecessor != nil || isTakingOver && command != .reload(nil) {
                 return ControlAnswer("error: an upgrade of the program is under way, try again", exit: 75)
             }
             return replace(command, for: client)

@@ -46,7 +46,7 @@ extension Server {
             serviceManager.tellReloading(at: context.clock())
             isReloadTold = true
         }
-        if takeover != nil || phase == .starting {
+        if takeover != nil || phase == .starting || isTakingOver {
             if let waiting = waitingRequest {
                 waiting.clients += client.map { [$0] } ?? []
             } else {
@@ -134,7 +134,7 @@ extension Server {
     /// Goes on with what was asked for, and answers what is over.
     func stepRequests() {
         if let takeover { step(takeover) }
-        if takeover == nil, phase == .serving, let waiting = waitingRequest {
+        if takeover == nil, phase == .serving, !isTakingOver, let waiting = waitingRequest {
             waitingRequest = nil
             requests.append(waiting)
             read(waiting)

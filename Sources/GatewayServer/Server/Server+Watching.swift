@@ -5,9 +5,12 @@ import Glibc
 import HandlerModules
 
 extension Server {
+    /// Changes of files are heard of, and not later.
+    var watchesFiles: Bool { (phase == .serving || phase == .starting) && predecessor == nil && !isTakingOver }
+
     /// Replaces handlers whose files have changed and come to rest.
     func reloadChanged() {
-        guard let watch, phase == .serving || phase == .starting, predecessor == nil else { return }
+        guard let watch, watchesFiles else { return }
         let modules = handlerManager.handlerNames(of: handlerManager.configuration).map {
             handlerManager.service(named: $0).module
         }

@@ -399,7 +399,7 @@ package final class Server {
     private var nextTurn: UInt64? {
         let now = context.clock()
         let draining = phase == .draining ? now &+ 50_000_000 : nil
-        let watching = phase == .serving || phase == .starting ? watch?.pause : nil
+        let watching = watchesFiles ? watch?.pause : nil
         let certifying = phase == .stopping ? nil : certificates.pause(listeners.entries)
         let pauses = [control?.milliseconds(now), admin.milliseconds(now), watching, certifying].compactMap { $0 }
             .map { now &+ UInt64(max(0, $0)) &* 1_000_000 }

@@ -354,7 +354,8 @@ import WebSocket
         let patience = isClosing ? 0 : drainTimeout ?? transfer.patience
         // The slot spreads the peers evenly.
         let spread = (peer.pointee.slot &* 2_654_435_761) % max(1, transfer.spread)
-        let closeAt = beganAt &+ max(1, patience) &+ spread
+        let firstEnd = beganAt &+ max(1, patience)
+        let closeAt = firstEnd &+ spread
         guard worker.now >= closeAt, peer.pointee.phase != .gone else { return }
         switch peer.pointee.phase {
         case .open:
@@ -366,6 +367,8 @@ import WebSocket
         case .multiplexed: worker.http2.shutDown(peer)
         case .head, .body, .answering, .away, .closing, .ending, .lingering, .gone: break
         }
-        if worker.now >= closeAt &+ Self.cutOffTicks { worker.closer.teardown(peer, on: worker) }
+        // What carries others is there until the last of them has been told.
+        let lastEnd = peer.pointee.phase == .multiplexed ? firstEnd &+ transfer.spread : closeAt
+        if worker.now >= lastEnd &+ Self.cutOffTicks { worker.closer.teardown(peer, on: worker) }
     }
 }

@@ -412,7 +412,8 @@ final class Predecessor {
         }
         guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
         let hasNobody =
-            server.firstProcess?.hasNobody(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
+            server.firstProcess?.mayEnd(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
+        if hasNobody { for each in isolated { each.expectNobody() } }
         if hasNobody, isolated.allSatisfy({ $0.process == nil }), server.endBehindSuccessor() { phase = .ended }
     }
 

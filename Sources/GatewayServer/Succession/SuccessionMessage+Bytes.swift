@@ -49,6 +49,7 @@ extension SuccessionMessage {
         case unask = 0x212
         case answer = 0x213
         case gap = 0x214
+        case latecomers = 0x215
         case progress = 0x8000
         case remaining = 0x8001
         case handlerProcess = 0x8002
@@ -63,7 +64,8 @@ extension SuccessionMessage {
             case .start: 1 << 20
             case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap:
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap,
+                .latecomers:
                 1 << 10
             }
         }
@@ -121,6 +123,7 @@ extension SuccessionMessage {
         case .unask: .unask
         case .answer: .answer
         case .gap: .gap
+        case .latecomers: .latecomers
         }
     }
 
@@ -169,6 +172,7 @@ extension SuccessionMessage {
         case .loaded(let handler): handler.put(&writer)
         case .tally(let tally): tally.put(&writer)
         case .depart(let milliseconds): writer.put(1, milliseconds)
+        case .latecomers(let areExpected): writer.put(1, areExpected)
         case .ask(let number, let line):
             writer.put(1, number)
             writer.put(2, line)
@@ -233,6 +237,7 @@ extension SuccessionMessage {
         case .reopenLogs: self = .reopenLogs
         case .relieve: self = .relieve
         case .gap: self = .gap
+        case .latecomers: self = .latecomers(areExpected: try fields.flag(1))
         case .ask: self = .ask(number: try fields.number(1), line: try fields.demand(fields.text(2), 2))
         case .unask: self = .unask(try fields.number(1))
         case .answer: self = .answer(try ProcessAnswer(fields))

@@ -36,7 +36,7 @@ import HandlerModules
 ///           ◀───────────────────────────────────  instanceState …, statesDone; connection …
 ///     taken …, ended …, instanceState …, tally …,
 ///     answer …, relieve ───────────────────────▶
-///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask, gap
+///           ◀───────────────────────────────────  handOver, depart, stop, reopenLogs, ask, unask, gap, latecomers
 enum SuccessionMessage: Sendable {
     /// The first word of the successor.
     case hello(Greeting)
@@ -115,8 +115,10 @@ enum SuccessionMessage: Sendable {
     case unask(UInt64)
     /// A part of an answer.
     case answer(ProcessAnswer)
-    /// Another process has died that published for all: something of that may be missing.
+    /// A process has died: something of what it published may be missing.
     case gap
+    /// Another process takes over, and yet connections may come that the first process relays; or none do any more.
+    case latecomers(areExpected: Bool)
     /// Another program is to be started, which inherits the descriptor.
     case start(ChildProgram, PassedDescriptors)
     /// It has this number.

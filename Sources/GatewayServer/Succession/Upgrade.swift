@@ -193,6 +193,12 @@ extension Server {
 
     // MARK: This program takes over
 
+    /// Another program is giving its place to this one: what is replaced meanwhile would be what that has handed over.
+    var isTakingOver: Bool {
+        guard let successor else { return false }
+        return !successor.mayServe || successor.isBeside && handlerManager.isolated.contains { $0.awaitsAll }
+    }
+
     /// What there is to say of an upgrade, for `gateway status`.
     var upgradeNote: String? {
         if let upgrade { return "\(upgrade.program.path) rehearses" }
@@ -240,6 +246,7 @@ extension Server {
             }
         }
         listeners = Listeners(entries)
+        certificates.takeOver(entries)
         control = try ControlEndpoint(startConfiguration, log, adopted: take { $0.role == .control })
         try admin.begin(startConfiguration.admin, adopted: take { $0.role == .admin })
         for each in rest where each.share.role == .clients { Self.close(each.socket, each.share.address, log) }

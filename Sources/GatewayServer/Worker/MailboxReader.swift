@@ -203,7 +203,9 @@ final class MailboxReader {
         case .endExport: worker.exporter.end(on: worker)
         case .take(let record, let descriptor, let received):
             worker.importer.take(record, descriptor, received: received, on: worker)
-        case .countSlots(let slots): slots.note(worker.table.used, worker.table.highestSerial, of: worker.port.index)
+        case .countSlots(let slots):
+            slots.note(worker.table.used, worker.table.highestSerial, of: worker.port.index)
+            worker.table.leaveSerials()
         case .copyRecords(let copies): copies.add(worker.exporter.copies(on: worker), of: worker.port.index)
         case .letIn(let passage): worker.server.succession.pass(passage)
         case .releaseReserved: worker.table.releaseReserved()
