@@ -34,6 +34,8 @@ int clinux_pipe(int *reading, int *writing) {
 
 int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
+int clinux_open_own_program(void) { return open("/proc/self/exe", O_PATH | O_CLOEXEC); }
+
 int clinux_close_on_exec(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
 static int prepare_actions(posix_spawn_file_actions_t *actions, const int *moved, int count) {

@@ -24,9 +24,18 @@ package enum ControlCommand: Sendable, Equatable {
     case connections(ConnectionQuery)
     /// Frames as they pass; the answer has no end of its own.
     case trace(TraceQuery)
-    /// Replace the gateway's own program by that of a file, from the root; nil: by the one that lies where this one came
-    /// from. The answer comes in lines, as it goes on.
-    case upgrade(String?)
+    /// Replace the gateway's own program. The answer comes in lines, as it goes on.
+    case upgrade(Program)
+
+    /// What takes the place of the gateway's own program.
+    package enum Program: Sendable, Equatable {
+        /// The file that lies where this one came from.
+        case installed
+        /// A file, from the root.
+        case file(String)
+        /// The program that this one has relieved, whatever lies where that came from.
+        case before
+    }
 
     /// Within what time connections are told to go, each at a random moment.
     package enum Spread: Sendable, Equatable {
@@ -109,9 +118,14 @@ package enum ControlCommand: Sendable, Equatable {
         case .drain(let spread): "drain\(Self.text(of: spread))"
         case .connections(let query): "connections \(query.line)"
         case .trace(let query): "trace \(query.line)"
-        case .upgrade(let file): "upgrade" + ControlOptions.words([("file", file)])
+        case .upgrade(.installed): "upgrade"
+        case .upgrade(.file(let file)): "upgrade" + ControlOptions.words([("file", file)])
+        case .upgrade(.before): "upgrade \(Self.back)"
         }
     }
+
+    /// Stands for the program before, where options have a name: no path, since those begin at the root.
+    private static let back = "back"
 
     private static func text(of spread: Spread?) -> String {
         switch spread {
@@ -138,7 +152,7 @@ package enum ControlCommand: Sendable, Equatable {
     private static func narrowed(_ words: [String]) throws(Failure) -> ControlCommand? {
         guard let command = words.first, ["connections", "trace", "upgrade"].contains(command) else { return nil }
         let rest = words.dropFirst()
-        if command == "upgrade" { return .upgrade(try file(ControlOptions(words: rest))) }
+        if command == "upgrade" { return .upgrade(try program(rest)) }
         let form = rest.first.flatMap { Form(rawValue: $0) }
         let options = try ControlOptions(words: form == nil ? rest : rest.dropFirst())
         if command == "trace" { return .trace(try TraceQuery(options, form: form ?? .text)) }
@@ -146,14 +160,16 @@ package enum ControlCommand: Sendable, Equatable {
     }
 
     /// What stands behind `upgrade`.
-    private static func file(_ options: ControlOptions) throws(Failure) -> String? {
-        var options = options
+    private static func program(_ words: ArraySlice<String>) throws(Failure) -> Program {
+        if words.elementsEqual([back]) { return .before }
+        var options = try ControlOptions(words: words)
         let file = options.take("file")
         try options.end()
-        if let file, !file.hasPrefix("/") || file.utf8.contains(0) {
+        guard let file else { return .installed }
+        guard file.hasPrefix("/"), !file.utf8.contains(0) else {
             throw Failure(sentence: "the file of an upgrade is a path from the root")
         }
-        return file
+        return .file(file)
     }
 
     private static func name(_ word: String) throws(Failure) -> String {

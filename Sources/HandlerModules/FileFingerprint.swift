@@ -24,6 +24,21 @@ package struct FileFingerprint: Equatable, Sendable {
         self.init(status)
     }
 
+    /// Looks at a regular file that is open, be it for nothing else (O_PATH); nil when it is none.
+    package init?(descriptor: Int32) {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        self.init(status)
+    }
+
+    /// Whether both are of one file, whatever has become of it.
+    package func isSameFile(as other: FileFingerprint) -> Bool { device == other.device && inode == other.inode }
+
+    /// Whether nobody has written into it in between; names and modes may have changed.
+    package func hasContent(of other: FileFingerprint) -> Bool {
+        isSameFile(as: other) && size == other.size && modified == other.modified
+    }
+
     /// Looks at whatever is there, where links lead or, where that is nothing, at the link itself.
     init(whatever path: String) {
         var status = stat()

@@ -96,6 +96,15 @@ package enum FileTrust {
         return unsafe access(path, X_OK) == 0 ? nil : "cannot be executed (\(SystemError("access")))"
     }
 
+    /// The same of a file that has been such a program, and is open: what speaks for itself, whatever its names are by now.
+    package static func objection(toOpenProgram descriptor: Int32) -> String? {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return "cannot be looked at (\(SystemError("fstat")))" }
+        let objection = objection(
+            to: .module, mode: status.st_mode, owner: status.st_uid, group: status.st_gid, user: geteuid())
+        return objection.map { "cannot be trusted: it \($0); \(Objection.ownership)" }
+    }
+
     /// The folder that holds an absolute path; "/" holds itself.
     static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }

@@ -25,9 +25,11 @@ package struct ModuleLocator: Sendable {
         self.folders = folders
     }
 
-    /// The folder of the running executable.
+    /// The folder that the running executable came from, also where its name is another one's by now.
     package static func executableFolder() -> String? {
-        (try? canonical("/proc/self/exe")).map { FileTrust.parent(of: $0) }
+        let path = OwnProgram.path
+        if path.isEmpty { return nil }
+        return try? canonical(FileTrust.parent(of: path))
     }
 
     /// Finds and opens the module of a handler.

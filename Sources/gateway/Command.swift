@@ -74,11 +74,11 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .test: ["--tls", "--deflate"]
         case .devCert: ["--remove"]
+        case .upgrade: ["--back"]
         case .trace: TraceQuery.flags
         case .initialize: ["--force"]
         case .connect: ["--insecure", "--deflate", "--http2", "--raw", "--pings"]
-        case .run, .check, .status, .connections, .reload, .rollback, .upgrade, .stop, .drain, .explain, .inspect, .new,
-            .top,
+        case .run, .check, .status, .connections, .reload, .rollback, .stop, .drain, .explain, .inspect, .new, .top,
             .completion, .man:
             []
         }

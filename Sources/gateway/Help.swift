@@ -69,7 +69,7 @@ enum Help {
           trace               frames as they pass, of one connection or of a route
           reload [HANDLER]    read the configuration again and replace the handlers that changed
           rollback HANDLER    make the previous generation current again
-          upgrade [FILE]      replace the gateway's own program under its connections
+          upgrade [FILE]      replace the gateway's own program under its connections; --back: by the one before
           stop                tell every connection to go (1001), and end
           drain               refuse newcomers (503), and end when the last has left
                               both: --spread [TIME] tells them one by one
@@ -228,8 +228,12 @@ enum Help {
             "gateway upgrade                  by the file that lies now where the running program came from",
             "gateway upgrade /opt/gateway-2/bin/gateway",
             "gateway upgrade ./gateway -c /etc/gateway/gateway.conf",
-        ], usage: "gateway upgrade [FILE] [-c FILE]", [.configuration, .socket],
+            "gateway upgrade --back           by the program that ran before the last upgrade",
+        ], usage: "gateway upgrade [FILE | --back] [-c FILE]", [.configuration, .socket],
         """
+          --back     the program before this one takes over again: its file as it was, also where another one lies there now;
+                     twice goes forth and back
+
         Replaces the gateway's own program while clients stay connected. The new program rehearses first: it reads the
         configuration, tries every handler, and reads a copy of what is known of the connections. Then it starts beside
         the old one, which hands over what listens and, one by one between two messages, its WebSockets, with what their
@@ -238,6 +242,9 @@ enum Help {
         Connections over TLS and HTTP/2 stay with the old program, and so do those of handlers that cannot hand over,
         until they end or are told to go (1012) within the `drain_timeout` of their routes. The command answers when all
         that can move has moved, and says how many stay, and until when.
+
+        While some are still with the program before, another upgrade is refused; --back has those told to go (1012) at
+        once, when its program has rehearsed, and waits for that.
 
         A program that is installed has to replace the file, as `install` or a package does, not write into it.
         Exit status: 0 the new program serves; 75 refused, such as by the rehearsal, or while another upgrade is not over:

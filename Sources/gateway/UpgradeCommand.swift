@@ -5,7 +5,16 @@ import Glibc
 enum UpgradeCommand {
     static func run(_ arguments: Arguments) -> Int32 {
         let file = arguments.operands.first.map { absolute($0) }
-        return RunningGateway.follow(.upgrade(file), arguments)
+        guard arguments.flags.contains("--back") else {
+            return RunningGateway.follow(.upgrade(file.map { .file($0) } ?? .installed), arguments)
+        }
+        guard file == nil else {
+            Terminal.complain(
+                "error: --back takes no FILE: it is the program before, whatever lies where that came from\n"
+                    + "       `gateway upgrade --help` shows how it is used")
+            return ExitStatus.usage
+        }
+        return RunningGateway.follow(.upgrade(.before), arguments)
     }
 
     /// The gateway has a working directory of its own.

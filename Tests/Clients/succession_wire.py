@@ -4,6 +4,7 @@ import socket
 import struct
 
 START, STARTED, NOT_STARTED, SERVES, CHILD_ENDED = 0x100, 0x101, 0x102, 0x103, 0x104
+PROGRAM_FILE = 0x8004
 HEAD = struct.Struct("<IHH")
 
 

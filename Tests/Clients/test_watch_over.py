@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway_process import BINARY, DEADLINE, eventually
-from succession_wire import CHILD_ENDED, NOT_STARTED, STARTED
+from succession_wire import CHILD_ENDED, NOT_STARTED, PROGRAM_FILE, STARTED, field
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = str(HERE / "watched_program.py")
@@ -217,6 +217,34 @@ def test_what_it_hands_down_is_what_it_was_given(watched, tmp_path):
     second.tell("exit", 0)
     first.tell("exit", 0)
     assert watched.status() == 0
+
+
+def test_a_file_that_was_handed_on_is_started_whatever_has_its_name(watched, tmp_path):
+    first = watched.launch().program()
+    place = tmp_path / "python"
+    place.write_bytes(Path(sys.executable).resolve().read_bytes())
+    place.chmod(0o755)
+    [number] = first.ask("open", str(place))
+    file = place.stat().st_ino
+    place.unlink()
+    place.write_text("no program")
+    first.call("send", PROGRAM_FILE, field(1, str(place)), [number])
+    # Where nothing is known of such files, it is the way there.
+    first.call("start", "/nowhere", ["-c", f"import sys; sys.argv[0] = {PROGRAM!r}; exec(open({PROGRAM!r}).read())", watched.path], 0,
+               [f"PYTHONHOME={sys.base_prefix}", f"PYTHONPATH={HERE}"])
+    assert first.call("receive")[0] == STARTED
+    second = watched.program()
+    assert Path(f"/proc/{second.pid}/exe").stat().st_ino == file
+    assert Path(f"/proc/{second.pid}/cmdline").read_bytes().split(b"\0")[0].decode() == str(place)
+    assert second.ask("environment", "GATEWAY_PROGRAM") == (f"5:{watched.process.pid}",)
+    # It is for one start: the next one is by name.
+    first.call("start", "/nowhere", [], 0)
+    assert first.call("receive")[0] == NOT_STARTED
+    second.tell("exit", 0)
+    assert first.call("receive")[0] == CHILD_ENDED
+    first.tell("exit", 0)
+    assert watched.status() == 0
+    assert watched.complaints == ""
 
 
 def test_a_program_that_was_not_ready_ends_alone(watched):

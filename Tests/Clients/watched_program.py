@@ -56,6 +56,8 @@ def main():
             say("environment", os.environ.get(words[0]))
         elif order == "descriptors":
             say("descriptors", sorted(int(name) for name in os.listdir("/proc/self/fd")))
+        elif order == "open":
+            say("opened", os.open(words[0], os.O_RDONLY))
         elif order == "read":
             say("read", os.read(words[0], 100))
         elif order == "orphan":

@@ -7,7 +7,8 @@ struct ControlCommandTests {
     @Test(
         arguments: [
             .status(.text), .status(.colour), .status(.json), .reload(nil), .reload("chat-2_x.y"), .rollback("a"),
-            .upgrade(nil), .upgrade("/opt/new gateway/100%\n"),
+            .upgrade(.installed), .upgrade(.file("/opt/new gateway/100%\n")), .upgrade(.before),
+            .upgrade(.file("/back")),
             .stop(nil), .drain(nil), .stop(.drainTimeout), .drain(.drainTimeout), .stop(.milliseconds(1500)),
             .drain(.milliseconds(86_400_000)), .reload(String(repeating: "x", count: 128)),
         ] as [ControlCommand])
@@ -95,7 +96,9 @@ struct ControlCommandTests {
         "", " ", "Status", "status xml", "reload a b", "reload ../x", "reload .x", "reload a/b", "rollback",
         "rollback é", "stop now", "drain all", "stop spread 30", "stop spread 0s", "drain spread 25h",
         "drain spread 1s x", "stop 1s", "exit 0", "upgrade /usr/bin/gateway", "upgrade file=gateway", "upgrade file=",
-        "upgrade file=/a%00", "upgrade file=/a more=1", "\u{0}", "status\r",
+        "upgrade file=/a%00", "upgrade file=/a more=1",
+        "upgrade back file=/a", "upgrade file=/a back", "upgrade back back", "upgrade back=1", "upgrade Back", "\u{0}",
+        "status\r",
         "reload " + String(repeating: "x", count: 129),
     ])
     func `anything else is refused`(_ line: String) {

@@ -54,6 +54,7 @@ enum SuccessionSamples {
             .depart(milliseconds: 70_000), .handOver(descriptor(), keepsRelayed: true),
             .handlerProcess(.init(handler: "chat", generation: 7), descriptor()),
             .succeed(handler: "chat", descriptor()), .keep(handler: "chat"), .seen(9),
+            .programFile(path: "/usr/bin/gateway", descriptor()), .letGo,
             .handlerNews(.init(handler: "chat", taken: [1, .max], ended: [3], isKept: true, isGone: true)), .allAway,
             .relieve, .gap, .latecomers(areExpected: true), .ask(number: 3, line: "connections json limit=7"), .unask(.max),
             .answer(AnswerSamples.connections), .answer(AnswerSamples.trace),

@@ -119,6 +119,17 @@ struct SuccessorProcessTests {
         }
     }
 
+    @Test("it ends so at once where the child was faster, and is reaped")
+    func childWasFaster() async {
+        await #expect(processExitsWith: .exitCode(7)) {
+            let ends = try Self.end()
+            let process = try SuccessorProcess(
+                Self.shell("exit 7"), DescriptorSocket(adopting: ends.far), supervisor: nil)
+            _ = Self.news(of: process)
+            process.watchOver()
+        }
+    }
+
     @Test("it does so also where the file has gone meanwhile")
     func fileGone() async {
         await #expect(processExitsWith: .exitCode(5)) {

@@ -1,5 +1,6 @@
 import GatewayIO
 import Glibc
+import HandlerModules
 import Testing
 
 @testable import GatewayServer
@@ -24,7 +25,7 @@ struct SupervisorPipeTests {
         var way = try DescriptorSocket.Pair()
         guard let far = way.takeFar(), let near = way.takeNear() else { throw Errno(EBADF) }
         let program = ChildProgram(path: "/bin/gateway", arguments: ["run"], variables: ["A": "b"])
-        pipe.start(program, predecessor: far)
+        try pipe.start(program, predecessor: far)
         pipe.tellServing(12)
         #expect(pipe.turn().isEmpty)
         let messages = try watcher.link.turn()
@@ -41,6 +42,27 @@ struct SupervisorPipeTests {
         watcher.link.send(.childEnded(process: 99, ChildEnd(signal: 9, status: 0)))
         _ = try watcher.link.turn()
         #expect(pipe.turn() == [.started(99), .notStarted("why"), .ended(99, ChildEnd(signal: 9, status: 0))])
+    }
+
+    @Test("a file that has lost its name goes ahead, and stands in the way to it for those who do not know that")
+    func file() throws {
+        let folder = try ProgramFolder()
+        try folder.put()
+        let held = try folder.hold()
+        try folder.put([2])
+        let (pipe, watcher) = try Self.pair()
+        var way = try DescriptorSocket.Pair()
+        guard let far = way.takeFar() else { throw Errno(EBADF) }
+        try pipe.start(ChildProgram(path: held.path, arguments: ["run"]), from: held, predecessor: far)
+        _ = pipe.turn()
+        let messages = try watcher.link.turn()
+        guard messages.count == 2, case .programFile(let path, let passed) = messages[0],
+            case .start(let program, _) = messages[1]
+        else { throw Errno(EBADMSG) }
+        let taken = try #require(HeldProgram(path, passed))
+        #expect(taken.path == folder.program && !taken.isInPlace)
+        #expect(FileFingerprint(path: program.path) == FileFingerprint(descriptor: taken.number))
+        #expect(program.arguments == ["run"] && program.path.hasPrefix("/proc/\(getpid())/fd/"))
     }
 
     @Test("the end of the watching process is told once, after what it said; nonsense is the same as its end")

@@ -35,6 +35,7 @@ struct ArgumentsTests {
         Case(words: "reload -- -c", command: .reload, operands: ["-c"]),
         Case(words: "rollback chat", command: .rollback, operands: ["chat"]),
         Case(words: "upgrade", command: .upgrade),
+        Case(words: "upgrade --back -c g", command: .upgrade, file: "g", flags: ["--back"]),
         Case(words: "upgrade ./gateway -c g", command: .upgrade, file: "g", operands: ["./gateway"]),
         Case(words: "stop", command: .stop), Case(words: "drain", command: .drain),
         Case(words: "stop --spread", command: .stop, values: ["--spread": [""]]),

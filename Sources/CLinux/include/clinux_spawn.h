@@ -17,6 +17,9 @@ int clinux_pipe(int *reading, int *writing);
 /* Makes a close-on-exec file that lives in memory alone; -1 with errno set. */
 int clinux_memory_file(const char *name);
 
+/* Opens the file of this program, for nothing but to be looked at and started; -1 with errno set. */
+int clinux_open_own_program(void);
+
 /* No program started from here on inherits the descriptor; 0, or -1 with errno set. */
 int clinux_close_on_exec(int descriptor);
 

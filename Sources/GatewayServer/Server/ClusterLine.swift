@@ -2,6 +2,7 @@ import GatewayCluster
 package import GatewayConfiguration
 import GatewayControl
 import Glibc
+import HandlerModules
 
 /// The `cluster` line of gateway.conf, with the file that it names as it is now.
 package enum ClusterLine {
@@ -38,7 +39,7 @@ package enum ClusterLine {
 
     /// Where modules are: beside the program, or in the folder of libraries of its package.
     static var folders: [String] {
-        let own = Server.ownProgram.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let own = OwnProgram.path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             .joined(separator: "/")
         return [own, own + "/../lib/gateway"]
     }

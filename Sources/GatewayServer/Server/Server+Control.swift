@@ -48,10 +48,11 @@ extension Server {
             if phase == .starting { return ControlAnswer("error: the gateway is starting, try again", exit: 75) }
             guard case .control(let number) = client else { return Self.onlyThere }
             return traces.begin(query, for: number, handlerManager)
-        case .upgrade(let file):
+        case .upgrade(let program):
             // Whoever may look at a dashboard may not say which programs are run.
             guard case .control(let number) = client else { return Self.onlyThere }
-            return beginUpgrade(file, cause: "gateway \(command.line)", client: number)
+            let cause = program == .before ? "gateway upgrade --back" : "gateway \(command.line)"
+            return beginUpgrade(program, cause: cause, client: number)
         }
     }
 

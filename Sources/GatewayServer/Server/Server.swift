@@ -453,7 +453,7 @@ package final class Server {
             LogFiles.reopen()
             handlerManager.reopenLogs()
             log.info("SIGUSR1: files of logs are opened again")
-        case SIGUSR2: _ = beginUpgrade(nil, cause: "SIGUSR2", client: nil)
+        case SIGUSR2: _ = beginUpgrade(.installed, cause: "SIGUSR2", client: nil)
         default: log.debug("signal \(signal) means nothing here")
         }
     }

@@ -39,8 +39,10 @@ struct ChildProgram: Sendable, Equatable {
     /// - Parameters:
     ///   - descriptors: what it inherits, from 3 on.
     ///   - standard: what it has as standard input, output and error: those of this process, unless others are given.
+    ///   - file: open on what is started, where something else may lie at the path by now. The child has it behind the others.
     func start(
-        _ descriptors: [Int32] = [], standard: [Int32] = [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO]
+        _ descriptors: [Int32] = [], standard: [Int32] = [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO],
+        from file: Int32? = nil
     ) throws(Failure) -> pid_t {
         let words = unsafe CStringList([path] + arguments)
         let environment = unsafe CStringList(self.environment())
@@ -48,8 +50,10 @@ struct ChildProgram: Sendable, Equatable {
             unsafe words.free()
             unsafe environment.free()
         }
-        let all = standard + descriptors
-        let process = unsafe clinux_spawn_in(path, words.pointers, environment.pointers, all, Int32(all.count))
+        let all = standard + descriptors + (file.map { [$0] } ?? [])
+        // The number that it has in the child, where the name is looked up.
+        let executed = file == nil ? path : "/proc/self/fd/\(all.count - 1)"
+        let process = unsafe clinux_spawn_in(executed, words.pointers, environment.pointers, all, Int32(all.count))
         guard process > 0 else { throw Failure(description: "\(path) cannot be started: \(Errno.last)") }
         return process
     }

@@ -34,6 +34,15 @@ final class ConnectionTransfer: Sendable {
                 busy: one.busy + other.busy, bound: one.bound + other.bound,
                 unmovable: one.unmovable + other.unmovable)
         }
+
+        /// A few words for each reason.
+        var reasons: [String] {
+            [
+                (bound, "over TLS or HTTP/2, or in the middle of a request"),
+                (unmovable, "whose handler does not hand them over"),
+                (busy, "that move when they are quiet"),
+            ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        }
     }
 
     /// Stands for the other process where a connection has been refused (`RareState.refusedInstance`): no instance has it.
@@ -58,6 +67,8 @@ final class ConnectionTransfer: Sendable {
     /// Rung when a worker has looked at each of its connections once.
     private let progress: ControlWaker
 
+    /// What was under way before this, and is not any more.
+    private let former: ConnectionTransfer?
     let moved = Atomic<Int>(0)
     /// Connections whose handler does not let go of them.
     let refused = Atomic<Int>(0)
@@ -72,7 +83,7 @@ final class ConnectionTransfer: Sendable {
         patience: UInt32, spread: UInt32, closing: Set<String>? = [], reason: String = "the gateway was upgraded",
         keepsRelayed: Bool = false, heirs: Set<String> = [], progress: ControlWaker
     ) {
-        (self.keepsRelayed, self.heirs) = (keepsRelayed, heirs)
+        (self.keepsRelayed, self.heirs, former) = (keepsRelayed, heirs, nil)
         (self.closing, self.reason) = (closing, reason)
         self.targets = targets
         self.receiver = receiver
@@ -80,6 +91,16 @@ final class ConnectionTransfer: Sendable {
         self.spread = spread
         self.progress = progress
     }
+
+    /// The same from here on, but that nobody waits: whoever cannot move at once is told to go, within so many ticks.
+    init(hurrying former: ConnectionTransfer, within spread: UInt32, reason: String) {
+        (keepsRelayed, heirs, targets) = (former.keepsRelayed, former.heirs, former.targets)
+        (receiver, progress, self.former) = (former.receiver, former.progress, former)
+        (patience, self.spread, closing, self.reason) = (0, spread, nil, reason)
+    }
+
+    /// Connections that have moved, before the hurry as well.
+    var movedInAll: Int { moved.load(ordering: .relaxed) + (former?.movedInAll ?? 0) }
 
     /// What connections of a binding come to; nil where they cannot.
     func target(of binding: UnsafeMutablePointer<Binding>) -> HandoverFacts? {

@@ -52,7 +52,7 @@ final class Predecessor {
     /// What asked for it, and who waits for the answer: a client of the control socket, if any.
     let cause: String
     let client: UInt64?
-    /// The file of the new program.
+    /// The file of the new program, for people.
     let path: String
     let process: SuccessorProcess
     private unowned let server: Server
@@ -79,13 +79,14 @@ final class Predecessor {
 
     /// Starts the successor.
     init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
-        (cause, client, path, self.server) = (request.cause, request.client, request.program.path, server)
+        (cause, client, path, self.server) = (request.cause, request.client, request.program.title, server)
         keepsRelayed = false
         var pair = try ChildProgram.makePair()
         guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
         link = try ChildProgram.makeLink(near)
         process = try SuccessorProcess(
-            request.program.child(server.environment.ofSuccessor), far, supervisor: server.supervisor)
+            request.program.child(server.environment.ofSuccessor), from: request.program.held, far,
+            supervisor: server.supervisor)
         deadline = Self.deadline(server)
     }
 
@@ -196,6 +197,9 @@ final class Predecessor {
             server.handlerManager.isolated.first { $0.handler == handler }?.process?.send(.keep(handler: handler))
         case (.errand(let errand), _): server.context.succession.take(.errand(errand), server.context)
         case (.stop, _) where hasHandedOver: beginStopping()
+        case (.letGo, .moving(let transfer)): phase = .moving(hurry(transfer))
+        case (.letGo, .staying(let transfer)): phase = .staying(hurry(transfer))
+        case (.letGo, .ended): break
         case (.progress(let text), _): say(text)
         case (.abort(let reason), _): return fail(reason)
         default: return fail("\"\(message.kind)\" is not what comes now")
@@ -241,6 +245,7 @@ final class Predecessor {
         for each in server.handlerManager.isolated {
             if let (share, ledger) = each.share { link.send(.handlerProcess(share, ledger)) }
         }
+        if let file = server.programFile { link.send(file) }
         link.send(.welcome(own))
         phase = .greeted
         return nil
@@ -330,22 +335,7 @@ final class Predecessor {
     }
 
     private func beginMoving() {
-        var facts: [String: (handler: String, facts: HandoverFacts)] = [:]
-        let policies = Dictionary(
-            server.handlerManager.configuration.routes.map { ($0.name, $0.limits.reload) }, uniquingKeysWith: { $1 })
-        for target in targets where [.automatic, .migrate].contains(policies[target.route]) {
-            guard let known = try? HandoverFacts(target.facts) else { continue }
-            facts[target.route] = (target.handler, known)
-        }
-        let limits = server.handlerManager.configuration.limits
-        let transfer = ConnectionTransfer(
-            facts, to: server.context.succession,
-            patience: TimerWheel.ticks(milliseconds: limits.drainTimeoutMilliseconds),
-            spread: TimerWheel.ticks(milliseconds: min(limits.drainTimeoutMilliseconds, 10_000)),
-            closing: server.firstProcess == nil ? [] : Set(policies.filter { $0.value == .close }.keys),
-            reason: server.firstProcess == nil ? "the gateway was upgraded" : "the handler was replaced",
-            keepsRelayed: keepsRelayed, heirs: heirs,
-            progress: server.loop.bell)
+        let transfer = server.makeTransfer(targets, keepsRelayed: keepsRelayed, heirs: heirs)
         server.handlerManager.giveWay()
         for each in server.handlerManager.isolated {
             if heirs.contains(each.handler) { each.endServing() }
@@ -362,6 +352,20 @@ final class Predecessor {
         server.handlerManager.isolated.filter { heirs.contains($0.handler) }
     }
 
+    /// Within so long they are told then, in milliseconds: they come back to the successor, which serves alone.
+    private static let hurry: Int64 = 1000
+
+    /// The successor is itself to be replaced, and waits for the end of this program.
+    private func hurry(_ transfer: ConnectionTransfer) -> ConnectionTransfer {
+        say("process \(getpid()) lets go of the connections that are left with it (1012)")
+        let hurried = ConnectionTransfer(
+            hurrying: transfer, within: TimerWheel.ticks(milliseconds: Self.hurry),
+            reason: "the gateway goes back to the program before")
+        for each in server.handlerManager.isolated { each.drain(until: server.context.clock()) }
+        export(hurried)
+        return hurried
+    }
+
     private func export(_ transfer: ConnectionTransfer) {
         for port in server.context.ports { port.post(.export(transfer)) }
     }
@@ -372,7 +376,7 @@ final class Predecessor {
         guard isDone || now >= deadline else { return nil }
         phase = .staying(transfer)
         tellRemaining(transfer, now)
-        let moved = transfer.moved.load(ordering: .relaxed)
+        let moved = transfer.movedInAll
         let took = (now &- switchedAt) / 1_000_000
         let process = process.process.map { "process \($0)" } ?? "the new program"
         var text = "\(process) serves, \(moved) connection\(moved == 1 ? "" : "s") moved in \(took) ms"
@@ -388,20 +392,13 @@ final class Predecessor {
     // MARK: Behind the switch
 
     private func remaining(_ transfer: ConnectionTransfer, _ now: UInt64) -> SuccessionMessage.Remaining {
-        let remainder = transfer.remainder
-        let reasons = [
-            (remainder.bound, "over TLS or HTTP/2, or in the middle of a request"),
-            (
-                remainder.unmovable + isolated.reduce(0) { $0 + Int(clamping: $1.remaining?.count ?? 0) },
-                "whose handler does not hand them over"
-            ),
-            (remainder.busy, "that move when they are quiet"),
-        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        var remainder = transfer.remainder
+        remainder.unmovable += isolated.reduce(0) { $0 + Int(clamping: $1.remaining?.count ?? 0) }
         let patience = server.longestDrain
         let gone = Int64(clamping: (now &- switchedAt) / 1_000_000)
         let count = server.context.connections.load(ordering: .relaxed)
         return .init(
-            count: UInt64(max(0, count)), reasons: reasons, milliseconds: UInt64(max(0, patience - gone)))
+            count: UInt64(max(0, count)), reasons: remainder.reasons, milliseconds: UInt64(max(0, patience - gone)))
     }
 
     private func tellRemaining(_ transfer: ConnectionTransfer, _ now: UInt64) {
@@ -421,11 +418,12 @@ final class Predecessor {
     func finish() {
         phase = .ended
         if !pushAll() { server.log.error("upgrade: the new program does not read: what was on its way there is lost") }
-        link.send(.finish)
-        _ = pushAll()
+        // Before the successor knows that it is alone, and may ask for one of its own.
         process.tellServing()
         // This is its last turn, and the message a short one.
         _ = server.supervisor?.turn(now: server.context.clock())
+        link.send(.finish)
+        _ = pushAll()
     }
 
     /// - Returns: whether everything has left; not when nothing does for a while.
@@ -483,7 +481,7 @@ final class Predecessor {
         if case .ended = phase { return nil }
         var moved: Int?
         switch phase {
-        case .moving(let transfer), .staying(let transfer): moved = transfer.moved.load(ordering: .relaxed)
+        case .moving(let transfer), .staying(let transfer): moved = transfer.movedInAll
         default: break
         }
         phase = .ended

@@ -16,7 +16,7 @@ final class RehearsalProcess {
     private static let longestOutput = 8192
 
     private let process: pid_t
-    private let path: String
+    private let title: String
     private let ending: FileDescriptor
     private let output: FileDescriptor
     private var said: [UInt8] = []
@@ -24,7 +24,7 @@ final class RehearsalProcess {
 
     /// - Parameter records: messages as they would be handed over, a greeting first.
     init(_ program: SuccessorProgram, records: [UInt8]) throws(ChildProgram.Failure) {
-        path = program.path
+        title = program.title
         let input = FileDescriptor(adopting: unsafe clinux_memory_file("gateway rehearsal"))
         guard input.number >= 0, Self.write(records, to: input.number), lseek(input.number, 0, SEEK_SET) == 0 else {
             throw ChildProgram.Failure(description: "no memory for a copy of what is handed over: \(Errno.last)")
@@ -36,7 +36,8 @@ final class RehearsalProcess {
         output = FileDescriptor(adopting: reading)
         // Our end for writing goes here, so that the end of file comes from the child.
         let said = FileDescriptor(adopting: writing)
-        process = try program.rehearsal.start(standard: [input.number, said.number, said.number])
+        process = try program.rehearsal.start(
+            standard: [input.number, said.number, said.number], from: program.held?.number)
         ending = FileDescriptor(adopting: clinux_process_descriptor(process))
     }
 
@@ -52,7 +53,7 @@ final class RehearsalProcess {
         let answer = unsafe clinux_reap(process, 0, &end)
         guard answer != 0 else { return nil }
         isReaped = true
-        guard answer > 0 else { return .refused("\(path): nobody knows how its rehearsal ended: \(Errno.last)") }
+        guard answer > 0 else { return .refused("\(title): nobody knows how its rehearsal ended: \(Errno.last)") }
         drain()
         return outcome(ChildEnd(signal: end.signal, status: end.status))
     }
@@ -65,8 +66,8 @@ final class RehearsalProcess {
             return .fine(program: program, said: lines.dropLast().joined(separator: "\n"))
         }
         let text = lines.isEmpty ? "" : ":\n" + lines.map { "   \($0)\n" }.joined()
-        if end == ChildEnd() { return .refused("\(path) is no gateway that can take over\(text)") }
-        return .refused("the rehearsal of \(path) \(end)\(text)")
+        if end == ChildEnd() { return .refused("\(title) is no gateway that can take over\(text)") }
+        return .refused("the rehearsal of \(title) \(end)\(text)")
     }
 
     /// Reads what is there. The pipe holds little, and the writer is slower than we are or dead, so this comes to an end.

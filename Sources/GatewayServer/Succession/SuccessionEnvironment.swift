@@ -1,3 +1,4 @@
+import CLinux
 package import GatewayIO
 import Glibc
 
@@ -19,9 +20,12 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
     static let configurationName = "GATEWAY_CONFIGURATION"
     /// `GENERATION:PATH`: the copy of the module that it loads.
     static let moduleName = "GATEWAY_MODULE"
+    /// `FD:PARENT`: the file that this program was started from, where its name may be another one's.
+    static let programName = "GATEWAY_PROGRAM"
     /// The numbers that a child finds them behind.
     private static let supervisorNumber: Int32 = 3
     private static let predecessorNumber: Int32 = 4
+    private static let programNumber: Int32 = 5
 
     private var supervisor: DescriptorSocket?
     private var predecessor: DescriptorSocket?
@@ -29,6 +33,8 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
     private var ledger: FileDescriptor?
     private var configuration: FileDescriptor?
     private var module: GivenModule?
+    /// By a descriptor, which had no other use.
+    private let wasStartedFromFile: Bool
     /// What was said and makes no sense.
     package let troubles: [String]
 
@@ -44,6 +50,7 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
         ledger = Self.file(variables, Self.ledgerName, parent, &troubles)
         configuration = Self.file(variables, Self.configurationName, parent, &troubles)
         module = variables[Self.moduleName].flatMap { GivenModule($0) }
+        wasStartedFromFile = Self.file(variables, Self.programName, parent, &troubles) != nil
         self.troubles = troubles
     }
 
@@ -89,11 +96,21 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
     /// inherits the descriptors. To be called once, before there is a second thread, or a descriptor is opened.
     package static func take() -> SuccessionEnvironment {
         var variables: [String: String] = [:]
-        for name in [supervisorName, predecessorName, firstProcessName, ledgerName, configurationName, moduleName] {
+        for name in [
+            supervisorName, predecessorName, firstProcessName, ledgerName, configurationName, moduleName, programName,
+        ] {
             variables[name] = unsafe getenv(name).map { unsafe String(cString: $0) }
             _ = unsafe unsetenv(name)
         }
-        return SuccessionEnvironment(variables, parent: getppid())
+        let environment = SuccessionEnvironment(variables, parent: getppid())
+        if environment.wasStartedFromFile { takeName() }
+        return environment
+    }
+
+    /// Whoever is started from a descriptor is called by its number, until it says otherwise.
+    private static func takeName() {
+        let name = CommandLine.arguments.first?.split(separator: "/").last.map { String($0) }
+        unsafe clinux_name_thread(name ?? "gateway")
     }
 
     /// Whether this process is to take over from another one.
@@ -123,9 +140,10 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
 
     /// Starts a program as a child of this process, with a way to it, and one to the program that asks for it.
     ///
+    /// - Parameter file: open on it, where something else may lie at its path.
     /// - Returns: its number, and our end of the way to it.
     static func start(
-        _ program: ChildProgram, predecessor: Int32
+        _ program: ChildProgram, predecessor: Int32, from file: Int32? = nil
     ) throws(ChildProgram.Failure) -> (process: pid_t, socket: Int32) {
         var pair: DescriptorSocket.Pair
         do throws(Errno) {
@@ -137,7 +155,8 @@ package struct SuccessionEnvironment: ~Copyable, Sendable {
         var said = program
         said.variables[supervisorName] = "\(supervisorNumber):\(getpid())"
         said.variables[predecessorName] = "\(predecessorNumber):\(getpid())"
-        let process = try said.start([far.number, predecessor])
+        if file != nil { said.variables[programName] = "\(programNumber):\(getpid())" }
+        let process = try said.start([far.number, predecessor], from: file)
         return (process, near.release())
     }
 }

@@ -54,6 +54,8 @@ extension SuccessionMessage {
         case remaining = 0x8001
         case handlerProcess = 0x8002
         case seen = 0x8003
+        case programFile = 0x8004
+        case letGo = 0x8005
 
         /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
         /// ever be (`max_message`, and what waits to be sent beside it).
@@ -62,9 +64,11 @@ extension SuccessionMessage {
             case .connection, .instanceState, .publication, .errand: 3 << 30
             case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .handlerNews, .answer: 16 << 20
             case .start: 1 << 20
-            case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep: 64 << 10
+            case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep,
+                .programFile:
+                64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
-                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap,
+                .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap, .letGo,
                 .latecomers:
                 1 << 10
             }
@@ -72,7 +76,7 @@ extension SuccessionMessage {
 
         var descriptors: Int {
             switch self {
-            case .listener, .connection, .start, .handOver, .handlerProcess, .succeed: 1
+            case .listener, .connection, .start, .handOver, .handlerProcess, .succeed, .programFile: 1
             default: 0
             }
         }
@@ -117,6 +121,8 @@ extension SuccessionMessage {
         case .handlerNews: .handlerNews
         case .allAway: .allAway
         case .seen: .seen
+        case .programFile: .programFile
+        case .letGo: .letGo
         case .keep: .keep
         case .relieve: .relieve
         case .ask: .ask
@@ -184,9 +190,10 @@ extension SuccessionMessage {
             writer.put(1, share.handler)
             writer.put(2, share.generation)
         case .succeed(let handler, _), .keep(let handler): writer.put(1, handler)
+        case .programFile(let path, _): writer.put(1, path)
         case .handlerNews(let news): news.put(&writer)
         case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway,
-            .relieve, .gap:
+            .relieve, .gap, .letGo:
             break
         }
     }
@@ -212,6 +219,8 @@ extension SuccessionMessage {
         case .serving: self = .serving
         case .received: self = .received(try fields.number(1))
         case .seen: self = .seen(try fields.number(1))
+        case .programFile: self = .programFile(path: try fields.demand(fields.text(1), 1), descriptors)
+        case .letGo: self = .letGo
         case .stop: self = .stop
         case .allSent: self = .allSent
         case .connection:

@@ -18,6 +18,9 @@ import HandlerModules
 ///           ◀──────────────────────────────────  handlerProcess …, before welcome
 ///     succeed … ──────────────────────────────▶
 ///           ◀──────────────────────────────────  allAway behind the first connections; handlerNews …
+///     so that it can be gone back to:
+///           ◀──────────────────────────────────  programFile, before welcome
+///     letGo: no connection is to stay ────────▶
 ///     stop: the gateway is to end ────────────▶
 ///           ◀──────────────────────────────────  allSent
 ///     abort at any time, either way
@@ -25,6 +28,7 @@ import HandlerModules
 /// And what a program that serves says to the process that watches over it, which has no code of handlers (`WatchOver`):
 ///
 ///     program that serves                         watch over
+///     programFile, where another file is there ▶
 ///     start ───────────────────────────────────▶  its child, from here on
 ///           ◀───────────────────────────────────  started, or notStarted; childEnded when it has
 ///     serves ──────────────────────────────────▶  the child whose end is the end of all
@@ -88,6 +92,12 @@ enum SuccessionMessage: Sendable {
     case handlerNews(HandlerNews)
     /// All connections of such processes are the successor's.
     case allAway
+    /// The file of a program, of which another one may have the name by now: of the predecessor, or of the one that is to be
+    /// started next.
+    case programFile(path: String, PassedDescriptors)
+    /// Whoever is left with the predecessor is told to go: its program is to take over again. Known to those who have handed
+    /// their file on.
+    case letGo
     /// Nobody stays any more: the predecessor ends.
     case finish
     /// One side cannot go on, and says why.
@@ -273,7 +283,8 @@ enum SuccessionMessage: Sendable {
     var descriptors: PassedDescriptors? {
         switch self {
         case .listener(_, let descriptors), .connection(_, let descriptors), .start(_, let descriptors),
-            .handOver(let descriptors, _), .handlerProcess(_, let descriptors), .succeed(_, let descriptors):
+            .handOver(let descriptors, _), .handlerProcess(_, let descriptors), .succeed(_, let descriptors),
+            .programFile(_, let descriptors):
             descriptors
         default: nil
         }

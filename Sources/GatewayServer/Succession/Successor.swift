@@ -24,6 +24,8 @@ final class Successor {
         case alone
     }
 
+    /// Its file, for this program's life; nil where it has not handed it on.
+    private(set) var programBefore: HeldProgram?
     /// What the predecessor has said of those that are still with it.
     private var remaining: SuccessionMessage.Remaining?
     /// The predecessor.
@@ -107,6 +109,13 @@ final class Successor {
         return true
     }
 
+    /// Whoever is still with the predecessor is told to go; it ends then. Only for one that has handed its file on.
+    func letPredecessorGo(_ server: Server) {
+        link.send(.letGo)
+        // It leaves with the next step.
+        server.loop.bell.ring()
+    }
+
     // MARK: Steps
 
     /// Goes on without waiting.
@@ -179,6 +188,8 @@ final class Successor {
     private func hear(_ message: SuccessionMessage, _ server: Server) {
         switch (message, phase) {
         case (.handlerProcess(let share, let ledger), .greeting): follow(share, ledger, server)
+        case (.programFile(let path, let descriptors), .greeting):
+            programBefore = HeldProgram(path, descriptors)
         case (.handlerNews(let news), _): server.handlerManager.distant(news.handler)?.hear(news)
         case (.allAway, .serving):
             let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)

@@ -37,6 +37,8 @@ final class SuccessorProcess {
     private let parent: Parent
     private(set) var process: pid_t?
     private var hasEnded = false
+    /// How it did, where this process has reaped it.
+    private var reaped: clinux_end?
     /// It has taken over.
     private var isServing = false
     private var unsaid: [News] = []
@@ -44,18 +46,21 @@ final class SuccessorProcess {
     /// Starts a program.
     ///
     /// - Parameters:
+    ///   - held: its file, where something else lies at its path by now.
     ///   - far: its end of the way between the two programs.
     ///   - supervisor: the way to the process that watches over this one, whose news the owner passes on to `hear`.
     init(
-        _ program: ChildProgram, _ far: consuming DescriptorSocket, supervisor: SupervisorPipe?
+        _ program: ChildProgram, from held: HeldProgram? = nil, _ far: consuming DescriptorSocket,
+        supervisor: SupervisorPipe?
     ) throws(ChildProgram.Failure) {
         path = program.path
         if let supervisor {
             parent = .supervisor(supervisor)
-            supervisor.start(program, predecessor: far)
+            try supervisor.start(program, from: held, predecessor: far)
             return
         }
-        let (process, socket) = try SuccessionEnvironment.start(program, predecessor: far.number)
+        let (process, socket) = try SuccessionEnvironment.start(
+            program, predecessor: far.number, from: held?.number)
         self.process = process
         parent = .own(DescriptorSocketBox(socket), ending: FileDescriptorBox(clinux_process_descriptor(process)))
         unsaid.append(.started(process))
@@ -99,7 +104,10 @@ final class SuccessorProcess {
         guard case .own = parent, let process, !hasEnded else { return }
         var end = clinux_end()
         let answer = unsafe clinux_reap(process, 0, &end)
-        if answer > 0 { self.end("\(path), process \(process), \(ChildEnd(signal: end.signal, status: end.status))") }
+        if answer > 0 {
+            reaped = end
+            self.end("\(path), process \(process), \(ChildEnd(signal: end.signal, status: end.status))")
+        }
         if answer < 0 { self.end("\(path), process \(process), has gone: \(Errno.last)") }
     }
 
@@ -149,6 +157,8 @@ final class SuccessorProcess {
         guard let process, case .own(let box, _) = parent else {
             preconditionFailure("only a parent becomes the process that watches")
         }
+        // It was told to end at the same time, and was faster.
+        if let reaped { clinux_end_as(reaped) }
         let error = WatchOver.become(path, process, box.socket)
         Log.line("warning: \(path) cannot watch over the program that serves: \(error); this process does")
         Log.finish()

@@ -1,9 +1,10 @@
+import GatewayControl
 import GatewayIO
 import Glibc
 import HandlerModules
 
 /// The file that an upgrade starts, and what is started of it: the command line of this process.
-struct SuccessorProgram: Sendable, Equatable {
+struct SuccessorProgram: Sendable {
     /// Why a file cannot be it: a sentence.
     struct Refusal: Error, Equatable, CustomStringConvertible {
         let description: String
@@ -12,18 +13,19 @@ struct SuccessorProgram: Sendable, Equatable {
     let path: String
     /// What stood behind the name of this program when it was started.
     let arguments: [String]
+    /// The program before, where another file lies at its path by now.
+    let held: HeldProgram?
     /// As it was when it was asked for.
     private let fingerprint: FileFingerprint
 
     /// - Parameters:
     ///   - path: from the root; nil is the file that lies where this program came from.
-    ///   - own: where that is, as the kernel says it.
+    ///   - own: where that is.
     init(
-        _ path: String?, arguments: [String] = Array(CommandLine.arguments.dropFirst()), own: String = ownLink()
+        _ path: String?, arguments: [String] = Array(CommandLine.arguments.dropFirst()),
+        own: String = OwnProgram.path
     ) throws(Refusal) {
-        // proc(5): a file that was replaced or removed has this behind its name, which is what tells where the new one lies.
-        let mark = " (deleted)"
-        let path = path ?? (own.hasSuffix(mark) ? String(own.dropLast(mark.count)) : own)
+        let path = path ?? own
         guard path.hasPrefix("/") else { throw Refusal(description: "\(path) is no path from the root") }
         if let objection = FileTrust.objection(toProgram: path) {
             throw Refusal(description: "\(path) \(objection)")
@@ -31,11 +33,38 @@ struct SuccessorProgram: Sendable, Equatable {
         guard let fingerprint = FileFingerprint(path: path) else {
             throw Refusal(description: "\(path) has gone")
         }
-        (self.path, self.arguments, self.fingerprint) = (path, arguments, fingerprint)
+        (self.path, self.arguments, self.fingerprint, held) = (path, arguments, fingerprint, nil)
     }
 
-    /// Whether another file lies there than the one that was asked for, and rehearsed.
-    var hasChanged: Bool { FileFingerprint(path: path) != fingerprint }
+    /// The very file of a program that ran before. Where it still lies at its path it is started by that name, as any other.
+    init(
+        goingBackTo program: HeldProgram, arguments: [String] = Array(CommandLine.arguments.dropFirst())
+    ) throws(Refusal) {
+        if let objection = program.objection {
+            throw Refusal(
+                description:
+                    "the program before, \(program.path), \(objection); `gateway upgrade FILE` takes another one"
+            )
+        }
+        if program.isInPlace {
+            try self.init(program.path, arguments: arguments)
+            return
+        }
+        self.init(held: program, arguments: arguments)
+    }
+
+    private init(held program: HeldProgram, arguments: [String]) {
+        (path, self.arguments, fingerprint, held) = (program.path, arguments, program.fingerprint, program)
+    }
+
+    /// What it is called in logs and answers.
+    var title: String { held == nil ? path : "\(path), as it was before," }
+
+    /// Whether another file lies there than the one that was asked for, and rehearsed; or what it is now may not be started.
+    var hasChanged: Bool {
+        if let held { return held.objection != nil }
+        return FileFingerprint(path: path) != fingerprint
+    }
 
     /// What is started to take over.
     ///
@@ -46,13 +75,4 @@ struct SuccessorProgram: Sendable, Equatable {
 
     /// What is started to rehearse that.
     var rehearsal: ChildProgram { ChildProgram(path: path, arguments: [Rehearsal.option] + arguments) }
-
-    private static func ownLink() -> String {
-        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
-            guard let start = buffer.baseAddress else { return "" }
-            let count = unsafe readlink("/proc/self/exe", start, buffer.count)
-            let name = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<max(0, count)])
-            return unsafe String(decoding: name, as: UTF8.self)
-        }
-    }
 }

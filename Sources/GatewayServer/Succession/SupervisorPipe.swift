@@ -31,7 +31,21 @@ final class SupervisorPipe {
     var deadline: UInt64? { link.retryAt }
 
     /// Asks for a child of the process there, with a way to the predecessor; `started` or `notStarted` is the answer.
-    func start(_ program: ChildProgram, predecessor: consuming DescriptorSocket) {
+    ///
+    /// - Parameter held: its file, where something else lies at its path by now. A process there that knows nothing of that
+    ///   starts it by way of this process's own descriptor, or says that it cannot.
+    func start(
+        _ program: ChildProgram, from held: HeldProgram? = nil, predecessor: consuming DescriptorSocket
+    ) throws(ChildProgram.Failure) {
+        var program = program
+        if let held {
+            do throws(Errno) {
+                link.send(.programFile(path: held.path, try held.duplicate()))
+            } catch {
+                throw ChildProgram.Failure(description: "the file of \(held.path) cannot be handed on: \(error)")
+            }
+            program.path = "/proc/\(getpid())/fd/\(held.number)"
+        }
         link.send(.start(program, PassedDescriptors(FileDescriptor(adopting: predecessor.release()))))
     }
 

@@ -99,12 +99,45 @@ extension Server {
         }
     }
 
+    /// What the successor's routes can take over goes there.
+    func makeTransfer(
+        _ targets: [SuccessionMessage.RouteTarget], keepsRelayed: Bool, heirs: Set<String>
+    ) -> ConnectionTransfer {
+        var facts: [String: (handler: String, facts: HandoverFacts)] = [:]
+        let policies = Dictionary(
+            handlerManager.configuration.routes.map { ($0.name, $0.limits.reload) }, uniquingKeysWith: { $1 })
+        for target in targets where [.automatic, .migrate].contains(policies[target.route]) {
+            guard let known = try? HandoverFacts(target.facts) else { continue }
+            facts[target.route] = (target.handler, known)
+        }
+        let limits = handlerManager.configuration.limits
+        return ConnectionTransfer(
+            facts, to: context.succession,
+            patience: TimerWheel.ticks(milliseconds: limits.drainTimeoutMilliseconds),
+            spread: TimerWheel.ticks(milliseconds: min(limits.drainTimeoutMilliseconds, 10_000)),
+            closing: firstProcess == nil ? [] : Set(policies.filter { $0.value == .close }.keys),
+            reason: firstProcess == nil ? "the gateway was upgraded" : "the handler was replaced",
+            keepsRelayed: keepsRelayed, heirs: heirs, progress: loop.bell)
+    }
+
     /// Nobody takes the connections of this process over: they are told so.
     func closeAll() {
         let transfer = ConnectionTransfer(
             [:], to: context.succession, patience: 1, spread: 1, closing: nil, reason: "the handler was replaced",
             progress: loop.bell)
         for port in context.ports { port.post(.export(transfer)) }
+    }
+
+    /// Hands the file of this program on, so that the successor's can be replaced by it again; nil from one process of a
+    /// handler to the next.
+    var programFile: SuccessionMessage? {
+        if firstProcess != nil { return nil }
+        do throws(Errno) {
+            return try HeldProgram.own()
+        } catch {
+            log.warn("upgrade: this program's file cannot be handed on, so nobody can go back to it: \(error)")
+            return nil
+        }
     }
 
     /// Gives every socket that listens to the successor. What is in the backlogs is accepted there.
@@ -201,7 +234,7 @@ extension Server {
 
     /// What there is to say of an upgrade, for `gateway status`.
     var upgradeNote: String? {
-        if let upgrade { return "\(upgrade.program.path) rehearses" }
+        if let upgrade { return upgrade.note(successor) }
         if let predecessor, !predecessor.hasHandedOver {
             let process = predecessor.process.process.map { " (process \($0))" } ?? ""
             return "\(predecessor.path)\(process) comes up"

@@ -5,7 +5,17 @@ import Glibc
 
 /// An upgrade that was asked for, up to the word of the new program that it could take over. It belongs to the control
 /// thread.
+///
+///     copies of records ─▶ rehearsal ─▶ ready
+///                                └─ going back: the program before lets go of its connections, and ends ─▶ ready
 final class UpgradeRequest {
+    enum Outcome {
+        /// The program has rehearsed, and nobody else is beside this one.
+        case ready
+        /// Nothing was changed; why.
+        case refused(String)
+    }
+
     let program: SuccessorProgram
     /// What asked for it, for the log.
     let cause: String
@@ -14,11 +24,15 @@ final class UpgradeRequest {
     private var rehearsal: RehearsalProcess?
     /// Until it begins.
     private var copies: RecordCopies?
-    /// When it begins with what is there.
-    private let deadline: UInt64
+    private var hasRehearsed = false
+    /// When the rehearsal begins with what is there; and, once it is over, until when the program before has to end.
+    private var deadline: UInt64
 
     /// How long a worker may be busy before a rehearsal goes without its connections, in nanoseconds.
     private static let patience: UInt64 = 2_000_000_000
+    /// How long the program before may take to let go, in nanoseconds: its connections have six seconds, and its handlers may
+    /// take their time to stop.
+    private static let endPatience: UInt64 = 60_000_000_000
 
     /// Has the workers copy what would be handed over.
     init(_ program: SuccessorProgram, cause: String, client: UInt64?, _ server: Server) {
@@ -30,18 +44,54 @@ final class UpgradeRequest {
     }
 
     /// When it is to be stepped even if nothing happens.
-    var nextStep: UInt64? { copies == nil ? nil : deadline }
+    var nextStep: UInt64? { copies == nil && !hasRehearsed ? nil : deadline }
 
-    /// Goes on without waiting; nil while the rehearsal does.
-    func step(_ server: Server, _ now: UInt64) -> RehearsalProcess.Outcome? {
+    /// What there is to say of it, for `gateway status`.
+    func note(_ successor: Successor?) -> String {
+        guard hasRehearsed, let successor else { return "\(program.title) rehearses" }
+        return "\(program.title) has rehearsed; the program before (process \(successor.before.process)) lets go of its"
+            + " connections"
+    }
+
+    /// Goes on without waiting; nil while there is something to wait for.
+    func step(_ server: Server, _ now: UInt64) -> Outcome? {
         if let copies, copies.isComplete || now >= deadline {
             self.copies = nil
             if let refusal = begin(copies, server) { return .refused(refusal) }
         }
-        guard let outcome = rehearsal?.step() else { return nil }
-        rehearsal = nil
-        guard case .fine = outcome, program.hasChanged else { return outcome }
-        return .refused("\(program.path) was replaced while it was rehearsed; ask again")
+        if let outcome = rehearsal?.step() {
+            rehearsal = nil
+            guard case .fine(let gateway, let said) = outcome else {
+                if case .refused(let reason) = outcome { return .refused(reason) }
+                return nil
+            }
+            if !said.isEmpty { server.log.info("upgrade: \(program.title) says:\n\(said)") }
+            server.log.info("upgrade: gateway \(gateway) in \(program.title) has rehearsed")
+            hasRehearsed = true
+            deadline = now &+ Self.endPatience
+            letGo(server)
+        }
+        guard hasRehearsed else { return nil }
+        if let successor = server.successor, successor.isBeside {
+            if now < deadline { return nil }
+            return .refused(
+                "the program before this one (process \(successor.before.process)) was told to let go of its connections,"
+                    + " and has not ended")
+        }
+        guard !program.hasChanged else {
+            return .refused("\(program.path) was replaced while it was rehearsed; ask again")
+        }
+        return .ready
+    }
+
+    /// Who is still beside this program makes room for the next one: that was asked for as nothing else would help, and is
+    /// its own program again.
+    private func letGo(_ server: Server) {
+        guard let successor = server.successor, successor.isBeside else { return }
+        let text = "process \(successor.before.process), the program before, is told to let go of its connections"
+        server.log.info("upgrade (\(cause)): \(text)")
+        if let client { server.control?.send(client, text + "\n") }
+        successor.letPredecessorGo(server)
     }
 
     /// - Returns: why it cannot.
@@ -67,25 +117,40 @@ extension Server {
 
     /// Has a new program rehearse; the answer comes when that is over, and all that follows.
     ///
-    /// - Parameter file: nil is what lies where this program came from.
     /// - Returns: what is said at once.
-    func beginUpgrade(_ file: String?, cause: String, client: UInt64?) -> ControlAnswer? {
+    func beginUpgrade(_ wanted: ControlCommand.Program, cause: String, client: UInt64?) -> ControlAnswer? {
         guard phase == .serving else { return refuseUpgrade("the gateway is \(phase.rawValue)", cause) }
         guard upgrade == nil, predecessor == nil else { return refuseUpgrade("another one is not over", cause) }
-        if let successor, successor.isBeside {
+        if wanted != .before, let successor, successor.isBeside {
             return refuseUpgrade(
                 "the program before this one (process \(successor.before.process)) has not ended", cause)
         }
         guard takeover == nil, !handlerManager.isBusy else { return refuseUpgrade("a reload is under way", cause) }
         do throws(SuccessorProgram.Refusal) {
-            let program = try SuccessorProgram(file)
+            let program = try successorProgram(wanted)
             upgrade = UpgradeRequest(program, cause: cause, client: client, self)
-            let text = "\(program.path) rehearses"
+            let text = "\(program.title) rehearses"
             log.info("upgrade (\(cause)): \(text)")
             if let client { control?.send(client, text + "\n") }
             return nil
         } catch {
             return refuseUpgrade(error.description, cause)
+        }
+    }
+
+    private func successorProgram(
+        _ wanted: ControlCommand.Program
+    ) throws(SuccessorProgram.Refusal) -> SuccessorProgram {
+        switch wanted {
+        case .installed: return try SuccessorProgram(nil)
+        case .file(let path): return try SuccessorProgram(path)
+        case .before:
+            if let program = successor?.programBefore { return try SuccessorProgram(goingBackTo: program) }
+            let why =
+                successor == nil
+                ? "this program is the first since the start, and there is none before it"
+                : "the program before did not hand its file on"
+            throw SuccessorProgram.Refusal(description: "\(why); `gateway upgrade FILE` takes another one")
         }
     }
 
@@ -101,15 +166,15 @@ extension Server {
         stepPredecessor()
         guard let request = upgrade else { return }
         let isLate = phase != .serving
-        guard let outcome = isLate ? .refused("the gateway is \(phase.rawValue)") : request.step(self, context.clock())
+        guard
+            let outcome: UpgradeRequest.Outcome = isLate
+                ? .refused("the gateway is \(phase.rawValue)") : request.step(self, context.clock())
         else { return }
         upgrade = nil
         let answer: ControlAnswer
         switch outcome {
         case .refused(let reason): answer = refuseUpgrade(reason, request.cause)
-        case .fine(let program, let said):
-            if !said.isEmpty { log.info("upgrade: \(request.program.path) says:\n\(said)") }
-            log.info("upgrade: gateway \(program) in \(request.program.path) has rehearsed")
+        case .ready:
             do throws(ChildProgram.Failure) {
                 return try beginSuccession(request)
             } catch {

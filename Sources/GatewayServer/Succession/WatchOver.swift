@@ -16,6 +16,10 @@ package struct WatchOver: ~Copyable {
         var link: SuccessionLink
         /// Who asked for it.
         let asker: pid_t?
+        /// Of the program that it asks for next.
+        var file: HeldProgram?
+        /// That program, as long as the one before the asker is not known to have ended, which the asker has noticed first.
+        var waiting: (program: ChildProgram, descriptors: PassedDescriptors)?
         /// Readable once it has ended; none where the kernel has no such thing, and SIGCHLD has to do.
         private let ending: FileDescriptor
 
@@ -148,6 +152,7 @@ package struct WatchOver: ~Copyable {
             for message in try child.link.turn() {
                 switch message {
                 case .start(let program, let descriptors): start(program, descriptors, for: child)
+                case .programFile(let path, let descriptors): child.file = HeldProgram(path, descriptors)
                 case .serves(let process): hand(over: pid_t(process), by: child)
                 default: throw .frame("\"\(message.kind)\" is nothing that a program says to this process")
                 }
@@ -161,6 +166,12 @@ package struct WatchOver: ~Copyable {
     }
 
     private mutating func start(_ program: ChildProgram, _ descriptors: PassedDescriptors, for asker: Child) {
+        if end == nil, asker.process == heir {
+            asker.waiting = (program, descriptors)
+            return
+        }
+        let file = asker.file
+        asker.file = nil
         guard end == nil, asker.process == serving else {
             return asker.link.send(.notStarted("only the program that serves may have another one started"))
         }
@@ -168,7 +179,10 @@ package struct WatchOver: ~Copyable {
             return asker.link.send(.notStarted("its descriptor is missing"))
         }
         do throws(ChildProgram.Failure) {
-            let (process, number) = try SuccessionEnvironment.start(program, predecessor: predecessor.number)
+            var program = program
+            if let file { program.path = file.path }
+            let (process, number) = try SuccessionEnvironment.start(
+                program, predecessor: predecessor.number, from: file?.number)
             let socket = DescriptorSocket(adopting: number)
             do throws(Errno) {
                 let child = try Child(process, socket, asker: asker.process)
@@ -201,6 +215,11 @@ package struct WatchOver: ~Copyable {
     private mutating func begin(_ process: pid_t) {
         (serving, heir) = (process, nil)
         for signal in askedFor { _ = kill(process, signal) }
+        guard let child = children[process], let (program, descriptors) = child.waiting else { return }
+        child.waiting = nil
+        start(program, descriptors, for: child)
+        // The answer.
+        listen(to: child)
     }
 
     // MARK: Signals
