@@ -56,7 +56,8 @@ enum SuccessionSamples {
             .succeed(handler: "chat", descriptor()), .keep(handler: "chat"), .seen(9),
             .programFile(path: "/usr/bin/gateway", descriptor()), .letGo,
             .handlerNews(.init(handler: "chat", taken: [1, .max], ended: [3], isKept: true, isGone: true)), .allAway,
-            .relieve, .gap, .latecomers(areExpected: true), .ask(number: 3, line: "connections json limit=7"), .unask(.max),
+            .relieve, .gap, .latecomers(areExpected: true), .ask(number: 3, line: "connections json limit=7"),
+            .unask(.max),
             .answer(AnswerSamples.connections), .answer(AnswerSamples.trace),
         ]
     }

@@ -96,4 +96,18 @@ extension IsolatedHandler {
         }
         handlerManager.loop.bell.ring()
     }
+
+    /// Gives a publication to its members. While two processes share them it is for the former to hear it.
+    func hear(_ publication: SuccessionMail.Publication) {
+        let hears =
+            switch phase {
+            case .serving: isAlone || former == nil || !hadFormerProcess
+            case .leaving: !isFollowed
+            case .launching, .mourning, .waiting, .distant, .left, .failed, .ended: false
+            }
+        guard hears, let process, !process.isFull, let message = SuccessionMessage(.publication(publication)) else {
+            return
+        }
+        process.send(message)
+    }
 }

@@ -209,10 +209,7 @@ extension SuccessionMessage {
         case .listener: self = .listener(try ListenerShare(fields), descriptors)
         case .instanceState: self = .instanceState(try InstanceState(fields))
         case .statesDone: self = .statesDone
-        case .ready:
-            var targets: [RouteTarget] = []
-            for bytes in fields.all(1) { targets.append(try RouteTarget(MessageFieldReader(bytes, of: "target"))) }
-            self = .ready(targets)
+        case .ready: self = .ready(try Self.targets(fields))
         case .handlersStarted: self = .handlersStarted
         case .slots: self = .slots(try SlotShare(fields))
         case .serve: self = .serve
@@ -261,6 +258,12 @@ extension SuccessionMessage {
         case .handlerNews: self = .handlerNews(try HandlerNews(fields))
         case .allAway: self = .allAway
         }
+    }
+
+    private static func targets(_ fields: MessageFieldReader) throws(SuccessionFailure) -> [RouteTarget] {
+        var targets: [RouteTarget] = []
+        for bytes in fields.all(1) { targets.append(try RouteTarget(MessageFieldReader(bytes, of: "target"))) }
+        return targets
     }
 
     /// Of those between a program and the process that watches over it.
