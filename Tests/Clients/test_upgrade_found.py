@@ -68,7 +68,8 @@ def test_a_handlers_file_that_changes_while_the_new_program_comes_up(make_gatewa
         made.running.wait_for("has nothing left, and ends")
         eventually("the end of its process", lambda: not is_there(old))
         made.running.wait_for(f'handler "{which}": reloading .the file changed.', LONG)
-        made.running.wait_for(f'"{which}": generation 3 loaded', LONG)
+        if which == "isolated":
+            made.running.wait_for(f'"{which}": generation 3 loaded', LONG)
 
 
 def test_every_stream_of_a_connection_that_stays_hears_1012(make_gateway):
