@@ -151,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "HandlerModulesTests",
             dependencies: ["HandlerModules", "CGatewayABI", "CLinux", "TestSupport", "gateway"]),
-        .testTarget(name: "GatewayClusterTests", dependencies: ["GatewayCluster", "GatewayIO"]),
+        .testTarget(name: "GatewayClusterTests", dependencies: ["GatewayCluster", "GatewayIO", "TestSupport"]),
         .testTarget(name: "GatewayConfigurationTests", dependencies: ["GatewayConfiguration"]),
         .testTarget(name: "GatewayMetricsTests", dependencies: ["GatewayMetrics"]),
         .testTarget(

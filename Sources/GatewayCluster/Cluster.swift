@@ -48,6 +48,46 @@ package final class Cluster: Sendable {
     /// What another program of this gateway publishes comes another way than from the engines.
     package func ignore(_ origin: UInt64) { twin.number.store(origin, ordering: .relaxed) }
 
+    /// The same of a program whose place this one takes. Until `goOnAlone` it may hear the engines for both.
+    package func relieve(_ origin: UInt64, isHearing: Bool) {
+        ignore(origin)
+        guard isHearing else { return }
+        twin.isHearing.store(true, ordering: .relaxed)
+        inbox?.beginBeside()
+    }
+
+    /// The other program passes this one on.
+    ///
+    /// - Returns: false for one that members here have had.
+    package func notePassed(_ id: PublicationID, _ topic: TopicName) -> Bool { inbox?.notePassed(id, topic) ?? true }
+
+    /// The other program hears this topic only from now on.
+    package func noteShared(_ topic: TopicName) { inbox?.noteShared(topic) }
+
+    /// This program hears a topic for the other one as well.
+    ///
+    /// - Parameter begun: called on another thread when it does, unless it has all along.
+    package func share(_ topic: TopicName, _ begun: @escaping @Sendable () -> Void) {
+        if let (link, name) = link(of: topic) { link.note(.share(name, LinkFence(1, begun))) }
+    }
+
+    /// The other program does so no longer.
+    package func goOnAlone() {
+        twin.isHearing.store(false, ordering: .relaxed)
+        inbox?.goOnAlone()
+    }
+
+    /// All engines have one.
+    private var inbox: ClusterInbox? { running.withLock { $0.links.first?.inbox } }
+
+    /// Calls on another thread when what has members here is subscribed to, as far as engines can be reached.
+    package func confirm(_ done: @escaping @Sendable () -> Void) {
+        let links = running.withLock { $0.links }
+        if links.isEmpty { return done() }
+        let fence = LinkFence(links.count, done)
+        for link in links { link.note(.confirm(fence)) }
+    }
+
     package var counts: ClusterCounts { counters.counts }
 
     /// One for each engine.
@@ -288,7 +328,11 @@ private final class PreparedLink: Sendable {
 
 /// For whom nothing is delivered.
 private final class Nobody: ClusterHost {
-    func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool { true }
+    func deliver(
+        _ topic: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool { true }
+    func noteFollowed(_ topic: TopicName) {}
+    var keepsTopics: Bool { false }
     func noteGap(_ topic: TopicName?) {}
     func log(_ level: ClusterLogLevel, _ text: String) {}
 }

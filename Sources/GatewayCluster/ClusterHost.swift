@@ -3,10 +3,18 @@ package protocol ClusterHost: AnyObject, Sendable {
     /// A publication of another gateway, for the members of a topic here.
     ///
     /// - Returns: false when it was given up, since too much waits for a worker.
-    func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool
+    func deliver(
+        _ topic: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool
 
     /// Members of a topic may have missed something; of any topic where none is named.
     func noteGap(_ topic: TopicName?)
+
+    /// Members are here; what comes is subscribed to soon.
+    func noteFollowed(_ topic: TopicName)
+
+    /// Another program needs what comes for members that are not here any more, or not yet.
+    var keepsTopics: Bool { get }
 
     func log(_ level: ClusterLogLevel, _ text: String)
 }

@@ -8,9 +8,11 @@ final class ClusterInbox: Sendable {
         /// By name, of those that are followed.
         var numbers: [[UInt8]: OriginNumbers] = [:]
         var parts = PartAssembly()
+        /// While another program hears the engine for this one as well.
+        var twin: TwinPublications?
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let origin: UInt64
     private let twin: TwinOrigin
     private let prefix: [UInt8]
@@ -24,10 +26,19 @@ final class ClusterInbox: Sendable {
     ) {
         (self.origin, self.twin, self.prefix, self.counters, self.host) = (origin, twin, prefix, counters, host)
         lossName = TopicName.losses(prefix: prefix)
+        let isBeside = twin.isHearing.load(ordering: .relaxed)
+        state = Mutex(State(twin: isBeside ? TwinPublications() : nil))
     }
 
     /// Members are here; deliveries begin soon.
-    func follow(_ name: [UInt8]) { state.withLock { $0.numbers[name] = $0.numbers[name] ?? OriginNumbers() } }
+    func follow(_ name: [UInt8]) {
+        let isBeside = state.withLock { state in
+            guard state.numbers[name] == nil else { return false }
+            state.numbers[name] = OriginNumbers()
+            return state.twin != nil
+        }
+        if isBeside, let topic = TopicName(wire: name, prefix: prefix) { host.noteFollowed(topic) }
+    }
 
     /// Nobody is here any more.
     func forget(_ name: [UInt8]) { state.withLock { _ = $0.numbers.removeValue(forKey: name) } }
@@ -74,27 +85,77 @@ final class ClusterInbox: Sendable {
             }
             let verdict = state.numbers[name]?.take(
                 head.number, of: head.origin, isFirst: head.flags.contains(.first))
-            return (verdict, whole)
+            guard state.twin != nil, let verdict else { return (verdict, whole) }
+            if verdict != .doubled {
+                state.twin?.keep(.init(topic: topic, name: name, head: head, payload: unsafe whole ?? Array(payload)))
+            }
+            // Whoever hears for both tells what is missing there.
+            return (nil, nil)
         }
         guard let verdict else { return }
         noteMissing(verdict, topic)
-        if verdict == .doubled || head.parts > 1 && whole == nil { return }
+        if verdict == .doubled { return }
+        if let whole {
+            unsafe whole.withUnsafeBytes { unsafe deliver(topic, head, $0) }
+        } else if head.parts == 1 {
+            unsafe deliver(topic, head, payload)
+        }
+    }
+
+    private func deliver(_ topic: TopicName, _ head: Envelope, _ payload: UnsafeRawBufferPointer) {
         counters.received.add(1, ordering: .relaxed)
         noteLag(head)
-        let isTaken: Bool
-        if let whole {
-            isTaken = unsafe whole.withUnsafeBytes { unsafe deliver(topic, head, $0) }
-        } else {
-            isTaken = unsafe deliver(topic, head, payload)
-        }
+        let isTaken = unsafe host.deliver(
+            topic, PublicationID(origin: head.origin, number: head.number), isText: head.flags.contains(.text),
+            isPlain: head.flags.contains(.plain), payload)
         if isTaken { return }
         counters.lost.add(1, ordering: .relaxed)
         noteGap(topic)
     }
 
-    private func deliver(_ topic: TopicName, _ head: Envelope, _ payload: UnsafeRawBufferPointer) -> Bool {
-        unsafe host.deliver(
-            topic, isText: head.flags.contains(.text), isPlain: head.flags.contains(.plain), payload)
+    // MARK: Beside a twin
+
+    var isBeside: Bool { state.withLock { $0.twin != nil } }
+
+    /// Another program hears the engine for this one as well.
+    func beginBeside() { state.withLock { $0.twin = TwinPublications() } }
+
+    /// It passes one on. Any before that which it has missed goes to the members here.
+    ///
+    /// - Returns: false for one that they have had.
+    func notePassed(_ id: PublicationID, _ topic: TopicName) -> Bool {
+        guard let name = topic.wire(prefix: prefix) else { return true }
+        let verdict = state.withLock { state -> OriginNumbers.Verdict? in
+            guard let (missed, verdict) = state.twin?.pass(id, name) else { return nil }
+            for each in missed { deliver(each) }
+            return verdict
+        }
+        if case .behind? = verdict { noteGap(topic) }
+        return verdict != .doubled
+    }
+
+    /// It hears a topic only from now on, and has had no members of it.
+    func noteShared(_ topic: TopicName) {
+        guard let name = topic.wire(prefix: prefix) else { return }
+        state.withLock { state in
+            for each in state.twin?.takeAll(of: name) ?? [] { deliver(each) }
+        }
+    }
+
+    /// Under the lock: nothing overtakes it.
+    private func deliver(_ kept: TwinPublications.Kept) {
+        unsafe kept.payload.withUnsafeBytes { unsafe deliver(kept.topic, kept.head, $0) }
+    }
+
+    /// It has ended. What it has not passed on goes to the members here, before anything that comes.
+    func goOnAlone() {
+        let hasLost = state.withLock { state in
+            guard var twin = state.twin.take() else { return false }
+            for each in twin.takeAll() { deliver(each) }
+            for (name, numbers) in twin.passed { state.numbers[name]?.join(numbers) }
+            return twin.hasLost
+        }
+        if hasLost { noteGap(nil) }
     }
 
     /// The publisher could not send everything up to a number.

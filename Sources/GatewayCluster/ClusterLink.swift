@@ -15,10 +15,14 @@ final class ClusterLink: Sendable {
     /// What the engine is to do beside sending.
     enum Change: Sendable {
         case follow([UInt8])
+        /// Members of another program; passed when that is in force, where it was not followed before.
+        case share([UInt8], LinkFence)
         /// The last member has left.
         case leave([UInt8])
         /// What comes is for nobody here from now on, whoever is.
         case end([UInt8])
+        /// Passed when what was followed before is in force, or there is no engine.
+        case confirm(LinkFence)
     }
 
     let url: String

@@ -29,6 +29,8 @@ final class LinkRunner {
     private var lastProbe: UInt64 = 0
     private var probeSent: UInt64 = 0
     private var missedProbes = 0
+    /// Passed when a probe has come back.
+    private var awaited: [(probe: UInt64, fence: LinkFence)] = []
 
     private static let shortestPause: UInt64 = 100_000_000
     private static let longestPause: UInt64 = 10_000_000_000
@@ -82,6 +84,7 @@ final class LinkRunner {
         // What was promised goes out, if that is possible at once.
         let end = now() + Self.lastWords
         while state == .up, !link.queue.isEmpty, now() < end { send() }
+        passFences(upTo: .max)
         if case .away = state { return }
         engine.disconnect()
     }
@@ -90,6 +93,7 @@ final class LinkRunner {
         if let why = link.takeLost(of: attempt), !isAway { fall(why) }
         followChanges()
         letGo()
+        passFences(upTo: isAway ? .max : link.heardProbe.load(ordering: .acquiring))
         switch state {
         case .away(let until):
             noteExpired()
@@ -193,20 +197,49 @@ final class LinkRunner {
 
     private func followChanges() {
         var new: [[UInt8]] = []
+        var fences: [LinkFence] = []
         for change in link.takeChanges() {
             switch change {
-            case .follow(let name):
-                leaving[name] = nil
-                link.inbox.follow(name)
-                if followed.insert(name).inserted { new.append(name) }
+            case .follow(let name): if follow(name) { new.append(name) }
+            case .share(let name, let fence):
+                guard follow(name) else { break }
+                new.append(name)
+                fences.append(fence)
             case .leave(let name): if followed.contains(name) { leaving[name] = now() + Self.linger }
             case .end(let name):
                 link.inbox.forget(name)
                 if followed.contains(name) { leaving[name] = now() }
+            case .confirm(let fence): fences.append(fence)
             }
         }
         if !new.isEmpty, !isAway, !subscribe(new) { fall("the subscriptions were not taken") }
+        if !fences.isEmpty { confirmSubscriptions(fences) }
         link.update { $0.subscriptions = followed.count }
+    }
+
+    /// - Returns: whether it is to be subscribed to.
+    private func follow(_ name: [UInt8]) -> Bool {
+        leaving[name] = nil
+        link.inbox.follow(name)
+        return followed.insert(name).inserted
+    }
+
+    /// The name that was subscribed to last tells of all before it.
+    private func confirmSubscriptions(_ fences: [LinkFence]) {
+        if !isAway {
+            let name = [link.probeName]
+            if engine.unsubscribe(name[...]), subscribe(name) {
+                probe()
+            } else {
+                fall("the subscriptions were not taken")
+            }
+        }
+        awaited += fences.map { (lastProbe, $0) }
+    }
+
+    private func passFences(upTo probe: UInt64) {
+        for each in awaited where each.probe <= probe { each.fence.pass() }
+        awaited.removeAll { $0.probe <= probe }
     }
 
     private func letGo() {
@@ -214,6 +247,10 @@ final class LinkRunner {
         let now = now()
         let over = leaving.filter { $0.value <= now }.map(\.key)
         if over.isEmpty { return }
+        if link.host.keepsTopics {
+            for name in over { leaving[name] = now + Self.linger }
+            return
+        }
         for name in over {
             leaving[name] = nil
             followed.remove(name)

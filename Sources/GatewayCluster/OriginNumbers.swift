@@ -43,6 +43,16 @@ struct OriginNumbers {
         return missing > Self.largestJump ? .afresh : .behind(lost: missing)
     }
 
+    /// A publication with this number has come, or a newer one.
+    func covers(_ number: UInt64, of origin: UInt64) -> Bool { last[origin].map { number <= $0.number } ?? false }
+
+    /// What has come another way has come.
+    mutating func join(_ others: OriginNumbers) {
+        for (origin, other) in others.last where !covers(other.number, of: origin) {
+            _ = take(other.number, of: origin, isFirst: true)
+        }
+    }
+
     /// The origin could not send all publications up to a number, the last of which may have been any of them.
     mutating func noteLoss(upTo number: UInt64, of origin: UInt64) -> Verdict {
         guard let known = last[origin]?.number else {

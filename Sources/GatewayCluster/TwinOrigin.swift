@@ -5,4 +5,6 @@ import Synchronization
 final class TwinOrigin: Sendable {
     /// 0 where there is no other program.
     let number = Atomic<UInt64>(0)
+    /// That program hears the engine for both.
+    let isHearing = Atomic<Bool>(false)
 }

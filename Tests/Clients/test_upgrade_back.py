@@ -208,6 +208,8 @@ def test_the_program_before_is_known_long_after_it_has_ended(installed):
     line.install()
     os.kill(line.first, signal.SIGHUP)
     line.running.wait_for("configuration: nothing changed")
+    # Its handlers are looked at behind that.
+    eventually("the reload is over", lambda: ask(line.running, "reload").returncode == 0)
     client.go_on()
     line.back()
     assert line.file == old != bad

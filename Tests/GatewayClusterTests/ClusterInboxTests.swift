@@ -10,12 +10,17 @@ struct ClusterInboxTests {
         let gaps = Mutex<[TopicName?]>([])
         let isFull = Atomic<Bool>(false)
 
-        func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool {
+        let followed = Mutex<[TopicName]>([])
+        func deliver(
+            _ topic: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+        ) -> Bool {
             if isFull.load(ordering: .relaxed) { return false }
             heard.withLock { $0.append((topic, Array(payload))) }
             return true
         }
         func noteGap(_ topic: TopicName?) { gaps.withLock { $0.append(topic) } }
+        func noteFollowed(_ topic: TopicName) { followed.withLock { $0.append(topic) } }
+        var keepsTopics: Bool { false }
         func log(_ level: ClusterLogLevel, _ text: String) {}
     }
 
@@ -110,5 +115,62 @@ struct ClusterInboxTests {
         members.isFull.store(true, ordering: .relaxed)
         hear(publication(1))
         #expect(gaps == [topic] && counters.counts.lost == 1)
+    }
+
+    private func pass(_ number: UInt64, origin: UInt64 = 8) -> Bool {
+        inbox.notePassed(PublicationID(origin: origin, number: number), topic)
+    }
+
+    @Test func `what a twin passes on is not delivered, and what it has not passed on is when it ends`() {
+        inbox.beginBeside()
+        for number: UInt64 in 1...5 { hear(publication(number), [UInt8(number)]) }
+        #expect(payloads.isEmpty && pass(1) && pass(2) && pass(3))
+        inbox.goOnAlone()
+        #expect(payloads == [[4], [5]] && gaps.isEmpty)
+        hear(publication(5), [5])
+        hear(publication(6), [6])
+        #expect(payloads == [[4], [5], [6]] && gaps.isEmpty)
+    }
+
+    @Test func `what the engine brings later than the twin has come`() {
+        inbox.beginBeside()
+        #expect(pass(1) && pass(2))
+        hear(publication(1), [1])
+        inbox.goOnAlone()
+        hear(publication(2), [2])
+        hear(publication(3), [3])
+        #expect(payloads == [[3]] && gaps.isEmpty)
+    }
+
+    @Test func `what a twin has missed comes before what it passes on behind it`() {
+        inbox.beginBeside()
+        for number: UInt64 in 1...4 { hear(publication(number), [UInt8(number)]) }
+        #expect(pass(1) && pass(4) && !pass(4) && !pass(3))
+        #expect(payloads == [[2], [3]] && gaps.isEmpty)
+        #expect(pass(6))
+        #expect(gaps == [topic])
+    }
+
+    @Test func `a twin that hears a topic only from now on has missed what came before`() {
+        inbox.beginBeside()
+        hear(publication(1), [1])
+        hear(publication(1, origin: 9), [2])
+        hear(publication(2), [3])
+        inbox.noteShared(topic)
+        #expect(payloads == [[1], [2], [3]])
+        #expect(!pass(2) && pass(3))
+    }
+
+    @Test func `topics that come to be beside a twin are told of once`() {
+        let other = TopicName(scope: "", topic: [9])
+        guard let name = other.wire(prefix: prefix) else { return }
+        inbox.beginBeside()
+        inbox.follow(name)
+        inbox.follow(name)
+        #expect(members.followed.withLock { $0 } == [other])
+        inbox.goOnAlone()
+        inbox.forget(name)
+        inbox.follow(name)
+        #expect(members.followed.withLock { $0 }.count == 1)
     }
 }

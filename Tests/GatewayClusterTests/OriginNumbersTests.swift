@@ -23,6 +23,19 @@ struct OriginNumbersTests {
                 == .behind(lost: OriginNumbers.largestJump))
     }
 
+    @Test func `what has come another way has come`() {
+        var (numbers, others) = (OriginNumbers(), OriginNumbers())
+        _ = numbers.take(5, of: 1, isFirst: false)
+        _ = others.take(3, of: 1, isFirst: false)
+        _ = others.take(8, of: 2, isFirst: false)
+        #expect(numbers.covers(5, of: 1) && !numbers.covers(6, of: 1) && !numbers.covers(1, of: 2))
+        numbers.join(others)
+        #expect(numbers.take(5, of: 1, isFirst: false) == .doubled)
+        #expect(numbers.take(6, of: 1, isFirst: false) == .next)
+        #expect(numbers.take(8, of: 2, isFirst: false) == .doubled)
+        #expect(numbers.take(10, of: 2, isFirst: false) == .behind(lost: 1))
+    }
+
     @Test func `a loss that is told of counts once, and what follows is no loss`() {
         var numbers = OriginNumbers()
         _ = numbers.take(3, of: 1, isFirst: false)

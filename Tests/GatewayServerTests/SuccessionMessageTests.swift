@@ -1,3 +1,4 @@
+import GatewayCluster
 import GatewayIO
 import Glibc
 import TestSupport
@@ -12,7 +13,7 @@ enum SuccessionSamples {
         startedAt: 1_800_000_000, clusterOrigin: .max - 3,
         generations: [
             .init(handler: "chat", number: 12, digest: .max), .init(handler: "echo", number: 1, digest: 0),
-        ])
+        ], tellsSeen: true, sharesTopics: true)
 
     private static let errands: [SuccessionErrand] = [
         .frame(head: 0x81), .fragment(.text, isFinal: false, isPlain: true), .close(code: 1001), .abort,
@@ -40,6 +41,12 @@ enum SuccessionSamples {
                 .init(
                     scope: "/chat", topic: "room", isText: true, isPlain: true, except: 9, payload: Array("hi".utf8))
             ),
+            .publication(
+                .init(
+                    scope: "", topic: "room", isText: false, isPlain: false, except: 0, payload: [],
+                    id: PublicationID(origin: .max, number: 1 << 50))),
+            .shareTopic(.init(scope: "/chat", topic: [0, 255])), .topicShared(.init(scope: "", topic: [1])),
+            .confirmTopics, .topicsConfirmed,
         ] + errands.map { .errand($0) } + [
             .progress("12 of 100 connections have moved"),
             .remaining(.init(count: 3, reasons: ["2 over TLS", "1 over HTTP/2"], milliseconds: 30_000)), .finish,

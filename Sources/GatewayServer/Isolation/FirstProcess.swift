@@ -221,8 +221,11 @@ final class FirstProcess {
     /// Somebody wants this process to end: another one is to take its place.
     func askForRelief() { if phase == .serving { link.send(.relieve) } }
 
-    /// The workers run.
-    func tellServing() { link.send(.serving) }
+    /// The workers run. It knows before the process does that this one relieves, which may end then.
+    func tellServing() {
+        link.send(.serving)
+        try? link.flush()
+    }
 
     /// How handing over went.
     func tell(_ remaining: SuccessionMessage.Remaining) { link.send(.remaining(remaining)) }

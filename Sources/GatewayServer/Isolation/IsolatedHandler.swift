@@ -345,6 +345,8 @@ final class IsolatedHandler {
     // MARK: Its end
 
     private func gone(_ process: HandlerProcess, _ end: ChildEnd, _ now: UInt64) {
+        // It may have ended because the next one serves, which has been said and not been heard.
+        if case .serving = phase { handlerManager.isolated.first { $0.former === self }?.step(now) }
         let ledger = try? LedgerReader(process.ledger)
         handlerManager.questions.forget(process.number)
         port.end()

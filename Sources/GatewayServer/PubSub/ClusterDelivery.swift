@@ -19,10 +19,20 @@ final class ClusterDelivery: ClusterHost {
         self.succession = succession
     }
 
-    func deliver(_ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool {
-        if succession.isOn.load(ordering: .acquiring) {
-            return unsafe deliverToBoth(name, isText: isText, isPlain: isPlain, payload)
+    func deliver(
+        _ name: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
+        succession.publishing {
+            if succession.isOn.load(ordering: .sequentiallyConsistent) {
+                return unsafe deliverToBoth(name, id, isText: isText, isPlain: isPlain, payload)
+            }
+            return unsafe deliverHere(name, isText: isText, isPlain: isPlain, payload)
         }
+    }
+
+    private func deliverHere(
+        _ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
         guard let topic = topics.find(TopicKey(scope: name.scope, name: name.topic)) else { return true }
         // Whoever may write to the engine may write anything, and RFC 6455 8.1 holds for what members get.
         if isText, unsafe !UTF8Checker.isValid(payload) { return false }
@@ -41,23 +51,33 @@ final class ClusterDelivery: ClusterHost {
         return true
     }
 
-    /// While two programs serve, the one that is to end hears the engine for both.
+    /// While two programs serve, the one that is to end hears the engine for both. When it has ended, connections may still be
+    /// on their way to a worker here.
     private func deliverToBoth(
-        _ name: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+        _ name: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
     ) -> Bool {
         if isText, unsafe !UTF8Checker.isValid(payload) { return false }
         let isCrowded = ports.contains { $0.publishedBytes.load(ordering: .relaxed) > HostContext.mostPublished }
         if isCrowded || succession.isFull { return false }
         let publication = SuccessionMail.Publication(
             key: TopicKey(scope: name.scope, name: name.topic), isText: isText, isPlain: isPlain, except: 0,
-            payload: unsafe Array(payload))
+            payload: unsafe Array(payload), id: id)
         succession.locked { state in
-            if state.side == .successor { return }
-            state.give(.publication(publication))
+            if state.side == .successor {
+                return publication.post(topics, ports, to: Topic(publication.key, workers: ports.count))
+            }
+            if !state.keepsQuiet { state.give(.publication(publication)) }
             publication.post(topics, ports)
         }
         return true
     }
+
+    /// The one that is to end hears this topic as well from now on.
+    func noteFollowed(_ topic: TopicName) {
+        succession.send(.shareTopic(TopicKey(scope: topic.scope, name: topic.topic)))
+    }
+
+    var keepsTopics: Bool { succession.isOn.load(ordering: .relaxed) }
 
     func noteGap(_ name: TopicName?) { gaps.tell(name) }
 

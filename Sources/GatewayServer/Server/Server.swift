@@ -310,8 +310,8 @@ package final class Server {
     /// With workers, until they have ended.
     private func serve() throws(Errno) {
         let threads = try startWorkers()
-        successor?.tellServing(self)
         firstProcess?.tellServing()
+        successor?.tellServing(self)
         for entry in listeners.entries { log.info("listening on \(entry.description)") }
         if let address = admin.address { log.info("metrics and health are at \(address)") }
         if let url = admin.dashboardURL { log.info("the dashboard is at \(url)") }

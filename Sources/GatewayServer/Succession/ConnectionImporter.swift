@@ -301,7 +301,7 @@ import WebSocket
                 worker.mailbox.queue(head: head, publication.payload, to: peer, on: worker)
             case .errand(let errand) where errand.connection == peer.pointee.id.number:
                 if errand.isFrame { errand.perform(on: peer, worker) } else { rest.append(errand) }
-            case .errand, .received, .connection, .reserved: continue
+            case .errand, .known, .shareTopic, .topicShared, .confirmTopics, .received, .connection, .reserved: continue
             }
         }
         return rest

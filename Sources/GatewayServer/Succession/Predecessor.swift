@@ -61,9 +61,7 @@ final class Predecessor {
     private var deadline: UInt64
     /// What the successor has said first. It is answered when no process of a handler is being started again.
     private var greeting: SuccessionMessage.Greeting?
-    /// Instances that have not said what they know, the next one last.
-    private var unsaved: [(handler: String, route: String, instance: RouteInstance)] = []
-    private var saving: (handler: String, route: String, SelfSaving)?
+    private var states = StatesSaving()
     private var targets: [SuccessionMessage.RouteTarget] = []
     private var toldRemaining: (remaining: SuccessionMessage.Remaining, at: UInt64)?
     private var switchedAt: UInt64 = 0
@@ -76,6 +74,7 @@ final class Predecessor {
     /// Handlers whose processes the successor's own relieve.
     private var heirs: Set<String> = []
     private var hasToldAway = false
+    private var sharing = TopicsSharing()
 
     /// Starts the successor.
     init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
@@ -113,7 +112,7 @@ final class Predecessor {
 
     /// When it is to be stepped even if nothing happens.
     var nextStep: UInt64? {
-        var times = [link.retryAt, saving?.2.nextStep].compactMap { $0 }
+        var times = [link.retryAt, states.nextStep].compactMap { $0 }
         switch phase {
         case .starting, .greeted, .saving, .saved, .closing, .handing, .moving: times.append(deadline)
         // A thread of a handler may be publishing just now.
@@ -188,7 +187,9 @@ final class Predecessor {
         case (.publication(let publication), _):
             server.context.succession.take(.publication(publication.item), server.context)
             // Their processes pass it on to whoever has moved.
-            for each in server.handlerManager.isolated { each.hear(publication.item) }
+            if server.context.neighbours.isOn.load(ordering: .relaxed) {
+                for each in server.handlerManager.isolated { each.hear(publication.item) }
+            }
         case (.seen(let number), _):
             server.context.succession.note(seen: Int(clamping: number))
             if case .moving(let transfer) = phase { export(transfer) }
@@ -200,6 +201,8 @@ final class Predecessor {
         case (.letGo, .moving(let transfer)): phase = .moving(hurry(transfer))
         case (.letGo, .staying(let transfer)): phase = .staying(hurry(transfer))
         case (.letGo, .ended): break
+        case (.topicsConfirmed, _): sharing.noteConfirmed(server)
+        case (.shareTopic(let share), _): sharing.begin(share, server.context)
         case (.progress(let text), _): say(text)
         case (.abort(let reason), _): return fail(reason)
         default: return fail("\"\(message.kind)\" is not what comes now")
@@ -270,26 +273,11 @@ final class Predecessor {
 
     private func beginSaving() {
         phase = .saving
-        for service in server.handlerManager.handlers.values {
-            guard let serving = service.serving else { continue }
-            for (route, instance) in serving.instances { unsaved.append((service.name, route, instance)) }
-        }
+        for service in server.handlerManager.handlers.values { states.add(service) }
     }
 
     private func saveNext(_ now: UInt64) {
-        while true {
-            if let (handler, route, saving) = saving {
-                guard saving.step(now) else { return }
-                if let saved = saving.saved {
-                    link.send(.instanceState(.init(handler: handler, route: route, state: saved)))
-                }
-                self.saving = nil
-            }
-            guard let next = unsaved.popLast() else { break }
-            saving = (
-                next.handler, next.route, SelfSaving(of: next.instance, isTaken: true, server.handlerManager)
-            )
-        }
+        guard states.step(server.handlerManager, now, { link.send(.instanceState($0)) }) else { return }
         link.send(.statesDone)
         phase = .saved
     }
@@ -396,7 +384,7 @@ final class Predecessor {
         remainder.unmovable += isolated.reduce(0) { $0 + Int(clamping: $1.remaining?.count ?? 0) }
         let patience = server.longestDrain
         let gone = Int64(clamping: (now &- switchedAt) / 1_000_000)
-        let count = server.context.connections.load(ordering: .relaxed)
+        let count = keepsRelayed ? remainder.total : server.context.connections.load(ordering: .relaxed)
         return .init(
             count: UInt64(max(0, count)), reasons: remainder.reasons, milliseconds: UInt64(max(0, patience - gone)))
     }
@@ -407,11 +395,14 @@ final class Predecessor {
             toldRemaining = (remaining, now)
             link.send(.remaining(remaining))
         }
-        guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
         let hasNobody =
             server.firstProcess?.mayEnd(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
         if hasNobody { for each in isolated { each.expectNobody() } }
-        if hasNobody, isolated.allSatisfy({ $0.process == nil }), server.endBehindSuccessor() { phase = .ended }
+        guard hasNobody, isolated.allSatisfy({ $0.process == nil }) else { return }
+        let hearsForBoth = greeting?.sharesTopics ?? false && server.context.cluster.isOn.load(ordering: .acquiring)
+        guard !hearsForBoth || sharing.mayEnd(now, server.context) else { return }
+        guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
+        if server.endBehindSuccessor() { phase = .ended }
     }
 
     /// What is left to say goes out, and then nothing does any more. The handlers have ended.

@@ -1,4 +1,5 @@
 import Bytes
+import GatewayCluster
 import GatewayIO
 import Synchronization
 import WebSocket
@@ -23,11 +24,20 @@ final class SuccessionMail: Sendable {
         /// The connection that does not get it; 0 for none.
         let except: UInt64
         let payload: [UInt8]
+        /// Of one that an engine has brought.
+        var id: PublicationID?
     }
 
     enum Item: Sendable {
         case publication(Publication)
         case errand(SuccessionErrand)
+        /// A publication that members here have had another way.
+        case known
+        /// A topic has members here, or is heard for those of the other side from now on.
+        case shareTopic(TopicKey)
+        case topicShared(TopicKey)
+        /// Everybody has left; the other side is asked whether it hears the engines of the cluster itself.
+        case confirmTopics
         /// How much of what the other side has given away has been given out here.
         case received(UInt64)
         /// The place of a connection, and how much of what the other side has given away it has had.
@@ -38,8 +48,8 @@ final class SuccessionMail: Sendable {
         /// It has a number.
         var isGiven: Bool {
             switch self {
-            case .publication, .errand: true
-            case .received, .reserved, .connection: false
+            case .publication, .errand, .known: true
+            case .shareTopic, .topicShared, .confirmTopics, .received, .reserved, .connection: false
             }
         }
 
@@ -48,13 +58,16 @@ final class SuccessionMail: Sendable {
             case .publication(let publication): publication.payload.count + publication.key.name.count + 128
             case .errand(let errand): errand.weight
             case .connection(_, _, let record, _): record.count + 128
-            case .reserved, .received: 0
+            case .shareTopic(let key), .topicShared(let key): key.name.count + 128
+            case .known, .confirmTopics, .reserved, .received: 0
             }
         }
     }
 
     struct State {
         fileprivate(set) var side: Side?
+        /// What comes from engines is not given to the other side any more, which hears them itself.
+        var keepsQuiet = false
         /// How many of the other side's items have been given out here.
         fileprivate(set) var received: UInt64 = 0
         /// How many items have been given to the other side, connections not counted.
@@ -153,6 +166,9 @@ final class SuccessionMail: Sendable {
 
     /// Whether so much waits that nothing more is taken.
     var isFull: Bool { state.withLock { max($0.outgoingBytes, $0.backlogBytes) > Self.most } }
+
+    /// Says something that has no number.
+    func send(_ item: Item) { state.withLock { if $0.side != nil { $0.send(item) } } }
 
     func give(_ errand: SuccessionErrand) { state.withLock { $0.give(.errand(errand)) } }
 
@@ -255,7 +271,7 @@ final class SuccessionMail: Sendable {
             case .received(let number):
                 let passage = Passage(number, workers: server.ports.count)
                 for port in server.ports { port.post(.letIn(passage)) }
-            case .connection, .reserved: break
+            case .known, .shareTopic, .topicShared, .confirmTopics, .connection, .reserved: break
             }
         }
     }

@@ -56,6 +56,10 @@ extension SuccessionMessage {
         case seen = 0x8003
         case programFile = 0x8004
         case letGo = 0x8005
+        case confirmTopics = 0x8006
+        case topicsConfirmed = 0x8007
+        case shareTopic = 0x8008
+        case topicShared = 0x8009
 
         /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
         /// ever be (`max_message`, and what waits to be sent beside it).
@@ -65,11 +69,12 @@ extension SuccessionMessage {
             case .welcome, .hello, .ready, .loaded, .taken, .ended, .tally, .handlerNews, .answer: 16 << 20
             case .start: 1 << 20
             case .ask, .listener, .progress, .abort, .remaining, .notStarted, .handlerProcess, .succeed, .keep,
-                .programFile:
+                .programFile,
+                .shareTopic, .topicShared:
                 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
                 .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap, .letGo,
-                .latecomers:
+                .latecomers, .confirmTopics, .topicsConfirmed:
                 1 << 10
             }
         }
@@ -123,6 +128,10 @@ extension SuccessionMessage {
         case .seen: .seen
         case .programFile: .programFile
         case .letGo: .letGo
+        case .confirmTopics: .confirmTopics
+        case .topicsConfirmed: .topicsConfirmed
+        case .shareTopic: .shareTopic
+        case .topicShared: .topicShared
         case .keep: .keep
         case .relieve: .relieve
         case .ask: .ask
@@ -164,6 +173,7 @@ extension SuccessionMessage {
         case .received(let number), .seen(let number): writer.put(1, number)
         case .publication(let publication): publication.put(&writer)
         case .errand(let errand): errand.put(&writer)
+        case .shareTopic(let share), .topicShared(let share): share.put(&writer)
         case .remaining(let remaining):
             writer.put(1, remaining.count)
             writer.put(2, remaining.milliseconds)
@@ -193,7 +203,7 @@ extension SuccessionMessage {
         case .programFile(let path, _): writer.put(1, path)
         case .handlerNews(let news): news.put(&writer)
         case .handlersStarted, .statesDone, .serve, .serving, .stop, .allSent, .finish, .reopenLogs, .allAway,
-            .relieve, .gap, .letGo:
+            .relieve, .gap, .letGo, .confirmTopics, .topicsConfirmed:
             break
         }
     }
@@ -218,6 +228,7 @@ extension SuccessionMessage {
         case .seen: self = .seen(try fields.number(1))
         case .programFile: self = .programFile(path: try fields.demand(fields.text(1), 1), descriptors)
         case .letGo: self = .letGo
+        case .confirmTopics, .topicsConfirmed, .shareTopic, .topicShared: self = try Self.ofTopics(kind, fields)
         case .stop: self = .stop
         case .allSent: self = .allSent
         case .connection:
@@ -310,6 +321,7 @@ extension SuccessionMessage.Greeting {
             writer.put(9, inner.bytes)
         }
         if tellsSeen { writer.put(10, true) }
+        if sharesTopics { writer.put(11, true) }
     }
 
     fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
@@ -330,6 +342,7 @@ extension SuccessionMessage.Greeting {
                     digest: try inner.number(3)))
         }
         tellsSeen = try fields.flag(10)
+        sharesTopics = try fields.flag(11)
     }
 
     /// Why the two sides do not understand each other; nil when they do.
@@ -394,24 +407,6 @@ extension SuccessionMessage.RouteTarget {
         self.init(
             route: try fields.demand(fields.text(1), 1), handler: try fields.demand(fields.text(2), 2),
             facts: Array(try fields.demand(fields.bytes(3), 3)))
-    }
-}
-
-extension SuccessionMessage.Publication {
-    fileprivate func put(_ writer: inout MessageFieldWriter) {
-        writer.put(1, scope)
-        writer.put(2, topic)
-        writer.put(3, isText)
-        writer.put(4, isPlain)
-        writer.put(5, except)
-        writer.put(6, payload)
-    }
-
-    fileprivate init(_ fields: MessageFieldReader) throws(SuccessionFailure) {
-        self.init(
-            scope: try fields.text(1) ?? "", topic: try fields.demand(fields.text(2), 2), isText: try fields.flag(3),
-            isPlain: try fields.flag(4), except: try fields.number(5),
-            payload: Array(try fields.demand(fields.bytes(6), 6)))
     }
 }
 

@@ -1,3 +1,4 @@
+import GatewayCluster
 import GatewayIO
 import HandlerModules
 
@@ -21,6 +22,10 @@ import HandlerModules
 ///     so that it can be gone back to:
 ///           ◀──────────────────────────────────  programFile, before welcome
 ///     letGo: no connection is to stay ────────▶
+///     where topics are shared with other gateways:
+///     shareTopic … ───────────────────────────▶
+///           ◀──────────────────────────────────  topicShared …; confirmTopics, before finish
+///     topicsConfirmed ────────────────────────▶
 ///     stop: the gateway is to end ────────────▶
 ///           ◀──────────────────────────────────  allSent
 ///     abort at any time, either way
@@ -98,6 +103,14 @@ enum SuccessionMessage: Sendable {
     /// Whoever is left with the predecessor is told to go: its program is to take over again. Known to those who have handed
     /// their file on.
     case letGo
+    /// The successor has members of this topic, and the predecessor hears the engines of the cluster for both.
+    case shareTopic(TopicShare)
+    /// It does that from here on, and has not before.
+    case topicShared(TopicShare)
+    /// The predecessor is about to end, and hears the engines of the cluster for both until the successor does.
+    case confirmTopics
+    /// The successor hears everything of other gateways itself, and has everybody who has come in the topics.
+    case topicsConfirmed
     /// Nobody stays any more: the predecessor ends.
     case finish
     /// One side cannot go on, and says why.
@@ -157,6 +170,8 @@ enum SuccessionMessage: Sendable {
         var generations: [HandlerGeneration] = []
         /// It says how many connections it has looked at.
         var tellsSeen = false
+        /// It shares topics with other gateways, and knows what to say of them.
+        var sharesTopics = false
     }
 
     /// Which build of a handler serves.
@@ -241,6 +256,13 @@ enum SuccessionMessage: Sendable {
         var record: [UInt8]
     }
 
+    /// A topic that other gateways have as well.
+    struct TopicShare: Sendable, Equatable {
+        /// The name of the route; empty for topics of the gateway.
+        var scope: String
+        var topic: [UInt8]
+    }
+
     struct Publication: Sendable, Equatable {
         /// The name of the route; empty for topics of the gateway.
         var scope: String
@@ -251,6 +273,8 @@ enum SuccessionMessage: Sendable {
         /// The connection that does not hear what it published; 0 for none.
         var except: UInt64
         var payload: [UInt8]
+        /// Of one that an engine has brought.
+        var id: PublicationID?
     }
 
     /// What the process of a handler says when it has started it.

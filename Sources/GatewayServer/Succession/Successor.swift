@@ -32,7 +32,8 @@ final class Successor {
     private(set) var before = SuccessionMessage.Greeting()
     /// Why this program cannot take over.
     private(set) var failure: String?
-    private var link: SuccessionLink
+    /// Nil when this program goes on alone.
+    private var link: SuccessionLink?
     private var phase = Phase.greeting
     private var states = StatesRestoring()
     private var shares: [(share: SuccessionMessage.ListenerShare, socket: PassedDescriptors)] = []
@@ -43,14 +44,16 @@ final class Successor {
     private var toldSeen = 0
     /// Passed when all connections are known that the processes of handlers have there.
     private var allAway: Fence?
+    /// How far it is with hearing the engines itself, since the predecessor is about to end.
+    private var confirming: TopicsConfirming?
 
     init(_ socket: consuming DescriptorSocket) throws(Errno) { link = try SuccessionLink(socket) }
 
     /// Readable when there is something to step for.
-    var number: Int32 { link.number }
+    var number: Int32 { link?.number ?? -1 }
 
     /// When it is to be stepped even if nothing happens.
-    var nextStep: UInt64? { [link.retryAt, states.nextStep, stopsAt].compactMap { $0 }.min() }
+    var nextStep: UInt64? { [link?.retryAt, states.nextStep, stopsAt].compactMap { $0 }.min() }
 
     /// Everything is here to serve with.
     var mayServe: Bool {
@@ -84,12 +87,12 @@ final class Successor {
     func greet(_ greeting: SuccessionMessage.Greeting) {
         var greeting = greeting
         greeting.tellsSeen = true
-        link.send(.hello(greeting))
+        link?.send(.hello(greeting))
     }
 
     /// The workers run.
     func tellServing(_ server: Server) {
-        link.send(.serving)
+        link?.send(.serving)
         // Should the predecessor end before all is handed over, this is who goes on.
         server.supervisor?.tellServing(getpid())
     }
@@ -104,14 +107,14 @@ final class Successor {
         guard isBeside, stopsAt.map({ now < $0 }) ?? true else { return false }
         if stopsAt == nil {
             stopsAt = now &+ Self.patience
-            link.send(.stop)
+            link?.send(.stop)
         }
         return true
     }
 
     /// Whoever is still with the predecessor is told to go; it ends then. Only for one that has handed its file on.
     func letPredecessorGo(_ server: Server) {
-        link.send(.letGo)
+        link?.send(.letGo)
         // It leaves with the next step.
         server.loop.bell.ring()
     }
@@ -124,15 +127,15 @@ final class Successor {
         if failure != nil { return }
         do throws(SuccessionFailure) {
             forward(server)
-            for message in try link.turn(now: now) {
+            for message in try link?.turn(now: now) ?? [] {
                 hear(message, server)
                 if failure != nil { return tellFailure(now) }
             }
             advance(server, now)
             forward(server)
-            try link.flush(now: now)
+            try link?.flush(now: now)
             if failure != nil { return tellFailure(now) }
-            if link.hasEnded { lose("it has ended", server) }
+            if link?.hasEnded ?? false { lose("it has ended", server) }
         } catch {
             lose(error.description, server)
         }
@@ -140,20 +143,20 @@ final class Successor {
     }
 
     private func forward(_ server: Server) {
-        guard !link.isFull else { return }
+        guard let isFull = link?.isFull, !isFull else { return }
         let seen = server.context.succession.counters.seen.load(ordering: .relaxed)
         if seen != toldSeen {
             toldSeen = seen
-            link.send(.seen(UInt64(seen)))
+            link?.send(.seen(UInt64(seen)))
         }
         for item in server.context.succession.takeOutgoing() {
-            if let message = SuccessionMessage(item) { link.send(message) }
+            if let message = SuccessionMessage(item) { link?.send(message) }
         }
     }
 
     private func tellFailure(_ now: UInt64) {
-        link.send(.abort(failure ?? ""))
-        try? link.flush(now: now)
+        link?.send(.abort(failure ?? ""))
+        try? link?.flush(now: now)
     }
 
     /// The predecessor cannot be talked to any more.
@@ -177,12 +180,14 @@ final class Successor {
             each.hear(.init(handler: each.handler, isGone: true))
         }
         for each in server.handlerManager.isolated { each.proceedBehindAll() }
-        server.loop.forget(link.number)
+        server.loop.forget(number)
+        link = nil
         server.firstProcess?.tellAlone(server)
         server.context.succession.endBehindConnections(server.context.ports)
         for port in server.context.ports { port.post(.releaseReserved) }
-        // The engine was heard by the one before, for both.
-        if server.context.cluster.isOn.load(ordering: .acquiring) { server.context.clusterDelivery.noteGap(nil) }
+        let isHeard = confirming?.isConfirmed ?? !before.sharesTopics
+        server.context.cluster.goOnAlone()
+        if !isHeard { server.context.clusterDelivery.noteGap(nil) }
     }
 
     private func hear(_ message: SuccessionMessage, _ server: Server) {
@@ -197,7 +202,7 @@ final class Successor {
             allAway = fence
         case (.welcome(let greeting), .greeting):
             before = greeting
-            server.context.cluster.ignore(greeting.clusterOrigin)
+            server.context.cluster.relieve(greeting.clusterOrigin, isHearing: greeting.sharesTopics)
             server.handlerManager.goOn(
                 after: Dictionary(greeting.generations.map { ($0.handler, $0.number) }, uniquingKeysWith: max))
             server.handlerManager.startAll()
@@ -215,12 +220,14 @@ final class Successor {
         case (.connection(let share, let socket), .serving): take(share, socket, server)
         // Workers that do not run yet find it in their mailboxes.
         case (.publication(let publication), .waiting), (.publication(let publication), .serving):
-            server.context.succession.take(.publication(publication.item), server.context)
+            take(publication.item, server)
         case (.errand(let errand), .waiting), (.errand(let errand), .serving):
             server.context.succession.take(.errand(errand), server.context)
         case (.received(let number), .waiting), (.received(let number), .serving):
             server.context.succession.take(.received(number), server.context)
         case (.remaining(let remaining), .serving): self.remaining = remaining
+        case (.topicShared(let share), .serving): server.context.cluster.noteShared(share.key.clusterName)
+        case (.confirmTopics, .serving): confirming = confirming ?? TopicsConfirming(server)
         case (.progress(let text), _): server.log.info("upgrade: the program before: \(text)")
         case (.allSent, .serving):
             // Behind the connections in the mailboxes of the workers.
@@ -242,12 +249,15 @@ final class Successor {
                 return
             }
             phase = .asking
-            link.send(.handlersStarted)
+            link?.send(.handlersStarted)
         case .restoring: restoreNext(server, now)
-        case .serving where allAway?.isPassed ?? false:
-            allAway = nil
-            for each in server.handlerManager.isolated { each.proceedBehindAll() }
-        case .greeting, .asking, .waiting, .serving, .alone: break
+        case .serving:
+            if allAway?.isPassed ?? false {
+                allAway = nil
+                for each in server.handlerManager.isolated { each.proceedBehindAll() }
+            }
+            if confirming?.step(server) ?? false { link?.send(.topicsConfirmed) }
+        case .greeting, .asking, .waiting, .alone: break
         }
     }
 
@@ -261,7 +271,7 @@ final class Successor {
             return server.log.error("upgrade: the ledger of handler \"\(share.handler)\" cannot be read")
         }
         let distant = IsolatedHandler(share, ledger, server.handlerManager) { [unowned self] message in
-            link.send(message)
+            link?.send(message)
             server.loop.bell.ring()
         }
         server.handlerManager.isolated.append(distant)
@@ -290,7 +300,7 @@ final class Successor {
         }
         server.context.succession.begin(.successor, bell: server.loop.bell)
         phase = .waiting
-        link.send(.ready(targets(server)))
+        link?.send(.ready(targets(server)))
     }
 
     private func targets(_ server: Server) -> [SuccessionMessage.RouteTarget] {
@@ -312,6 +322,11 @@ final class Successor {
         } catch {
             failure = error.description
         }
+    }
+
+    private func take(_ publication: SuccessionMail.Publication, _ server: Server) {
+        let isNew = publication.id.map { server.context.cluster.notePassed($0, publication.key.clusterName) } ?? true
+        server.context.succession.take(isNew ? .publication(publication) : .known, server.context)
     }
 
     private func take(

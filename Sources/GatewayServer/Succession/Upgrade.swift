@@ -4,6 +4,7 @@ import GatewayControl
 import GatewayIO
 import Glibc
 import HandlerModules
+import Synchronization
 
 /// What an upgrade of the program has to do with the gateway as a whole: sockets that listen, signals, and the end.
 extension Server {
@@ -318,6 +319,7 @@ extension Server {
             program: GatewayVersion.text, process: UInt32(getpid()), workers: UInt16(context.ports.count),
             startedAt: UInt64(startedAt))
         greeting.clusterOrigin = context.cluster.origin
+        greeting.sharesTopics = context.cluster.isOn.load(ordering: .acquiring)
         greeting.generations = handlerManager.handlers.values.compactMap { service in
             service.serving.map {
                 .init(handler: service.name, number: $0.generation.number, digest: $0.generation.digest)

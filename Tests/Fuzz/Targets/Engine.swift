@@ -23,6 +23,7 @@ func tryEngine(_ bytes: [UInt8]) -> Int32 {
             // Whoever comes again begins again.
             members.forget(TopicName(wire: name, prefix: [103]))
         case 2: inbox.forgetParts()
+        case 4 where input.number(below: 2) == 0: besideTwin(&input, inbox, name, members)
         case 3: receive(inbox, input.bytes(input.number(below: 16)), input.bytes(input.number(below: 64)))
         case 4:
             var data = envelope(&input)
@@ -33,6 +34,22 @@ func tryEngine(_ bytes: [UInt8]) -> Int32 {
         }
     }
     return 0
+}
+
+/// Another program of the gateway hears the engine for this one as well, and passes on what it likes.
+private func besideTwin(_ input: inout Input, _ inbox: ClusterInbox, _ name: [UInt8], _ members: Members) {
+    guard let topic = TopicName(wire: name, prefix: [103]) else { return }
+    switch input.number(below: 8) {
+    case 0: inbox.beginBeside()
+    case 1: inbox.goOnAlone()
+    case 2: inbox.noteShared(topic)
+    default:
+        let id = PublicationID(origin: UInt64(2 + input.number(below: 3)), number: UInt64(input.byte()))
+        // As little as from an engine is anything taken twice from there.
+        guard inbox.isBeside, inbox.notePassed(id, topic) else { return }
+        let payload = [UInt8(id.origin)] + (0..<8).map { UInt8(truncatingIfNeeded: id.number >> (8 * $0)) }
+        _ = payload.withUnsafeBytes { members.deliver(topic, id, isText: false, isPlain: false, $0) }
+    }
 }
 
 private func receive(_ inbox: ClusterInbox, _ name: [UInt8], _ data: [UInt8]) {
@@ -60,7 +77,9 @@ private func envelope(_ input: inout Input) -> [UInt8] {
 private final class Members: ClusterHost {
     private let last = Mutex<[TopicName: [UInt8: UInt64]]>([:])
 
-    func deliver(_ topic: TopicName, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer) -> Bool {
+    func deliver(
+        _ topic: TopicName, _ id: PublicationID, isText: Bool, isPlain: Bool, _ payload: UnsafeRawBufferPointer
+    ) -> Bool {
         precondition(payload.count <= PartAssembly.mostBytes, "more than can be put together")
         precondition(payload.count >= 9, "a publication without its beginning")
         let origin = payload[0]
@@ -80,5 +99,7 @@ private final class Members: ClusterHost {
     }
 
     func noteGap(_ topic: TopicName?) {}
+    func noteFollowed(_ topic: TopicName) {}
+    var keepsTopics: Bool { false }
     func log(_ level: ClusterLogLevel, _ text: String) {}
 }
