@@ -101,10 +101,8 @@ import WebSocket
 
     /// - Returns: whether the connection has gone.
     private func move(_ peer: ConnectionPointer, _ transfer: ConnectionTransfer, on worker: Worker) -> Bool {
-        if transfer.keepsRelayed, peer.pointee.rareState?.relayed != nil {
-            remainder.bound += 1
-            return false
-        }
+        // Whoever relays it counts it.
+        if transfer.keepsRelayed, peer.pointee.rareState?.relayed != nil { return false }
         guard peer.pointee.transport.isPlain, peer.pointee.transport.hasSocket,
             peer.pointee.flags.isDisjoint(with: [.surplus, .peerLeft, .inputEnded])
         else {
@@ -352,10 +350,11 @@ import WebSocket
         let isClosing = unsafe peer.pointee.binding.map { unsafe transfer.closes($0.pointee.route.name) } ?? false
         let drainTimeout = unsafe peer.pointee.binding?.pointee.limits.drainTimeout
         let patience = isClosing ? 0 : drainTimeout ?? transfer.patience
+        // At the end of their time, or from now on where they have none.
+        let spread = patience == 0 ? transfer.spread : min(transfer.spread, patience / 4)
+        let firstEnd = beganAt &+ max(1, patience &- min(spread, patience))
         // The slot spreads the peers evenly.
-        let spread = (peer.pointee.slot &* 2_654_435_761) % max(1, transfer.spread)
-        let firstEnd = beganAt &+ max(1, patience)
-        let closeAt = firstEnd &+ spread
+        let closeAt = firstEnd &+ (peer.pointee.slot &* 2_654_435_761) % max(1, spread)
         guard worker.now >= closeAt, peer.pointee.phase != .gone else { return }
         switch peer.pointee.phase {
         case .open:
@@ -368,7 +367,7 @@ import WebSocket
         case .head, .body, .answering, .away, .closing, .ending, .lingering, .gone: break
         }
         // What carries others is there until the last of them has been told.
-        let lastEnd = peer.pointee.phase == .multiplexed ? firstEnd &+ transfer.spread : closeAt
+        let lastEnd = peer.pointee.phase == .multiplexed ? firstEnd &+ spread : closeAt
         if worker.now >= lastEnd &+ Self.cutOffTicks { worker.closer.teardown(peer, on: worker) }
     }
 }

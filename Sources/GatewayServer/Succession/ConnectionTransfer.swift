@@ -51,10 +51,10 @@ final class ConnectionTransfer: Sendable {
     /// By the name of the route: its handler there, and what that can do; nil where there is none.
     private let targets: [String: (handler: String, facts: HandoverFacts)]
     let receiver: any TransferReceiver
-    /// Ticks until connections that are left, and belong to no route, are closed; those of a route have its
-    /// `drain_timeout`.
+    /// Ticks until the last connections that are left, and belong to no route, are closed; those of a route have its
+    /// `drain_timeout`. 0 = they are closed from the beginning.
     let patience: UInt32
-    /// Over so many ticks from then on.
+    /// Over so many ticks at the end of that.
     let spread: UInt32
     /// Routes whose connections are told at once that nobody takes them over; nil for all.
     private let closing: Set<String>?
