@@ -27,7 +27,7 @@ final class ClusterInbox: Sendable {
         (self.origin, self.twin, self.prefix, self.counters, self.host) = (origin, twin, prefix, counters, host)
         lossName = TopicName.losses(prefix: prefix)
         let isBeside = twin.isHearing.load(ordering: .relaxed)
-        state = Mutex(State(twin: isBeside ? TwinPublications() : nil))
+        state = Mutex(State(twin: isBeside ? TwinPublications(behind: [:]) : nil))
     }
 
     /// Members are here; deliveries begin soon.
@@ -41,7 +41,12 @@ final class ClusterInbox: Sendable {
     }
 
     /// Nobody is here any more.
-    func forget(_ name: [UInt8]) { state.withLock { _ = $0.numbers.removeValue(forKey: name) } }
+    func forget(_ name: [UInt8]) {
+        state.withLock { state in
+            state.numbers[name] = nil
+            _ = state.twin?.takeAll(of: name)
+        }
+    }
 
     /// A connection to an engine has ended: no part of what has begun will follow.
     func forgetParts() { state.withLock { $0.parts.removeAll() } }
@@ -118,7 +123,7 @@ final class ClusterInbox: Sendable {
     var isBeside: Bool { state.withLock { $0.twin != nil } }
 
     /// Another program hears the engine for this one as well.
-    func beginBeside() { state.withLock { $0.twin = TwinPublications() } }
+    func beginBeside() { state.withLock { $0.twin = $0.twin ?? TwinPublications(behind: $0.numbers) } }
 
     /// It passes one on. Any before that which it has missed goes to the members here.
     ///

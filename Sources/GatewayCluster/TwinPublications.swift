@@ -24,9 +24,12 @@ struct TwinPublications {
     /// So many have been kept.
     private var count: UInt64 = 0
     /// By name.
-    private(set) var passed: [[UInt8]: OriginNumbers] = [:]
+    private(set) var passed: [[UInt8]: OriginNumbers]
     /// There was too much to keep, or something has come neither way.
     private(set) var hasLost = false
+
+    /// - Parameter passed: what had come before there was a twin.
+    init(behind passed: [[UInt8]: OriginNumbers]) { self.passed = passed }
 
     /// The engine has brought one.
     mutating func keep(_ one: Kept) {

@@ -19,7 +19,7 @@ struct TwinPublicationsTests {
     @Test(arguments: 0..<200)
     func `each is heard once and in its order, whichever way is faster`(_ seed: UInt64) {
         var random = SeededRandom(seed: seed)
-        var twin = TwinPublications()
+        var twin = TwinPublications(behind: [:])
         let names: [[UInt8]] = [[1], [2]], origins: [UInt64] = [8, 9, 10]
         var all: [(name: [UInt8], id: PublicationID)] = []
         var numbers: [[UInt8]: [UInt64: UInt64]] = [:]
@@ -63,7 +63,7 @@ struct TwinPublicationsTests {
     }
 
     @Test func `too much is given up, and known`() {
-        var twin = TwinPublications()
+        var twin = TwinPublications(behind: [:])
         for number: UInt64 in 1...64 { twin.keep(kept(number, size: 1 << 20)) }
         #expect(twin.hasLost)
         twin.keep(kept(65))
@@ -71,14 +71,14 @@ struct TwinPublicationsTests {
     }
 
     @Test func `what comes neither way is known to be lost`() {
-        var twin = TwinPublications()
+        var twin = TwinPublications(behind: [:])
         _ = twin.pass(PublicationID(origin: 8, number: 3), [1])
         twin.keep(kept(5))
         #expect(twin.takeAll().map(\.head.number) == [5] && twin.hasLost)
     }
 
     @Test func `what is passed on at once takes no room`() {
-        var twin = TwinPublications()
+        var twin = TwinPublications(behind: [:])
         for number: UInt64 in 1...200 {
             twin.keep(kept(number, size: 1 << 20))
             #expect(twin.pass(PublicationID(origin: 8, number: number), [1]).0.isEmpty)

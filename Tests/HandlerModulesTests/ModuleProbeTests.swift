@@ -57,7 +57,8 @@ struct ModuleProbeTests {
         ("refuses_start", "refused to start: \"the setting \"room\" is missing\" (GW_E_INVALID)"),
     ]
 
-    @Test(arguments: mistakes)
+    // What ends a process in the middle of something ends with a report of the thread sanitizer, and its status.
+    @Test(arguments: mistakes.filter { !Sanitizer.isThread || $0.handler != "exit_in_constructor" })
     func `says what is wrong`(_ mistake: (handler: String, reason: String)) throws {
         let error = try judge("fixture_\(mistake.handler)")
         #expect(error?.reason == mistake.reason)

@@ -17,7 +17,9 @@ func tryEngine(_ bytes: [UInt8]) -> Int32 {
     while !input.isEmpty {
         let name = names[input.number(below: names.count)]
         switch input.number(below: 8) {
-        case 0: inbox.follow(name)
+        case 0:
+            inbox.follow(name)
+            members.follow(TopicName(wire: name, prefix: [103]))
         case 1:
             inbox.forget(name)
             // Whoever comes again begins again.
@@ -46,7 +48,7 @@ private func besideTwin(_ input: inout Input, _ inbox: ClusterInbox, _ name: [UI
     default:
         let id = PublicationID(origin: UInt64(2 + input.number(below: 3)), number: UInt64(input.byte()))
         // As little as from an engine is anything taken twice from there.
-        guard inbox.isBeside, inbox.notePassed(id, topic) else { return }
+        guard inbox.isBeside, members.areIn(topic), inbox.notePassed(id, topic) else { return }
         let payload = [UInt8(id.origin)] + (0..<8).map { UInt8(truncatingIfNeeded: id.number >> (8 * $0)) }
         _ = payload.withUnsafeBytes { members.deliver(topic, id, isText: false, isPlain: false, $0) }
     }
@@ -94,9 +96,15 @@ private final class Members: ClusterHost {
         return number % 7 != 0
     }
 
+    func follow(_ topic: TopicName?) {
+        if let topic { last.withLock { $0[topic] = $0[topic] ?? [:] } }
+    }
+
     func forget(_ topic: TopicName?) {
         if let topic { last.withLock { $0[topic] = nil } }
     }
+
+    func areIn(_ topic: TopicName) -> Bool { last.withLock { $0[topic] != nil } }
 
     func noteGap(_ topic: TopicName?) {}
     func noteFollowed(_ topic: TopicName) {}
