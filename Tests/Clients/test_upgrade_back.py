@@ -264,6 +264,34 @@ def test_tls_is_told_at_once(left, tmp_path):
         assert peer.ask("x") == "x"
 
 
+def test_a_program_before_that_does_not_start(left, tmp_path):
+    """Who was with it is lost by then, and nobody says otherwise."""
+    line = left("HANGS")
+    running = line.running
+    with Later(running, tmp_path).opened() as stays:
+        assert stays.ask("x") == "x"
+        client = Counting(running)
+        line.install()
+        assert "1 stay with process" in line.ask()
+        serving = status(running)["process"]["pid"]
+        running.mark.touch()
+        going = asking(running, "upgrade", "--back")
+        assert stays.read_close() == 1012
+        stays.send(frame(CLOSE, b"\x03\xf4"))
+        assert stays.at_end()
+        hangs = eventually("its handler hangs", lambda: list(running.folder.glob("mark-*")), LONG)
+        os.kill(int(hangs[0].name.partition("-")[2]), signal.SIGKILL)
+        _, complaint = going.communicate(timeout=LONG)
+        assert going.returncode == 75
+        assert "refused, this program goes on, without the connections that were still with the program before: " in complaint
+        assert status(running)["process"]["pid"] == serving
+        client.go_on()
+    running.mark.unlink()
+    line.settle()
+    line.back()
+    client.go_on()
+
+
 def test_who_does_not_answer_is_cut_off(left, tmp_path):
     line = left()
     with Later(line.running, tmp_path).opened() as silent:

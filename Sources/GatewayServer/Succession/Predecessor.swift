@@ -71,6 +71,8 @@ final class Predecessor {
     private var endsBehindThose = false
     /// Connections that the first process relays stay.
     private let keepsRelayed: Bool
+    /// Connections of another program were told to go before this one began.
+    let hasLetGo: Bool
     /// Handlers whose processes the successor's own relieve.
     private var heirs: Set<String> = []
     private var hasToldAway = false
@@ -79,7 +81,7 @@ final class Predecessor {
     /// Starts the successor.
     init(_ request: UpgradeRequest, _ server: Server) throws(ChildProgram.Failure) {
         (cause, client, path, self.server) = (request.cause, request.client, request.program.title, server)
-        keepsRelayed = false
+        (keepsRelayed, hasLetGo) = (false, request.hasLetGo)
         var pair = try ChildProgram.makePair()
         guard let near = pair.takeNear(), let far = pair.takeFar() else { preconditionFailure("a pair has two ends") }
         link = try ChildProgram.makeLink(near)
@@ -95,7 +97,7 @@ final class Predecessor {
     init(
         givingWayOver socket: consuming DescriptorSocket, keepsRelayed: Bool, _ server: Server
     ) throws(ChildProgram.Failure) {
-        self.keepsRelayed = keepsRelayed
+        (self.keepsRelayed, hasLetGo) = (keepsRelayed, false)
         (cause, client, path, self.server) = ("the next generation", nil, "the next process", server)
         link = try ChildProgram.makeLink(socket)
         process = SuccessorProcess()

@@ -31,7 +31,7 @@ extension Server {
         guard let predecessor, !predecessor.hasHandedOver else { return }
         predecessor.abandon(why)
         self.predecessor = nil
-        let answer = refuseUpgrade(why, predecessor.cause)
+        let answer = refuseUpgrade(why, predecessor.cause, hasLetGo: predecessor.hasLetGo)
         if let client = predecessor.client { control?.answer(client, answer) }
     }
 
@@ -44,7 +44,7 @@ extension Server {
         case .refused(let reason):
             self.predecessor = nil
             endHandingOver()
-            answer = refuseUpgrade(reason, cause)
+            answer = refuseUpgrade(reason, cause, hasLetGo: predecessor.hasLetGo)
         case .moved(let text, let remaining):
             log.info("upgrade (\(cause)): \(text)")
             firstProcess?.tell(remaining)

@@ -12,7 +12,7 @@ final class UpgradeRequest {
     enum Outcome {
         /// The program has rehearsed, and nobody else is beside this one.
         case ready
-        /// Nothing was changed; why.
+        /// This program goes on; why.
         case refused(String)
     }
 
@@ -25,6 +25,8 @@ final class UpgradeRequest {
     /// Until it begins.
     private var copies: RecordCopies?
     private var hasRehearsed = false
+    /// Connections that were with the program before are told to go.
+    private(set) var hasLetGo = false
     /// When the rehearsal begins with what is there; and, once it is over, until when the program before has to end.
     private var deadline: UInt64
 
@@ -88,6 +90,7 @@ final class UpgradeRequest {
     /// its own program again.
     private func letGo(_ server: Server) {
         guard let successor = server.successor, successor.isBeside else { return }
+        hasLetGo = true
         let text = "process \(successor.before.process), the program before, is told to let go of its connections"
         server.log.info("upgrade (\(cause)): \(text)")
         if let client { server.control?.send(client, text + "\n") }
@@ -154,9 +157,14 @@ extension Server {
         }
     }
 
-    func refuseUpgrade(_ reason: String, _ cause: String) -> ControlAnswer {
-        log.warn("upgrade (\(cause)) refused, nothing was changed: \(reason)")
-        return ControlAnswer("error: upgrade refused, nothing was changed: \(reason)", exit: 75)
+    /// - Parameter hasLetGo: connections of the program before are lost by it.
+    func refuseUpgrade(_ reason: String, _ cause: String, hasLetGo: Bool = false) -> ControlAnswer {
+        let what =
+            hasLetGo
+            ? "this program goes on, without the connections that were still with the program before"
+            : "nothing was changed"
+        log.warn("upgrade (\(cause)) refused, \(what): \(reason)")
+        return ControlAnswer("error: upgrade refused, \(what): \(reason)", exit: 75)
     }
 
     /// Goes on with an upgrade that is under way, and hears what the process says that watches over this one.
@@ -173,12 +181,12 @@ extension Server {
         upgrade = nil
         let answer: ControlAnswer
         switch outcome {
-        case .refused(let reason): answer = refuseUpgrade(reason, request.cause)
+        case .refused(let reason): answer = refuseUpgrade(reason, request.cause, hasLetGo: request.hasLetGo)
         case .ready:
             do throws(ChildProgram.Failure) {
                 return try beginSuccession(request)
             } catch {
-                answer = refuseUpgrade(error.description, request.cause)
+                answer = refuseUpgrade(error.description, request.cause, hasLetGo: request.hasLetGo)
             }
         }
         if let client = request.client { control?.answer(client, answer) }
