@@ -35,7 +35,7 @@ package final class Cluster: Sendable {
     private let epochs = NumberEpochs()
     /// What this program publishes under.
     package let origin: UInt64
-    private let twin = TwinOrigin()
+    private let twin = Twin()
     private let host: any ClusterHost
     private let folders: [String]
 
@@ -46,7 +46,7 @@ package final class Cluster: Sendable {
     }
 
     /// What another program of this gateway publishes comes another way than from the engines.
-    package func ignore(_ origin: UInt64) { twin.number.store(origin, ordering: .relaxed) }
+    package func ignore(_ origin: UInt64) { twin.origin.store(origin, ordering: .relaxed) }
 
     /// The same of a program whose place this one takes. Until `goOnAlone` it may hear the engines for both.
     package func relieve(_ origin: UInt64, isHearing: Bool) {
@@ -71,8 +71,18 @@ package final class Cluster: Sendable {
         if let (link, name) = link(of: topic) { link.note(.share(name, LinkFence(1, begun))) }
     }
 
+    /// Calls on another thread when engines have what was published here before, as far as they can be reached.
+    package func flush(_ done: @escaping @Sendable () -> Void) { fence(done) { .flush($0) } }
+
+    /// Publishers have come from the other program of whom something may be on its way to an engine; or nothing is any more.
+    package func holdBack(_ isBehind: Bool) {
+        guard twin.isBehind.exchange(isBehind, ordering: .acquiringAndReleasing) != isBehind, !isBehind else { return }
+        for link in running.withLock({ $0.links }) { link.proceed() }
+    }
+
     /// The other program does so no longer.
     package func goOnAlone() {
+        holdBack(false)
         twin.isHearing.store(false, ordering: .relaxed)
         inbox?.goOnAlone()
     }
@@ -81,11 +91,13 @@ package final class Cluster: Sendable {
     private var inbox: ClusterInbox? { running.withLock { $0.links.first?.inbox } }
 
     /// Calls on another thread when what has members here is subscribed to, as far as engines can be reached.
-    package func confirm(_ done: @escaping @Sendable () -> Void) {
+    package func confirm(_ done: @escaping @Sendable () -> Void) { fence(done) { .confirm($0) } }
+
+    private func fence(_ done: @escaping @Sendable () -> Void, _ change: (LinkFence) -> ClusterLink.Change) {
         let links = running.withLock { $0.links }
         if links.isEmpty { return done() }
         let fence = LinkFence(links.count, done)
-        for link in links { link.note(.confirm(fence)) }
+        for link in links { link.note(change(fence)) }
     }
 
     package var counts: ClusterCounts { counters.counts }

@@ -14,14 +14,14 @@ final class ClusterInbox: Sendable {
 
     private let state: Mutex<State>
     private let origin: UInt64
-    private let twin: TwinOrigin
+    let twin: Twin
     private let prefix: [UInt8]
     private let lossName: [UInt8]
     private let counters: ClusterCounters
     private let host: any ClusterHost
 
     init(
-        origin: UInt64, twin: TwinOrigin = TwinOrigin(), prefix: [UInt8], counters: ClusterCounters,
+        origin: UInt64, twin: Twin = Twin(), prefix: [UInt8], counters: ClusterCounters,
         host: any ClusterHost
     ) {
         (self.origin, self.twin, self.prefix, self.counters, self.host) = (origin, twin, prefix, counters, host)
@@ -54,7 +54,7 @@ final class ClusterInbox: Sendable {
     func receive(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) {
         // An engine gives back all that was published to a topic with members here: no look at the rest of it.
         let origin = unsafe Envelope.origin(of: data)
-        if origin == self.origin || origin != 0 && origin == twin.number.load(ordering: .relaxed) { return }
+        if origin == self.origin || origin != 0 && origin == twin.origin.load(ordering: .relaxed) { return }
         guard let (head, payload) = unsafe Envelope.read(data) else {
             counters.rejected.add(1, ordering: .relaxed)
             return

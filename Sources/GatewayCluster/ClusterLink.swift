@@ -23,6 +23,8 @@ final class ClusterLink: Sendable {
         case end([UInt8])
         /// Passed when what was followed before is in force, or there is no engine.
         case confirm(LinkFence)
+        /// Passed when the engine has what was published before, or there is none.
+        case flush(LinkFence)
     }
 
     let url: String
@@ -68,6 +70,9 @@ final class ClusterLink: Sendable {
         }
         if isFirst { waker.ring() }
     }
+
+    /// What waits may be sent.
+    func proceed() { waker.ring() }
 
     func stop() {
         isStopping.store(true, ordering: .releasing)

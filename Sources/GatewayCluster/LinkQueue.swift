@@ -199,6 +199,11 @@ final class LinkQueue: Sendable {
 
     // MARK: The thread of the link
 
+    /// How many have been put in.
+    var appended: UInt64 { state.withLock { $0.appended } }
+    /// How many of these have been lent, or given up.
+    var left: UInt64 { state.withLock { $0.left } }
+
     /// Notes that it is about to wait, if nothing is here.
     func noteWaiting() {
         state.withLock { state in

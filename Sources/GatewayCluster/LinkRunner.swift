@@ -110,7 +110,7 @@ final class LinkRunner {
     private func wait() {
         let pause: Int32
         link.queue.noteWaiting()
-        if state == .up, !link.queue.isEmpty {
+        if state == .up, !link.queue.isEmpty, !isHeldBack {
             pause = 0
         } else {
             let now = now()
@@ -198,6 +198,7 @@ final class LinkRunner {
     private func followChanges() {
         var new: [[UInt8]] = []
         var fences: [LinkFence] = []
+        var flushes: [LinkFence] = []
         for change in link.takeChanges() {
             switch change {
             case .follow(let name): if follow(name) { new.append(name) }
@@ -210,10 +211,12 @@ final class LinkRunner {
                 link.inbox.forget(name)
                 if followed.contains(name) { leaving[name] = now() }
             case .confirm(let fence): fences.append(fence)
+            case .flush(let fence): flushes.append(fence)
             }
         }
         if !new.isEmpty, !isAway, !subscribe(new) { fall("the subscriptions were not taken") }
         if !fences.isEmpty { confirmSubscriptions(fences) }
+        if !flushes.isEmpty { flush(flushes) }
         link.update { $0.subscriptions = followed.count }
     }
 
@@ -236,6 +239,16 @@ final class LinkRunner {
         }
         awaited += fences.map { (lastProbe, $0) }
     }
+
+    /// A probe comes back behind everything that was sent before it.
+    private func flush(_ fences: [LinkFence]) {
+        let end = link.queue.appended
+        while state == .up, link.queue.left < end, !isHeldBack { send() }
+        if state == .up { probe() }
+        awaited += fences.map { (lastProbe, $0) }
+    }
+
+    private var isHeldBack: Bool { link.inbox.twin.isBehind.load(ordering: .acquiring) }
 
     private func passFences(upTo probe: UInt64) {
         for each in awaited where each.probe <= probe { each.fence.pass() }
@@ -338,6 +351,8 @@ final class LinkRunner {
         for _ in 0..<Self.batchesPerTurn {
             let lent = link.queue.lend()
             if lent.isEmpty { break }
+            // Asked with the first one at hand: it may be of somebody who has just come.
+            if isHeldBack { return link.queue.giveBack(lent, behind: 0) }
             if !send(lent) { return }
         }
         sendLosses()

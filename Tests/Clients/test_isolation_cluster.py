@@ -134,9 +134,7 @@ def test_members_go_on_behind_a(rig, what):
     for each in streams:
         each.client.publish("t", f"end {each.word}")
     for word, count in zip("ba", counts):
+        # Who publishes at the first gateway moves as well, between two processes with a way to the engine each.
         for member in (here, there):
             heard_all(member, f"end {word}".encode())
-        once_in_order(here, word, count)
-        # Who publishes moves from one process to another, whose ways to the engine are two.
-        assert sorted(numbers(there, word)) == list(range(count))
-    once_in_order(there, "b", counts[0])
+            once_in_order(member, word, count)

@@ -1,5 +1,6 @@
 """The program is replaced while topics are shared with other gateways: the one before hears their engine for both."""
 import os
+import threading
 
 from cluster_rig import GLOBAL, LONG, meet, once_in_order, together, upgrade
 from gateway_process import eventually
@@ -39,6 +40,35 @@ def test_members_hear_each_publication_once_and_in_order(rig):
         each.hears(b"end")
         once_in_order(each, "n", COUNT)
         assert each.gaps == []
+
+
+def test_who_publishes_moves(rig):
+    a, b = gateways(rig)
+    publishers = [rig.client(a) for _ in range(4)]
+    member = rig.client(b).hear_gaps().subscribe("t")
+    meet(publishers, [member], "t")
+    over = threading.Event()
+
+    def publish(publisher, word):
+        count = 0
+        while not over.is_set():
+            member.wait(lambda client: len(client.heard) > 4 * count - 4000, f"some of {count} publications", LONG)
+            assert publisher.number("t", word, count, 20, 20)["dropped"] == 0
+            count += 20
+        publisher.publish("t", f"end {word}")
+        return count
+
+    def replace():
+        for _ in range(3):
+            upgrade(a)
+        over.set()
+
+    words = ["p0", "p1", "p2", "p3"]
+    *counts, _ = together(*[lambda each=each: publish(*each) for each in zip(publishers, words)], replace)
+    for word, count in zip(words, counts):
+        member.hears(f"end {word}".encode())
+        once_in_order(member, word, count)
+    assert member.gaps == []
 
 
 def test_everybody_hears_while_somebody_stays(rig):

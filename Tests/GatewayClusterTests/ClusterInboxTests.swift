@@ -27,7 +27,7 @@ struct ClusterInboxTests {
     private let members = Members()
     private let counters = ClusterCounters()
     private let inbox: ClusterInbox
-    private let twin = TwinOrigin()
+    private let twin = Twin()
     private let topic = TopicName(scope: "/chat", topic: [1, 2])
     private let prefix = Array("gateway".utf8)
 
@@ -59,7 +59,7 @@ struct ClusterInboxTests {
 
     @Test func `nor what another program of this gateway publishes`() {
         hear(publication(1, origin: 11), [1])
-        twin.number.store(11, ordering: .relaxed)
+        twin.origin.store(11, ordering: .relaxed)
         hear(publication(2, origin: 11), [2])
         hear(publication(1), [3])
         #expect(payloads == [[1], [3]])

@@ -46,7 +46,7 @@ enum SuccessionSamples {
                     scope: "", topic: "room", isText: false, isPlain: false, except: 0, payload: [],
                     id: PublicationID(origin: .max, number: 1 << 50))),
             .shareTopic(.init(scope: "/chat", topic: [0, 255])), .topicShared(.init(scope: "", topic: [1])),
-            .confirmTopics, .topicsConfirmed,
+            .confirmTopics, .topicsConfirmed, .flushed(connections: .max),
         ] + errands.map { .errand($0) } + [
             .progress("12 of 100 connections have moved"),
             .remaining(.init(count: 3, reasons: ["2 over TLS", "1 over HTTP/2"], milliseconds: 30_000)), .finish,

@@ -174,8 +174,14 @@ final class Predecessor {
     private func forward() {
         guard hasHandedOver, !link.isFull else { return }
         for item in server.context.succession.takeOutgoing() {
+            sharing.note(item)
             if let message = SuccessionMessage(item) { link.send(message) }
         }
+        if hearsForBoth, let count = sharing.flush(server) { link.send(.flushed(connections: count)) }
+    }
+
+    private var hearsForBoth: Bool {
+        greeting?.sharesTopics ?? false && server.context.cluster.isOn.load(ordering: .acquiring)
     }
 
     private func hear(_ message: SuccessionMessage) -> Outcome? {
@@ -401,7 +407,6 @@ final class Predecessor {
             server.firstProcess?.mayEnd(server) ?? (server.context.connections.load(ordering: .relaxed) <= 0)
         if hasNobody { for each in isolated { each.expectNobody() } }
         guard hasNobody, isolated.allSatisfy({ $0.process == nil }) else { return }
-        let hearsForBoth = greeting?.sharesTopics ?? false && server.context.cluster.isOn.load(ordering: .acquiring)
         guard !hearsForBoth || sharing.mayEnd(now, server.context) else { return }
         guard !server.context.succession.hasOutgoing, link.waiting == 0 else { return }
         if server.endBehindSuccessor() { phase = .ended }

@@ -60,6 +60,7 @@ extension SuccessionMessage {
         case topicsConfirmed = 0x8007
         case shareTopic = 0x8008
         case topicShared = 0x8009
+        case flushed = 0x800A
 
         /// Bytes of its fields at most: where messages of peers and states of handlers are inside, as much as these may
         /// ever be (`max_message`, and what waits to be sent beside it).
@@ -74,7 +75,7 @@ extension SuccessionMessage {
                 64 << 10
             case .handlersStarted, .statesDone, .slots, .serve, .serving, .received, .stop, .allSent, .finish, .started,
                 .serves, .childEnded, .handOver, .reopenLogs, .depart, .allAway, .relieve, .unask, .seen, .gap, .letGo,
-                .latecomers, .confirmTopics, .topicsConfirmed:
+                .latecomers, .confirmTopics, .topicsConfirmed, .flushed:
                 1 << 10
             }
         }
@@ -132,6 +133,7 @@ extension SuccessionMessage {
         case .topicsConfirmed: .topicsConfirmed
         case .shareTopic: .shareTopic
         case .topicShared: .topicShared
+        case .flushed: .flushed
         case .keep: .keep
         case .relieve: .relieve
         case .ask: .ask
@@ -170,7 +172,7 @@ extension SuccessionMessage {
             writer.put(2, share.count)
             writer.put(3, share.serial)
             writer.put(4, share.timer)
-        case .received(let number), .seen(let number): writer.put(1, number)
+        case .received(let number), .seen(let number), .flushed(let number): writer.put(1, number)
         case .publication(let publication): publication.put(&writer)
         case .errand(let errand): errand.put(&writer)
         case .shareTopic(let share), .topicShared(let share): share.put(&writer)
@@ -228,7 +230,8 @@ extension SuccessionMessage {
         case .seen: self = .seen(try fields.number(1))
         case .programFile: self = .programFile(path: try fields.demand(fields.text(1), 1), descriptors)
         case .letGo: self = .letGo
-        case .confirmTopics, .topicsConfirmed, .shareTopic, .topicShared: self = try Self.ofTopics(kind, fields)
+        case .confirmTopics, .topicsConfirmed, .shareTopic, .topicShared, .flushed:
+            self = try Self.ofTopics(kind, fields)
         case .stop: self = .stop
         case .allSent: self = .allSent
         case .connection:

@@ -6,6 +6,7 @@ extension SuccessionMessage {
         switch kind {
         case .confirmTopics: .confirmTopics
         case .topicsConfirmed: .topicsConfirmed
+        case .flushed: .flushed(connections: try fields.number(1))
         case .shareTopic: .shareTopic(try TopicShare(fields))
         default: .topicShared(try TopicShare(fields))
         }

@@ -24,7 +24,7 @@ import HandlerModules
 ///     letGo: no connection is to stay ────────▶
 ///     where topics are shared with other gateways:
 ///     shareTopic … ───────────────────────────▶
-///           ◀──────────────────────────────────  topicShared …; confirmTopics, before finish
+///           ◀──────────────────────────────────  topicShared …, flushed …; confirmTopics, before finish
 ///     topicsConfirmed ────────────────────────▶
 ///     stop: the gateway is to end ────────────▶
 ///           ◀──────────────────────────────────  allSent
@@ -107,6 +107,8 @@ enum SuccessionMessage: Sendable {
     case shareTopic(TopicShare)
     /// It does that from here on, and has not before.
     case topicShared(TopicShare)
+    /// Engines have what was published in the predecessor before so many connections left it.
+    case flushed(connections: UInt64)
     /// The predecessor is about to end, and hears the engines of the cluster for both until the successor does.
     case confirmTopics
     /// The successor hears everything of other gateways itself, and has everybody who has come in the topics.

@@ -44,6 +44,8 @@ final class Successor {
     private var toldSeen = 0
     /// Passed when all connections are known that the processes of handlers have there.
     private var allAway: Fence?
+    /// Connections that have come.
+    private var arrived: UInt64 = 0
     /// How far it is with hearing the engines itself, since the predecessor is about to end.
     private var confirming: TopicsConfirming?
 
@@ -227,6 +229,8 @@ final class Successor {
             server.context.succession.take(.received(number), server.context)
         case (.remaining(let remaining), .serving): self.remaining = remaining
         case (.topicShared(let share), .serving): server.context.cluster.noteShared(share.key.clusterName)
+        case (.flushed(let connections), .serving):
+            if connections >= arrived { server.context.cluster.holdBack(false) }
         case (.confirmTopics, .serving): confirming = confirming ?? TopicsConfirming(server)
         case (.progress(let text), _): server.log.info("upgrade: the program before: \(text)")
         case (.allSent, .serving):
@@ -335,6 +339,8 @@ final class Successor {
         guard Int(share.worker) < server.context.ports.count, let descriptor = socket.take() else {
             return server.log.error("upgrade: a connection came for worker \(share.worker), which there is not")
         }
+        arrived += 1
+        if before.sharesTopics { server.context.cluster.holdBack(true) }
         let number = descriptor.release()
         server.context.ports[Int(share.worker)].post(.take(share.record, number, received: share.received))
     }

@@ -18,10 +18,20 @@ struct TopicsSharing {
         let isSet = Atomic<Bool>(false)
     }
 
+    private final class Count: Sendable {
+        let number = Atomic<UInt64>(0)
+    }
+
     /// How long all of it may take, in nanoseconds.
     private static let patience: UInt64 = 5_000_000_000
 
     private var phase = Phase.both
+    /// Connections that have gone to the successor; when engines had been asked last for what was published before; and how
+    /// many of them the successor knows to have nothing on its way to an engine.
+    private var gone: UInt64 = 0
+    private var asked: UInt64 = 0
+    private var told: UInt64 = 0
+    private let flushed = Count()
     private var deadline: UInt64 = 0
     private let hasCaughtUp = Flag()
 
@@ -29,6 +39,27 @@ struct TopicsSharing {
     func begin(_ share: SuccessionMessage.TopicShare, _ context: ServerContext) {
         let mail = context.succession
         context.cluster.share(share.key.clusterName) { mail.send(.topicShared(share.key)) }
+    }
+
+    /// Something goes to the successor.
+    mutating func note(_ item: SuccessionMail.Item) { if case .connection = item { gone += 1 } }
+
+    /// Sees to it that what those have published who have gone comes before what they publish there.
+    ///
+    /// - Returns: of how many that is so, when the successor does not know.
+    mutating func flush(_ server: Server) -> UInt64? {
+        let done = flushed.number.load(ordering: .acquiring)
+        if asked == done, gone > asked {
+            asked = gone
+            let (flushed, count, bell) = (flushed, gone, server.loop.bell)
+            server.context.cluster.flush {
+                flushed.number.store(count, ordering: .releasing)
+                bell.ring()
+            }
+        }
+        guard done > told else { return nil }
+        told = done
+        return done
     }
 
     /// The successor hears the engines itself.
