@@ -4,6 +4,7 @@
 #include "clinux_ending.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -13,7 +14,7 @@
 #include "clinux_crash.h"
 
 /* As many as there are workers at most. */
-enum { MOST_TURNERS = 256, REST_MILLISECONDS = 100 };
+enum { MOST_TURNERS = 256, REST_MILLISECONDS = 100, TASKS_MILLISECONDS = 60 };
 
 int clinux_is_ending_now;
 
@@ -25,6 +26,8 @@ static int wakers[MOST_TURNERS];
 static int turners;
 static int resting;
 static int tasks;
+/* Of the thread that ends the process: they have no end. */
+static int endless_tasks;
 /* Changes with each thread that comes to rest. */
 static int rests;
 
@@ -73,7 +76,7 @@ void clinux_leave_endings(void) {
 
 static void tell_rest(void) {
     __atomic_fetch_add(&rests, 1, __ATOMIC_SEQ_CST);
-    syscall(SYS_futex, &rests, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, &rests, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 _Noreturn void clinux_rest(void) {
@@ -119,6 +122,7 @@ void clinux_begin_ending(void) {
         __atomic_store_n(&words[1], clinux_crash_note.connection, __ATOMIC_SEQ_CST);
         __atomic_store_n(&words[0], (uint64_t)clinux_current_callback(), __ATOMIC_SEQ_CST);
     }
+    __atomic_store_n(&endless_tasks, own_tasks, __ATOMIC_SEQ_CST);
     __atomic_store_n(&clinux_is_ending_now, 1, __ATOMIC_SEQ_CST);
     for (int place = 0; place < MOST_TURNERS; place += 1) {
         int waker = __atomic_load_n(&wakers[place], __ATOMIC_SEQ_CST) - 1;
@@ -131,29 +135,37 @@ void clinux_begin_ending(void) {
     errno = why;
 }
 
-static int is_quiet(void) {
-    int others = __atomic_load_n(&turners, __ATOMIC_SEQ_CST) - (own_place != 0);
-    return __atomic_load_n(&resting, __ATOMIC_SEQ_CST) >= others
-        && __atomic_load_n(&tasks, __ATOMIC_SEQ_CST) <= own_tasks;
+static int have_tasks_ended(void) {
+    return __atomic_load_n(&tasks, __ATOMIC_SEQ_CST) <= __atomic_load_n(&endless_tasks, __ATOMIC_SEQ_CST);
 }
 
-void clinux_await_rest(void) {
+static int is_quiet(void) {
+    int others = __atomic_load_n(&turners, __ATOMIC_SEQ_CST) - (own_place != 0);
+    return __atomic_load_n(&resting, __ATOMIC_SEQ_CST) >= others && have_tasks_ended();
+}
+
+static void await(int (*is_so)(void), long milliseconds) {
     struct timespec end;
-    if (__atomic_load_n(&note, __ATOMIC_SEQ_CST) == NULL || !clinux_is_ending()) {
-        return;
-    }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += REST_MILLISECONDS * 1000000L;
+    end.tv_nsec += milliseconds * 1000000L;
     end.tv_sec += end.tv_nsec / 1000000000;
     end.tv_nsec %= 1000000000;
     for (;;) {
         int seen = __atomic_load_n(&rests, __ATOMIC_SEQ_CST);
-        if (is_quiet()) {
+        if (is_so()) {
             return;
         }
         long answer = syscall(SYS_futex, &rests, FUTEX_WAIT_BITSET_PRIVATE, seen, &end, NULL, FUTEX_BITSET_MATCH_ANY);
         if (answer != 0 && errno != EINTR && errno != EAGAIN) {
             return;
         }
+    }
+}
+
+void clinux_await_tasks(void) { await(have_tasks_ended, TASKS_MILLISECONDS); }
+
+void clinux_await_rest(void) {
+    if (__atomic_load_n(&note, __ATOMIC_SEQ_CST) != NULL && clinux_is_ending()) {
+        await(is_quiet, REST_MILLISECONDS);
     }
 }

@@ -50,4 +50,24 @@ struct ConnectionRecordSkippingTests {
         #expect(later.input.message == record.input.message && later.input.frames == record.input.frames)
         #expect(later.input.leftover == [0x11, 0x22, 0x33] + Self.rest("b"))
     }
+
+    @Test func `those that have been read come before those that have not`() throws {
+        func queued(_ text: String, _ kind: QueuedInput.Kind = .message) -> QueuedInput {
+            QueuedInput(kind: kind, type: kind == .message ? 1 : 0, flags: 3, payload: Array(text.utf8))
+        }
+        var record = Self.record(Self.text("3") + Self.text("4"))
+        record.input.queued = [queued("1"), queued("p", .ping), queued("2")]
+        record.traffic.messagesIn = 9
+        #expect(record.handledMessages == 7 && record.owesAnswer)
+        #expect(record.withoutMessage(0) == nil && record.withoutMessage(5) == nil)
+        let first = try #require(record.withoutMessage(1))
+        #expect(first.input.queued == [queued("p", .ping), queued("2")])
+        #expect(first.input.leftover == record.input.leftover)
+        #expect(record.withoutMessage(2)?.input.queued == [queued("1"), queued("p", .ping)])
+        let third = try #require(record.withoutMessage(3))
+        #expect(third.input.queued == record.input.queued && third.input.leftover == Self.text("4"))
+        // The handler has been given the front of it.
+        record.input.queued[0].flags = 1
+        #expect(record.withoutMessage(1) == nil)
+    }
 }

@@ -51,9 +51,15 @@ struct ConnectionRecordTests {
         more.write(Tag.unheardOf, "what will be")
         let newer = more.bytes + bytes[4...] + more.bytes[4...]
         #expect(try ConnectionRecord(newer) == Self.full)
-        #expect(throws: RecordError(reason: .isTooNew(least: 2), offset: 2)) {
-            try ConnectionRecord([9, 0, 2, 0] + bytes[4...])
+        #expect(throws: RecordError(reason: .isTooNew(least: 3), offset: 2)) {
+            try ConnectionRecord([9, 0, 3, 0] + bytes[4...])
         }
+    }
+
+    @Test func `programs that would lose what waits for a handler take no such record`() {
+        var record = Self.full
+        record.input.queued = []
+        #expect(Self.full.bytes[2] == 2 && record.bytes[2] == 1)
     }
 
     @Test("parts that do not go together", arguments: RecordSamples.wrong)

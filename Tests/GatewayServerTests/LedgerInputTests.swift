@@ -25,6 +25,7 @@ struct LedgerInputTests {
                 checkpoint: .message, ledger: open(file, O_RDWR | O_CLOEXEC))
             precondition(steps.server.context.ledger?.noteEndings() ?? false, "no ledger")
             precondition(clinux_record_crashes(-1) == 0, "no handler")
+            steps.worker.ledger?.join(on: steps.worker)
             let peer = SocketPeer(of: steps)
             peer.say(
                 Array(
@@ -39,6 +40,7 @@ struct LedgerInputTests {
             // On the pool it takes its time.
             _ = eventually {
                 steps.step()
+                steps.worker.ledger?.restIfEnding(on: steps.worker)
                 return false
             }
         } catch {
@@ -111,11 +113,32 @@ struct LedgerInputTests {
         #expect(reader.resumption(of: Self.id) == nil)
     }
 
-    @Test func `a callback on the pool`() async throws {
-        let reader = try await leave([], texts("crash"), route: "dispatch pool;", .signal(SIGABRT))
-        guard case .died = reader.finding(of: Self.id) else {
+    @Test func `a callback on the pool: all but the message it died of`() async throws {
+        let frames = texts("b", "crash", "c") + [0x81, 0x85]
+        let reader = try await leave(texts("a"), frames, route: "dispatch pool;", .signal(SIGABRT))
+        guard case .died(.some(let record)) = reader.finding(of: Self.id) else {
             Issue.record("\(reader.finding(of: Self.id))")
             return
         }
+        #expect(record.input.queued.first?.text == "crash" && state(record) == 2)
+        let resumed = try #require(reader.resumption(of: Self.id))
+        #expect(resumed.input.queued.map(\.text) == ["c"] && resumed.input.leftover == [0x81, 0x85])
+        #expect(state(resumed) == 2)
+    }
+
+    @Test func `a process that is killed with calls on the pool`() async throws {
+        let frames = texts("b", "vanish", "c")
+        let reader = try await leave(texts("a"), frames, route: "dispatch pool;", .signal(SIGKILL))
+        guard case .goesOn(let record) = reader.finding(of: Self.id) else {
+            // Its output may have been with the kernel just then.
+            if case .lost = reader.finding(of: Self.id) { return }
+            Issue.record("\(reader.finding(of: Self.id))")
+            return
+        }
+        let waits = record.input.queued.map(\.text)
+        let isUnread = record.input.leftover == frames && state(record) == 1
+        #expect(isUnread || ["b", "vanish", "c"].suffix(waits.count) == waits[...])
+        #expect(reader.suspects(record) == (waits.first == "vanish"))
+        #expect(reader.resumption(of: Self.id) == nil)
     }
 }

@@ -52,44 +52,107 @@ struct PoolRecordingTests {
             })
     }
 
-    @Test func `and is lost while a callback of it runs`() throws {
-        let survival = try Survival("fixture_blocker_v1", route: "dispatch pool;")
-        let gate = try Gate()
+    /// A connection whose handler stands at the gate.
+    private func stand(_ survival: Survival, at gate: Gate, then texts: String...) throws -> SocketPeer {
         let peer = open(survival)
-        peer.say("wait \(gate.text)")
+        peer.say((["wait \(gate.text)"] + texts).flatMap { ClientFrame(1, Array($0.utf8)).bytes })
         survival.old.step()
         try gate.entered()
         survival.old.step()
-        guard case .lost(let why, .some) = try survival.finding(peer) else {
-            Issue.record("\(try survival.finding(peer))")
-            return
-        }
-        #expect(why == LedgerObstacle.pool.sentence)
+        return peer
+    }
+
+    @Test func `and is given once more what runs, and then what waits`() throws {
+        let survival = try Survival("fixture_blocker_v1", route: "dispatch pool;")
+        let gate = try Gate()
+        let peer = try stand(survival, at: gate, then: "b", "c")
+        let record = try survival.record(peer)
+        #expect(record.input.queued.map(\.text) == ["wait \(gate.text)", "b", "c"])
+        #expect(record.traffic.messagesIn == 3 && record.handledMessages == 0)
         gate.release()
         #expect(
             try eventually {
                 survival.old.step()
-                if case .goesOn = try survival.finding(peer) { return true }
-                return false
+                return try survival.record(peer).input.queued.isEmpty
             })
-        #expect(peer.texts.count == 1)
+        #expect(peer.texts.count == 3)
     }
 
-    @Test func `a rest counts when nothing has run since`() {
-        let recording = PoolRecording()
-        #expect(recording.rest() == nil && !recording.saves(.message))
+    @Test func `but not what may have been answered`() throws {
+        let survival = try Survival("fixture_blocker_v1", route: "dispatch pool;")
+        let gate = try Gate()
+        let peer = try stand(survival, at: gate, then: "b")
+        "answer".withCString {
+            #expect(survival.old.host().send(peer.id.number, 1, 0, $0, 6) == 0)
+        }
+        survival.old.step()
+        #expect(try survival.finding(peer).loss == LedgerObstacle.pool.sentence)
+        gate.release()
+        #expect(
+            try eventually {
+                survival.old.step()
+                return try survival.finding(peer).loss == nil
+            })
+        #expect(try survival.record(peer).input.queued.isEmpty)
+    }
+
+    @Test func `in the process after it as well`() throws {
+        let survival = try Survival("fixture_blocker_v1", route: "dispatch pool;")
+        let gates = (try Gate(), try Gate())
+        let peer = try stand(survival, at: gates.0, then: "b", "wait \(gates.1.text)", "c")
+        gates.0.release(2)
+        try gates.1.entered()
+        survival.old.step()
+        #expect(try survival.record(peer).input.queued.count == 2)
+        _ = peer.texts
+        try survival.goOn(peer)
+        try gates.1.entered()
+        survival.new.step()
+        guard case .goesOn(let record) = try survival.new.finding(peer.id) else {
+            Issue.record("\(try survival.new.finding(peer.id))")
+            return
+        }
+        #expect(record.input.queued.map(\.text) == ["wait \(gates.1.text)", "c"])
+        #expect(record.traffic.messagesIn == 4 && record.handledMessages == 2)
+        gates.1.release(2)
+        var texts: [String] = []
+        #expect(
+            eventually {
+                survival.new.step()
+                texts += peer.texts
+                return texts.count == 2
+            })
+        #expect(texts.last?.hasSuffix(" c") ?? false)
+    }
+
+    private func recording() throws -> PoolRecording {
+        let file = try Ledger.makeFile(workers: 1, capacity: 4)
+        return PoolRecording(
+            of: ConnectionID(worker: 0, slot: 0, serial: 1), in: try Ledger(mapping: file), behind: 7)
+    }
+
+    @Test func `what has begun, and what is to be saved`() throws {
+        let recording = try recording()
+        #expect(!recording.saves(.message))
         recording.note(.call(.drained))
         #expect(!recording.saves(.message), "before it is open")
         recording.note(.restore(StateRecord()))
         #expect(!recording.saves(.off) && recording.saves(.every(5)) && !recording.saves(.message))
-        recording.keep(StateRecord(version: 1))
+        recording.noteSaved()
         recording.note(.call(.drained))
         #expect(!recording.saves(.every(5)), "at intervals only the first time")
         #expect(recording.saves(.message))
-        #expect(recording.rest() == 1 && recording.rest() == nil && recording.isLast(1))
         recording.note(.call(.message(kind: 1, flags: 0, [], receivedAt: 0)))
-        #expect(!recording.isLast(1) && !recording.saves(.message), "the message is not over")
-        #expect(recording.rest() == 2 && !recording.isLast(1) && recording.isLast(2))
-        #expect(recording.takeSaved()?.version == 1 && recording.takeSaved() == nil)
+        #expect(!recording.saves(.message), "the message is not over")
+        #expect(recording.begun == 4 && recording.passing == 2)
+        #expect(recording.messageCount.pointee == 7)
+        recording.note(.call(.message(kind: 1, flags: 1, [], receivedAt: 0)))
+        #expect(recording.messageCount.pointee == 8 && recording.saves(.message))
+        recording.note(.peerClosed)
+        #expect(recording.begun == 5)
     }
+}
+
+extension QueuedInput {
+    var text: String { String(decoding: payload, as: UTF8.self) }
 }

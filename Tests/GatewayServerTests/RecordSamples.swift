@@ -44,6 +44,7 @@ enum RecordSamples {
     static func closing() -> ConnectionRecord {
         var record = open()
         (record.phase, record.handler) = (.closing, nil)
+        record.input.queued = []
         return record
     }
 
@@ -74,6 +75,11 @@ enum RecordSamples {
         (input.frames.remaining, input.frames.messageLength, input.frames.key) = (7, 70_000, 0xA0B0_C0D0)
         input.frames.allowsCompression = true
         (input.message, input.leftover, input.isReadingOff) = (Array("añ".utf8), [0x81], true)
+        input.queued = [
+            QueuedInput(kind: .message, type: 2, flags: 3, receivedAt: 1 << 40, payload: [0, 255]),
+            QueuedInput(kind: .ping, payload: [7]), QueuedInput(kind: .message, type: 1, flags: 3),
+            QueuedInput(kind: .close, payload: [3, 232]),
+        ]
         return input
     }
 

@@ -32,6 +32,9 @@ void clinux_end_task(void);
 /* The calling thread ends the process: the callback that runs on it is written down, and the others are woken. */
 void clinux_begin_ending(void);
 
+/* The process ends: returns when what threads of pools are at is over, or after a moment. */
+void clinux_await_tasks(void);
+
 /* Returns when the others rest, or after a moment. */
 void clinux_await_rest(void);
 

@@ -41,6 +41,8 @@ final class RareState {
     var head: RequestHeadReader?
     /// The callbacks of the connection on their way to the pool, where the route says so.
     var callbacks: CallbackQueue?
+    /// Of those, what is written down for another process.
+    var calls: QueuedCalls?
     /// The body of the peer's Close, which the callback queue has not come to; the peer is not read from meanwhile.
     var peerClose: [UInt8]?
     /// The callback queue hands the connection over to another instance; the peer is not read from meanwhile.

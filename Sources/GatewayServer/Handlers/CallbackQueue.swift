@@ -18,7 +18,7 @@ final class CallbackQueue: Sendable {
     /// Messages, pings and pongs that may wait; with more of them the peer is not read from.
     static let mostInput = 256
     /// So many calls at a time, then others have their turn.
-    private static let batch = 32
+    static let batch = 32
 
     /// What a thread of the pool is to do.
     enum Call: Sendable {
@@ -116,11 +116,15 @@ final class CallbackQueue: Sendable {
     private let borrowedBufferAddress: UInt
     private let messageAddress: UInt
 
-    init(_ id: ConnectionID, _ binding: UnsafeMutablePointer<Binding>, _ port: WorkerPort, _ server: ServerContext) {
+    /// - Parameter messages: how many of the connection have come before.
+    init(
+        _ id: ConnectionID, _ binding: UnsafeMutablePointer<Binding>, _ port: WorkerPort, _ server: ServerContext,
+        behind messages: UInt64
+    ) {
         self.id = id
         self.port = port
         self.server = server
-        recording = server.ledger == nil ? nil : PoolRecording()
+        recording = server.ledger.map { PoolRecording(of: id, in: $0, behind: messages) }
         bindingAddress = Atomic(UInt(bitPattern: binding))
         let borrowedBuffer = unsafe SharedBuffer.borrowed()
         borrowedBufferAddress = UInt(bitPattern: borrowedBuffer)
@@ -221,6 +225,9 @@ final class CallbackQueue: Sendable {
         port.sharedTable.isOpen(id) && Int(port.sharedTable[id.slot].waiting.load(ordering: .relaxed)) > room
     }
 
+    /// Worker, before anything is put in: input waits for `deliverOn`.
+    func holdInput() { queue.withLock { $0.isThrottled = true } }
+
     /// Worker: the peer has read, input is delivered again.
     func deliverOn() {
         let begins = queue.withLock { queue in
@@ -250,27 +257,36 @@ final class CallbackQueue: Sendable {
     ///
     /// - Returns: whether there are more.
     func run() -> Bool {
+        if let recording { return run(noting: recording) }
         for _ in 0..<Self.batch {
-            if recording != nil, clinux_is_ending() != 0 { return true }
             guard let call = next() else { return false }
-            switch call {
-            case .call(let call): perform(call)
-            case .peerClosed: port.post(.poolReachedClose(id))
-            case .move(let handover):
-                move(handover)
-                return false
-            case .save(let transfer, let isStateless):
-                save(for: transfer, isStateless: isStateless)
-                return false
-            case .drop: drop()
-            case .restore(let saved): restore(saved)
-            case .checkpoint: saveCheckpoint()
-            }
+            guard carryOut(call) else { return false }
         }
         return true
     }
 
-    private func next() -> Call? {
+    /// - Returns: false when the queue rests until the worker has seen to something.
+    @inline(__always)
+    func carryOut(_ call: Call) -> Bool {
+        switch call {
+        case .call(let call): perform(call)
+        case .peerClosed: port.post(.poolReachedClose(id))
+        case .move(let handover):
+            move(handover)
+            return false
+        case .save(let transfer, let isStateless):
+            save(for: transfer, isStateless: isStateless)
+            return false
+        case .drop: drop()
+        case .restore(let saved): restore(saved)
+        // Where something is written down: what the handler saves goes with the end of the call.
+        case .checkpoint: break
+        }
+        return true
+    }
+
+    /// The next call; nil, and the queue is the pool's no longer, when there is none.
+    func next() -> Call? {
         let (call, isEased, isThrottled) = queue.withLock { queue -> (Call?, Bool, Bool) in
             let isThrottled = queue.isInputNext && !queue.isEnding && hasMuchUnsent(queue.room)
             if isThrottled { queue.isThrottled = true }
@@ -284,11 +300,7 @@ final class CallbackQueue: Sendable {
         if isEased { port.post(.poolEased(id)) }
         // Behind the frames that are too many.
         if isThrottled { port.post(.poolThrottled(id)) }
-        if call == nil {
-            // Behind what its calls have posted.
-            if let recording, let rest = recording.rest() { port.post(.poolRested(self, rest)) }
-            server.dispatchPool.outstanding.subtract(1, ordering: .releasing)
-        }
+        if call == nil { server.dispatchPool.outstanding.subtract(1, ordering: .releasing) }
         return call
     }
 

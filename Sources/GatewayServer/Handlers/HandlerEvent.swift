@@ -21,6 +21,9 @@ struct HandlerEvent: Sendable {
     let token: UInt64
     let kind: Kind
 
+    /// Its timer counts until it is delivered.
+    var isTimer: Bool { if case .timer = kind { true } else { false } }
+
     /// What it counts against the bytes that may wait for a worker.
     var weight: Int {
         switch kind {

@@ -111,7 +111,6 @@ final class TimerRegistry: Sendable {
             defer { publish(&state) }
             while let entry = state.schedule.popFirst(until: now) {
                 guard let timer = state.timers[entry.number] else { continue }
-                changes.note(timer.connection)
                 if timer.interval > 0 {
                     // A timer that came late does not make up for what it missed.
                     let next = max(entry.due &+ timer.interval, now &+ 1_000_000)
@@ -119,6 +118,7 @@ final class TimerRegistry: Sendable {
                     state.schedule.insert(entry.number, at: next)
                 }
                 if waits(timer) { return (entry.number, timer, state.queued.insert(entry.number).inserted) }
+                changes.note(timer.connection)
                 if timer.interval == 0, state.remove(entry.number) != nil { count.subtract(1, ordering: .relaxed) }
                 return (entry.number, timer, true)
             }

@@ -225,14 +225,18 @@ enum AwayNews: Sendable {
             // What it was given did not come there, or it ended there.
             case .absent: if away.record == nil { worker.relays.ended(peer, on: worker) }
             case .gone: worker.relays.ended(peer, on: worker)
-            case .goesOn(let record): goOn(peer, away, record, on: worker)
+            case .goesOn(let record):
+                goOn(peer, away, record, isSuspect: ledger?.suspects(record) ?? false, on: worker)
             case .died(let record):
                 if port.resumes, let record = ledger?.resumption(of: peer.pointee.id) {
                     goOn(peer, away, record, on: worker)
                     break
                 }
+                // That it cannot be restored is not its fault.
+                let isRestoring = ledger?.diedRestoring(peer.pointee.id) ?? false
+                let code = isRestoring ? CloseCode.serviceRestart : CloseCode.internalError
                 end(
-                    peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash),
+                    peer, record, IsolationFailure(code: code, reason: Self.crash),
                     memory: ledger?.memory(of: peer.pointee.id), on: worker)
             case .arriving(let isCertain):
                 let known = away.record.flatMap { try? ConnectionRecord($0) }
@@ -284,13 +288,18 @@ enum AwayNews: Sendable {
     private static let crash = "the handler crashed"
 
     /// It waits for the next process, if that can do anything with it.
-    private func goOn(_ peer: ConnectionPointer, _ away: AwayPeer, _ record: ConnectionRecord, on worker: Worker) {
+    ///
+    /// - Parameter isSuspect: the process may have died of what waits for the pool.
+    private func goOn(
+        _ peer: ConnectionPointer, _ away: AwayPeer, _ record: ConnectionRecord, isSuspect: Bool = false,
+        on worker: Worker
+    ) {
         let isStateless = unsafe peer.pointee.binding?.pointee.has(GW_HF_STATELESS) ?? false
         guard record.phase != .open || record.handler?.state != nil || isStateless else {
             let failure = IsolationFailure(code: CloseCode.serviceRestart, reason: Self.reason)
             return end(peer, record, failure, on: worker)
         }
-        let owed = record.owesAnswer ? record.traffic.bytesIn : nil
+        let owed = owed(record, isSuspect: isSuspect)
         if let owed, away.owed == owed {
             return end(
                 peer, record, IsolationFailure(code: CloseCode.internalError, reason: Self.crash), on: worker)
@@ -301,6 +310,14 @@ enum AwayNews: Sendable {
         guard peer.pointee.rareState?.relay != nil else { return away.record = record.bytes }
         record.peer = worker.exporter.peerRecord(peer)
         away.record = record.bytes
+    }
+
+    /// What a second process would show to have died of, should it.
+    private func owed(_ record: ConnectionRecord, isSuspect: Bool) -> UInt64? {
+        // What waits for the pool may do so for longer than some processes live.
+        if isSuspect { return record.handledMessages | 1 << 63 }
+        if !record.input.queued.isEmpty { return nil }
+        return record.owesAnswer ? record.traffic.bytesIn : nil
     }
 
     /// Ends a connection here with a Close, if it can still be told.

@@ -1,3 +1,4 @@
+import CGatewayABI
 import WebSocket
 
 extension ConnectionRecord {
@@ -6,9 +7,11 @@ extension ConnectionRecord {
     /// - Parameter number: which of them, from 1 on; the one that has come by half counts.
     /// - Returns: nil where there is no such one, or not the whole of it.
     func withoutMessage(_ number: UInt64) -> ConnectionRecord? {
+        let queued = input.queuedMessages
+        if number <= queued { return withoutQueuedMessage(number) }
         // Later ones may refer to it.
         if let compression, !compression.parameters.clientNoContextTakeover { return nil }
-        guard let cut = place(ofMessage: number) else { return nil }
+        guard let cut = place(ofMessage: number - queued) else { return nil }
         var record = self
         record.input.leftover.removeSubrange(cut.bytes)
         if cut.hasBegun {
@@ -18,6 +21,23 @@ extension ConnectionRecord {
         }
         return try? ConnectionRecord(record.bytes)
     }
+
+    /// Later ones do not refer to what was decompressed before.
+    private func withoutQueuedMessage(_ number: UInt64) -> ConnectionRecord? {
+        var (record, passed) = (self, UInt64(0))
+        for (index, each) in input.queued.enumerated() where each.endsMessage {
+            passed += 1
+            guard passed == number else { continue }
+            // Nor may the handler be given the rest of it.
+            guard each.flags & UInt32(GW_FIRST) != 0 else { return nil }
+            record.input.queued.remove(at: index)
+            return try? ConnectionRecord(record.bytes)
+        }
+        return nil
+    }
+
+    /// How many messages the handler is done with of those that have been read.
+    var handledMessages: UInt64 { traffic.messagesIn &- input.queuedMessages }
 
     /// The next process has a whole message, or a request, to give to the handler.
     var owesAnswer: Bool {

@@ -14,7 +14,7 @@ struct LedgerEntry: Equatable {
         /// Where in the file its record lies; 0 for none, and so with those that follow.
         case record
         case checkpoint
-        /// A message that has come by half, and in the lower half of `lengths` the bytes of that.
+        /// What waits for the pool, and a message that has come by half, and in the lower half of `lengths` the bytes of that.
         case message
         /// What waits for the peer, and in the upper half of `lengths` the bytes of that.
         case output
@@ -103,6 +103,9 @@ struct LedgerState: OptionSet {
     static let isGiven = LedgerState(rawValue: 1 << 3)
     /// It was opened, and nobody has told of its end: its handler, the access log, who follows it.
     static let isOpened = LedgerState(rawValue: 1 << 4)
+    /// What waits for the pool is written down where the message is that has come by half, and that behind it. Programs
+    /// that do not know of it see what they would have written, that a thread of the pool is at work.
+    static let isQueued = LedgerState(rawValue: 1 << 5)
 }
 
 extension LedgerState {
@@ -111,15 +114,28 @@ extension LedgerState {
 
     init(_ obstacle: LedgerObstacle?) { self.init(rawValue: UInt32(obstacle?.rawValue ?? 0) << 8) }
 
-    var obstacle: LedgerObstacle? { LedgerObstacle(rawValue: UInt8(truncatingIfNeeded: rawValue >> 8)) }
+    var obstacle: LedgerObstacle? {
+        contains(.isQueued) ? nil : LedgerObstacle(rawValue: UInt8(truncatingIfNeeded: rawValue >> 8))
+    }
+
+    /// Calls are written down, of which so many have been run that lie among pieces of a message.
+    init(behind skipped: Int) {
+        let state = LedgerState(.pool).union(.isQueued)
+        self.init(rawValue: state.rawValue | UInt32(UInt16(clamping: skipped)) << 16)
+    }
+
+    /// How many of the calls that are no messages are not to be run again.
+    var skipped: Int { Int(rawValue >> 16) }
 }
 
 /// The place of a connection in the ledger: two entries, of which the lower bit of the sequence number says which one
 /// holds. The other one is written to, so that there is a whole one at every moment.
 ///
-///     [ sequence ][ - ][ entry, sum ][ entry, sum ]
+///     [ sequence ][ running ][ entry, sum ][ entry, sum ]
 enum LedgerSlot {
     static let size = 256
+    /// What a thread of the pool is at: twice the number of the last message that has come to it, and one; 0 for nothing.
+    static let running = 8
 
     /// Where the entry of a sequence number lies in the slot.
     @inline(__always)

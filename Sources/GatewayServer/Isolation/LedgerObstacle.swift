@@ -12,6 +12,7 @@ enum LedgerObstacle: UInt8, CaseIterable {
     case pool = 9
     case request = 10
     case ending = 11
+    case tooMuchQueued = 12
 
     var sentence: String {
         switch self {
@@ -26,6 +27,7 @@ enum LedgerObstacle: UInt8, CaseIterable {
         case .pool: "a thread of the pool was at work for it"
         case .request: "a request was being answered"
         case .ending: "it was ending"
+        case .tooMuchQueued: "there was no room to keep what waited for the pool"
         }
     }
 
@@ -33,7 +35,8 @@ enum LedgerObstacle: UInt8, CaseIterable {
     var leavesRecord: Bool {
         switch self {
         case .tooMuchOutput, .noRoom, .request, .ending: false
-        case .halfCompressed, .compressionContext, .halfDelivered, .halfSent, .job, .event, .pool: true
+        case .halfCompressed, .compressionContext, .halfDelivered, .halfSent, .job, .event, .pool, .tooMuchQueued:
+            true
         }
     }
 }

@@ -36,7 +36,8 @@ extension LedgerPage {
         let isSame =
             places[slot].flags.contains(.isQuiet) && !places[slot].flags.contains(.stale)
             && places[slot].phase == peer.pointee.phase && places[slot].entry[.lengths] == 0
-        if !isQuiet || !isSame || !peer.pointee.outbox.isEmpty {
+        let calls = peer.pointee.rareState?.calls
+        if !isQuiet || !isSame || !peer.pointee.outbox.isEmpty || !(calls?.isEmpty ?? true) {
             let isKept =
                 obstacle?.leavesRecord ?? true ? keep(peer, obstacle, isQuiet: isQuiet, on: worker) : forget(slot)
             if !isKept { obstacle = obstacle ?? .noRoom }
@@ -44,6 +45,7 @@ extension LedgerPage {
         let border = peer.pointee.rareState?.border.map { $0 &+ 1 } ?? 0
         places[slot].set(.border, border)
         var state = LedgerState(obstacle)
+        if let calls { finish(calls, slot, &state) }
         if isInside(peer, on: worker) { state.insert(.isInside) }
         if peer.pointee.outbox.owesDrained { state.insert(.owesDrained) }
         if peer.pointee.owesEnd { state.insert(.isOpened) }
@@ -53,6 +55,13 @@ extension LedgerPage {
         places[slot].entry[.messagesOut] = peer.pointee.messagesOut
         places[slot].entry[.moment] = UInt64(state.rawValue) << 32 | UInt64(peer.pointee.lastMessage)
         publish(slot)
+    }
+
+    private func finish(_ calls: QueuedCalls, _ slot: UInt32, _ state: inout LedgerState) {
+        let isReferenced = places[slot].entry.messageLength > 0
+        if isReferenced { state = LedgerState(behind: calls.skipped) }
+        if calls.drains > 0 { state.insert(.owesDrained) }
+        calls.commit(isReferenced: isReferenced, self)
     }
 
     /// Messages have come since the record was made to which later ones may refer.
@@ -93,8 +102,7 @@ extension LedgerPage {
             if peer.pointee.reader.isCompressed { return .halfCompressed }
             if unsafe peer.pointee.binding?.pointee.handler.fragment != nil { return .halfDelivered }
         }
-        if places[peer.pointee.slot].flags.contains(.isPooled) { return .pool }
-        return peer.pointee.rareState?.peerClose == nil ? nil : .pool
+        return peer.pointee.rareState?.calls?.obstacle
     }
 
     // MARK: What has no fixed size
@@ -139,7 +147,7 @@ extension LedgerPage {
             record.input.frames.allowsCompression = allowsCompression
         }
         // What the peer has been sent refers to nothing that the next process has to know.
-        if let compression = peer.pointee.rareState?.compression, obstacle == nil {
+        if let compression = peer.pointee.rareState?.compression, obstacle != .halfCompressed {
             record.compression?.received = compression.receivedWindow
         }
         // What comes behind a Close is thrown away.
@@ -170,6 +178,7 @@ extension LedgerPage {
     // MARK: A message that has come by half
 
     private func keepMessage(_ peer: ConnectionPointer, _ obstacle: LedgerObstacle?) -> Bool {
+        if let calls = peer.pointee.rareState?.calls { return keepCalls(peer, calls, obstacle) }
         let slot = peer.pointee.slot
         let isHalf = peer.pointee.phase == .open && peer.pointee.reader.isInsideMessage
         let count =
@@ -198,7 +207,7 @@ extension LedgerPage {
 
     private func dropMessage(_ slot: UInt32) {
         places[slot].messageBytes = 0
-        if places[slot].message.isNone { return }
+        if places[slot].message.isNone, places[slot].entry.messageLength == 0 { return }
         retire(places[slot].message)
         places[slot].message = LedgerArena.Block()
         places[slot].set(.message, 0)

@@ -133,7 +133,10 @@ import Synchronization
     private func noteChanges(on worker: Worker) {
         for number in worker.port.changes.take() {
             let id = ConnectionID(number)
-            if let peer = worker.table.find(slot: id.slot, serial: id.serial) { noteChange(peer) }
+            guard let peer = worker.table.find(slot: id.slot, serial: id.serial) else { continue }
+            noteChange(peer)
+            // Perhaps a call that runs has: what it has led to is not to be there twice.
+            peer.pointee.rareState?.calls?.noteOutput()
         }
     }
 
@@ -160,6 +163,8 @@ import Synchronization
     /// A callback of another thread has ended the process: what was promised leaves, and nothing else is begun.
     func restIfEnding(on worker: Worker) {
         if clinux_is_ending() == 0 { return }
+        // What others are at on the pool is over by then, or is given to the next process once more.
+        clinux_await_tasks()
         finishTurn(on: worker)
         clinux_rest()
     }
@@ -201,29 +206,6 @@ import Synchronization
         places[peer.pointee.slot].flags.insert(.called)
         touch(peer.pointee.slot)
         commitWritten(on: worker)
-    }
-
-    // MARK: On the pool
-
-    /// A callback of the connection waits for a thread.
-    func noteQueued(_ peer: ConnectionPointer) {
-        let slot = peer.pointee.slot
-        guard has(slot) else { return }
-        if places[slot].id != peer.pointee.id.number { start(peer) }
-        places[slot].flags.insert(.isPooled)
-        touch(slot)
-    }
-
-    /// No callback of the connection waits or runs, unless one has come since.
-    func noteRest(_ callbacks: CallbackQueue, _ rest: UInt64, on worker: Worker) {
-        let id = callbacks.id
-        guard let recording = callbacks.recording, let peer = worker.table.find(slot: id.slot, serial: id.serial),
-            peer.pointee.rareState?.callbacks === callbacks, has(id.slot), recording.isLast(rest), callbacks.isQuiet,
-            !callbacks.hasMore
-        else { return }
-        places[id.slot].flags.remove(.isPooled)
-        touch(id.slot)
-        if let saved = recording.takeSaved() { checkpoints.write(saved, peer, self) }
     }
 
     // MARK: Output
@@ -331,6 +313,10 @@ import Synchronization
         for block in [
             places[slot].record, places[slot].checkpoint, places[slot].spare, places[slot].message, places[slot].output,
         ] { retire(block) }
+        if let calls = peer.pointee.rareState?.calls {
+            calls.clear()
+            calls.commit(isReferenced: false, self)
+        }
         let (sequence, isTouched) = (places[slot].sequence, places[slot].flags.intersection([.touched, .waits]))
         places[slot] = LedgerPlace()
         (places[slot].sequence, places[slot].flags, places[slot].entry) = (sequence, isTouched, entry)
@@ -343,7 +329,7 @@ import Synchronization
         let slot = peer.pointee.slot
         // That of a connection which was given away.
         retire(places[slot].record)
-        let (sequence, flags) = (places[slot].sequence, places[slot].flags.intersection([.touched, .waits, .isPooled]))
+        let (sequence, flags) = (places[slot].sequence, places[slot].flags.intersection([.touched, .waits]))
         places[slot] = LedgerPlace()
         (places[slot].sequence, places[slot].flags) = (sequence, flags)
         places[slot].id = peer.pointee.id.number

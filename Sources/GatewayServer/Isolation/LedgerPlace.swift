@@ -16,8 +16,6 @@ struct LedgerPlace {
         static let isQuiet = Flags(rawValue: 1 << 4)
         /// It is listed for the next checkpoint at intervals.
         static let waits = Flags(rawValue: 1 << 5)
-        /// A thread of the pool may be at work for it.
-        static let isPooled = Flags(rawValue: 1 << 6)
     }
 
     /// Whose it is; 0 for nobody's.

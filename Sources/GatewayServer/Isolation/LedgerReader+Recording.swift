@@ -14,7 +14,9 @@ extension LedgerReader {
         let id = ConnectionID(entry[.id])
         let arena = layout.arena(id.worker)
         var (record, made) = try outline(entry)
-        if entry.messageLength > 0 {
+        if entry.state.contains(.isQueued) {
+            try addCalls(entry, in: arena, to: &record)
+        } else if entry.messageLength > 0 {
             record.input.message = try parts(entry[.message], entry.messageLength, in: arena, of: id.number, "message")
         }
         try addOutput(entry, in: arena, to: &record)
@@ -52,6 +54,36 @@ extension LedgerReader {
 
     private static func damaged(_ what: String) -> RecordError {
         RecordError(reason: .isContradiction("its \(what) is not whole"), offset: 0)
+    }
+
+    // MARK: What waits for the pool
+
+    /// What was written down of it, and of the message behind that which has come by half.
+    private func addCalls(
+        _ entry: LedgerEntry, in arena: Range<Int>, to record: inout ConnectionRecord
+    ) throws(RecordError) {
+        var (skipped, part): (Int, [UInt8]) = (entry.state.skipped, [])
+        try unsafe forEachPart(entry[.message], entry.messageLength, in: arena, of: entry[.id], "queue") { blob in
+            guard var input = unsafe QueuedInput(blob), record.input.queued.count < QueuedInput.most else {
+                return false
+            }
+            switch input.kind {
+            case .part:
+                part += input.payload
+                return true
+            case .message:
+                input.payload = part + input.payload
+                part = []
+            case .ping, .pong, .close:
+                if skipped > 0 {
+                    skipped -= 1
+                    return true
+                }
+            }
+            record.input.queued.append(input)
+            return true
+        }
+        record.input.message = part
     }
 
     // MARK: What waits for the peer
@@ -131,23 +163,33 @@ extension LedgerReader {
     private func parts(
         _ offset: UInt64, _ length: Int, in arena: Range<Int>, of id: UInt64, _ what: String
     ) throws(RecordError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        try unsafe forEachPart(offset, length, in: arena, of: id, what) { part in
+            unsafe bytes.append(contentsOf: part)
+            return true
+        }
+        return bytes
+    }
+
+    /// - Parameter body: each blob's bytes; false when they are not what they should be.
+    private func forEachPart(
+        _ offset: UInt64, _ length: Int, in arena: Range<Int>, of id: UInt64, _ what: String,
+        _ body: (UnsafeRawBufferPointer) -> Bool
+    ) throws(RecordError) {
         guard length <= Self.mostBytes, let start = place(offset, length, in: arena),
             let run = Self.bytes(of: file, at: start, length)
         else { throw Self.damaged(what) }
-        let bytes: [UInt8]? = unsafe run.withUnsafeBytes { run in
-            var bytes: [UInt8] = []
+        let isWhole = unsafe run.withUnsafeBytes { run in
             var rest = unsafe run[...]
             while unsafe !rest.isEmpty {
-                guard let part = unsafe LedgerBlob.first(in: UnsafeRawBufferPointer(rebasing: rest), of: id) else {
-                    return nil
-                }
-                unsafe bytes.append(contentsOf: part)
+                guard let part = unsafe LedgerBlob.first(in: UnsafeRawBufferPointer(rebasing: rest), of: id),
+                    unsafe body(part)
+                else { return false }
                 unsafe rest = rest.dropFirst(LedgerBlob.size(part.count))
             }
-            return bytes
+            return true
         }
-        guard let bytes else { throw Self.damaged(what) }
-        return bytes
+        if !isWhole { throw Self.damaged(what) }
     }
 
     /// Where so many bytes lie; nil when that is not in the arena.

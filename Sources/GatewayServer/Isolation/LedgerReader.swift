@@ -17,6 +17,7 @@ final class LedgerReader: Sendable {
     /// A callback that a process ended in.
     private struct LastCallback {
         let isMessage: Bool
+        let isRestoring: Bool
         let connection: UInt64
         /// How many messages the connection had been given, that one included.
         let messages: UInt64
@@ -42,7 +43,8 @@ final class LedgerReader: Sendable {
             note[0] == 0 || note[1] == 0
             ? nil
             : LastCallback(
-                isMessage: note[0] == UInt64(CLINUX_MESSAGE.rawValue), connection: note[1], messages: note[2])
+                isMessage: note[0] == UInt64(CLINUX_MESSAGE.rawValue),
+                isRestoring: note[0] == UInt64(CLINUX_RESTORE_CONN.rawValue), connection: note[1], messages: note[2])
     }
 
     /// What became of a connection.
@@ -87,6 +89,9 @@ final class LedgerReader: Sendable {
         }
     }
 
+    /// The process died while the handler took the connection over, on the pool.
+    func diedRestoring(_ id: ConnectionID) -> Bool { last?.connection == id.number && last?.isRestoring ?? false }
+
     /// How a connection goes on without the message that the process died of: with those before it, of which it had been
     /// told nothing, and those behind it.
     ///
@@ -97,8 +102,18 @@ final class LedgerReader: Sendable {
             let work = work(on: entry), !work.isReading, !work.isWriting,
             let record = try? record(entry, input: work.input, at: now), record.phase == .open
         else { return nil }
-        let number = last.messages &- entry[.messagesIn]
+        let number = last.messages &- (entry[.messagesIn] &- record.input.queuedMessages)
         return record.withoutMessage(number)
+    }
+
+    /// Nobody knows what the process died of, and a thread of the pool was at what the connection is to be given again, or
+    /// at having it restored.
+    func suspects(_ record: ConnectionRecord) -> Bool {
+        guard last == nil, let place = layout.slot(of: ConnectionID(record.id)),
+            let running = Self.words(of: file, at: place + LedgerSlot.running, 1)?[0]
+        else { return false }
+        let handled = record.handledMessages
+        return running == handled << 1 | 1 || running == (handled &+ 1) << 1 | 1
     }
 
     // MARK: What is there

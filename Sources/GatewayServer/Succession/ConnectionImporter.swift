@@ -64,7 +64,9 @@ import WebSocket
     /// Those that have waited for each other may be read from.
     func letGo(on worker: Worker) {
         for slot in 0..<worker.table.used {
-            guard let peer = worker.table.occupant(slot), peer.pointee.flags.contains(.throttled) else { continue }
+            guard let peer = worker.table.occupant(slot),
+                !peer.pointee.flags.isDisjoint(with: [.throttled, .poolThrottled])
+            else { continue }
             worker.resumeBelowLowWater(peer)
             if peer.pointee.phase != .gone { worker.updateInterest(peer) }
         }
@@ -335,7 +337,13 @@ import WebSocket
             if let exchange { callbacks.kept.withLock { $0 = RetainedExchange(exchange) } }
             if record.input.isReadingOff { callbacks.setPaused(true) }
             // What comes for it meanwhile waits behind that.
-            if let saved { worker.enqueue(peer, callbacks, .restore(saved)) } else { noteTaken(peer, on: worker) }
+            if let saved {
+                worker.ledger?.noteRestoring(peer, saved)
+                worker.enqueue(peer, callbacks, .restore(saved))
+            } else {
+                noteTaken(peer, on: worker)
+            }
+            holdQueue(peer, callbacks, record.input, on: worker)
         } else {
             var state: UnsafeMutableRawPointer?
             let runner = unsafe LoopRunner(worker: worker, peer: peer, binding: binding)
@@ -349,7 +357,38 @@ import WebSocket
         worker.counters(peer)?.open.count()
         guard peer.pointee.phase == .open else { return }
         if record.input.isReadingOff { worker.setReading(peer, false) }
+        deliver(record.input.queued, to: peer, on: worker)
+        guard peer.pointee.phase == .open else { return }
         unsafe resumeMessage(peer, record.input, binding, on: worker)
+    }
+
+    /// Those that were counted when they came are going to come to the pool once more; where connections wait for each
+    /// other, so does that.
+    private func holdQueue(
+        _ peer: ConnectionPointer, _ callbacks: CallbackQueue, _ input: InputRecord, on worker: Worker
+    ) {
+        guard !input.queued.isEmpty else { return }
+        callbacks.recording?.expect(input.queuedMessages)
+        guard worker.server.firstProcess?.isGathering.load(ordering: .acquiring) ?? false else { return }
+        callbacks.holdInput()
+        peer.pointee.flags.insert(.poolThrottled)
+    }
+
+    /// What the handler had not been given, or not to the end, in the process before.
+    private func deliver(_ queued: [QueuedInput], to peer: ConnectionPointer, on worker: Worker) {
+        guard let binding = unsafe peer.pointee.binding else { return }
+        for each in queued where peer.pointee.phase == .open {
+            if let call = each.call {
+                guard unsafe call.isHeard(by: binding.pointee.handler) else { continue }
+                if let callbacks = peer.pointee.rareState?.callbacks {
+                    worker.enqueue(peer, callbacks, .call(call))
+                } else {
+                    unsafe call.perform(on: LoopRunner(worker: worker, peer: peer, binding: binding))
+                }
+            } else if each.kind == .close {
+                unsafe each.payload.withUnsafeBytes { unsafe worker.closer.closeReceived(peer, $0, on: worker) }
+            }
+        }
     }
 
     private static let refusal = "its handler does not take it over"

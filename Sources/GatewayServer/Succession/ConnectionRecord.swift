@@ -7,8 +7,10 @@ import WebSocket
 struct ConnectionRecord: Equatable, Sendable {
     /// What this program writes, and what a reader has to know at least. A field more is no new version; a field that
     /// means something else is one that older readers do not know.
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     static let least: UInt16 = 1
+    /// What waits for a handler would be lost by programs of version 1.
+    private static let leastWithQueue: UInt16 = 2
 
     /// Where a connection stands that moves.
     enum Phase: UInt8 {
@@ -46,7 +48,8 @@ struct ConnectionRecord: Equatable, Sendable {
     init() {}
 
     var bytes: [UInt8] {
-        var writer = RecordWriter(version: Self.version, least: Self.least)
+        let least = input.queued.isEmpty ? Self.least : Self.leastWithQueue
+        var writer = RecordWriter(version: Self.version, least: least)
         encode(into: &writer)
         return writer.bytes
     }
@@ -104,6 +107,9 @@ extension ConnectionRecord: RecordValue {
         }
         if phase == .head, input.frames != FrameReader.Snapshot() || !input.message.isEmpty {
             throw reader.contradiction("it has frames without a handshake")
+        }
+        guard phase == .open || input.queued.isEmpty else {
+            throw reader.contradiction("something waits for a handler that it has not")
         }
     }
 

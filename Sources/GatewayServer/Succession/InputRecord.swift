@@ -4,6 +4,8 @@ import WebSocket
 struct InputRecord: Equatable, Sendable {
     /// Where the reader of frames stands.
     var frames = FrameReader.Snapshot()
+    /// What its handler has not been given of what has come, in front of all that follows.
+    var queued: [QueuedInput] = []
     /// The message that has come by half.
     var message: [UInt8] = []
     /// What has come and was not used yet.
@@ -24,6 +26,7 @@ extension InputRecord: RecordValue {
         case message = 8
         case leftover = 9
         case isReadingOff = 10
+        case queued = 11
     }
 
     init(from reader: inout RecordReader) throws(RecordError) {
@@ -39,6 +42,7 @@ extension InputRecord: RecordValue {
             case .message: message = try field.bytes()
             case .leftover: leftover = try field.bytes()
             case .isReadingOff: isReadingOff = try field.flag()
+            case .queued: try field.append(to: &queued, atMost: QueuedInput.most)
             case nil: continue
             }
         }
@@ -51,6 +55,9 @@ extension InputRecord: RecordValue {
         guard !frames.isCompressed else { throw reader.contradiction("a compressed message has come by half") }
     }
 
+    /// Messages among what its handler has not been given.
+    var queuedMessages: UInt64 { queued.reduce(0) { $0 + ($1.endsMessage ? 1 : 0) } }
+
     func encode(into writer: inout RecordWriter) {
         writer.write(Tag.remaining, UInt64(frames.remaining))
         writer.write(Tag.messageLength, UInt64(frames.messageLength))
@@ -62,5 +69,6 @@ extension InputRecord: RecordValue {
         writer.write(Tag.message, message)
         writer.write(Tag.leftover, leftover)
         writer.write(Tag.isReadingOff, isReadingOff)
+        writer.write(Tag.queued, each: queued)
     }
 }

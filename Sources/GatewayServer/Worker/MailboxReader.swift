@@ -14,20 +14,34 @@ final class MailboxReader {
     func drain(on worker: Worker) {
         worker.port.waker.answer()
         worker.port.collect(into: &mail)
-        // Reading a message may read on from inside it.
-        while nextMail < mail.count {
-            let item = mail[nextMail]
-            nextMail += 1
-            read(item, on: worker)
-            // Output of other threads leaves at once, so that a sender hears `drained` when it may go on, and not of each
-            // message that has left before the next one.
-            let isMore = item.isOutput && nextMail < mail.count && mail[nextMail].isOutput
-            if !isMore { worker.ledger?.settle(on: worker) }
+        if let ledger = worker.ledger {
+            readAll(noting: ledger, on: worker)
+        } else {
+            // Reading a message may read on from inside it.
+            while nextMail < mail.count {
+                let item = mail[nextMail]
+                nextMail += 1
+                read(item, on: worker)
+            }
         }
         mail.removeAll(keepingCapacity: true)
         nextMail = 0
         mailCaughtUp = 0
         if worker.exporter.isDue { worker.exporter.look(on: worker) }
+    }
+
+    /// The same where what becomes of it is written down.
+    private func readAll(noting ledger: LedgerPage, on worker: Worker) {
+        while nextMail < mail.count {
+            let item = mail[nextMail]
+            nextMail += 1
+            ledger.noteMail(item, on: worker)
+            read(item, on: worker)
+            // Output of other threads leaves at once, so that a sender hears `drained` when it may go on, and not of each
+            // message that has left before the next one.
+            let isMore = item.isOutput && nextMail < mail.count && mail[nextMail].isOutput
+            if !isMore { ledger.settle(on: worker) }
+        }
     }
 
     /// Reads output of other threads before its turn: what they were promised goes out before what comes next here.
@@ -46,6 +60,7 @@ final class MailboxReader {
             mailCaughtUp += 1
             if !item.isOutput { continue }
             mail[mailCaughtUp - 1] = .done
+            worker.ledger?.noteMail(item, on: worker)
             read(item, on: worker)
         }
         worker.closer.isDelivering = false
@@ -58,6 +73,7 @@ final class MailboxReader {
         while nextMail < mail.count {
             let item = mail[nextMail]
             nextMail += 1
+            worker.ledger?.noteMail(item, on: worker)
             if item.isOutput || item.isEnd { read(item, on: worker) }
         }
     }
@@ -144,7 +160,7 @@ final class MailboxReader {
             worker.resumeBelowLowWater(peer)
         case .poolMoved(let callbacks, let handover, let isMoved):
             worker.migrator.finishMove(callbacks, handover, isMoved, on: worker)
-        case .poolRested(let callbacks, let rest): worker.ledger?.noteRest(callbacks, rest, on: worker)
+        case .poolDone(let queue, let kind, let saved): worker.ledger?.noteDone(queue, kind, saved, on: worker)
         case .reply(let id, let ticket, let reply):
             guard let (peer, exchange) = answering(id, ticket, on: worker) else { return }
             exchange.reply = reply

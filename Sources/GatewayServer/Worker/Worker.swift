@@ -304,7 +304,8 @@ import Synchronization
         guard let binding = unsafe peer.pointee.binding, unsafe binding.pointee.isPooled else { return false }
         let rareState = peer.pointee.ownRareState
         if rareState.callbacks == nil {
-            rareState.callbacks = unsafe CallbackQueue(peer.pointee.id, binding, port, server)
+            rareState.callbacks = unsafe CallbackQueue(
+                peer.pointee.id, binding, port, server, behind: peer.pointee.messagesIn)
         }
         return true
     }
@@ -312,7 +313,7 @@ import Synchronization
     /// Puts a call on the connection's callback queue, and holds the peer when too much waits there.
     func enqueue(_ peer: ConnectionPointer, _ callbacks: CallbackQueue, _ call: CallbackQueue.Call) {
         guard let binding = unsafe peer.pointee.binding else { return }
-        ledger?.noteQueued(peer)
+        ledger?.noteQueued(peer, callbacks, call)
         if unsafe callbacks.add(call, room: binding.pointee.limits.highWater), peer.pointee.phase == .open {
             peer.pointee.flags.insert(.throttled)
         }

@@ -51,8 +51,9 @@ enum WorkerMessage: Sendable {
     case poolSaved(CallbackQueue, ConnectionTransfer, Bool, StateRecord?)
     /// The handler has taken a connection over from another process, or has not.
     case poolRestored(CallbackQueue, Bool)
-    /// Nothing of a connection runs or waits on the pool any more, which is written down.
-    case poolRested(CallbackQueue, UInt64)
+    /// A call of a connection is over, and all that it has asked for lies in front of this; where that is written down, with
+    /// what its handler has saved then.
+    case poolDone(CallbackQueue, PoolRecording.Kind, StateRecord?)
     /// An answer to a request whose callback may have returned.
     case reply(ConnectionID, ticket: UInt64, Reply)
     /// Where peers come in from now on.
@@ -100,18 +101,18 @@ enum WorkerMessage: Sendable {
     /// The message has been read before its turn.
     case done
 
-    /// Output, and what decides which peers get it: reading it calls no handler, so it can be done inside a callback as
+    /// Output, what decides which peers get it, and what is to hold with it: reading it calls no handler, so it can be done inside a callback as
     /// well.
     var isOutput: Bool {
         switch self {
-        case .frame, .shared, .publication, .subscribe, .unsubscribe: true
+        case .frame, .shared, .publication, .subscribe, .unsubscribe, .poolDone: true
         case .adopt, .handshake, .errand, .event, .openHome, .close, .abort, .setReading, .asked, .poolEased,
             .poolReachedClose,
             .poolThrottled,
             .refused,
             .poolMoved,
             .reply,
-            .poolSaved, .poolRestored, .poolRested, .listeners, .routing, .handover, .export, .endExport, .take,
+            .poolSaved, .poolRestored, .listeners, .routing, .handover, .export, .endExport, .take,
             .countSlots,
             .copyRecords, .letIn,
             .releaseReserved, .gathered, .away, .fence,
@@ -143,7 +144,7 @@ enum WorkerMessage: Sendable {
         case .event(let event): event.connection == id.number
         case .errand(let errand, _): errand.connection == id.number
         case .poolMoved(let callbacks, _, _), .poolSaved(let callbacks, _, _, _), .poolRestored(let callbacks, _),
-            .poolRested(let callbacks, _):
+            .poolDone(let callbacks, _, _):
             callbacks.id == id
         case .adopt, .openHome, .listeners, .routing, .handover, .export, .endExport, .take, .countSlots, .copyRecords,
             .letIn,

@@ -8,6 +8,7 @@
  *   post WAY, work WAY   the same with an event of one's own, and beside the loops
  *   sub TOPIC, unsub TOPIC, pub TOPIC TEXT      the status; of pub how many it reached; a TOPIC @NAME is the gateway's
  *   gate FIFO            is in the callback until the FIFO has an end: "passed"
+ *   half FIFO            the same, and says "begun" before
  *   aside COUNT SIZE     has another thread send that, and waits for it; who tells how often `drained` was heard
  *   big COUNT SIZE       sends that many messages, each full of its own number
  *   ignore FILLER        counts nothing and says nothing
@@ -340,7 +341,8 @@ static void obey_short(const struct route *route, gw_conn c, struct client *clie
     if (strcmp(word, "work") == 0) host->offload(host, route->instance, c, 1, strdup(rest));
     if (strcmp(word, "sub") == 0) say(c, host->subscribe(host, c, scope(rest), rest, strlen(rest)));
     if (strcmp(word, "unsub") == 0) say(c, host->unsubscribe(host, c, scope(rest), rest, strlen(rest)));
-    if (strcmp(word, "gate") == 0) {
+    if (strcmp(word, "gate") == 0 || strcmp(word, "half") == 0) {
+        if (word[0] == 'h') say_text(c, "begun");
         wait_at(rest);
         say_text(c, "passed");
     }
