@@ -247,7 +247,7 @@ struct MailboxReaderTests {
     }
 
     @Test func `a fence is passed, and a stop stops, when they are read`() throws {
-        let fence = Fence(workers: 1, bell: try ControlWaker())
+        let fence = Fence(passers: 1, bell: try ControlWaker())
         steps.worker.port.post(.fence(fence))
         steps.worker.port.post(.stop)
         #expect(!fence.isPassed && !steps.worker.isStopping)

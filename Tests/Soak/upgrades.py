@@ -14,8 +14,9 @@ STAYING = {"/restarted"}
 # the allocator keeps.
 WATCHING = {"memory": 2 << 20, "descriptors": 9, "threads": 1}
 WATCHING_SLACK = {"memory": 256 << 10, "descriptors": 0, "threads": 0}
-# Descriptors of a program that has relieved another one: the way to the process that watches, and what it waits by.
-WAYS = 2
+# Descriptors of a program that has relieved another one: the way to the process that watches, what it waits by, and the file
+# of that other program.
+WAYS = 3
 IS_UNDER_WAY = "an upgrade of the program is under way"
 ANOTHER, BEFORE, RELOADS = "another one is not over", "has not ended", "a reload is under way"
 # Where one was rolled back before, the new program begins with that build.

@@ -240,7 +240,7 @@ final class FirstProcess {
     func tellKept(_ server: Server) { kept = fence(server) }
 
     private func fence(_ server: Server) -> Fence {
-        let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
+        let fence = Fence(passers: server.context.ports.count, bell: server.loop.bell)
         for port in server.context.ports { port.post(.fence(fence)) }
         return fence
     }

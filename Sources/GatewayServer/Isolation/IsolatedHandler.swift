@@ -324,7 +324,7 @@ final class IsolatedHandler {
         if hasServed {
             handlerManager.log.info("handler \"\(handler)\": process \(process.number) serves on")
             post(.revived(port))
-            let fence = Fence(workers: handlerManager.server.ports.count, bell: handlerManager.loop.bell)
+            let fence = Fence(passers: handlerManager.server.ports.count, bell: handlerManager.loop.bell)
             for port in handlerManager.server.ports { port.post(.fence(fence)) }
             gathering = fence
         }

@@ -61,7 +61,7 @@ extension HandlerManager {
         serving.generation.retire()
         serving.isAbandoned = true
         // No worker ever found the generation.
-        serving.fence = Fence(workers: 0, bell: loop.bell)
+        serving.fence = Fence(passers: 0, bell: loop.bell)
         serving.retiredAt = server.clock()
         service.retiring.append(serving)
     }
@@ -246,7 +246,7 @@ extension HandlerManager {
 
     /// Tells the workers, and sets a fence behind which no look-up finds the old bindings.
     func send(_ handovers: [Handover]) {
-        let fence = Fence(workers: server.ports.count, bell: loop.bell)
+        let fence = Fence(passers: server.ports.count, bell: loop.bell)
         for port in server.ports {
             for handover in handovers { port.post(.handover(handover)) }
             port.post(.fence(fence))

@@ -259,11 +259,11 @@ final class HandlerManager {
         isStoppingAll = true
         for service in handlers.values {
             if let serving = service.serving {
-                serving.fence = Fence(workers: 0, bell: loop.bell)
+                serving.fence = Fence(passers: 0, bell: loop.bell)
                 service.retiring.append(serving)
             }
             service.serving = nil
-            for serving in service.retiring { serving.fence = Fence(workers: 0, bell: loop.bell) }
+            for serving in service.retiring { serving.fence = Fence(passers: 0, bell: loop.bell) }
         }
         for each in isolated { each.stop() }
         processesEndBy = deadline(milliseconds: configuration.routes.map(\.limits.startTimeoutMilliseconds).max() ?? 0)

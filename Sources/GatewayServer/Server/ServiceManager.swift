@@ -104,7 +104,7 @@ final class ServiceManager {
         // Workers that have ended will not pass any more.
         if ports.isEmpty { fence = nil }
         if fence == nil, now >= nextFeed {
-            let fence = Fence(workers: ports.count, bell: bell)
+            let fence = Fence(passers: ports.count, bell: bell)
             for port in ports { port.post(.fence(fence)) }
             self.fence = fence
         }

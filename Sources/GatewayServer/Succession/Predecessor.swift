@@ -300,7 +300,7 @@ final class Predecessor {
     }
 
     private func fence() -> Fence {
-        let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
+        let fence = Fence(passers: server.context.ports.count, bell: server.loop.bell)
         for port in server.context.ports { port.post(.fence(fence)) }
         return fence
     }

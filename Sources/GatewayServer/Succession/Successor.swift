@@ -199,7 +199,7 @@ final class Successor {
             programBefore = HeldProgram(path, descriptors)
         case (.handlerNews(let news), _): server.handlerManager.distant(news.handler)?.hear(news)
         case (.allAway, .serving):
-            let fence = Fence(workers: server.context.ports.count, bell: server.loop.bell)
+            let fence = Fence(passers: server.context.ports.count, bell: server.loop.bell)
             for port in server.context.ports { port.post(.fence(fence)) }
             allAway = fence
         case (.welcome(let greeting), .greeting):

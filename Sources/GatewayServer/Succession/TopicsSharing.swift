@@ -1,39 +1,26 @@
 import GatewayCluster
-import Synchronization
 
-/// A predecessor hears the engines of the cluster for its successor as well, until that one does. It belongs to the control
-/// thread.
+/// A predecessor hears the engines of the cluster for its successor as well, until that one does; and what was published in it
+/// comes before what is published there. It belongs to the control thread.
 struct TopicsSharing {
     private enum Phase {
         case both
         /// The successor has been asked whether it hears them itself.
         case asked
         /// It does. What engines have sent here before that may still be on its way.
-        case catchingUp
+        case catchingUp(Fence)
         case quiet
-    }
-
-    /// Set on the thread of an engine.
-    private final class Flag: Sendable {
-        let isSet = Atomic<Bool>(false)
-    }
-
-    private final class Count: Sendable {
-        let number = Atomic<UInt64>(0)
     }
 
     /// How long all of it may take, in nanoseconds.
     private static let patience: UInt64 = 5_000_000_000
 
     private var phase = Phase.both
-    /// Connections that have gone to the successor; when engines had been asked last for what was published before; and how
-    /// many of them the successor knows to have nothing on its way to an engine.
+    private var deadline: UInt64 = 0
+    /// Connections that have gone to the successor, and of how many engines have been asked for what they had published.
     private var gone: UInt64 = 0
     private var asked: UInt64 = 0
-    private var told: UInt64 = 0
-    private let flushed = Count()
-    private var deadline: UInt64 = 0
-    private let hasCaughtUp = Flag()
+    private var flushing: Fence?
 
     /// The successor has members of a topic that may be unknown here.
     func begin(_ share: SuccessionMessage.TopicShare, _ context: ServerContext) {
@@ -44,32 +31,26 @@ struct TopicsSharing {
     /// Something goes to the successor.
     mutating func note(_ item: SuccessionMail.Item) { if case .connection = item { gone += 1 } }
 
-    /// Sees to it that what those have published who have gone comes before what they publish there.
+    /// Sees to it that engines have what those have published who have gone.
     ///
-    /// - Returns: of how many that is so, when the successor does not know.
+    /// - Returns: of how many that is so, when it has come to be.
     mutating func flush(_ server: Server) -> UInt64? {
-        let done = flushed.number.load(ordering: .acquiring)
-        if asked == done, gone > asked {
+        var flushed: UInt64?
+        if flushing?.isPassed ?? false { (flushed, flushing) = (asked, nil) }
+        if flushing == nil, gone > asked {
             asked = gone
-            let (flushed, count, bell) = (flushed, gone, server.loop.bell)
-            server.context.cluster.flush {
-                flushed.number.store(count, ordering: .releasing)
-                bell.ring()
-            }
+            let fence = Fence(passers: 1, bell: server.loop.bell)
+            flushing = fence
+            server.context.cluster.flush { fence.pass() }
         }
-        guard done > told else { return nil }
-        told = done
-        return done
+        return flushed
     }
 
     /// The successor hears the engines itself.
     mutating func noteConfirmed(_ server: Server) {
-        phase = .catchingUp
-        let (hasCaughtUp, bell) = (hasCaughtUp, server.loop.bell)
-        server.context.cluster.confirm {
-            hasCaughtUp.isSet.store(true, ordering: .releasing)
-            bell.ring()
-        }
+        let fence = Fence(passers: 1, bell: server.loop.bell)
+        phase = .catchingUp(fence)
+        server.context.cluster.confirm { fence.pass() }
     }
 
     /// Nobody is here any more. Asks for what is missing.
@@ -81,15 +62,14 @@ struct TopicsSharing {
             (phase, deadline) = (.asked, now &+ Self.patience)
             // Behind all connections.
             context.succession.send(.confirmTopics)
-        case .asked where now >= deadline,
-            .catchingUp where now >= deadline || hasCaughtUp.isSet.load(ordering: .acquiring):
-            phase = .quiet
-            // With more it might never end.
-            context.succession.locked { $0.keepsQuiet = true }
-            return true
-        case .asked, .catchingUp: break
+            return false
+        case .asked: if now < deadline { return false }
+        case .catchingUp(let fence): if now < deadline, !fence.isPassed { return false }
         case .quiet: return true
         }
-        return false
+        phase = .quiet
+        // With more it might never end.
+        context.succession.locked { $0.keepsQuiet = true }
+        return true
     }
 }

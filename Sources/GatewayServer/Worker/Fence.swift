@@ -5,14 +5,14 @@ final class Fence: Sendable {
     private let missing: Atomic<Int>
     private let bell: ControlWaker
 
-    init(workers: Int, bell: ControlWaker) {
-        missing = Atomic(workers)
+    init(passers: Int, bell: ControlWaker) {
+        missing = Atomic(passers)
         self.bell = bell
     }
 
     var isPassed: Bool { missing.load(ordering: .acquiring) <= 0 }
 
-    /// Worker, at the beginning of a turn.
+    /// A worker, at the beginning of a turn; or whoever else was given it.
     func pass() {
         missing.subtract(1, ordering: .acquiringAndReleasing)
         bell.ring()
