@@ -392,7 +392,8 @@ final class Predecessor {
         remainder.unmovable += isolated.reduce(0) { $0 + Int(clamping: $1.remaining?.count ?? 0) }
         let patience = server.longestDrain
         let gone = Int64(clamping: (now &- switchedAt) / 1_000_000)
-        let count = keepsRelayed ? remainder.total : server.context.connections.load(ordering: .relaxed)
+        // Some of those that have been looked at may have gone, and whoever has just left may still count as here.
+        let count = min(remainder.total, server.context.connections.load(ordering: .relaxed))
         return .init(
             count: UInt64(max(0, count)), reasons: remainder.reasons, milliseconds: UInt64(max(0, patience - gone)))
     }
