@@ -127,12 +127,11 @@ import Synchronization
     /// Unloads a generation that has ended, if that can be; harmless when repeated.
     @discardableResult
     package func unload(_ generation: Generation) -> UnloadOutcome {
-        let isFirst = generation.unloadOutcome == nil
+        if let outcome = generation.unloadOutcome { return outcome }
+        // The next image may well be mapped to the same place, by another thread before the linker has returned here.
+        let title = generation.isElsewhere ? nil : entries.withLock { $0.removeValue(forKey: generation.entryAddress) }
         let outcome = generation.unload()
-        // The next image may well be mapped to the same place.
-        if isFirst, outcome == .unloaded, !generation.isElsewhere {
-            entries.withLock { $0[generation.entryAddress] = nil }
-        }
+        if outcome != .unloaded, let title { entries.withLock { $0[generation.entryAddress] = title } }
         return outcome
     }
 

@@ -45,6 +45,19 @@ struct UnloadingTests {
         #expect(names(in: workshop.run.path) == ["lock"])
     }
 
+    /// The linker may map the next image to where the last one was before it has said that this one is gone.
+    @Test func `images come and go on several threads`() async throws {
+        let (loader, module) = (workshop.loader, workshop.module("fixture_unloads"))
+        for _ in 0..<300 {
+            let (former, candidate) = (try ended("", of: module), try loader.prepare(module))
+            let loading = Task.detached { try loader.load(candidate) }
+            #expect(loader.unload(former) == .unloaded)
+            let generation = try await loading.value
+            generation.end()
+            #expect(loader.unload(generation) == .unloaded)
+        }
+    }
+
     @Test(arguments: [
         ("chat", "contains Swift"),
         ("fixture_pinned_by_thread", "pinned by a TLS destructor of a thread that lives"),
