@@ -48,7 +48,7 @@ package final class Cluster: Sendable {
     /// What another program of this gateway publishes comes another way than from the engines.
     package func ignore(_ origin: UInt64) { twin.origin.store(origin, ordering: .relaxed) }
 
-    /// The same of a program whose place this one takes. Until `goOnAlone` it may hear the engines for both.
+    /// Control thread: the same of a program whose place this one takes. Until `goOnAlone` it may hear the engines for both.
     package func relieve(_ origin: UInt64, isHearing: Bool) {
         ignore(origin)
         guard isHearing else { return }
@@ -56,12 +56,12 @@ package final class Cluster: Sendable {
         inbox?.beginBeside()
     }
 
-    /// The other program passes this one on.
+    /// Control thread: the other program passes this one on.
     ///
     /// - Returns: false for one that members here have had.
     package func notePassed(_ id: PublicationID, _ topic: TopicName) -> Bool { inbox?.notePassed(id, topic) ?? true }
 
-    /// The other program hears this topic only from now on.
+    /// Control thread: the other program hears this topic only from now on.
     package func noteShared(_ topic: TopicName) { inbox?.noteShared(topic) }
 
     /// This program hears a topic for the other one as well.
@@ -74,13 +74,13 @@ package final class Cluster: Sendable {
     /// Calls on another thread when engines have what was published here before, as far as they can be reached.
     package func flush(_ done: @escaping @Sendable () -> Void) { fence(done) { .flush($0) } }
 
-    /// Publishers have come from the other program of whom something may be on its way to an engine; or nothing is any more.
+    /// Control thread: publishers have come from the other program of whom something may be on its way to an engine; or nothing is any more.
     package func holdBack(_ isBehind: Bool) {
         guard twin.isBehind.exchange(isBehind, ordering: .acquiringAndReleasing) != isBehind, !isBehind else { return }
         for link in running.withLock({ $0.links }) { link.proceed() }
     }
 
-    /// The other program does so no longer.
+    /// Control thread: the other program hears nothing for this one any more.
     package func goOnAlone() {
         holdBack(false)
         twin.isHearing.store(false, ordering: .relaxed)

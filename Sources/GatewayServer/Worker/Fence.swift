@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Passed by every worker once it has ended the turn it was in: what it looked up before is counted or let go.
+/// Passed by every worker once it has ended the turn it was in: what it looked up before is counted or let go. Or by another
+/// thread, when it is done with what it was asked for.
 final class Fence: Sendable {
     private let missing: Atomic<Int>
     private let bell: ControlWaker
